@@ -1,0 +1,47 @@
+"""The protocol of a data set: random access to sequences of frames."""
+
+import dataclasses
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from rolling.fields import Layout
+
+
+@runtime_checkable
+class Sequences(Protocol):
+    """A number of unbroken sequences; frames of one sequence are `layout.step` apart, without gaps.
+
+    `mask [height, width, variable]` is True where there are data, None where there are data everywhere.
+    """
+
+    layout: Layout
+    mask: np.ndarray | None
+
+    def __len__(self) -> int:
+        """How many sequences."""
+
+    def length(self, index: int) -> int:
+        """Frames of one sequence."""
+
+    def read(self, index: int, start: int, stop: int) -> np.ndarray:
+        """Frames `[stop - start, height, width, variable]`, float32, physical units, NaN where masked."""
+
+    def times(self, index: int, start: int, stop: int) -> np.ndarray:
+        """Times of frames, `datetime64[ns]` or float64; `stop` may lie beyond the end of the sequence."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Split:
+    """The two parts of a data set. Nothing of `test` is ever seen in training, statistics included."""
+
+    train: Sequences
+    test: Sequences
+
+
+@runtime_checkable
+class Source(Protocol):
+    """What an experiment names: a frozen dataclass that opens, downloads nothing, or simulates."""
+
+    def open(self) -> Split:
+        """The data, read lazily. Raises `rolling.errors.InputError` for whatever cannot be used."""

@@ -1,0 +1,138 @@
+"""From a network to a denoiser: `Denoiser = (z, logsnr, condition) -> x`.
+
+Solvers, losses and rollouts know denoisers only. What a network predicts (x, eps, v) is one small class
+here; guidance and partitioning are functions from denoisers to a denoiser.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
+
+import jax
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from rolling.noise import alpha_sigma, expand
+
+Frames = Float[Array, "batch time height width channel"]
+Clocks = Float[Array, "#batch time"]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Condition:
+    """Everything but the frames that a network may be told; any part may be absent (None)."""
+
+    label: Int[Array, " batch"] | None = None
+    """Class of the sequence."""
+    tokens: Float[Array, "batch token dim"] | None = None
+    """Embeddings of a text, or of anything else."""
+    vectors: Float[Array, "batch time feature"] | None = None
+    """Per frame: actions, hour of day, ..."""
+    fields: Float[Array, "batch time height width field"] | None = None
+    """Per frame and cell: known forcings."""
+    static: Float[Array, "height width static"] | None = None
+    """Per cell: orography, land mask."""
+
+
+NOTHING = Condition()
+
+Denoiser = Callable[[Frames, Clocks, Condition], Frames]
+
+
+@runtime_checkable
+class Network(Protocol):
+    """A trained function of noisy frames; its output has the shape of `z`."""
+
+    def __call__(self, z: Frames, logsnr: Clocks, condition: Condition) -> Frames: ...
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """The shapes that a network must take: a frame, and the size of each part of `Condition` (0: absent).
+
+    `labels` counts classes; `tokens`, `vectors`, `fields` and `static` are last dimensions. `periodic` says
+    for (height, width) whether the domain wraps round.
+    """
+
+    height: int
+    width: int
+    channels: int
+    labels: int = 0
+    tokens: int = 0
+    vectors: int = 0
+    fields: int = 0
+    static: int = 0
+    periodic: tuple[bool, bool] = (False, False)
+
+
+@runtime_checkable
+class Architecture(Protocol):
+    """What an experiment names: a frozen dataclass that builds an untrained network.
+
+    The module is called as `module(z, logsnr, condition, dropout_key=None)`; without a key there is no
+    dropout.
+    """
+
+    def build(self, inputs: Inputs, rngs: nnx.Rngs) -> nnx.Module:
+        """Raises `InputError` where the shapes do not suit it."""
+
+
+Apply = Callable[..., Frames]
+
+
+def functional(module: nnx.Module) -> tuple[Apply, dict[str, Any]]:
+    """Splits a module into `apply(params, z, logsnr, condition, dropout_key=None)` and a plain dict."""
+    graph, state = nnx.split(module)
+    abstract = jax.eval_shape(lambda: state)
+
+    def apply(params, z, logsnr, condition=NOTHING, dropout_key=None):
+        filled = jax.tree.map(lambda leaf: leaf, abstract)
+        nnx.replace_by_pure_dict(filled, params)
+        return nnx.merge(graph, filled)(z, logsnr, condition, dropout_key=dropout_key)
+
+    return apply, nnx.to_pure_dict(state)
+
+
+@runtime_checkable
+class Prediction(Protocol):
+    """What the network's output means."""
+
+    def x(self, z: Frames, logsnr: Clocks, output: Frames) -> Frames:
+        """The clean frames that the output stands for."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class X:
+    """The output is the clean frame."""
+
+    def x(self, z, logsnr, output):
+        return output
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class V:
+    """`x = alpha z - sigma v` (Salimans and Ho, arXiv 2202.00512). With `sigma_data = 1` this is also EDM's
+    preconditioning: `c_skip z / alpha = alpha z`, `c_out = sigma`, `F = -v`."""
+
+    def x(self, z, logsnr, output):
+        alpha, sigma = alpha_sigma(expand(logsnr, z))
+        return alpha * z - sigma * output
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Eps:
+    """`x = (z - sigma eps) / alpha`: needs a schedule with `alpha(1) > 0`."""
+
+    def x(self, z, logsnr, output):
+        alpha, sigma = alpha_sigma(expand(logsnr, z))
+        return (z - sigma * output) / alpha
+
+
+def denoiser(network: Network, prediction: Prediction) -> Denoiser:
+    """The denoiser of a network."""
+
+    def denoise(z, logsnr, condition):
+        return prediction.x(z, logsnr, network(z, logsnr, condition))
+
+    return denoise

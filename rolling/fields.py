@@ -1,0 +1,84 @@
+"""What a frame is: variables on a grid, a fixed time apart.
+
+A `Layout` is metadata only. It travels in the checkpoint, so that a forecast can be written with the
+names, units and coordinates of the data that the network was trained on.
+"""
+
+import dataclasses
+
+import numpy as np
+
+LATITUDE_UNITS = ("degrees_north", "degree_north", "degrees_n", "degree_n")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Variable:
+    """One channel of a frame."""
+
+    name: str
+    units: str = "1"
+    long_name: str = ""
+    standard_name: str = ""  # of the CF conventions; metrics recognise velocities and vorticity by it
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Axis:
+    """One spatial axis: `values` are cell centres in `units`, ascending or descending."""
+
+    name: str
+    values: tuple[float, ...]
+    units: str = "1"
+    periodic: bool = False
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def is_latitude(self) -> bool:
+        return self.units.lower() in LATITUDE_UNITS or self.name.lower() in ("latitude", "lat")
+
+    @property
+    def spacing(self) -> float:
+        """Mean distance between neighbours, positive, in `units` (1 for an axis of one cell)."""
+        if len(self.values) < 2:
+            return 1.0
+        return abs(self.values[-1] - self.values[0]) / (len(self.values) - 1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Variables, grid and time step of a data set.
+
+    `step` is the time between frames in `time_units`: `"hours"` where the data have a calendar (times are
+    then `datetime64`), `"1"` where time is a plain number. `features` are functions of the time that are
+    known for the future (names of `data.calendar`); `phase` is what the climatology is a function of:
+    `"none"`, or another name of `data.calendar`.
+    """
+
+    variables: tuple[Variable, ...]
+    y: Axis
+    x: Axis
+    step: float = 1.0
+    time_units: str = "1"
+    features: tuple[str, ...] = ()
+    phase: str = "none"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """`(height, width, channel)` of one frame."""
+        return len(self.y), len(self.x), len(self.variables)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(variable.name for variable in self.variables)
+
+    @property
+    def has_calendar(self) -> bool:
+        return self.time_units == "hours"
+
+    def area_weights(self) -> np.ndarray:
+        """`[height, width]`: cos(latitude) where `y` is a latitude, else ones; the mean is one."""
+        weights = np.ones(self.shape[:2])
+        if self.y.is_latitude:
+            weights *= np.cos(np.deg2rad(np.asarray(self.y.values)))[:, None]
+        return weights / weights.mean()

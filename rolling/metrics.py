@@ -1,0 +1,77 @@
+"""The protocol of a forecast measure: streaming sums over starts and blocks of lead times.
+
+A measure never sees a whole store. It is started once for a layout, updated with one block of leads of
+one start after another, in any order, and asked for its scores at the end. Persistence and climatology
+are scored by the same code, as forecasts of one member.
+"""
+
+import dataclasses
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from rolling.fields import Layout
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What a measure may know before it sees a number.
+
+    `mask [height, width, variable]` is True where there are data (None: everywhere); `members` is the
+    size of the ensemble that will be scored; frames of lead `i` are `(i + 1) * layout.step` after the last
+    frame that was given.
+    """
+
+    layout: Layout
+    leads: int
+    members: int
+    mask: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Leads `first .. first + T - 1` (counted from 0) of one start, in physical units.
+
+    `forecast [member, T, height, width, variable]`; `truth`, `climatology [T, height, width, variable]`;
+    `initial [height, width, variable]`, the last frame that was given. NaN only where the mask is False.
+    """
+
+    first: int
+    forecast: np.ndarray
+    truth: np.ndarray
+    climatology: np.ndarray
+    initial: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Score:
+    """One curve: `values` over `coordinate`, which is named by `axis`.
+
+    `axis` is `"lead"` (coordinate: lead time in the layout's time units) or what the measure is a function
+    of (`"wavenumber"`, `"rank"`, ...). `reference` holds the truth's own curve where there is one, as for
+    a spectrum.
+    """
+
+    variable: str
+    units: str
+    axis: str
+    coordinate: np.ndarray
+    values: np.ndarray
+    reference: np.ndarray | None = None
+
+
+@runtime_checkable
+class Metric(Protocol):
+    """A measure of forecasts; `name` is its key in `evaluation.json`."""
+
+    @property
+    def name(self) -> str: ...
+
+    def start(self, setting: Setting) -> Any:
+        """Empty sums, or None where the measure makes no sense for these variables or members."""
+
+    def update(self, state: Any, sample: Sample) -> Any:
+        """The sums with one more block."""
+
+    def result(self, state: Any) -> tuple[Score, ...]:
+        """The scores of all that was seen: one per variable, or per derived quantity."""
