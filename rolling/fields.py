@@ -9,6 +9,7 @@ import dataclasses
 import numpy as np
 
 LATITUDE_UNITS = ("degrees_north", "degree_north", "degrees_n", "degree_n")
+LONGITUDE_UNITS = ("degrees_east", "degree_east", "degrees_e", "degree_e")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,10 @@ class Axis:
     @property
     def is_latitude(self) -> bool:
         return self.units.lower() in LATITUDE_UNITS or self.name.lower() in ("latitude", "lat")
+
+    @property
+    def is_longitude(self) -> bool:
+        return self.units.lower() in LONGITUDE_UNITS or self.name.lower() in ("longitude", "lon")
 
     @property
     def spacing(self) -> float:
