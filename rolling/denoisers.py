@@ -34,6 +34,15 @@ class Condition:
     static: Float[Array, "height width static"] | None = None
     """Per cell: orography, land mask."""
 
+    def window(self, start: Int[Array, ""] | int, size: int) -> "Condition":
+        """What is known of `size` frames from `start` on."""
+        cut = lambda part: jax.lax.dynamic_slice_in_dim(part, start, size, axis=1)  # noqa: E731
+        return dataclasses.replace(
+            self,
+            vectors=None if self.vectors is None else cut(self.vectors),
+            fields=None if self.fields is None else cut(self.fields),
+        )
+
 
 NOTHING = Condition()
 

@@ -32,8 +32,6 @@ class NoiseSchedule(Protocol):
         """`dlogsnr / dtau`, negative."""
 
 
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Cosine:
     """`logsnr = -2 log tan(a) + 2 log(base / resolution)`, `a = t0 + tau (t1 - t0)`.
@@ -191,9 +189,7 @@ class LinearBeta:
 
     def __post_init__(self):
         if not (0 < self.beta_min <= self.beta_max and 0 <= self.epsilon < 1):
-            raise InputError(
-                f"a linear beta needs 0 < beta_min <= beta_max and 0 <= epsilon < 1, not {self}"
-            )
+            raise InputError(f"a linear beta needs 0 < beta_min <= beta_max and 0 <= epsilon < 1, not {self}")
 
     def _time(self, tau):
         return self.epsilon + tau * (1 - self.epsilon)
@@ -234,8 +230,7 @@ class Sigmoid:
     def __post_init__(self):
         if not (self.start < self.end and self.temperature > 0 and 0 <= self.epsilon < 0.5):
             raise InputError(
-                "the sigmoid schedule needs start < end, temperature > 0 and 0 <= epsilon < 1/2,"
-                f" not {self}"
+                f"the sigmoid schedule needs start < end, temperature > 0 and 0 <= epsilon < 1/2, not {self}"
             )
 
     def _ends(self):

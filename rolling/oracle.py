@@ -1,0 +1,173 @@
+"""The linear-Gaussian sequence, for which every denoiser is known: the proof of everything but the network.
+
+Let `x ~ N(0, K)` be an autoregressive process in time. For any clocks, with `A = diag(alpha)` and
+`S = diag(sigma)`, the exact denoiser is `D(z) = K A (A K A + S^2)^-1 z`: linear, so that a sampler is a
+linear map of all the noise that it draws. The map itself is rolled out, by the very loop that rolls out
+networks: channel `c` of a frame is its coefficient of the `c`-th noise variable. The covariance of the
+result is then compared with `K` without any sampling error.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from rolling.denoisers import Denoiser
+from rolling.errors import InputError
+from rolling.losses import Elbo, frame_weights
+from rolling.noise import Cosine, NoiseSchedule, alpha_sigma
+from rolling.rollout import FRESH, Rollout, Sampler
+from rolling.solvers import Ddim, Solver, step_between
+from rolling.windows import Rolling, SampledTimes, Window, warmup_steps
+
+UNCLIPPED = Cosine(minimum=-np.inf, maximum=np.inf)
+
+
+def autoregressive_covariance(coefficients: tuple[float, ...], frames: int) -> np.ndarray:
+    """`K [frames, frames]` of `x_i = sum_j a_j x_{i-j} + noise`, stationary, with variance 1.
+
+    AR(1) has `K_ij = a^|i-j|`. Raises `InputError` where the process is not stationary.
+    """
+    a = np.asarray(coefficients, dtype=float)
+    order = len(a)
+    companion = np.eye(order, k=-1)
+    companion[0] = a
+    if order == 0 or np.abs(np.linalg.eigvals(companion)).max() >= 1:
+        raise InputError(f"the autoregressive coefficients {tuple(coefficients)} give no stationary process")
+    # Yule-Walker: rho_k = sum_j a_j rho_|k-j| for k = 1 .. order, with rho_0 = 1.
+    system, right = np.eye(order), np.zeros(order)
+    for k in range(1, order + 1):
+        for j in range(1, order + 1):
+            lag = abs(k - j)
+            if lag == 0:
+                right[k - 1] += a[j - 1]
+            else:
+                system[k - 1, lag - 1] -= a[j - 1]
+    rho = [1.0, *np.linalg.solve(system, right)]
+    while len(rho) < frames:
+        rho.append(float(np.dot(a, rho[-1 : -order - 1 : -1])))
+    return np.asarray(rho)[np.abs(np.subtract.outer(np.arange(frames), np.arange(frames)))]
+
+
+def exact_denoiser(covariance: Float[Array, "window window"]) -> Denoiser:
+    """`D(z) = K A (A K A + S^2)^-1 z` for frames `[batch, window, ...]` and clocks `[1 or batch, window]`.
+
+    Clean frames (`S = 0`) condition, frames of pure noise (`A = 0`) drop out by themselves.
+    """
+
+    def denoise(z, logsnr, condition=None):
+        alpha, sigma = alpha_sigma(logsnr)
+        noisy = alpha[:, :, None] * covariance * alpha[:, None, :]
+        noisy = noisy + jax.vmap(jnp.diag)(sigma**2)
+        flat = z.reshape(*z.shape[:2], -1)
+        solved = jnp.linalg.solve(jnp.broadcast_to(noisy, (z.shape[0], *noisy.shape[1:])), flat)
+        return ((covariance * alpha[:, None, :]) @ solved).reshape(z.shape)
+
+    return denoise
+
+
+@dataclasses.dataclass(frozen=True)
+class Basis:
+    """Noise whose draws are unit vectors: one channel for each variable that a rollout may draw.
+
+    The first `context` channels carry the clean context, the next ones the fresh noise of each frame, the
+    rest the noise of stochastic solvers. A frame lives for at most `lifetime` consecutive steps, so that
+    the step modulo `lifetime` tells its draws apart.
+    """
+
+    context: int
+    frames: int
+    lifetime: int
+
+    @property
+    def channels(self) -> int:
+        return self.frames * (1 + self.lifetime)
+
+    def __call__(self, key, frame, fold, shape, dtype):
+        drawn = self.frames + frame * self.lifetime + (fold % max(self.lifetime, 1))
+        index = frame if isinstance(fold, int) and fold == FRESH else drawn
+        return jax.nn.one_hot(index, self.channels, dtype=dtype)[None, :, None, None, :]
+
+
+def draws_noise(solver: Solver) -> bool:
+    """Whether a solver's step draws noise of its own."""
+    drawn = []
+    z = jnp.zeros((1, 1, 1, 1, 1))
+
+    def trace(z):
+        step = step_between(Cosine(), jnp.full((1, 1), 0.5), jnp.full((1, 1), 0.4))
+        return solver.step(lambda z, _: z, z, solver.init(z), step, lambda i: drawn.append(i) or z)
+
+    jax.eval_shape(trace, z)
+    return bool(drawn)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Oracle:
+    """A sampler, and the process that it is tried on.
+
+    `correlation` holds the coefficients of the autoregressive process: one for AR(1), and so on; `frames`
+    counts the emitted frames.
+    """
+
+    window: Window = Rolling(size=6, context=1)
+    solver: Solver = Ddim()
+    schedule: NoiseSchedule = UNCLIPPED
+    calls_per_frame: int = 8
+    correlation: tuple[float, ...] = (0.9,)
+    frames: int = 40
+
+    def coefficients(self) -> np.ndarray:
+        """`[context + frames, noise]`: context and emitted frames as linear maps of the noise, float64."""
+        window = self.window
+        sampler = Sampler(
+            window=window, schedule=self.schedule, solver=self.solver, calls_per_frame=self.calls_per_frame
+        )
+        overshoot = window.size + window.stride
+        lifetime = 0
+        if draws_noise(self.solver):
+            cycles = -(-window.size // window.stride) + 1
+            lifetime = warmup_steps(window, sampler.cycle_steps) + cycles * sampler.cycle_steps
+        basis = Basis(window.context, window.context + self.frames + overshoot, lifetime)
+        with jax.enable_x64(True):
+            covariance = autoregressive_covariance(self.correlation, window.size)
+            factor = np.linalg.cholesky(covariance[: window.context, : window.context])
+            context = np.zeros((1, window.context, 1, 1, basis.channels))
+            context[0, :, 0, 0, : window.context] = factor
+            rollout = Rollout(
+                dataclasses.replace(sampler, noise=basis), lambda _: exact_denoiser(jnp.asarray(covariance))
+            )
+            key = jax.random.split(jax.random.key(0), 1)
+            chunks = rollout.chunks(None, jnp.asarray(context), key, self.frames)
+            emitted = [np.asarray(chunk.frames)[0, :, 0, 0] for chunk in chunks]
+        return np.concatenate([context[0, :, 0, 0], *emitted])
+
+    def max_covariance_error(self) -> float:
+        """The largest `|Z Z^T - K|` over the context and the emitted frames, `Z` the coefficients."""
+        z = self.coefficients()
+        return float(np.abs(z @ z.T - autoregressive_covariance(self.correlation, len(z))).max())
+
+
+def elbo_along(
+    clocks: Callable[[Float[Array, " time"]], Float[Array, "time window"]],
+    schedule: NoiseSchedule,
+    covariance: np.ndarray,
+    nodes: int = 2000,
+) -> float:
+    """`int_0^1 sum_k w_k E |x_k - D_k|^2 dt` of the ELBO along a path of clocks, by the midpoint rule.
+
+    With the exact denoiser it depends on the ends of the path only; `rolling.losses` supplies the weights.
+    """
+    with jax.enable_x64(True):
+        t = (jnp.arange(nodes) + 0.5) / nodes
+        tau, rate = jax.jvp(clocks, (t,), (jnp.ones_like(t),))
+        alpha, sigma = alpha_sigma(schedule.logsnr(tau))
+        k = jnp.asarray(covariance)
+        noisy = alpha[:, :, None] * k * alpha[:, None, :] + jax.vmap(jnp.diag)(sigma**2)
+        gain = k * alpha[:, None, :]
+        posterior = k - gain @ jnp.linalg.solve(noisy, jnp.swapaxes(gain, 1, 2))
+        error = jnp.diagonal(posterior, axis1=1, axis2=2)
+        return float(jnp.mean(jnp.sum(frame_weights(Elbo(), schedule, SampledTimes(tau, rate)) * error, 1)))
