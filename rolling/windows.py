@@ -150,11 +150,6 @@ class FullSequence(_OneClock):
 
     def __post_init__(self):
         _check(self.size, self.context)
-        if self.context > self.size - self.context:
-            raise InputError(
-                f"a full sequence of {self.size} frames emits {self.size - self.context} at a time, too few to"
-                f" be the {self.context} frames of context of the next: choose size >= 2 context"
-            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,50 @@
+"""Progress of a long phase: a bar on a terminal, a line every few seconds elsewhere; both tell what is left."""
+
+import sys
+import time
+
+from tqdm import tqdm
+
+SECONDS_BETWEEN_LINES = 15.0
+
+
+class Progress:
+    """`with Progress("train", total=700, unit="step") as progress: progress.update(1, loss=0.3)`."""
+
+    def __init__(self, label: str, total: int, unit: str = "step", done: int = 0):
+        self.label, self.total, self.unit, self.done = label, total, unit, done
+        self.first = done
+        self.began = self.spoke = time.monotonic()
+        self.bar = None
+        if sys.stderr.isatty():
+            self.bar = tqdm(total=total, initial=done, desc=label, unit=unit, dynamic_ncols=True)
+
+    def __enter__(self) -> "Progress":
+        if self.bar is None:
+            self._say("starts")
+        return self
+
+    def update(self, count: int = 1, **figures: float) -> None:
+        """`count` more are done; `figures` are shown beside them."""
+        self.done += count
+        if self.bar is not None:
+            if figures:
+                self.bar.set_postfix({name: f"{value:.4g}" for name, value in figures.items()}, refresh=False)
+            self.bar.update(count)
+        elif time.monotonic() - self.spoke > SECONDS_BETWEEN_LINES:
+            shown = "".join(f", {name} {value:.4g}" for name, value in figures.items())
+            self._say(f"{100 * self.done / max(self.total, 1):.0f} %, {self._left():.0f} s left{shown}")
+
+    def __exit__(self, kind, error, trace) -> None:
+        if self.bar is not None:
+            self.bar.close()
+        elif kind is None:
+            self._say(f"done in {time.monotonic() - self.began:.0f} s")
+
+    def _left(self) -> float:
+        rate = (self.done - self.first) / max(time.monotonic() - self.began, 1e-9)
+        return (self.total - self.done) / max(rate, 1e-9)
+
+    def _say(self, words: str) -> None:
+        self.spoke = time.monotonic()
+        print(f"{self.label}: {words} ({self.done}/{self.total} {self.unit})", file=sys.stderr, flush=True)
