@@ -58,13 +58,15 @@ def exact_denoiser(covariance: Float[Array, "window window"]) -> Denoiser:
     Clean frames (`S = 0`) condition, frames of pure noise (`A = 0`) drop out by themselves.
     """
 
+    k = covariance[None]
+
     def denoise(z, logsnr, condition=None):
         alpha, sigma = alpha_sigma(logsnr)
-        noisy = alpha[:, :, None] * covariance * alpha[:, None, :]
+        noisy = alpha[:, :, None] * k * alpha[:, None, :]
         noisy = noisy + jax.vmap(jnp.diag)(sigma**2)
         flat = z.reshape(*z.shape[:2], -1)
         solved = jnp.linalg.solve(jnp.broadcast_to(noisy, (z.shape[0], *noisy.shape[1:])), flat)
-        return ((covariance * alpha[:, None, :]) @ solved).reshape(z.shape)
+        return ((k * alpha[:, None, :]) @ solved).reshape(z.shape)
 
     return denoise
 
@@ -165,7 +167,7 @@ def elbo_along(
         t = (jnp.arange(nodes) + 0.5) / nodes
         tau, rate = jax.jvp(clocks, (t,), (jnp.ones_like(t),))
         alpha, sigma = alpha_sigma(schedule.logsnr(tau))
-        k = jnp.asarray(covariance)
+        k = jnp.asarray(covariance)[None]
         noisy = alpha[:, :, None] * k * alpha[:, None, :] + jax.vmap(jnp.diag)(sigma**2)
         gain = k * alpha[:, None, :]
         posterior = k - gain @ jnp.linalg.solve(noisy, jnp.swapaxes(gain, 1, 2))

@@ -80,9 +80,9 @@ def _check(size: int, context: int, warmup_share: float = 0.0) -> None:
         raise InputError(f"the warm-up's share of training is a probability, not {warmup_share}")
 
 
-def _places(size: int, context: int) -> Array:
-    """`k - n` for the frames `k` of a window."""
-    return jnp.arange(size) - context
+def _places(window: Window, t: Float[Array, "*batch"]) -> LocalTimes:
+    """`k - n` for the frames `k` of a window, once for every `t`."""
+    return jnp.broadcast_to(jnp.arange(window.size, dtype=t.dtype) - window.context, (*t.shape, window.size))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -105,11 +105,11 @@ class Rolling:
         return 1
 
     def cycle(self, t):
-        places = _places(self.size, self.context)
+        places = _places(self, t)
         return jnp.clip((places + t[..., None]) / (self.size - self.context), 0.0, 1.0)
 
     def warmup(self, t):
-        places = _places(self.size, self.context)
+        places = _places(self, t)
         tau = jnp.clip(places / (self.size - self.context) + t[..., None], 0.0, 1.0)
         return jnp.where(places < 0, 0.0, tau)
 
@@ -128,7 +128,7 @@ class _OneClock:
         return self.size - self.context
 
     def cycle(self, t):
-        return jnp.where(_places(self.size, self.context) < 0, 0.0, t[..., None])
+        return jnp.where(_places(self, t) < 0, 0.0, t[..., None])
 
     def warmup(self, t):
         return self.cycle(t)
@@ -203,5 +203,5 @@ class IndependentTimes:
         tau_key, clean_key = jax.random.split(key)
         tau = jax.random.uniform(tau_key, (batch, self.size))
         clean = jax.random.uniform(clean_key, (batch, 1)) < self.clean_share
-        given = clean & (_places(self.size, self.context) < 0)
+        given = clean & (_places(self, tau[:, 0]) < 0)
         return SampledTimes(jnp.where(given, 0.0, tau), jnp.where(given, 0.0, 1.0))
