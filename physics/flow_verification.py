@@ -1,0 +1,218 @@
+"""Verification of flows and of what a forecast looks like: spectra, vorticity, divergence, energy.
+
+Each is about *single members*, not their mean: an ensemble mean is smooth for good reasons, and no flow.
+`E` is the mean over starts and members, `<.>` the area mean.
+"""
+
+import dataclasses
+from typing import ClassVar
+
+import numpy as np
+
+from physics.averages import Averaged, Sums, over_leads
+from physics.quantities import (
+    Quantity,
+    divergence_fields,
+    kinetic_energies,
+    spectral_quantities,
+    vorticity_fields,
+)
+from physics.spectra import spectrum
+from rolling.fields import Variable
+from rolling.metrics import Sample, Score, Setting
+
+
+class PerQuantity(Averaged):
+    """Base of measures whose tools are the quantities that a layout has, at least one."""
+
+    def quantities(self, setting: Setting) -> tuple[Quantity, ...]:
+        raise NotImplementedError
+
+    def tools(self, setting):
+        return self.quantities(setting) or None
+
+    @staticmethod
+    def variables(sums: Sums) -> tuple[Variable, ...]:
+        return tuple(quantity.variable for quantity in sums.tools)
+
+
+class Spectral(PerQuantity):
+    """Base of measures of spectra: their terms are `E(k)` of forecast and truth, `[lead, quantity, k]`."""
+
+    def quantities(self, setting):
+        return spectral_quantities(setting) if spectrum(setting.layout).resolved > 0 else ()
+
+    def terms(self, tools, sample):
+        return {
+            "forecast": np.stack([q.of(sample.forecast).mean(axis=0) for q in tools], axis=1),
+            "truth": np.stack([q.of(sample.truth) for q in tools], axis=1),
+        }
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EnergySpectrum(Spectral):
+    """`E(k)`, averaged over starts, members and leads, for k = 1 to the last complete shell; see
+    `physics.spectra`. The reference is the truth's.
+
+    `leads`: the first and the last lead to average over, counted from 1; None for all.
+    """
+
+    leads: tuple[int, int] | None = None
+
+    @property
+    def name(self) -> str:
+        return "energy_spectrum" + ("" if self.leads is None else "_leads_{}_to_{}".format(*self.leads))
+
+    def tools(self, setting):
+        return None if self.leads and self.leads[1] > setting.leads else super().tools(setting)
+
+    def scores(self, sums):
+        first, last = self.leads or (1, sums.setting.leads)
+        shells = np.arange(1, spectrum(sums.setting.layout).resolved + 1)
+        forecast, truth = (
+            sums.overall(name, slice(first - 1, last))[:, shells] for name in ("forecast", "truth")
+        )
+        return tuple(
+            Score(
+                variable=variable.name,
+                units=variable.units,
+                axis="wavenumber",
+                coordinate=shells,
+                values=forecast[i],
+                reference=truth[i],
+            )
+            for i, variable in enumerate(self.variables(sums))
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SpectrumLogError(Spectral):
+    """`mean_k |log10(E_forecast(k) / E_truth(k))|`, k = 1..`maximum` or the last complete shell.
+
+    The energies are averaged over starts and members first; if `cumulative`, over all leads up to each one
+    too: the last value is then the error of the spectrum of the whole rollout.
+    """
+
+    cumulative: bool = False
+    maximum: int = 10
+
+    @property
+    def name(self) -> str:
+        return "cumulative_spectrum_log_error" if self.cumulative else "spectrum_log_error"
+
+    def scores(self, sums):
+        shells = np.arange(1, min(self.maximum, spectrum(sums.setting.layout).resolved) + 1)
+        forecast, truth = (sums.mean(name, self.cumulative)[..., shells] for name in ("forecast", "truth"))
+        error = np.abs(np.log10(forecast / truth)).mean(axis=-1)
+        return over_leads(sums.setting, self.variables(sums), error, units="1")
+
+
+class Correlation(PerQuantity):
+    """Base of measures of the correlation of vorticity: `E corr(w_i, w)` over space, by area."""
+
+    def quantities(self, setting):
+        return vorticity_fields(setting)
+
+    def terms(self, tools, sample):
+        return {"correlation": np.stack([self._correlation(q, sample) for q in tools], axis=-1)}
+
+    @staticmethod
+    def _correlation(quantity: Quantity, sample: Sample) -> np.ndarray:
+        def anomaly(frames):
+            field = np.asarray(quantity.of(frames), np.float64)
+            return field - quantity.mean(field)[..., None, None]
+
+        forecast, truth = anomaly(sample.forecast), anomaly(sample.truth)
+        with np.errstate(invalid="ignore"):
+            size = np.sqrt(quantity.mean(forecast**2) * quantity.mean(truth**2))
+            return (quantity.mean(forecast * truth) / size).mean(axis=0)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VorticityCorrelation(Correlation):
+    """Correlation over space of each member's vorticity with the truth's, over members and starts."""
+
+    name: ClassVar[str] = "vorticity_correlation"
+
+    def scores(self, sums):
+        return over_leads(sums.setting, self.variables(sums), sums.mean("correlation"), units="1")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VorticityCorrelationTime(Correlation):
+    """The lead time at which the vorticity correlation first falls below each of `thresholds`.
+
+    Linear between leads, from one at lead 0; no value where it stays above to the last lead.
+    """
+
+    thresholds: tuple[float, ...] = (0.8,)
+    name: ClassVar[str] = "vorticity_correlation_time"
+
+    def scores(self, sums):
+        setting, curves = sums.setting, sums.mean("correlation")
+        return tuple(
+            Score(
+                variable=variable.name,
+                units=setting.layout.time_units,
+                axis="threshold",
+                coordinate=np.asarray(self.thresholds),
+                values=setting.layout.step * np.array([fall(curves[:, i], t) for t in self.thresholds]),
+            )
+            for i, variable in enumerate(self.variables(sums))
+        )
+
+
+def fall(curve: np.ndarray, threshold: float) -> float:
+    """Where a curve, 1 at 0 and `curve[i]` at `i + 1`, first falls below a threshold; NaN if nowhere."""
+    curve = np.concatenate([[1.0], curve])
+    below = np.flatnonzero(curve < threshold)
+    if not below.size or not np.isfinite(curve[: below[0]]).all():
+        return float("nan")
+    last = below[0] - 1
+    return last + (curve[last] - threshold) / (curve[last] - curve[last + 1])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Divergence(PerQuantity):
+    """`sqrt(E <(du/dx + dv/dy)^2>)`; the reference is the truth's."""
+
+    name: ClassVar[str] = "divergence"
+
+    def quantities(self, setting):
+        return divergence_fields(setting)
+
+    def terms(self, tools, sample):
+        return {
+            "forecast": np.stack([q.mean(q.of(sample.forecast) ** 2).mean(axis=0) for q in tools], axis=-1),
+            "truth": np.stack([q.mean(q.of(sample.truth) ** 2) for q in tools], axis=-1),
+        }
+
+    def scores(self, sums):
+        forecast, truth = (np.sqrt(sums.mean(name)) for name in ("forecast", "truth"))
+        return over_leads(sums.setting, self.variables(sums), forecast, reference=truth)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EnergyDrift(PerQuantity):
+    """`E[K(lead)] / E[K(0)] - 1`, `K` the mean kinetic energy, `K(0)` that of the last frame given.
+
+    The reference is the truth's own, which is not zero where energy comes and goes.
+    """
+
+    name: ClassVar[str] = "energy_drift"
+
+    def quantities(self, setting):
+        return kinetic_energies(setting)
+
+    def terms(self, tools, sample):
+        initial = np.stack([q.of(sample.initial) for q in tools])
+        return {
+            "forecast": np.stack([q.of(sample.forecast).mean(axis=0) for q in tools], axis=-1),
+            "truth": np.stack([q.of(sample.truth) for q in tools], axis=-1),
+            "initial": np.broadcast_to(initial, (len(sample.truth), len(tools))),
+        }
+
+    def scores(self, sums):
+        initial = sums.mean("initial")
+        forecast, truth = (sums.mean(name) / initial - 1 for name in ("forecast", "truth"))
+        return over_leads(sums.setting, self.variables(sums), forecast, reference=truth, units="1")

@@ -1,0 +1,160 @@
+"""What is made from the variables of a flow: spectra, kinetic energy, vorticity, divergence.
+
+Each function lists what a layout and its mask allow, and may find nothing. Derived quantities are named
+`kinetic_energy`, `vorticity` and `divergence`, with the level, or the name of u, behind where there are
+several velocities.
+"""
+
+import dataclasses
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from physics.averages import Domain
+from physics.flow import Kinematics, Velocity, velocities, vorticities
+from physics.spectra import Planar, spectrum
+from rolling.fields import Layout, Variable
+from rolling.metrics import Setting
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Quantity:
+    """Something made from frames: `of(frames [..., height, width, variable])` is a number, field or spectrum.
+
+    `weights [height, width]` of an area mean, where it is a field.
+    """
+
+    variable: Variable
+    of: Callable[[np.ndarray], np.ndarray]
+    weights: np.ndarray | None = None
+
+    def mean(self, field: np.ndarray) -> np.ndarray:
+        """`[..., height, width]` to `[...]`."""
+        return np.tensordot(np.where(self.weights > 0, field, 0.0), self.weights, axes=2)
+
+
+def spectral_quantities(setting: Setting) -> tuple[Quantity, ...]:
+    """Spectra of the variables without masked cells, and of kinetic energy where there is a flow."""
+    energy, domain = spectrum(setting.layout), Domain.of(setting)
+
+    def of_variable(channel: int, variable: Variable) -> Quantity:
+        named = Variable(name=variable.name, units=square(variable.units))
+        return Quantity(variable=named, of=lambda frames: energy(frames[..., channel]))
+
+    fields = tuple(
+        of_variable(channel, variable)
+        for channel, variable in enumerate(setting.layout.variables)
+        if domain.is_whole(channel)
+    )
+    return fields + _kinetic(setting, energy, lambda spectrum: spectrum)
+
+
+def kinetic_energies(setting: Setting) -> tuple[Quantity, ...]:
+    """Mean kinetic energy of the flows that are whole."""
+    return _kinetic(setting, spectrum(setting.layout), lambda spectrum: spectrum.sum(axis=-1))
+
+
+def _kinetic(setting: Setting, energy: Any, reduce: Callable) -> tuple[Quantity, ...]:
+    """From the velocities; without any, from the vorticity, if it is periodic both ways."""
+    layout, domain = setting.layout, Domain.of(setting)
+
+    def of_velocity(pair: Velocity) -> Quantity:
+        named = Variable(name=_label("kinetic_energy", pair, layout), units=square(_units(pair, layout)))
+        return Quantity(
+            variable=named,
+            of=lambda frames: reduce(energy(frames[..., pair.u]) + energy(frames[..., pair.v])),
+        )
+
+    def of_vorticity(channel: int) -> Quantity:
+        name = "kinetic_energy" + _level(layout.variables[channel].name)
+        units = square(times(layout.variables[channel].units, layout.x.units))
+        return Quantity(
+            variable=Variable(name=name, units=units),
+            of=lambda frames: reduce(energy.kinetic_of_vorticity(frames[..., channel])),
+        )
+
+    pairs = velocities(layout)
+    if not pairs and isinstance(energy, Planar) and layout.y.periodic and layout.x.periodic:
+        return tuple(of_vorticity(c) for c in vorticities(layout) if domain.is_whole(c))
+    return tuple(of_velocity(p) for p in pairs if domain.is_whole(p.u) and domain.is_whole(p.v))
+
+
+def vorticity_fields(setting: Setting) -> tuple[Quantity, ...]:
+    """The vorticities among the variables; where there are none, those of the velocities."""
+    layout, domain = setting.layout, Domain.of(setting)
+
+    def of_variable(channel: int) -> Quantity:
+        weights = domain.weights[..., channel]
+        return Quantity(
+            variable=layout.variables[channel], of=lambda frames: frames[..., channel], weights=weights
+        )
+
+    found = tuple(of_variable(channel) for channel in vorticities(layout))
+    return found or _from_velocities(setting, "vorticity", Kinematics.vorticity)
+
+
+def divergence_fields(setting: Setting) -> tuple[Quantity, ...]:
+    """The divergences of the velocities."""
+    return _from_velocities(setting, "divergence", Kinematics.divergence)
+
+
+def _from_velocities(setting: Setting, name: str, operator: Callable) -> tuple[Quantity, ...]:
+    layout, domain = setting.layout, Domain.of(setting)
+    if min(layout.shape[:2]) < 2:
+        return ()
+
+    def of_velocity(pair: Velocity) -> Quantity | None:
+        kinematics = Kinematics(
+            layout=layout, holes=not (domain.is_whole(pair.u) and domain.is_whole(pair.v))
+        )
+        # A cell counts where both components have data and the operator reaches no cell without.
+        there = np.minimum(domain.weights[..., pair.u], domain.weights[..., pair.v])
+        template = np.where(there > 0, 0.0, np.nan)
+        weights = np.where(np.isfinite(operator(kinematics, template, template)), there, 0.0)
+        if weights.sum() == 0:
+            return None
+        metres = "m" if layout.y.is_latitude else layout.x.units
+        named = Variable(name=_label(name, pair, layout), units=per(_units(pair, layout), metres))
+        return Quantity(
+            variable=named,
+            of=lambda frames: operator(kinematics, frames[..., pair.u], frames[..., pair.v]),
+            weights=weights / weights.sum(),
+        )
+
+    return tuple(quantity for quantity in map(of_velocity, velocities(layout)) if quantity is not None)
+
+
+def _level(name: str) -> str:
+    """`_500` of `u_500` or `u500`; nothing where the name ends with no number."""
+    match = re.search(r"(\d+)$", name)
+    return f"_{match.group()}" if match else ""
+
+
+def _label(name: str, pair: Velocity, layout: Layout) -> str:
+    level = _level(layout.names[pair.u])
+    same = [p for p in velocities(layout) if _level(layout.names[p.u]) == level]
+    return name + level if len(same) == 1 else f"{name}_{layout.names[pair.u]}"
+
+
+def _units(pair: Velocity, layout: Layout) -> str:
+    return layout.variables[pair.u].units
+
+
+def square(units: str) -> str:
+    """`(m s-1)^2`; pure numbers stay what they are."""
+    return units if units in ("", "1") else f"({units})^2"
+
+
+def times(units: str, other: str) -> str:
+    return " ".join(u for u in (units, other) if u not in ("", "1")) or "1"
+
+
+def per(units: str, other: str) -> str:
+    """The units of a derivative: `m s-1` by `m` is `s-1`."""
+    words = units.split()
+    if other in words:
+        words.remove(other)
+        return " ".join(words) or "1"
+    return times(units, "1" if other in ("", "1") else f"({other})-1")

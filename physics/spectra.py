@@ -1,0 +1,175 @@
+"""Energy spectra of fields `[..., height, width]` on a layout's grid.
+
+What the spectrum of a field is depends on the grid, and `spectrum` chooses:
+
+* a plane, periodic or not: `Planar`, energy summed over shells of the two-dimensional wavenumber. A periodic
+  axis takes a Fourier transform; an axis with ends takes a cosine transform (Denis et al. 2002,
+  doi 10.1175/1520-0493(2002)130<1812:SDOTDA>2.0.CO;2), which needs no window and leaves no jump at the ends;
+* a region in latitude and longitude: the same, on the plane that is true to scale at its middle latitude;
+* a full circle of longitudes: `Zonal`, wavenumbers along each circle of latitude, averaged by area.
+
+In every case `sum_k E(k) = <f^2> / 2`, the mean over cells (by area, for `Zonal`).
+"""
+
+import dataclasses
+import functools
+import math
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import scipy.fft
+
+from rolling.fields import Axis, Layout
+
+EARTH_RADIUS = 6_371_000.0  # metres, mean
+
+
+@runtime_checkable
+class Spectrum(Protocol):
+    """`E(k)` of fields; `wavenumbers [K]` are 0, 1, 2, ..., and shells up to `resolved` are complete."""
+
+    @property
+    def wavenumbers(self) -> np.ndarray: ...
+
+    @property
+    def resolved(self) -> int: ...
+
+    def __call__(self, field: np.ndarray) -> np.ndarray:
+        """`[..., height, width]` to `[..., K]`, float64, in the square of the field's units."""
+
+
+def spectrum(layout: Layout) -> Spectrum:
+    """The spectrum that suits a grid."""
+    if layout.y.is_latitude and layout.x.periodic:
+        return Zonal(layout=layout)
+    return Planar(y=layout.y, x=layout.x, lengths=lengths(layout))
+
+
+def lengths(layout: Layout) -> tuple[float, float]:
+    """Size of the domain along (y, x): in metres where `y` is a latitude, else in the axes' own units.
+
+    Every cell counts in full, so that a periodic axis has the length of its period.
+    """
+    height, width = len(layout.y) * layout.y.spacing, len(layout.x) * layout.x.spacing
+    if not layout.y.is_latitude:
+        return height, width
+    middle = (layout.y.values[0] + layout.y.values[-1]) / 2
+    metres = EARTH_RADIUS * math.pi / 180
+    return height * metres, width * metres * math.cos(math.radians(middle))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Planar:
+    """`E(k) = 1/2 sum |f_mn|^2` over modes whose wavenumber rounds to `k`.
+
+    Wavenumbers count waves along the longer side of the domain, of length `L`: a mode of `m` waves along a
+    side of length `l` has the component `m L / l`. The cosine transform also has half waves, `m = 1/2, 3/2`,
+    which count up: shell `k >= 1` takes what lies in `[k - 1/2, k + 1/2)`, and shell 0 the mean alone.
+    """
+
+    y: Axis
+    x: Axis
+    lengths: tuple[float, float]
+
+    @property
+    def longest(self) -> float:
+        return max(self.lengths)
+
+    @functools.cached_property
+    def _periodic(self) -> tuple[int, ...]:
+        return tuple(a for a, axis in ((-2, self.y), (-1, self.x)) if axis.periodic)
+
+    def _waves(self, axis: int) -> np.ndarray:
+        """Waves along one side of each mode, in the order of the transform."""
+        count = len((self.y, self.x)[axis])
+        if axis not in self._periodic:
+            return np.arange(count) / 2
+        frequencies = (
+            np.arange(count // 2 + 1) if axis == self._periodic[-1] else scipy.fft.fftfreq(count, 1 / count)
+        )
+        return np.abs(frequencies)
+
+    @functools.cached_property
+    def modulus(self) -> np.ndarray:
+        """`[modes]`: the wavenumber of each mode, a real number, in waves along the longer side."""
+        y, x = (self._waves(axis) * self.longest / self.lengths[axis] for axis in (-2, -1))
+        return np.hypot(y[:, None], x[None, :]).ravel()
+
+    @functools.cached_property
+    def _shells(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Modes sorted by shell, where each occupied shell begins among them, and which shells those are."""
+        shell = np.floor(self.modulus + 0.5).astype(int)
+        order = np.argsort(shell, kind="stable")
+        occupied, begin = np.unique(shell[order], return_index=True)
+        return order, begin, occupied
+
+    @property
+    def wavenumbers(self) -> np.ndarray:
+        return np.arange(self._shells[2][-1] + 1)
+
+    @property
+    def resolved(self) -> int:
+        sides = zip((self.y, self.x), self.lengths, strict=True)
+        limits = (len(axis) / 2 * self.longest / length for axis, length in sides)
+        return math.floor(min(limits) - 0.5)
+
+    def energy(self, field: np.ndarray) -> np.ndarray:
+        """`|f_mn|^2 / 2` of every mode: `[..., height, width]` to `[..., modes]`."""
+        field = np.asarray(field, np.float64)
+        for axis in {-2, -1} - set(self._periodic):
+            field = scipy.fft.dct(field, axis=axis, norm="ortho") / math.sqrt(field.shape[axis])
+        if not self._periodic:
+            return field.reshape(*field.shape[:-2], -1) ** 2 / 2
+        last = self._periodic[-1]
+        modes = scipy.fft.rfftn(field, axes=self._periodic, norm="forward")
+        # A real transform keeps one of each pair of conjugate modes, but for the mean and the Nyquist mode.
+        count = field.shape[last]
+        pairs = np.full(modes.shape[last], 2.0)
+        pairs[0] = 1.0
+        if count % 2 == 0:
+            pairs[-1] = 1.0
+        pairs = pairs[:, None] if last == -2 else pairs
+        energy = (modes.real**2 + modes.imag**2) * pairs / 2
+        return energy.reshape(*energy.shape[:-2], -1)
+
+    def sum_shells(self, energy: np.ndarray) -> np.ndarray:
+        """`[..., modes]` to `[..., K]`."""
+        order, begin, occupied = self._shells
+        out = np.zeros((*energy.shape[:-1], occupied[-1] + 1))
+        out[..., occupied] = np.add.reduceat(energy[..., order], begin, axis=-1)
+        return out
+
+    def __call__(self, field):
+        return self.sum_shells(self.energy(field))
+
+    def kinetic_of_vorticity(self, vorticity: np.ndarray) -> np.ndarray:
+        """`1/2 sum |w|^2 / |k|^2`: the kinetic energy of the flow without divergence or mean that has this
+        vorticity, for a domain periodic both ways; `k = 2 pi modulus / L`."""
+        wavenumber = 2 * np.pi * self.modulus / self.longest
+        inverse = np.divide(1.0, wavenumber**2, out=np.zeros_like(wavenumber), where=wavenumber > 0)
+        return self.sum_shells(self.energy(vorticity) * inverse)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Zonal:
+    """`E(m) = 1/2 <|f_m|^2 + |f_-m|^2>`, waves round each circle of latitude, averaged by area over them."""
+
+    layout: Layout
+
+    @property
+    def wavenumbers(self) -> np.ndarray:
+        return np.arange(len(self.layout.x) // 2 + 1)
+
+    @property
+    def resolved(self) -> int:
+        return (len(self.layout.x) - 1) // 2
+
+    def __call__(self, field):
+        count = len(self.layout.x)
+        modes = scipy.fft.rfft(np.asarray(field, np.float64), axis=-1, norm="forward")
+        energy = modes.real**2 + modes.imag**2
+        energy[..., 0] /= 2
+        if count % 2 == 0:
+            energy[..., -1] /= 2
+        area = self.layout.area_weights()[:, 0]
+        return np.tensordot(energy, area / area.sum(), axes=([-2], [0]))
