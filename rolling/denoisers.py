@@ -1,6 +1,6 @@
 """From a network to a denoiser: `Denoiser = (z, logsnr, condition) -> x`.
 
-Solvers, losses and rollouts know denoisers only. What a network predicts (x, eps, v) is one small class
+Solvers, losses and rollouts know denoisers only. What a network predicts (x, eps, v, ...) is one small class
 here; guidance and partitioning are functions from denoisers to a denoiser.
 """
 
@@ -12,7 +12,7 @@ import jax
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from rolling.noise import alpha_sigma, expand
+from rolling.noise import x_from_eps, x_from_flow, x_from_score, x_from_v
 
 Frames = Float[Array, "batch time height width channel"]
 Clocks = Float[Array, "#batch time"]
@@ -125,8 +125,7 @@ class V:
     preconditioning: `c_skip z / alpha = alpha z`, `c_out = sigma`, `F = -v`."""
 
     def x(self, z, logsnr, output):
-        alpha, sigma = alpha_sigma(expand(logsnr, z))
-        return alpha * z - sigma * output
+        return x_from_v(z, output, logsnr)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -134,8 +133,23 @@ class Eps:
     """`x = (z - sigma eps) / alpha`: needs a schedule with `alpha(1) > 0`."""
 
     def x(self, z, logsnr, output):
-        alpha, sigma = alpha_sigma(expand(logsnr, z))
-        return (z - sigma * output) / alpha
+        return x_from_eps(z, output, logsnr)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Score:
+    """`x = (z + sigma^2 score) / alpha`: needs a schedule with `alpha(1) > 0`."""
+
+    def x(self, z, logsnr, output):
+        return x_from_score(z, output, logsnr)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FlowVelocity:
+    """`x = (z - sigma u) / (alpha + sigma)` with `u = eps - x` (Lipman et al., arXiv 2210.02747)."""
+
+    def x(self, z, logsnr, output):
+        return x_from_flow(z, output, logsnr)
 
 
 def denoiser(network: Network, prediction: Prediction) -> Denoiser:

@@ -12,11 +12,13 @@ from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
 
 from rolling.errors import InputError
 
 Times = Float[Array, "..."]
+Frames = Float[Array, "batch time height width channel"]
+Clocks = Float[Array, "#batch time"]
 
 
 @runtime_checkable
@@ -215,11 +217,10 @@ class LinearBeta:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sigmoid:
-    """`alpha^2` is a logistic curve: `(sigmoid(-end) - sigmoid(v)) / (sigmoid(-end) - sigmoid(-start))`.
+    """`alpha^2 = (s(v_1) - s(v)) / (s(v_1) - s(v_0))`, a logistic curve (arXiv 2301.10972, alg. 1).
 
-    Here written through its mirror: `alpha^2 = (s(end) - s(v)) / (s(end) - s(start))` with
-    `v = (start + t (end - start)) / temperature` and `s` the logistic function (arXiv 2301.10972, alg. 1),
-    `t` from `epsilon` to `1 - epsilon`.
+    `s` is the logistic function, `v = (start + t (end - start)) / temperature` with `t` from `epsilon` to
+    `1 - epsilon`, and `v_0`, `v_1` are its values at `t = 0` and `t = 1`.
     """
 
     start: float = -3.0
@@ -274,7 +275,7 @@ def invert(decreasing, value: Times, steps: int = 60) -> Times:
     return (low + high) / 2
 
 
-def expand(clocks: Float[Array, "batch time"], frames: Array) -> Array:
+def expand(clocks: Shaped[Array, "#batch time"], frames: Shaped[Array, "batch time ..."]) -> Array:
     """Clocks `[batch, time]` with trailing axes of one, to stand beside frames."""
     return clocks.reshape(clocks.shape + (1,) * (frames.ndim - clocks.ndim))
 
@@ -284,7 +285,74 @@ def alpha_sigma(logsnr: Times) -> tuple[Times, Times]:
     return jnp.sqrt(jax.nn.sigmoid(logsnr)), jnp.sqrt(jax.nn.sigmoid(-logsnr))
 
 
-def diffuse(x: Array, eps: Array, logsnr: Times) -> Array:
+def diffuse(x: Frames, eps: Frames, logsnr: Clocks) -> Frames:
     """`z = alpha x + sigma eps`, each frame at its own `logsnr [batch, time]`."""
     alpha, sigma = alpha_sigma(expand(logsnr, x))
     return alpha * x + sigma * eps
+
+
+def eps_from_x(z: Frames, x: Frames, logsnr: Clocks) -> Frames:
+    """`eps = (z - alpha x) / sigma`."""
+    alpha, sigma = alpha_sigma(expand(logsnr, z))
+    return (z - alpha * x) / sigma
+
+
+def x_from_eps(z: Frames, eps: Frames, logsnr: Clocks) -> Frames:
+    """`x = (z - sigma eps) / alpha`."""
+    alpha, sigma = alpha_sigma(expand(logsnr, z))
+    return (z - sigma * eps) / alpha
+
+
+def v_from_x(z: Frames, x: Frames, logsnr: Clocks) -> Frames:
+    """`v = alpha eps - sigma x = (alpha z - x) / sigma` (arXiv 2202.00512, app. D)."""
+    alpha, sigma = alpha_sigma(expand(logsnr, z))
+    return (alpha * z - x) / sigma
+
+
+def x_from_v(z: Frames, v: Frames, logsnr: Clocks) -> Frames:
+    """`x = alpha z - sigma v`: holds at both ends, `alpha = 0` and `sigma = 0`."""
+    alpha, sigma = alpha_sigma(expand(logsnr, z))
+    return alpha * z - sigma * v
+
+
+def score_from_x(z: Frames, x: Frames, logsnr: Clocks) -> Frames:
+    """`grad log q(z | x) = -eps / sigma = (alpha x - z) / sigma^2`; with the mean of `x` given `z` it is the
+    score of `z` itself (Tweedie)."""
+    alpha, sigma = alpha_sigma(expand(logsnr, z))
+    return (alpha * x - z) / sigma**2
+
+
+def x_from_score(z: Frames, score: Frames, logsnr: Clocks) -> Frames:
+    """`x = (z + sigma^2 score) / alpha`."""
+    alpha, sigma = alpha_sigma(expand(logsnr, z))
+    return (z + sigma**2 * score) / alpha
+
+
+def flow_from_x(z: Frames, x: Frames, logsnr: Clocks) -> Frames:
+    """The velocity of the straight path, `u = eps - x = (z - (alpha + sigma) x) / sigma`."""
+    alpha, sigma = alpha_sigma(expand(logsnr, z))
+    return (z - (alpha + sigma) * x) / sigma
+
+
+def x_from_flow(z: Frames, u: Frames, logsnr: Clocks) -> Frames:
+    """`x = (z - sigma u) / (alpha + sigma)`: holds at both ends, `alpha = 0` and `sigma = 0`."""
+    alpha, sigma = alpha_sigma(expand(logsnr, z))
+    return (z - sigma * u) / (alpha + sigma)
+
+
+def noise_removed(logsnr_t: Times, logsnr_s: Times) -> Times:
+    """`r = 1 - SNR_t / SNR_s` in [0, 1], from time `t` to a cleaner time `s`."""
+    return -jnp.expm1(logsnr_t - logsnr_s)
+
+
+def posterior(z: Frames, x: Frames, logsnr_t: Clocks, logsnr_s: Clocks) -> tuple[Frames, Array]:
+    """Mean and variance of `q(z_s | z_t, x)` for a time `s` cleaner than `t`.
+
+    Mean `(alpha_s / alpha_t)(1 - r) z_t + alpha_s r x`, like `z`; variance `r sigma_s^2`, `[batch, time]`
+    with trailing axes of one. `alpha_t = 0` and `sigma_s = 0` are allowed, `t = s` at an end is not.
+    """
+    alpha_t, sigma_t = alpha_sigma(expand(logsnr_t, z))
+    alpha_s, sigma_s = alpha_sigma(expand(logsnr_s, z))
+    r = expand(noise_removed(logsnr_t, logsnr_s), z)
+    # (alpha_s / alpha_t)(1 - r) in the form that holds at alpha_t = 0.
+    return alpha_t * sigma_s**2 / (sigma_t**2 * alpha_s) * z + alpha_s * r * x, r * sigma_s**2

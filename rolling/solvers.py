@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from rolling.errors import InputError
-from rolling.noise import NoiseSchedule, alpha_sigma, expand
+from rolling.noise import NoiseSchedule, alpha_sigma, eps_from_x, expand, noise_removed, posterior
 
 Frames = Float[Array, "batch time height width channel"]
 Clocks = Float[Array, "#batch time"]
@@ -35,7 +35,12 @@ class Step(NamedTuple):
         return jnp.where(expand(self.moving, new), new, old)
 
 
-def step_between(schedule: NoiseSchedule, tau_t: Clocks, tau_s: Clocks) -> Step:
+def step_between(
+    schedule: NoiseSchedule,
+    tau_t: Float[Array, "*steps #batch time"],
+    tau_s: Float[Array, "*steps #batch time"],
+) -> Step:
+    """One step, or one for each entry of the leading axes."""
     return Step(schedule.logsnr(tau_t), schedule.logsnr(tau_s), tau_s < tau_t, tau_s == 0)
 
 
@@ -59,11 +64,6 @@ class Solver(Protocol):
     ) -> tuple[Frames, Any]: ...
 
 
-def _noise_removed(step: Step) -> Clocks:
-    """`r = 1 - SNR_t / SNR_s` in [0, 1]."""
-    return -jnp.expm1(step.logsnr_t - step.logsnr_s)
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Ddim:
     """`z_s = alpha_s x + sqrt(sigma_s^2 - v) eps + sqrt(v) noise`, `v = eta^2 r sigma_s^2`.
@@ -83,12 +83,11 @@ class Ddim:
 
     def step(self, denoise, z, history, step, noise):
         x = denoise(z, step.logsnr_t)
-        alpha_t, sigma_t = alpha_sigma(expand(step.logsnr_t, z))
+        eps = eps_from_x(z, x, step.logsnr_t)
         alpha_s, sigma_s = alpha_sigma(expand(step.logsnr_s, z))
-        eps = (z - alpha_t * x) / sigma_t
         if self.eta == 0:
             return alpha_s * x + sigma_s * eps, history
-        share = self.eta**2 * expand(_noise_removed(step), z)
+        share = self.eta**2 * expand(noise_removed(step.logsnr_t, step.logsnr_s), z)
         direction = jnp.sqrt(1 - share) * eps + jnp.sqrt(share) * noise(0)
         return alpha_s * x + sigma_s * direction, history
 
@@ -113,13 +112,9 @@ class Ancestral:
 
     def step(self, denoise, z, history, step, noise):
         x = denoise(z, step.logsnr_t)
-        alpha_t, sigma_t = alpha_sigma(expand(step.logsnr_t, z))
-        alpha_s, sigma_s = alpha_sigma(expand(step.logsnr_s, z))
-        r = expand(_noise_removed(step), z)
-        # (alpha_s / alpha_t)(1 - r) in the form that holds at alpha_t = 0.
-        mean = alpha_t * sigma_s**2 / (sigma_t**2 * alpha_s) * z + alpha_s * r * x
-        g = self.interpolation
-        deviation = jnp.sqrt(r) * sigma_s ** (1 - g) * sigma_t**g
+        mean, variance = posterior(z, x, step.logsnr_t, step.logsnr_s)
+        sigma_t, sigma_s = (alpha_sigma(expand(logsnr, z))[1] for logsnr in (step.logsnr_t, step.logsnr_s))
+        deviation = jnp.sqrt(variance) * (sigma_t / sigma_s) ** self.interpolation
         return mean + jnp.where(expand(step.last, z), 0.0, deviation) * noise(0), history
 
 
