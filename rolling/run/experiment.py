@@ -1,0 +1,194 @@
+"""An experiment: a value, put together from the pieces of the floors below, and all that a run depends on."""
+
+import dataclasses
+import importlib
+import json
+import pkgutil
+import runpy
+from difflib import get_close_matches
+from pathlib import Path
+
+from data.augment import Augmentation
+from data.source import Source
+from rolling.denoisers import Architecture, Prediction, V
+from rolling.errors import InputError
+from rolling.losses import VLoss, Weighting
+from rolling.metrics import Metric
+from rolling.noise import Cosine, NoiseSchedule
+from rolling.rollout import Sampler
+from rolling.run import codec
+from rolling.run.optimisers import AdamW, Optimiser
+from rolling.solvers import Ddim, Solver
+from rolling.windows import Rolling, Window
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Training:
+    """How long, in what batches, and how the learning rate runs.
+
+    It rises linearly over `warmup` steps, stays at the optimiser's peak, and falls linearly to zero over
+    the last share `decay` of the steps.
+    """
+
+    steps: int = 10_000
+    batch: int = 8
+    """Clips in a step, over all devices and accumulated parts."""
+    accumulate: int = 1
+    """Parts that a batch is cut into, one after another, to save memory."""
+    warmup: int = 20
+    decay: float = 0.5
+    clip: float = 1.0
+    """Largest global norm of the gradient."""
+    ema: float = 0.995
+    """Decay of the moving average of the parameters, which is what forecasts."""
+    seed: int = 0
+    log_every: int = 20
+    checkpoint_every: int = 200
+    keep: int = 2
+    """Checkpoints kept."""
+
+    def __post_init__(self):
+        for name in ("steps", "batch", "accumulate", "log_every", "checkpoint_every", "keep"):
+            if getattr(self, name) < 1:
+                raise InputError(f"training.{name} is a whole number from 1 on, not {getattr(self, name)}")
+        if self.batch % self.accumulate:
+            raise InputError(
+                f"training.batch, {self.batch}, cannot be cut into training.accumulate = {self.accumulate} equal"
+                " parts: choose a divisor"
+            )
+        if not (0 <= self.decay <= 1 and 0 <= self.ema < 1 and self.clip > 0):
+            raise InputError("training wants 0 <= decay <= 1, 0 <= ema < 1 and clip > 0")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """Which forecasts to make of the held-out part: `starts` of them, spread evenly, `members` each.
+
+    `frames = 0` makes none. `batch` forecasts are sampled together, in chunks of about `chunk` frames.
+    """
+
+    starts: int = 16
+    members: int = 4
+    frames: int = 20
+    batch: int = 16
+    chunk: int = 32
+    seed: int = 0
+
+    def __post_init__(self):
+        for name in ("starts", "members", "batch", "chunk"):
+            if getattr(self, name) < 1:
+                raise InputError(
+                    f"a forecast's {name} is a whole number from 1 on, not {getattr(self, name)}"
+                )
+        if self.frames < 0:
+            raise InputError(f"a forecast's frames is a whole number from 0 on, not {self.frames}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """Everything that decides the result of a run."""
+
+    name: str
+    """Name of the run's folder."""
+    source: Source
+    """Where the sequences come from."""
+    network: Architecture
+    window: Window = Rolling()
+    """How the clocks of the frames run."""
+    schedule: NoiseSchedule = Cosine()
+    prediction: Prediction = V()
+    """What the network's output means."""
+    weighting: Weighting = VLoss()
+    """Weights of the noise levels in the loss."""
+    solver: Solver = Ddim()
+    calls_per_frame: int = 1
+    """Solver steps for each frame that is emitted."""
+    augment: tuple[Augmentation, ...] = ()
+    """Symmetries of the data, applied to training clips."""
+    optimiser: Optimiser = AdamW()
+    training: Training = Training()
+    forecast: Forecast = Forecast()
+    """The ensemble that the scores are computed from."""
+    long: Forecast = Forecast(frames=0)
+    """Long rollouts, for their statistics."""
+    metrics: tuple[Metric, ...] = ()
+    """Measures of the forecasts."""
+
+    @property
+    def sampler(self) -> Sampler:
+        return Sampler(
+            window=self.window,
+            schedule=self.schedule,
+            solver=self.solver,
+            calls_per_frame=self.calls_per_frame,
+        )
+
+    def __post_init__(self):
+        if not self.name or self.name != Path(self.name).name:
+            raise InputError(f"an experiment's name becomes a folder: {self.name!r} will not do")
+        _ = self.sampler  # checks itself
+
+
+def presets() -> dict[str, str]:
+    """The names of the presets in `configs/`, each with the first line of its docstring."""
+    found = {}
+    for module in pkgutil.iter_modules(importlib.import_module("configs").__path__):
+        words = importlib.import_module(f"configs.{module.name}").__doc__ or ""
+        found[module.name] = words.strip().split("\n")[0]
+    return found
+
+
+def save(experiment: Experiment, path: Path) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(codec.encode(experiment), indent=2) + "\n")
+    temporary.replace(path)
+
+
+def find(name: str) -> Experiment:
+    """The experiment of a preset's name, of a Python file, of a run's folder or of its `experiment.json`."""
+    path = Path(name)
+    if path.suffix == ".py":
+        return _from_python(path)
+    if path.is_dir() and (path / "experiment.json").exists():
+        path = path / "experiment.json"
+    if path.suffix == ".json":
+        return from_json(path)
+    if name in presets():
+        return importlib.import_module(f"configs.{name}").experiment
+    near = get_close_matches(name, presets(), n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise InputError(
+        f"no experiment {name!r}: {hint}Give a preset ({', '.join(presets())}), a Python file that defines"
+        " `experiment`, a run's folder, or its experiment.json"
+    )
+
+
+def from_json(path: Path) -> Experiment:
+    try:
+        value = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"there is no file {path}") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as JSON: {error}") from error
+    experiment = codec.decode(value, where=str(path))
+    if not isinstance(experiment, Experiment):
+        raise InputError(f"{path} holds no experiment")
+    return experiment
+
+
+def load_code(path: Path) -> dict:
+    """Runs a Python file of the user's own and makes the dataclasses it defines known to the codec."""
+    if not path.exists():
+        raise InputError(f"there is no file {path}")
+    names = runpy.run_path(str(path), run_name=path.stem)
+    for value in names.values():
+        if isinstance(value, type) and dataclasses.is_dataclass(value) and value.__module__ == path.stem:
+            codec.register(value)
+    return names
+
+
+def _from_python(path: Path) -> Experiment:
+    experiment = load_code(path).get("experiment")
+    if not isinstance(experiment, Experiment):
+        raise InputError(f"{path} defines no `experiment = Experiment(...)`")
+    return experiment

@@ -1,0 +1,261 @@
+"""A trained run as a forecaster: in memory for a data set, or streamed to a store, frame after frame."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from data.calendar import features
+from data.source import Sequences
+from data.statistics import Statistics
+from rolling.denoisers import Condition
+from rolling.errors import InputError
+from rolling.fields import Layout
+from rolling.progress import Progress
+from rolling.rollout import Carry, Rollout
+from rolling.run import codec, model, store
+from rolling.run.checkpoint import Checkpoints, check_shapes
+from rolling.run.experiment import Experiment, Forecast
+
+Times = Callable[[int, int], np.ndarray]
+"""`(first, count)` to the times of frames counted from the first frame of the context."""
+
+
+class Forecaster:
+    """A network with everything that it needs: its experiment, layout, statistics and parameters."""
+
+    def __init__(
+        self, experiment: Experiment, layout: Layout, statistics: Statistics, params: Any, step: int
+    ):
+        self.experiment, self.layout, self.statistics, self.step = experiment, layout, statistics, step
+        apply, fresh = model.build(experiment, layout, statistics.mask)
+        check_shapes(params, fresh, "the checkpoint")
+        self.params = jax.device_put(params)
+        self._bind = model.binder(experiment, apply)
+        self._rollouts: dict[int, Rollout] = {}
+
+    def rollout(self, cycles: int) -> Rollout:
+        """The compiled loop whose chunks hold `cycles` cycles."""
+        if cycles not in self._rollouts:
+            self._rollouts[cycles] = Rollout(self.experiment.sampler, self._bind, cycles=cycles)
+        return self._rollouts[cycles]
+
+    def cycles(self, frames: int, chunk: int) -> int:
+        """Cycles in a chunk of about `chunk` frames, and no more than `frames` need."""
+        stride = self.experiment.window.stride
+        return max(1, min(chunk // stride, -(-frames // stride)))
+
+    def conditions(self, times: list[Times]) -> Callable[[int, int], Condition]:
+        """What a batch of forecasts may know, by the times of each."""
+        static = model.static_fields(self.statistics.mask)
+
+        def known(first: int, count: int) -> Condition:
+            if not self.layout.features:
+                return Condition(static=static)
+            vectors = [features(self.layout, of(first, count)) for of in times]
+            return Condition(static=static, vectors=jnp.asarray(np.stack(vectors)))
+
+        return known
+
+    def sample(
+        self,
+        context: np.ndarray,
+        times: list[Times],
+        keys: jax.Array,
+        frames: int,
+        cycles: int,
+        resume: tuple[int, Carry] | None = None,
+    ) -> Iterator[tuple[int, np.ndarray, Carry]]:
+        """`(first lead, frames, carry)` for `context [batch, n, height, width, variable]`, physical units."""
+        clean = jnp.asarray(self.statistics.normalise(context), jnp.float32)
+        chunks = self.rollout(cycles).chunks(
+            self.params, clean, keys, frames, self.conditions(times), resume=resume
+        )
+        for chunk in chunks:
+            yield chunk.start, self.statistics.denormalise(np.asarray(chunk.frames)), chunk.carry
+
+    def forecast(self, data: xr.Dataset, frames: int, members: int = 4, seed: int = 0) -> xr.Dataset:
+        """`members` forecasts of the `frames` frames that follow the last ones of `data`.
+
+        `data` holds the variables that the network was trained on, in the same units and on the same grid,
+        with a dimension `time` of at least as many frames as the window has context.
+        """
+        given = self._given(data)
+        n = self.experiment.window.context
+        stamps = data["time"].values[len(data["time"]) - n :] if n else data["time"].values[-1:]
+        last = stamps[-1]
+        unit = np.timedelta64(round(self.layout.step * 3.6e12), "ns") if self.layout.has_calendar else None
+        step = self.layout.step if unit is None else unit
+
+        def times(first, count):
+            return last + step * (np.arange(first, first + count) - (n - 1))
+
+        context = np.broadcast_to(given[None], (members, *given.shape))
+        keys = sequence_keys(seed, [(0, member) for member in range(members)])
+        chunks = self.sample(context, [times] * members, keys, frames, self.cycles(frames, 32))
+        values = np.concatenate([block for _, block, _ in chunks], axis=1)
+        result = store.skeleton(self.layout, np.asarray([last]), None, members, frames)
+        for channel, variable in enumerate(self.layout.variables):
+            attributes = store.attributes(variable)
+            result[variable.name] = (store.dimensions(self.layout), values[None, ..., channel], attributes)
+        return result
+
+    def _given(self, data: xr.Dataset) -> np.ndarray:
+        """The context `[n, height, width, variable]`, checked against the layout."""
+        layout, n = self.layout, self.experiment.window.context
+        missing = [name for name in layout.names if name not in data]
+        if missing:
+            raise InputError(f"the data lack {', '.join(missing)}; they hold {', '.join(map(str, data))}")
+        for axis in (layout.y, layout.x):
+            if axis.name not in data.coords or not np.allclose(data[axis.name].values, axis.values):
+                raise InputError(f"the data's {axis.name} is not that of the training data")
+        if "time" not in data.dims or data.sizes["time"] < n:
+            raise InputError(f"the data hold fewer than the {n} frames in time that the window is given")
+        order = ("time", layout.y.name, layout.x.name)
+        frames = [data[name].transpose(*order).values for name in layout.names]
+        return np.stack(frames, axis=-1).astype(np.float32)[len(data["time"]) - n :]
+
+
+def load(path: str | Path) -> Forecaster:
+    """The forecaster of a run: `load("runs/kolmogorov").forecast(dataset, frames=20)`."""
+    folder = Path(path)
+    if not (folder / "checkpoints").is_dir():
+        raise InputError(f"{folder} is no run: it has no checkpoints")
+    checkpoints = Checkpoints(folder / "checkpoints")
+    try:
+        items = checkpoints.restore(("ema", "statistics", "experiment", "layout"))
+        step = checkpoints.latest()
+    finally:
+        checkpoints.close()
+    where = f"the checkpoint of {folder}"
+    return Forecaster(
+        codec.decode(items["experiment"], where=where),
+        codec.decode(items["layout"], where=where),
+        Statistics.from_arrays(items["statistics"]),
+        items["ema"],
+        step,
+    )
+
+
+def sequence_keys(seed: int, places: list[tuple[int, int]]) -> jax.Array:
+    """A key for each `(start, member)`, whatever the batch that it is sampled in."""
+    base = jax.random.key(seed)
+    return jnp.stack(
+        [jax.random.fold_in(jax.random.fold_in(base, start), member) for start, member in places]
+    )
+
+
+@dataclasses.dataclass
+class _Batch:
+    """Forecasts that are sampled together; the last one may be padded by repetition."""
+
+    places: list[tuple[int, int]]
+    size: int
+
+    @property
+    def padded(self) -> list[tuple[int, int]]:
+        return self.places + [self.places[-1]] * (self.size - len(self.places))
+
+
+def write(forecaster: Forecaster, test: Sequences, forecast: Forecast, path: Path, label: str) -> Path:
+    """Streams a forecast to a store at `path`, or goes on with the one that was begun there.
+
+    Memory does not grow with the number of frames. After each chunk the carry is saved beside the store; a
+    run that was killed goes on from it to the identical store.
+    """
+    n = forecaster.experiment.window.context
+    starts = store.choose_starts(test, n, forecast.frames, forecast.starts)
+    cycles = forecaster.cycles(forecast.frames, forecast.chunk)
+    identity = {"forecast": codec.encode(forecast), "checkpoint": forecaster.step}
+    target = store.ForecastStore(path, forecaster.layout, identity)
+    note = None
+    if target.exists():
+        target.check_identity()
+        if target.is_complete():
+            return path
+        note = target.load_note()
+    if note is None:
+        times = np.concatenate([test.times(s.sequence, s.frame - 1, s.frame) for s in starts])
+        coordinates = store.skeleton(forecaster.layout, times, starts, forecast.members, forecast.frames)
+        target.create(coordinates, forecaster.rollout(cycles).frames_per_chunk)
+    _write_batches(forecaster, test, forecast, starts, cycles, target, note, label)
+    target.complete()
+    return path
+
+
+def _write_batches(forecaster, test, forecast, starts, cycles, target, note, label):
+    places = [(start, member) for start in range(len(starts)) for member in range(forecast.members)]
+    size = min(forecast.batch, len(places))
+    batches = [_Batch(places[i : i + size], size) for i in range(0, len(places), size)]
+    first = 0 if note is None else int(note["batch"])
+    done = sum(len(batch.places) for batch in batches[:first]) * forecast.frames
+    if note is not None:
+        done += int(note["lead"]) * len(batches[first].places)
+    with Progress(label, len(places) * forecast.frames, unit="frame", done=done) as progress:
+        for number in range(first, len(batches)):
+            resume = None if note is None else _unpack(note, forecaster, size)
+            note = None
+            for lead, frames, carry in _sample_batch(
+                forecaster, test, forecast, starts, cycles, batches[number], resume
+            ):
+                count = frames.shape[1]
+                _check_finite(frames, batches[number].places, lead, starts, target.path)
+                for (start, member), values in zip(batches[number].places, frames, strict=False):
+                    target.write(start, member, lead, values)
+                target.save_note(_pack(number, lead + count, carry))
+                progress.update(count * len(batches[number].places))
+            if number + 1 < len(batches):
+                target.save_note({"batch": np.asarray(number + 1), "lead": np.asarray(0)})
+
+
+def _sample_batch(forecaster, test, forecast, starts, cycles, batch, resume):
+    n = forecaster.experiment.window.context
+    chosen = [starts[start] for start, _ in batch.padded]
+    context = np.stack([test.read(s.sequence, s.frame - n, s.frame) for s in chosen])
+    times = [
+        lambda first, count, s=s: test.times(s.sequence, s.frame - n + first, s.frame - n + first + count)
+        for s in chosen
+    ]
+    keys = sequence_keys(forecast.seed, batch.padded)
+    return forecaster.sample(context, times, keys, forecast.frames, cycles, resume)
+
+
+def _check_finite(frames, places, lead, starts, path):
+    """`frames [batch, time, ...]`: masked cells are NaN in all frames, anything else must be finite."""
+    sane = np.isfinite(frames).any(axis=(2, 3, 4)) & ~np.isinf(frames).any(axis=(2, 3, 4))
+    for (start, member), good in zip(places, sane, strict=False):
+        if not good.all():
+            bad = lead + int(np.argmin(good))
+            raise InputError(
+                f"the forecast from {starts[start]} (member {member}) is not finite at lead {bad + 1}; the leads"
+                f" before it are in {path}: train longer, or give it more --calls-per-frame"
+            )
+
+
+def _pack(batch: int, lead: int, carry: Carry) -> dict[str, np.ndarray]:
+    """A carry as arrays with names."""
+    plain = dataclasses.replace(carry, key=jax.random.key_data(carry.key))
+    leaves = {f"carry{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(plain))}
+    return {"batch": np.asarray(batch), "lead": np.asarray(lead), **leaves}
+
+
+def _unpack(note: dict[str, np.ndarray], forecaster: Forecaster, size: int) -> tuple[int, Carry] | None:
+    """The place and the carry of a note; None at the beginning of a batch."""
+    if int(note["lead"]) == 0:
+        return None
+    sampler, shape = forecaster.experiment.sampler, forecaster.layout.shape
+    context = jax.ShapeDtypeStruct((size, sampler.window.context, *shape), jnp.float32)
+    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), size))
+    like = jax.eval_shape(sampler.begin, context, keys)
+    plain = dataclasses.replace(like, key=jax.eval_shape(jax.random.key_data, like.key))
+    treedef = jax.tree.structure(plain)
+    leaves = [jnp.asarray(note[f"carry{i}"]) for i in range(treedef.num_leaves)]
+    if [leaf.shape for leaf in leaves] != [leaf.shape for leaf in jax.tree.leaves(plain)]:
+        raise InputError("the saved carry belongs to another forecast: begin again with --overwrite")
+    carry = jax.tree.unflatten(treedef, leaves)
+    return int(note["lead"]), dataclasses.replace(carry, key=jax.random.wrap_key_data(carry.key))

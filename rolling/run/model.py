@@ -1,0 +1,57 @@
+"""An experiment's network for the frames of a layout: the one place where the two are put together."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from data.calendar import feature_size
+from rolling.denoisers import Apply, Condition, Denoiser, Inputs, denoiser, functional
+from rolling.fields import Layout
+from rolling.run.experiment import Experiment
+
+
+def network_inputs(layout: Layout, mask: np.ndarray | None) -> Inputs:
+    """The shapes that a network for this layout must take; a mask becomes a static field per variable."""
+    height, width, channels = layout.shape
+    return Inputs(
+        height=height,
+        width=width,
+        channels=channels,
+        vectors=feature_size(layout),
+        static=0 if mask is None else channels,
+        periodic=(layout.y.periodic, layout.x.periodic),
+    )
+
+
+def build(experiment: Experiment, layout: Layout, mask: np.ndarray | None) -> tuple[Apply, dict[str, Any]]:
+    """`apply(params, z, logsnr, condition, dropout_key)` and fresh parameters from the training's seed."""
+    rngs = nnx.Rngs(experiment.training.seed)
+    return functional(experiment.network.build(network_inputs(layout, mask), rngs))
+
+
+def static_fields(mask: np.ndarray | None) -> jax.Array | None:
+    return None if mask is None else jnp.asarray(mask, jnp.float32)
+
+
+def condition_of(batch: dict[str, Any], mask: np.ndarray | None) -> Condition:
+    """What a network is told of a batch of the input pipeline."""
+    return Condition(vectors=batch.get("vectors"), static=static_fields(mask))
+
+
+def binder(experiment: Experiment, apply: Apply) -> Callable[[Any], Denoiser]:
+    """`params` to the denoiser."""
+
+    def bind(params):
+        network = lambda z, logsnr, condition: apply(params, z, logsnr, condition)  # noqa: E731
+        return denoiser(network, experiment.prediction)
+
+    return bind
+
+
+def count(params: Any) -> int:
+    """How many numbers the parameters are."""
+    return sum(leaf.size for leaf in jax.tree.leaves(params))

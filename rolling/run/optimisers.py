@@ -1,0 +1,60 @@
+"""Optimisers: frozen dataclasses that make an optax transformation from a learning rate over steps."""
+
+import dataclasses
+from typing import Protocol, runtime_checkable
+
+import jax
+import optax
+import optax.contrib
+
+
+@runtime_checkable
+class Optimiser(Protocol):
+    """`peak` is the highest learning rate; the schedule that reaches it is the training's."""
+
+    @property
+    def peak(self) -> float: ...
+
+    def transform(self, learning_rate: optax.Schedule) -> optax.GradientTransformation: ...
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AdamW:
+    """Adam with decoupled weight decay (arXiv 1711.05101)."""
+
+    peak: float = 2e-3
+    b1: float = 0.9
+    b2: float = 0.99
+    weight_decay: float = 1e-4
+
+    def transform(self, learning_rate):
+        return optax.adamw(learning_rate, b1=self.b1, b2=self.b2, weight_decay=self.weight_decay)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Muon:
+    """Muon (momentum orthogonalised by Newton-Schulz) for matrices and kernels of convolutions, which are
+    matrices of (all inputs, outputs); AdamW at a learning rate of its own for everything else."""
+
+    peak: float = 1e-2
+    beta: float = 0.95
+    weight_decay: float = 0.0
+    adam_ratio: float = 0.3
+    """The learning rate of AdamW, as a share of Muon's."""
+
+    def transform(self, learning_rate):
+        def dimensions(params):
+            def of(leaf):
+                if leaf.ndim < 2:
+                    return None
+                return optax.contrib.MuonDimensionNumbers(tuple(range(leaf.ndim - 1)), (leaf.ndim - 1,))
+
+            return jax.tree.map(of, params)
+
+        return optax.contrib.muon(
+            learning_rate,
+            beta=self.beta,
+            weight_decay=self.weight_decay,
+            adam_learning_rate=lambda step: self.adam_ratio * learning_rate(step),
+            muon_weight_dimension_numbers=dimensions,
+        )
