@@ -54,6 +54,8 @@ class Cosine:
                 f"the cosine schedule's minimum logsnr, {self.minimum}, must lie below its maximum,"
                 f" {self.maximum}"
             )
+        if self.resolution <= 0 or self.base <= 0:
+            raise InputError(f"the cosine schedule needs resolution > 0 and base > 0, not {self}")
 
     @property
     def shift(self) -> float:
@@ -65,36 +67,52 @@ class Cosine:
         # angle itself would round, so that an unclipped schedule reaches +inf and -inf and no further.
         return math.atan(math.exp(-self.maximum / 2)), math.atan(math.exp(self.minimum / 2))
 
+    @property
+    def span(self) -> float:
+        """`t1 - t0`."""
+        start, end = self._ends
+        return math.pi / 2 - start - end
+
     def _angles(self, tau):
         start, end = self._ends
-        span = math.pi / 2 - start - end
-        return start + tau * span, end + (1 - tau) * span
+        return start + tau * self.span, end + (1 - tau) * self.span
 
     def logsnr(self, tau):
         angle, complement = self._angles(tau)
         return 2 * (jnp.log(jnp.sin(complement)) - jnp.log(jnp.sin(angle))) + self.shift
 
     def tau(self, logsnr):
-        start, end = self._ends
         angle = jnp.arctan(jnp.exp(-(logsnr - self.shift) / 2))
-        return (angle - start) / (math.pi / 2 - start - end)
+        return (angle - self._ends[0]) / self.span
 
     def derivative(self, tau):
-        start, end = self._ends
         angle, complement = self._angles(tau)
-        return -2 * (math.pi / 2 - start - end) / (jnp.sin(angle) * jnp.sin(complement))
+        return -2 * self.span / (jnp.sin(angle) * jnp.sin(complement))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InterpolatedCosine:
     """`tau * low.logsnr + (1 - tau) * high.logsnr`: cosine schedules of two resolutions, the coarser one
-    where there is much noise (simple diffusion, arXiv 2301.11093, eq. 6)."""
+    where there is much noise (simple diffusion, arXiv 2301.11093, eq. 6). With resolutions too far apart
+    it would rise in the middle: the cosine falls there at `4 (t1 - t0)`, by at most 2 pi."""
 
     minimum: float = -15.0
     maximum: float = 15.0
     low: float = 32.0
     high: float = 256.0
     base: float = 32.0
+
+    def __post_init__(self):
+        if not 0 < self.low <= self.high or self.base <= 0:
+            raise InputError(
+                f"the interpolated cosine schedule needs 0 < low <= high and base > 0, not {self}"
+            )
+        ratio = math.exp(2 * self._cosine().span)
+        if self.high >= ratio * self.low:
+            raise InputError(
+                f"the interpolated cosine schedule does not fall everywhere from high = {self.high} to low ="
+                f" {self.low}: choose resolutions less than {ratio:.3g} times apart"
+            )
 
     def _cosine(self) -> Cosine:
         return Cosine(minimum=self.minimum, maximum=self.maximum)

@@ -1,0 +1,23 @@
+"""What every test runs under: no silent broadcasting of ranks, and shapes checked against the annotations."""
+
+import os
+import tempfile
+
+# Plots are drawn to files only, and no cache of a plotting library is left in a home.
+os.environ.setdefault("MPLBACKEND", "agg")
+os.environ.setdefault("MPLCONFIGDIR", tempfile.mkdtemp(prefix="matplotlib"))
+
+import jax
+from hypothesis import settings
+from jaxtyping import install_import_hook
+
+CHECKED = ("noise", "windows", "solvers", "denoisers", "losses", "rollout", "oracle")
+
+# The hook rewrites modules while they are imported: before any test imports them.
+install_import_hook([f"rolling.{name}" for name in CHECKED], "beartype.beartype")
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# Compilation makes the first example slow; the same examples are tried in every run.
+settings.register_profile("rolling", deadline=None, max_examples=20, derandomize=True)
+settings.load_profile("rolling")
