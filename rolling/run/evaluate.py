@@ -1,0 +1,255 @@
+"""Scores of a stored forecast beside persistence and climatology: `evaluation.json` and `evaluation.nc`.
+
+The store is read start by start and in blocks of leads, never as a whole. The model and the two baselines
+pass through the same measures: persistence repeats the last frame that was given, climatology is the mean of
+the training part at the phase of each frame; both are forecasts of one member.
+"""
+
+import dataclasses
+import json
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from data.source import Sequences
+from data.statistics import Statistics
+from rolling.errors import InputError
+from rolling.metrics import Metric, Sample, Score, Setting
+from rolling.progress import Progress
+from rolling.run.stored import StoredForecast, one_line, open_forecast
+
+BLOCK_BYTES = 2**26  # float32 values of the forecast read at a time; measures need several times as much
+CURVES = ("model", "persistence", "climatology", "reference")
+Scores = dict[str, tuple[Score, ...]]
+
+
+def evaluate(
+    store: Path,
+    test: Sequences,
+    statistics: Statistics,
+    metrics: Sequence[Metric],
+    output_stem: Path,
+    *,
+    block_bytes: int = BLOCK_BYTES,
+) -> dict[str, Any]:
+    """Scores the forecast `store` and writes `output_stem` + `.json` and `.nc`; returns what is in the first.
+
+    `{metric: {variable: {"unit": str, "leads" or another axis: [...], "model": [...], ...}}}`, lists of
+    finite numbers or None. Beside "model" stand "persistence" and "climatology", unless the measure makes no
+    sense for them, and "reference", the truth's own curve, where there is one. Only leads for which there is
+    truth at every start count.
+
+    Raises `InputError` where the store is missing, incomplete, damaged or does not belong to `test`.
+    """
+    names = [metric.name for metric in metrics]
+    if len(set(names)) < len(names):
+        raise InputError(f"two measures of one evaluation have the same name, among {', '.join(names)}")
+    forecast = open_forecast(store, test.layout)
+    with forecast.dataset:
+        leads = forecast.truth_leads(test)
+        scores = _score(forecast, test, statistics, metrics, leads, block_bytes)
+    evaluation = tabulate(scores)
+    dataset = to_dataset(scores, test.layout.time_units)
+    dataset.attrs |= {"starts": forecast.starts, "members": forecast.members, "leads": leads}
+    text = json.dumps(evaluation, indent=1, allow_nan=False) + "\n"
+    _write(output_stem.with_name(output_stem.name + ".json"), lambda path: path.write_text(text))
+    _write(
+        output_stem.with_name(output_stem.name + ".nc"),
+        lambda path: dataset.to_netcdf(path, engine="h5netcdf"),
+    )
+    return evaluation
+
+
+def _score(forecast, test, statistics, metrics, leads, block_bytes) -> dict[str, Scores]:
+    """The scores of each forecast by its name: model, persistence, climatology."""
+    mask = _both(test.mask, statistics.mask)
+    setting = Setting(layout=test.layout, leads=leads, members=forecast.members, mask=mask)
+    single = dataclasses.replace(setting, members=1)
+    running = {
+        "model": _Running(metrics, setting, lambda sample: sample),
+        "persistence": _Running(metrics, single, persistence),
+        "climatology": _Running(metrics, single, climatology),
+    }
+    with Progress("evaluate", total=forecast.starts * leads, unit="frame") as progress:
+        for sample in _samples(forecast, test, statistics, setting, block_bytes):
+            for one in running.values():
+                one.update(sample)
+            progress.update(len(sample.truth))
+    return {name: one.result() for name, one in running.items()}
+
+
+class _Running:
+    """The sums of all measures for one forecast, which `of` makes from each sample."""
+
+    def __init__(self, metrics: Sequence[Metric], setting: Setting, of: Callable[[Sample], Sample]):
+        self.of = of
+        started = ((metric, metric.start(setting)) for metric in metrics)
+        self.states = [(metric, state) for metric, state in started if state is not None]
+
+    def update(self, sample: Sample) -> None:
+        sample = self.of(sample)
+        self.states = [(metric, metric.update(state, sample)) for metric, state in self.states]
+
+    def result(self) -> Scores:
+        return {metric.name: metric.result(state) for metric, state in self.states}
+
+
+def persistence(sample: Sample) -> Sample:
+    """The last frame that was given, for ever."""
+    return dataclasses.replace(sample, forecast=np.broadcast_to(sample.initial, (1, *sample.truth.shape)))
+
+
+def climatology(sample: Sample) -> Sample:
+    """The climatology as a forecast."""
+    return dataclasses.replace(sample, forecast=sample.climatology[None])
+
+
+def _samples(
+    forecast: StoredForecast, test: Sequences, statistics: Statistics, setting: Setting, block_bytes: int
+) -> Iterator[Sample]:
+    frame_bytes = 4 * forecast.members * math.prod(test.layout.shape)
+    block, chunk = max(1, block_bytes // frame_bytes), forecast.lead_chunk
+    if block > chunk:
+        block -= block % chunk  # no chunk is read twice
+    for start in range(forecast.starts):
+        sequence, frame = int(forecast.sequence[start]), int(forecast.frame[start])
+        initial = test.read(sequence, frame - 1, frame)[0]
+        for first in range(0, setting.leads, block):
+            stop = min(first + block, setting.leads)
+            times = test.times(sequence, frame + first, frame + stop)
+            fields = forecast.read(start, first, stop)
+            _check_finite(forecast, fields, start, first, setting.mask)
+            yield Sample(
+                first=first,
+                forecast=fields,
+                truth=test.read(sequence, frame + first, frame + stop),
+                climatology=np.asarray(statistics.climatology_at(test.layout, times)),
+                initial=initial,
+            )
+
+
+def _both(a: np.ndarray | None, b: np.ndarray | None) -> np.ndarray | None:
+    """Where there are data by both masks."""
+    masks = [np.asarray(mask, bool) for mask in (a, b) if mask is not None]
+    return np.logical_and.reduce(masks) if masks else None
+
+
+def _check_finite(forecast: StoredForecast, fields, start: int, first: int, mask: np.ndarray | None) -> None:
+    there = np.isfinite(fields)
+    if mask is not None:
+        there |= ~mask
+    if not there.all():
+        member, lead, *_, channel = np.argwhere(~there)[0].tolist()
+        raise InputError(
+            f"the forecast {forecast.path} has no finite {forecast.layout.names[channel]!r} at start {start},"
+            f" member {member}, lead {first + lead + 1}: if the rollout was interrupted, finish it with"
+            f" `rolling rollout {forecast.path.parent}`; else the forecast blew up, so train for longer"
+        )
+
+
+def tabulate(scores: dict[str, Scores]) -> dict[str, Any]:
+    """The content of `evaluation.json`; see `evaluate`."""
+    return {
+        name: {score.variable: _entry(scores, name, i, score) for i, score in enumerate(found)}
+        for name, found in scores["model"].items()
+        if found
+    }
+
+
+def _entry(scores: dict[str, Scores], name: str, index: int, score: Score) -> dict[str, Any]:
+    axis = "leads" if score.axis == "lead" else score.axis
+    curves = {curve: _finite(values) for curve, values in _curves(scores, name, index).items()}
+    return {"unit": score.units, axis: np.asarray(score.coordinate).tolist(), **curves}
+
+
+def _curves(scores: dict[str, Scores], name: str, index: int) -> dict[str, np.ndarray]:
+    """The curves of one measure and variable by forecast; a baseline without any number is left out."""
+    model = scores["model"][name][index]
+    curves = {"model": model.values}
+    for baseline in ("persistence", "climatology"):
+        if name in scores[baseline] and np.isfinite(scores[baseline][name][index].values).any():
+            curves[baseline] = scores[baseline][name][index].values
+    return curves if model.reference is None else curves | {"reference": model.reference}
+
+
+def _finite(values: np.ndarray) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for value in values]
+
+
+def to_dataset(scores: dict[str, Scores], time_units: str) -> xr.Dataset:
+    """The content of `evaluation.nc`: `{metric}_{variable}` over (forecast, axis), NaN where nothing is."""
+    dataset = xr.Dataset(coords={"forecast": list(CURVES)}, attrs={"title": "Verification of a forecast"})
+    for name, found in scores["model"].items():
+        for index, score in enumerate(found):
+            axis = _axis(dataset, name, score, time_units)
+            curves = _curves(scores, name, index)
+            missing = np.full(len(score.coordinate), np.nan)
+            dataset[f"{name}_{score.variable}".replace("/", "_")] = xr.Variable(
+                ("forecast", axis),
+                np.stack([curves.get(curve, missing) for curve in CURVES]),
+                {"units": score.units, "long_name": f"{name.replace('_', ' ')} of {score.variable}"},
+            )
+    return dataset
+
+
+def _axis(dataset: xr.Dataset, name: str, score: Score, time_units: str) -> str:
+    """The dimension of a score, made where it is not there; two of one name but other values stay apart."""
+    axis, coordinate = score.axis, np.asarray(score.coordinate)
+    if axis in dataset.coords and not np.array_equal(dataset[axis].values, coordinate):
+        axis = f"{axis}_of_{name}_{score.variable}"
+    if axis not in dataset.coords:
+        lead = score.axis == "lead"
+        words = {"units": time_units if lead else "1", "long_name": "lead time" if lead else score.axis}
+        dataset.coords[axis] = xr.Variable((axis,), coordinate, words)
+    return axis
+
+
+def _write(path: Path, write: Callable[[Path], Any]) -> None:
+    """Writes a file beside `path` and renames it, so that `path` is never half of anything."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:  # HDF5 reports a full disk by a RuntimeError
+        raise InputError(
+            f"{path} cannot be written ({one_line(error)}): free some space, or its folder"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def summary_table(evaluation: dict[str, Any]) -> str:
+    """The root mean square errors at a few leads, as lines of text; one table for each variable."""
+    tables = [_table(evaluation, variable) for variable in evaluation.get("rmse", {})]
+    return "\n\n".join(tables)
+
+
+def _table(evaluation: dict[str, Any], variable: str) -> str:
+    score = evaluation["rmse"][variable]
+    other = lambda name: evaluation.get(name, {}).get(variable, {}).get("model")  # noqa: E731
+    columns = {
+        "frame": list(range(1, len(score["leads"]) + 1)),
+        "lead": score["leads"],
+        "ours": score["model"],
+        "persistence": score.get("persistence"),
+        "climatology": score.get("climatology"),
+        "one member": other("member_rmse"),
+        "spread/skill": other("spread_skill_ratio"),
+    }
+    columns = {name: values for name, values in columns.items() if values is not None}
+    last = len(score["leads"]) - 1
+    rows = sorted({i - 1 for i in (1, 2, 3, 5, 8, 12, 20, 50, 100, 300, 1000) if i <= last} | {last})
+    unit = "" if score["unit"] in ("", "1") else f" ({score['unit']})"
+    lines = [f"rmse of {variable}{unit}", "".join(f"{name:>13}" for name in columns)]
+    for i in rows:
+        lines.append("".join(f"{_number(values[i]):>13}" for values in columns.values()))
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"

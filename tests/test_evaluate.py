@@ -1,0 +1,332 @@
+"""Evaluation of stores that are whole, and of stores that are not."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from physics.measures import FORECAST, ROLLOUT
+from physics.verification import Crps, MemberRmse, Rmse, SpreadSkillRatio
+from rolling.errors import InputError
+from rolling.fields import Axis, Layout, Variable
+from rolling.run.evaluate import evaluate, summary_table
+
+START = np.datetime64("2019-03-01T00", "ns")
+
+
+@dataclasses.dataclass
+class Walk:
+    """Test sequences in memory: an autoregressive walk of every cell, NaN where masked."""
+
+    layout: Layout
+    mask: np.ndarray | None = None
+    lengths: tuple[int, ...] = (40, 30)
+
+    def __post_init__(self):
+        rng = np.random.default_rng(0)
+        self.frames = []
+        for length in self.lengths:
+            frames = [rng.normal(size=self.layout.shape)]
+            for _ in range(length - 1):
+                frames.append(0.9 * frames[-1] + np.sqrt(0.19) * rng.normal(size=self.layout.shape))
+            frames = np.float32(frames)
+            self.frames.append(frames if self.mask is None else np.where(self.mask, frames, np.nan))
+
+    def __len__(self):
+        return len(self.lengths)
+
+    def length(self, index):
+        return self.lengths[index]
+
+    def read(self, index, start, stop):
+        assert 0 <= start <= stop <= self.lengths[index]
+        return self.frames[index][start:stop]
+
+    def times(self, index, start, stop):
+        steps = np.arange(start, stop) + 100 * index
+        if self.layout.has_calendar:
+            return START + steps * np.timedelta64(round(3600 * self.layout.step), "s")
+        return steps * self.layout.step
+
+
+@dataclasses.dataclass
+class Mean:
+    """Stands for the statistics of a training part whose climatology is one number."""
+
+    mask: np.ndarray | None = None
+    value: float = 0.0
+
+    def climatology_at(self, layout, times):
+        return np.full((len(times), *layout.shape), self.value, np.float32)
+
+
+def plain(names=("vorticity",)):
+    y, x = (
+        Axis(name=n, values=tuple((np.arange(c) * 2 * np.pi / c).tolist()), periodic=True)
+        for n, c in (("y", 12), ("x", 16))
+    )
+    return Layout(variables=tuple(Variable(name=n) for n in names), y=y, x=x, step=0.4)
+
+
+def weather():
+    return Layout(
+        variables=(Variable(name="t2m", units="K"), Variable(name="u10", units="m s-1")),
+        y=Axis(name="latitude", values=tuple(np.linspace(60, 50, 9).tolist()), units="degrees_north"),
+        x=Axis(name="longitude", values=tuple(np.linspace(-5, 5, 11).tolist()), units="degrees_east"),
+        step=1.0,
+        time_units="hours",
+        phase="hour_of_day",
+    )
+
+
+def store_forecast(path, test, members=4, leads=8, starts=((0, 5), (0, 20), (1, 10)), noise=0.3):
+    """A store of the truth with noise that grows; returns its fields `[start, member, lead, ...]`."""
+    layout, rng = test.layout, np.random.default_rng(1)
+    shape = (len(starts), members, leads, *layout.shape)
+    fields = (
+        rng.normal(size=shape).astype(np.float32)
+        * noise
+        * np.sqrt(np.arange(1, leads + 1))[:, None, None, None]
+    )
+    for i, (sequence, frame) in enumerate(starts):
+        truth = test.frames[sequence][frame : frame + leads]
+        fields[i, :, : len(truth)] += truth
+    if test.mask is not None:
+        fields = np.where(test.mask, fields, np.nan)
+    times = np.array([test.times(s, f - 1, f)[0] for s, f in starts])
+    lead = np.arange(1, leads + 1) * layout.step
+    first = "time" if layout.has_calendar else "start"
+    if layout.has_calendar:
+        lead = (lead * 3600).astype("timedelta64[s]").astype("timedelta64[ns]")
+    dims = (first, "number", "prediction_timedelta", layout.y.name, layout.x.name)
+    dataset = xr.Dataset(
+        {v.name: (dims, fields[..., c], {"units": v.units}) for c, v in enumerate(layout.variables)},
+        coords={
+            "time": (first, times),
+            "sequence": (first, [s for s, _ in starts]),
+            "frame": (first, [f for _, f in starts]),
+            "number": np.arange(members),
+            "prediction_timedelta": lead,
+            layout.y.name: list(layout.y.values),
+            layout.x.name: list(layout.x.values),
+        },
+    )
+    if not layout.has_calendar:
+        dataset = dataset.assign_coords(start=np.arange(len(starts)))
+    chunks = (1, members, min(4, leads), *layout.shape[:2])
+    encoding = {name: {"chunks": chunks} for name in layout.names}
+    dataset.to_zarr(path, zarr_format=3, consolidated=False, encoding=encoding)
+    return fields.astype(np.float64)
+
+
+def test_scores_by_hand(tmp_path):
+    test = Walk(plain())
+    fields = store_forecast(tmp_path / "forecast.zarr", test)
+    metrics = (Rmse(), MemberRmse(), SpreadSkillRatio())
+    found = evaluate(tmp_path / "forecast.zarr", test, Mean(value=0.5), metrics, tmp_path / "evaluation")
+    truth = np.stack([test.frames[s][f : f + 8] for s, f in ((0, 5), (0, 20), (1, 10))]).astype(float)
+    initial = np.stack([test.frames[s][f - 1] for s, f in ((0, 5), (0, 20), (1, 10))]).astype(float)
+    root = lambda error: np.sqrt((error**2).mean((0, 2, 3))[:, 0])  # noqa: E731
+    entry = found["rmse"]["vorticity"]
+    np.testing.assert_allclose(entry["leads"], 0.4 * np.arange(1, 9))
+    np.testing.assert_allclose(entry["model"], root(fields.mean(1) - truth), rtol=1e-5)
+    np.testing.assert_allclose(entry["persistence"], root(initial[:, None] - truth), rtol=1e-5)
+    np.testing.assert_allclose(entry["climatology"], root(0.5 - truth), rtol=1e-5)
+    assert entry["unit"] == "1"
+    # Three starts with noise of one size: an ensemble that is right but for the truth, which has no noise.
+    assert set(found["spread_skill_ratio"]["vorticity"]) == {"unit", "leads", "model"}
+    assert found == json.loads((tmp_path / "evaluation.json").read_text())
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("metrics", [FORECAST, ROLLOUT], ids=["forecast", "rollout"])
+@pytest.mark.parametrize("names", [("vorticity",), ("u", "v", "t")])
+def test_both_files_say_the_same(tmp_path, metrics, names):
+    test = Walk(plain(names))
+    store_forecast(tmp_path / "forecast.zarr", test)
+    found = evaluate(tmp_path / "forecast.zarr", test, Mean(), metrics, tmp_path / "evaluation-0.5")
+    with xr.open_dataset(tmp_path / "evaluation-0.5.nc", engine="h5netcdf") as dataset:
+        assert dataset.sizes["forecast"] == 4
+        assert dataset.attrs["starts"] == 3
+        count = 0
+        for metric, variables in found.items():
+            for variable, entry in variables.items():
+                array = dataset[f"{metric}_{variable}"]
+                assert array.attrs["units"] == entry["unit"]
+                axis = array.dims[1]
+                key = "leads" if axis == "lead" else axis
+                np.testing.assert_allclose(dataset[axis], entry[key])
+                for curve in dataset["forecast"].values:
+                    expected = np.array(entry.get(curve, [None] * array.shape[1]), float)
+                    np.testing.assert_array_equal(array.sel(forecast=curve), expected)
+                count += 1
+        assert count == len(dataset.data_vars)
+    assert "kinetic_energy" in found["energy_drift"]
+    assert ("divergence" in found) == ("u" in names)
+
+
+def test_weather_with_land(tmp_path):
+    layout = weather()
+    mask = np.ones(layout.shape, bool)
+    mask[:3, :4, 0] = False
+    test = Walk(layout, mask=mask)
+    fields = store_forecast(tmp_path / "forecast.zarr", test, members=1)
+    found = evaluate(tmp_path / "forecast.zarr", test, Mean(mask=mask), FORECAST, tmp_path / "evaluation")
+    assert "spread" not in found
+    assert "rank_histogram" not in found
+    assert set(found["energy_spectrum"]) == {"u10"}
+    truth = np.stack([test.frames[s][f : f + 8] for s, f in ((0, 5), (0, 20), (1, 10))])
+    weights = layout.area_weights()[..., None] * mask
+    square = np.nansum((fields[:, 0] - truth) ** 2 * weights, axis=(2, 3)).mean(0) / weights.sum((0, 1))
+    for c, name in enumerate(layout.names):
+        np.testing.assert_allclose(found["rmse"][name]["model"], np.sqrt(square[:, c]), rtol=1e-5)
+        assert found["rmse"][name]["unit"] == layout.variables[c].units
+    with xr.open_dataset(tmp_path / "evaluation.nc") as dataset:
+        assert dataset["lead"].values.tolist() == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+@pytest.mark.parametrize("lead_bytes", [1, 3, 5, 100])
+def test_any_block_gives_the_same(tmp_path, lead_bytes):
+    test = Walk(plain(("u", "v")))
+    store_forecast(tmp_path / "forecast.zarr", test)
+    arguments = (tmp_path / "forecast.zarr", test, Mean(), FORECAST, tmp_path / "evaluation")
+    whole = evaluate(*arguments)
+    parts = evaluate(*arguments, block_bytes=lead_bytes * 4 * 4 * 12 * 16 * 2)
+    assert whole.keys() == parts.keys()
+    for metric, variables in whole.items():
+        for variable, entry in variables.items():
+            for curve in entry.keys() - {"unit"}:
+                a, b = (np.array(e[curve], float) for e in (entry, parts[metric][variable]))
+                np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_only_leads_with_truth_count(tmp_path):
+    test = Walk(plain())
+    store_forecast(tmp_path / "long.zarr", test, leads=25, starts=((0, 5), (1, 12)))
+    found = evaluate(tmp_path / "long.zarr", test, Mean(), (Rmse(),), tmp_path / "evaluation-long")
+    assert len(found["rmse"]["vorticity"]["model"]) == 18
+
+
+def test_summary_table(tmp_path):
+    test = Walk(weather())
+    store_forecast(tmp_path / "forecast.zarr", test)
+    metrics = (Rmse(), Crps(), SpreadSkillRatio())
+    found = evaluate(tmp_path / "forecast.zarr", test, Mean(), metrics, tmp_path / "evaluation")
+    lines = summary_table(found).splitlines()
+    assert lines[0] == "rmse of t2m (K)"
+    assert lines[1].split() == ["frame", "lead", "ours", "persistence", "climatology", "spread/skill"]
+    assert [line.split()[0] for line in lines[2:7]] == ["1", "2", "3", "5", "8"]
+    assert float(lines[2].split()[2]) == pytest.approx(found["rmse"]["t2m"]["model"][0], rel=1e-3)
+    assert lines[8] == "rmse of u10 (m s-1)"
+
+
+# Stores that cannot be scored.
+
+
+def other_step(test, path):
+    test.layout = dataclasses.replace(test.layout, step=0.5)
+
+
+def other_variable(test, path):
+    test.layout = dataclasses.replace(test.layout, variables=(Variable(name="height"),))
+
+
+def other_grid(test, path):
+    test.layout = plain()
+    test.layout = dataclasses.replace(test.layout, x=dataclasses.replace(test.layout.x, values=(0.0, 1.0)))
+
+
+def moved_grid(test, path):
+    x = test.layout.x
+    moved = dataclasses.replace(x, values=tuple(v + 0.1 for v in x.values))
+    test.layout = dataclasses.replace(test.layout, x=moved)
+
+
+def other_dimensions(test, path):
+    y, x = (dataclasses.replace(a, name=n) for a, n in ((test.layout.y, "row"), (test.layout.x, "column")))
+    test.layout = dataclasses.replace(test.layout, y=y, x=x)
+
+
+def fewer_sequences(test, path):
+    test.lengths = test.lengths[:1]
+
+
+def shorter_sequences(test, path):
+    test.lengths = (20, 30)
+
+
+def other_times(test, path):
+    test.times = lambda index, start, stop: np.arange(start, stop) * 0.4 + 7.0
+
+
+def gone(test, path):
+    shutil.rmtree(path)
+
+
+def no_metadata(test, path):
+    (path / "zarr.json").unlink()
+
+
+def broken_metadata(test, path):
+    (path / "vorticity" / "zarr.json").write_text("{")
+
+
+def cut_chunk(test, path):
+    chunk = sorted((path / "vorticity" / "c").rglob("*"))[-1]
+    chunk.write_bytes(chunk.read_bytes()[:10])
+
+
+def missing_chunk(test, path):
+    sorted(p for p in (path / "vorticity" / "c").rglob("*") if p.is_file())[-1].unlink()
+
+
+def missing_coordinate(test, path):
+    shutil.rmtree(path / "frame")
+
+
+DAMAGE = {
+    other_step: "lead times",
+    other_variable: "no 'height'",
+    other_grid: "16 cells along x, the data have 2",
+    moved_grid: "the x of the forecast",
+    other_dimensions: "dimensions",
+    fewer_sequences: "test sequence 1",
+    shorter_sequences: "no frame of truth",
+    other_times: "at time",
+    gone: "there is no forecast",
+    no_metadata: "cannot be read",
+    broken_metadata: "cannot be read",
+    cut_chunk: "damaged at start 2",
+    missing_chunk: "start 2, member 0, lead 5",
+    missing_coordinate: "no 'frame'",
+}
+
+
+@pytest.mark.parametrize(("damage", "words"), DAMAGE.items(), ids=[d.__name__ for d in DAMAGE])
+def test_what_cannot_be_scored(tmp_path, damage, words):
+    test = Walk(plain())
+    path = tmp_path / "forecast.zarr"
+    store_forecast(path, test)
+    (tmp_path / "evaluation.json").write_text("before")
+    damage(test, path)
+    with pytest.raises(InputError, match=words) as error:
+        evaluate(path, test, Mean(), (Rmse(),), tmp_path / "evaluation")
+    assert "\n" not in str(error.value)
+    # Nothing is lost and nothing is left behind.
+    assert (tmp_path / "evaluation.json").read_text() == "before"
+    assert sorted(p.name for p in tmp_path.iterdir() if p != path) == ["evaluation.json"]
+
+
+def test_a_folder_that_does_not_exist(tmp_path):
+    test = Walk(plain())
+    store_forecast(tmp_path / "forecast.zarr", test)
+    with pytest.raises(InputError, match="cannot be written"):
+        evaluate(tmp_path / "forecast.zarr", test, Mean(), (Rmse(),), tmp_path / "nowhere" / "evaluation")
+
+
+def test_two_measures_of_one_name(tmp_path):
+    with pytest.raises(InputError, match="same name"):
+        evaluate(tmp_path / "f.zarr", Walk(plain()), Mean(), (Rmse(), Rmse()), tmp_path / "evaluation")
