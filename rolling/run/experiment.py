@@ -53,8 +53,8 @@ class Training:
                 raise InputError(f"training.{name} is a whole number from 1 on, not {getattr(self, name)}")
         if self.batch % self.accumulate:
             raise InputError(
-                f"training.batch, {self.batch}, cannot be cut into training.accumulate = {self.accumulate} equal"
-                " parts: choose a divisor"
+                f"training.batch, {self.batch}, cannot be cut into training.accumulate ="
+                f" {self.accumulate} equal parts: choose a divisor"
             )
         if not (0 <= self.decay <= 1 and 0 <= self.ema < 1 and self.clip > 0):
             raise InputError("training wants 0 <= decay <= 1, 0 <= ema < 1 and clip > 0")

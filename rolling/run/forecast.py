@@ -232,8 +232,8 @@ def _check_finite(frames, places, lead, starts, path):
         if not good.all():
             bad = lead + int(np.argmin(good))
             raise InputError(
-                f"the forecast from {starts[start]} (member {member}) is not finite at lead {bad + 1}; the leads"
-                f" before it are in {path}: train longer, or give it more --calls-per-frame"
+                f"the forecast from {starts[start]} (member {member}) is not finite at lead {bad + 1}; the"
+                f" leads before it are in {path}: train longer, or give it more --calls-per-frame"
             )
 
 

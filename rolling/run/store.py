@@ -17,6 +17,7 @@ import zarr
 from data.source import Sequences
 from rolling.errors import InputError
 from rolling.fields import Layout
+from rolling.run import codec
 
 INNER_CHUNK = 2**18  # numbers: about 1 MiB of float32
 
@@ -131,7 +132,7 @@ class ForecastStore:
         temporary.replace(self.path)
 
     def write(self, start: int, member: int, lead: int, frames: np.ndarray) -> None:
-        """`frames [time, height, width, variable]` from lead index `lead` on, a whole shard of each variable."""
+        """`frames [time, height, width, variable]` from lead `lead` on: a whole shard of each variable."""
         group = zarr.open_group(self.path, mode="r+")
         for channel, name in enumerate(self.layout.names):
             group[name][start, member, lead : lead + len(frames)] = frames[..., channel]
@@ -146,15 +147,14 @@ class ForecastStore:
             found = json.loads(group.attrs["rolling_forecast"])
         except Exception as error:
             raise InputError(
-                f"{self.path} exists and is no forecast of rolling-diffusion ({error}): choose another --output"
+                f"{self.path} exists and is no forecast of rolling-diffusion ({error}): choose another"
+                " --output"
             ) from error
-        changed = [name for name in self.identity if found.get(name) != self.identity[name]]
-        if changed:
-            told = ", ".join(
-                f"{name} {found.get(name)} there, {self.identity[name]} here" for name in changed
-            )
+        if found != self.identity:
+            told = "; ".join(codec.differences(found, self.identity))
             raise InputError(
-                f"{self.path} holds another forecast ({told}): choose another --output, or --overwrite it"
+                f"{self.path} holds another forecast (there / here: {told}): choose another --output, or"
+                " replace it with --overwrite"
             )
 
     def save_note(self, note: dict[str, np.ndarray]) -> None:

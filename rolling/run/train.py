@@ -263,6 +263,9 @@ class Trainer:
         self.checkpoints.wait()
         log.close()
 
+    def close(self) -> None:
+        self.checkpoints.close()
+
     def _check(self, pending: list[jax.Array], step: int) -> tuple[float, float]:
         """Means of the loss and of the gradient's norm since the last look, which must be finite."""
         figures = np.asarray(jax.device_get(pending), np.float64)

@@ -1,0 +1,212 @@
+"""The command line: `rolling run kolmogorov`, or the same in parts."""
+
+import dataclasses
+import errno
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from rolling.errors import InputError
+
+USAGE = """usage: rolling COMMAND ...
+
+  run EXPERIMENT       train, roll out, evaluate, report: everything, into runs/NAME
+  train EXPERIMENT     train only
+  rollout RUN          forecasts of a trained run, streamed to a Zarr store
+  evaluate RUN         score them against the truth, persistence and climatology
+  report RUN           write report.html
+  list                 the presets
+  show EXPERIMENT      what an experiment holds, and how large its network is
+  oracle               the exact error of a window and a solver on a linear-Gaussian sequence
+
+EXPERIMENT is a preset, a Python file that defines `experiment`, or a run. Every field is an option:
+`rolling run kolmogorov --window.size 12 --solver ancestral`. `rolling COMMAND --help` lists them.
+"""
+
+GO_ON = "give the same command again (`run` and `train` with --resume)"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; 2 is the exit code of bad input, whose one sentence goes to standard error."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help"):
+        print(USAGE, end="")
+        return 0 if words else 2
+    try:
+        words = _load_code(words)
+        command = COMMANDS.get(words[0])
+        if command is None:
+            raise InputError(f"there is no command {words[0]!r}: choose one of {', '.join(COMMANDS)}")
+        command(words[1:])
+        return 0
+    except InputError as error:
+        print(f"rolling: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"rolling: stopped; to go on, {GO_ON}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output left (`rolling list | head`): nothing more to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        full = _disk_full(error)
+        if full is None:
+            raise
+        print(f"rolling: {full}", file=sys.stderr)
+        return 2
+
+
+def _disk_full(error: BaseException | None) -> str | None:
+    """The sentence to say when a full disk is at the root of an error, whichever library raised it."""
+    while error is not None:
+        words = str(error)
+        if (
+            getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+            or "No space left on device" in words
+        ):
+            where = f" ({error.filename})" if getattr(error, "filename", None) else ""
+            return f"the disk is full{where}: what was finished is kept; free some space and {GO_ON}"
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _load_code(words: list[str]) -> list[str]:
+    """Takes `--code FILE` out of the words and makes the classes of that file known."""
+    while "--code" in words:
+        from rolling.run.experiment import load_code
+
+        place = words.index("--code")
+        if place + 1 == len(words):
+            raise InputError("--code wants a Python file")
+        load_code(Path(words[place + 1]))
+        words = words[:place] + words[place + 2 :]
+    return words
+
+
+def _first(words: list[str], command: str, what: str) -> tuple[str | None, list[str]]:
+    if not words or words[0].startswith("-"):
+        if words and words[0] in ("-h", "--help"):
+            raise InputError(f"name the {what} first: `rolling {command} {what.upper()} --help`")
+        raise InputError(f"`rolling {command}` wants a {what}: `rolling {command} {what.upper()} ...`")
+    return words[0], words[1:]
+
+
+def _experiment_and_options(words: list[str], command: str, options: type):
+    """Parses `EXPERIMENT --folder ... --window.size ...`: the options of the command beside all fields."""
+    from rolling.run import experiment as experiments
+    from rolling.run.options import parse
+
+    name, rest = _first(words, command, "experiment")
+    preset = experiments.find(name)
+    base = experiments.Experiment
+    both = dataclasses.make_dataclass(
+        "Arguments",
+        [(f.name, f.type, dataclasses.field(default=f.default)) for f in dataclasses.fields(options)],
+        bases=(base,),
+        frozen=True,
+        kw_only=True,
+        namespace={"__doc__": base.__doc__},
+    )
+    values = {field.name: getattr(preset, field.name) for field in dataclasses.fields(base)}
+    parsed = parse(both(**values), rest, f"rolling {command} {name}")
+    return (
+        base(**{name: getattr(parsed, name) for name in values}),
+        options(**{f.name: getattr(parsed, f.name) for f in dataclasses.fields(options)}),
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    folder: str = "runs"
+    """The run's folder goes into this one."""
+    resume: bool = False
+    """Go on with the run of this name."""
+
+
+def _train(words: list[str]) -> None:
+    from rolling.run import job
+
+    experiment, options = _experiment_and_options(words, "train", TrainOptions)
+    job.train(experiment, Path(options.folder) / experiment.name, resume=options.resume)
+
+
+def _run(words: list[str]) -> None:
+    from rolling.run import job
+
+    experiment, options = _experiment_and_options(words, "run", TrainOptions)
+    job.run(experiment, Path(options.folder) / experiment.name, resume=options.resume)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NoOptions:
+    pass
+
+
+def _show(words: list[str]) -> None:
+    from rolling.run import job
+
+    experiment, _ = _experiment_and_options(words, "show", NoOptions)
+    print(job.describe(experiment))
+
+
+def _list(words: list[str]) -> None:
+    from rolling.run.experiment import presets
+
+    if words:
+        raise InputError("`rolling list` takes no arguments")
+    for name, words in presets().items():
+        print(f"{name:24s}{words}")
+
+
+def _rollout(words: list[str]) -> None:
+    from rolling.run import job
+    from rolling.run.options import parse
+
+    run, rest = _first(words, "rollout", "run")
+    job.rollout(Path(run), lambda default: parse(default, rest, f"rolling rollout {run}"))
+
+
+def _evaluate(words: list[str]) -> None:
+    from rolling.run import job
+
+    run, rest = _first(words, "evaluate", "run")
+    if rest:
+        raise InputError(f"`rolling evaluate` takes a run and nothing else, not {rest[0]!r}")
+    print(job.evaluate(Path(run)))
+
+
+def _report(words: list[str]) -> None:
+    from rolling.run import job
+
+    run, rest = _first(words, "report", "run")
+    if rest:
+        raise InputError(f"`rolling report` takes a run and nothing else, not {rest[0]!r}")
+    print(job.report(Path(run)))
+
+
+def _oracle(words: list[str]) -> None:
+    from rolling.oracle import Oracle
+    from rolling.run import codec
+    from rolling.run.options import parse
+
+    oracle = parse(Oracle(), words, "rolling oracle")
+    print(json.dumps({**codec.encode(oracle), "max_covariance_error": oracle.max_covariance_error()}))
+
+
+COMMANDS: dict[str, Callable[[list[str]], None]] = {
+    "run": _run,
+    "train": _train,
+    "rollout": _rollout,
+    "evaluate": _evaluate,
+    "report": _report,
+    "list": _list,
+    "show": _show,
+    "oracle": _oracle,
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""What a command does with a run: the folder `runs/NAME`, which is enough by itself.
+
+experiment.json    everything that decides the result
+checkpoints/       parameters, optimiser, statistics, layout, place in the data
+log.jsonl          losses and speeds, a JSON object a line; tensorboard/ the same
+forecast.zarr      the ensemble, long.zarr the long rollouts
+evaluation*.json   scores (also as .nc)
+report.html
+"""
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from data.source import Split
+from rolling.errors import InputError
+from rolling.run import codec
+from rolling.run import experiment as experiments
+from rolling.run.evaluate import evaluate as score
+from rolling.run.evaluate import summary_table
+from rolling.run.experiment import Experiment, Forecast
+from rolling.run.forecast import Forecaster, load, write
+from rolling.run.report.page import write_report
+from rolling.run.train import Trainer
+
+STORES = {"forecast": "evaluation", "long": "evaluation-long"}
+"""The stores of a run, and the stem of the evaluation of each."""
+
+
+def prepare_folder(experiment: Experiment, folder: Path, *, resume: bool) -> None:
+    """Makes a run's folder, or takes up one that exists where `resume` is set and the experiment the same."""
+    described = folder / "experiment.json"
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file, and a run wants a folder: choose another --name or --folder")
+    if described.exists():
+        found = experiments.from_json(described)
+        changed = codec.differences(codec.encode(found), codec.encode(experiment))
+        if changed:
+            raise InputError(
+                f"{folder} holds another experiment (there / here: {'; '.join(changed)}): choose another"
+                " --name, or give the same options"
+            )
+        if not resume:
+            raise InputError(
+                f"{folder} exists: add --resume to go on with it, or choose another --name; delete the folder"
+                " to begin again"
+            )
+    elif folder.exists() and any(folder.iterdir()):
+        raise InputError(f"{folder} exists and holds no run: choose another --name or --folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    experiments.save(experiment, described)
+
+
+def train(experiment: Experiment, folder: Path, *, resume: bool = False) -> Split:
+    """Trains, from the start or from the last checkpoint; returns the data."""
+    split = experiment.source.open()  # before the folder is made: bad data leave nothing behind
+    prepare_folder(experiment, folder, resume=resume)
+    trainer = Trainer(experiment, folder, split)
+    print(_facts(experiment, split, trainer.parameters))
+    trainer.run()
+    trainer.close()
+    return split
+
+
+def run(experiment: Experiment, folder: Path, *, resume: bool = False) -> None:
+    """Everything: train, roll out, evaluate, report. Each part that a resumed run has finished is kept."""
+    split = train(experiment, folder, resume=resume)
+    forecaster = load(folder)
+    for name in STORES:
+        forecast = getattr(experiment, name)
+        if forecast.frames:
+            write(forecaster, split.test, forecast, folder / f"{name}.zarr", _label(name, forecast))
+    print(_evaluate(forecaster, split, folder))
+    print(f"\nreport: {_report(forecaster, split, folder)}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RolloutOptions(Forecast):
+    output: str = ""
+    """The store to write; by default forecast.zarr in the run's folder."""
+    overwrite: bool = False
+    """Replace a store that holds another forecast."""
+
+
+def rollout(folder: Path, choose: Callable[[RolloutOptions], RolloutOptions]) -> Path:
+    """Writes a forecast of the held-out part; `choose` turns the run's own options into those wanted."""
+    experiment, forecaster, split = _open(folder)
+    own = {f.name: getattr(experiment.forecast, f.name) for f in dataclasses.fields(Forecast)}
+    options = choose(RolloutOptions(**own))
+    forecast = Forecast(**{name: getattr(options, name) for name in own})
+    if not forecast.frames:
+        raise InputError("a rollout of 0 frames is none: give --frames")
+    output = Path(options.output) if options.output else folder / "forecast.zarr"
+    if options.overwrite and output.exists():
+        shutil.rmtree(output)
+    write(forecaster, split.test, forecast, output, _label("rollout", forecast))
+    print(output)
+    return output
+
+
+def evaluate(folder: Path) -> str:
+    """Scores the stores of a run; returns a table."""
+    _, forecaster, split = _open(folder)
+    return _evaluate(forecaster, split, folder)
+
+
+def report(folder: Path) -> Path:
+    """Writes `report.html`."""
+    _, forecaster, split = _open(folder)
+    return _report(forecaster, split, folder)
+
+
+def describe(experiment: Experiment) -> str:
+    """An experiment as JSON-like lines, with the size of its network where the data can be opened."""
+    lines = [f"{name}: {value}" for name, value in _flat(codec.encode(experiment))]
+    return "\n".join(lines)
+
+
+def _open(folder: Path) -> tuple[Experiment, Forecaster, Split]:
+    forecaster = load(folder)
+    split = forecaster.experiment.source.open()
+    if split.test.layout != forecaster.layout:
+        changed = codec.differences(codec.encode(forecaster.layout), codec.encode(split.test.layout))
+        raise InputError(
+            f"the data have changed since {folder} was trained (then / now: {'; '.join(changed)}): bring back"
+            " the old data, or train again"
+        )
+    return forecaster.experiment, forecaster, split
+
+
+def _evaluate(forecaster: Forecaster, split: Split, folder: Path) -> str:
+    metrics, tables = forecaster.experiment.metrics, []
+    for name, stem in STORES.items():
+        if (folder / f"{name}.zarr").exists():
+            found = score(folder / f"{name}.zarr", split.test, forecaster.statistics, metrics, folder / stem)
+            tables.append((name, found))
+    if not tables:
+        raise InputError(f"{folder} has no forecast yet: `rolling rollout {folder}` makes one")
+    return summary_table(tables[0][1])
+
+
+def _report(forecaster: Forecaster, split: Split, folder: Path) -> Path:
+    experiment = forecaster.experiment
+    return write_report(
+        folder,
+        experiment=experiment,
+        test=split.test,
+        context=experiment.window.context,
+        commands=[f"rolling run {folder / 'experiment.json'} --name NEW", f"rolling rollout {folder}"],
+    )
+
+
+def _label(name: str, forecast: Forecast) -> str:
+    return f"{name}: {forecast.starts} starts x {forecast.members} members x {forecast.frames} frames"
+
+
+def _facts(experiment: Experiment, split: Split, parameters: int) -> str:
+    height, width, _ = split.train.layout.shape
+    frames = sum(split.train.length(i) for i in range(len(split.train)))
+    return (
+        f"{experiment.name}: {', '.join(split.train.layout.names)} on {height} x {width};"
+        f" {frames} frames in {len(split.train)} sequences to train on;"
+        f" a network of {parameters / 1e6:.2f} M parameters"
+    )
+
+
+def _flat(value, prefix=""):
+    """Names and values of an encoded experiment, one per line."""
+    for name, item in value.items():
+        if name == "type":
+            yield prefix.rstrip(".") or "experiment", item
+        elif isinstance(item, dict):
+            yield from _flat(item, f"{prefix}{name}.")
+        elif isinstance(item, list) and item and isinstance(item[0], dict):
+            for i, part in enumerate(item):
+                yield from _flat(part, f"{prefix}{name}.{i}.")
+        else:
+            yield prefix + name, item

@@ -1,0 +1,183 @@
+"""From a dataclass with defaults to command-line options, and from words to a value.
+
+Every field is an option (`--window.size 12`). A field that holds an exchangeable part also takes the name
+of another one (`--solver ancestral`), which keeps the fields that both have; the rest is tyro's.
+"""
+
+import contextlib
+import dataclasses
+import io
+import re
+import sys
+import typing
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+import tyro
+
+from rolling.errors import InputError
+
+T = TypeVar("T")
+
+
+def parse(default: T, arguments: list[str], program: str) -> T:
+    """`default` with the fields that the arguments name replaced.
+
+    Raises `InputError` with one sentence for an unknown option (with the nearest one) and for a value that
+    does not fit. `--help` prints and exits.
+    """
+    default, arguments = _choose_parts(default, arguments)
+    if not {"-h", "--help"} & set(arguments):
+        _check_names(default, arguments)
+    narrow = _narrow(default)
+    heard = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(heard):
+            value = tyro.cli(
+                type(narrow),
+                default=narrow,
+                args=arguments,
+                prog=program,
+                description=_exchangeable(default),
+                config=(tyro.conf.CascadeSubcommandArgs,),
+            )
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        raise InputError(f"{_one_sentence(heard.getvalue())}; `{program} --help` lists the options") from None
+    return _widen(value, type(default))
+
+
+def option_names(value: Any, prefix: str = "") -> list[str]:
+    """The dotted names of all fields, `window.size`."""
+    names = []
+    for field in dataclasses.fields(value):
+        item = getattr(value, field.name)
+        name = prefix + field.name.replace("_", "-")
+        names.append(name)
+        if dataclasses.is_dataclass(item):
+            names += option_names(item, name + ".")
+        elif isinstance(item, tuple):
+            for i, part in enumerate(item):
+                if dataclasses.is_dataclass(part):
+                    names += option_names(part, f"{name}.{i}.")
+    return names
+
+
+def snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z0-9])", "_", name).lower()
+
+
+def alternatives(protocol: type, value: Any) -> dict[str, type]:
+    """The dataclasses beside `value`, or beside the protocol, that can stand in its place, by name."""
+    found = {}
+    for module in dict.fromkeys((protocol.__module__, type(value).__module__)):
+        for kind in vars(sys.modules[module]).values():
+            if not (isinstance(kind, type) and dataclasses.is_dataclass(kind) and kind.__module__ == module):
+                continue
+            with contextlib.suppress(TypeError):
+                if isinstance(kind(), protocol):
+                    found[snake(kind.__name__)] = kind
+    return found
+
+
+def _choose_parts(default: T, arguments: list[str]) -> tuple[T, list[str]]:
+    """Takes `--solver ancestral` out of the arguments, and puts that part into the default."""
+    hints = typing.get_type_hints(type(default))
+    rest = list(arguments)
+    for field in dataclasses.fields(default):
+        option, value = "--" + field.name.replace("_", "-"), getattr(default, field.name)
+        if option not in rest or not dataclasses.is_dataclass(value):
+            continue
+        place = rest.index(option)
+        chosen = rest[place + 1] if place + 1 < len(rest) else ""
+        known = alternatives(hints[field.name], value)
+        kind = known.get(chosen.replace("-", "_"))
+        if kind is None:
+            near = get_close_matches(chosen, known, n=1)
+            hint = f"the nearest is {near[0]!r}; " if near else ""
+            raise InputError(f"{option} knows no {chosen!r}: {hint}there are {', '.join(known)}")
+        shared = {f.name for f in dataclasses.fields(kind) if f.init} & {
+            f.name for f in dataclasses.fields(value)
+        }
+        part = kind(**{name: getattr(value, name) for name in shared})
+        default = dataclasses.replace(default, **{field.name: part})
+        del rest[place : place + 2]
+    return default, rest
+
+
+def _exchangeable(default: Any) -> str:
+    """What `--help` says of the parts that can be exchanged."""
+    hints = typing.get_type_hints(type(default))
+    lines = [f"{(type(default).__doc__ or '').strip()}", "", "Parts that can be exchanged by name:"]
+    for field in dataclasses.fields(default):
+        value = getattr(default, field.name)
+        if dataclasses.is_dataclass(value):
+            names = list(alternatives(hints[field.name], value))
+            if len(names) > 1:
+                lines.append(f"  --{field.name.replace('_', '-')} {' | '.join(names)}")
+    return "\n\n".join(lines)
+
+
+def _check_names(default: Any, arguments: list[str]) -> None:
+    known = option_names(default)
+    for argument in arguments:
+        if not argument.startswith("--"):
+            continue
+        name = argument[2:].split("=")[0].replace("_", "-")
+        parent, _, last = name.rpartition(".")
+        plain = f"{parent}.{last.removeprefix('no-')}" if parent else last.removeprefix("no-")
+        if name not in known and plain not in known:
+            near = get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"; the nearest is --{near[0]}" if near else ""
+            raise InputError(f"there is no option --{name}{hint}")
+
+
+def _narrow(value: Any) -> Any:
+    """The same value as an instance of a subclass whose annotations are the types of what it holds: tyro
+    can then look into parts that are annotated by a protocol."""
+    if isinstance(value, tuple):
+        return tuple(_narrow(item) for item in value)
+    if not dataclasses.is_dataclass(value):
+        return value
+    kind, hints = type(value), typing.get_type_hints(type(value))
+    parts = {
+        field.name: _narrow(getattr(value, field.name)) for field in dataclasses.fields(kind) if field.init
+    }
+    annotations = {name: _type_of(part, hints[name]) for name, part in parts.items()}
+    body = {"__annotations__": annotations, "__doc__": kind.__doc__, "__module__": kind.__module__}
+    body |= {name: dataclasses.field(default=part) for name, part in parts.items()}
+    narrow = dataclasses.dataclass(frozen=True, kw_only=True)(type(kind.__name__, (kind,), body))
+    return narrow(**parts)
+
+
+def _type_of(part: Any, hint: Any) -> Any:
+    if dataclasses.is_dataclass(part):
+        return type(part)
+    if isinstance(part, tuple) and part and dataclasses.is_dataclass(part[0]):
+        return tuple[tuple(type(item) for item in part)]
+    return hint
+
+
+def _widen(value: Any, kind: type) -> Any:
+    """Back from narrowed subclasses to the classes themselves."""
+    if isinstance(value, tuple):
+        return tuple(_widen(item, type(item).__base__) for item in value) if _holds_parts(value) else value
+    fields = {}
+    for field in dataclasses.fields(kind):
+        if field.init:
+            part = getattr(value, field.name)
+            deep = dataclasses.is_dataclass(part) or isinstance(part, tuple)
+            fields[field.name] = _widen(part, type(part).__base__) if deep else part
+    return kind(**fields)
+
+
+def _holds_parts(value: tuple) -> bool:
+    return any(dataclasses.is_dataclass(item) for item in value)
+
+
+def _one_sentence(text: str) -> str:
+    """What tyro drew in a box, without the box."""
+    lines = [re.sub(r"[─│╭╮╰╯]", " ", line).strip() for line in text.splitlines()]
+    lines = [line for line in lines if line and "--help" not in line and "full helptext" not in line]
+    return " ".join(" ".join(lines).split()) or "the arguments cannot be understood"
