@@ -71,13 +71,16 @@ def sweep_times(window: Window, key: Key[Array, ""], batch: int, warmup_share: f
     return SampledTimes(jnp.where(warm, warm_tau, tau), jnp.where(warm, warm_rate, rate))
 
 
-def _check(size: int, context: int, warmup_share: float = 0.0) -> None:
+def _check_frames(size: int, context: int) -> None:
     if context < 0 or size <= context:
         raise InputError(
             f"a window of {size} frames cannot hold {context} of context: choose 0 <= context < size"
         )
-    if not 0 <= warmup_share <= 1:
-        raise InputError(f"the warm-up's share of training is a probability, not {warmup_share}")
+
+
+def _check_share(name: str, share: float) -> None:
+    if not 0 <= share <= 1:
+        raise InputError(f"{name} is a probability: choose one between 0 and 1, not {share}")
 
 
 def _places(window: Window, t: Float[Array, "*batch"]) -> LocalTimes:
@@ -98,7 +101,8 @@ class Rolling:
     warmup_share: float = 0.1
 
     def __post_init__(self):
-        _check(self.size, self.context, self.warmup_share)
+        _check_frames(self.size, self.context)
+        _check_share("a window's warmup_share", self.warmup_share)
 
     @property
     def stride(self) -> int:
@@ -149,7 +153,7 @@ class FullSequence(_OneClock):
     context: int = 2
 
     def __post_init__(self):
-        _check(self.size, self.context)
+        _check_frames(self.size, self.context)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -159,7 +163,7 @@ class Autoregressive(_OneClock):
     context: int = 2
 
     def __post_init__(self):
-        _check(self.size, self.context)
+        _check_frames(self.size, self.context)
 
     @property
     def size(self) -> int:
@@ -179,7 +183,7 @@ class IndependentTimes:
     clean_share: float = 0.5
 
     def __post_init__(self):
-        _check(self.size, self.context, self.clean_share)
+        _check_share("the clean_share of independent times", self.clean_share)
 
     @property
     def size(self) -> int:
