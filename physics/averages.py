@@ -6,6 +6,7 @@ what it stores does not grow with the number of starts.
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -88,16 +89,22 @@ class Sums:
 
 
 class Averaged:
-    """Base of a `rolling.metrics.Metric` made from means: a subclass says which, and what to do with them."""
+    """Base of a `rolling.metrics.Metric` made from means: a subclass says which, and what to do with them.
+
+    Measures with the same `tools` and `terms` name them alike in `shared`; then they are computed once.
+    """
 
     name: ClassVar[str]
+    shared: ClassVar[str] = ""
 
     def start(self, setting: Setting) -> Sums | None:
         tools = self.tools(setting)
         return None if tools is None else Sums(setting, tools)
 
     def update(self, state: Sums, sample: Sample) -> Sums:
-        state.add(sample.first, self.terms(state.tools, sample))
+        compute = functools.partial(self.terms, state.tools, sample)
+        terms = sample.share((self.shared, state.setting), compute) if self.shared else compute()
+        state.add(sample.first, terms)
         return state
 
     def result(self, state: Sums) -> tuple[Score, ...]:

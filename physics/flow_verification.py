@@ -13,7 +13,6 @@ from physics.averages import Averaged, Sums, over_leads
 from physics.quantities import (
     Quantity,
     divergence_fields,
-    kinetic_energies,
     spectral_quantities,
     vorticity_fields,
 )
@@ -37,15 +36,22 @@ class PerQuantity(Averaged):
 
 
 class Spectral(PerQuantity):
-    """Base of measures of spectra: their terms are `E(k)` of forecast and truth, `[lead, quantity, k]`."""
+    """Base of measures of spectra: their terms are `E(k)`, `[lead, quantity, k]`, of the forecast, the truth
+    and the last frame given."""
+
+    shared: ClassVar[str] = "spectra"
 
     def quantities(self, setting):
         return spectral_quantities(setting) if spectrum(setting.layout).resolved > 0 else ()
 
     def terms(self, tools, sample):
+        leads = len(sample.truth)
         return {
             "forecast": np.stack([q.of(sample.forecast).mean(axis=0) for q in tools], axis=1),
             "truth": np.stack([q.of(sample.truth) for q in tools], axis=1),
+            "initial": np.stack(
+                [np.repeat(q.of(sample.initial)[None], leads, axis=0) for q in tools], axis=1
+            ),
         }
 
 
@@ -107,8 +113,35 @@ class SpectrumLogError(Spectral):
         return over_leads(sums.setting, self.variables(sums), error, units="1")
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EnergyDrift(Spectral):
+    """`E[K(lead)] / E[K(0)] - 1`, `K = sum_k E(k)` the mean kinetic energy.
+
+    `K(0)` is that of the last frame given. The reference is the truth's own drift, which is not zero where
+    energy comes and goes.
+    """
+
+    name: ClassVar[str] = "energy_drift"
+
+    def tools(self, setting):
+        found = super().tools(setting)
+        return found if found and any(quantity.kinetic for quantity in found) else None
+
+    def scores(self, sums):
+        kinetic = [i for i, quantity in enumerate(sums.tools) if quantity.kinetic]
+        forecast, truth, initial = (
+            sums.mean(name).sum(axis=-1)[:, kinetic] for name in ("forecast", "truth", "initial")
+        )
+        variables = [self.variables(sums)[i] for i in kinetic]
+        return over_leads(
+            sums.setting, variables, forecast / initial - 1, reference=truth / initial - 1, units="1"
+        )
+
+
 class Correlation(PerQuantity):
     """Base of measures of the correlation of vorticity: `E corr(w_i, w)` over space, by area."""
+
+    shared: ClassVar[str] = "vorticity_correlation"
 
     def quantities(self, setting):
         return vorticity_fields(setting)
@@ -190,29 +223,3 @@ class Divergence(PerQuantity):
     def scores(self, sums):
         forecast, truth = (np.sqrt(sums.mean(name)) for name in ("forecast", "truth"))
         return over_leads(sums.setting, self.variables(sums), forecast, reference=truth)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class EnergyDrift(PerQuantity):
-    """`E[K(lead)] / E[K(0)] - 1`, `K` the mean kinetic energy, `K(0)` that of the last frame given.
-
-    The reference is the truth's own, which is not zero where energy comes and goes.
-    """
-
-    name: ClassVar[str] = "energy_drift"
-
-    def quantities(self, setting):
-        return kinetic_energies(setting)
-
-    def terms(self, tools, sample):
-        initial = np.stack([q.of(sample.initial) for q in tools])
-        return {
-            "forecast": np.stack([q.of(sample.forecast).mean(axis=0) for q in tools], axis=-1),
-            "truth": np.stack([q.of(sample.truth) for q in tools], axis=-1),
-            "initial": np.broadcast_to(initial, (len(sample.truth), len(tools))),
-        }
-
-    def scores(self, sums):
-        initial = sums.mean("initial")
-        forecast, truth = (sums.mean(name) / initial - 1 for name in ("forecast", "truth"))
-        return over_leads(sums.setting, self.variables(sums), forecast, reference=truth, units="1")

@@ -8,7 +8,6 @@ several velocities.
 import dataclasses
 import re
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -23,16 +22,19 @@ from rolling.metrics import Setting
 class Quantity:
     """Something made from frames: `of(frames [..., height, width, variable])` is a number, field or spectrum.
 
-    `weights [height, width]` of an area mean, where it is a field.
+    `weights [height, width]` of an area mean, where it is a field; `kinetic` marks kinetic energies.
     """
 
     variable: Variable
     of: Callable[[np.ndarray], np.ndarray]
     weights: np.ndarray | None = None
+    kinetic: bool = False
 
     def mean(self, field: np.ndarray) -> np.ndarray:
         """`[..., height, width]` to `[...]`."""
-        return np.tensordot(np.where(self.weights > 0, field, 0.0), self.weights, axes=2)
+        if (self.weights == 0).any():
+            field = np.where(self.weights > 0, field, 0.0)
+        return np.tensordot(field, self.weights, axes=2)
 
 
 def spectral_quantities(setting: Setting) -> tuple[Quantity, ...]:
@@ -48,23 +50,19 @@ def spectral_quantities(setting: Setting) -> tuple[Quantity, ...]:
         for channel, variable in enumerate(setting.layout.variables)
         if domain.is_whole(channel)
     )
-    return fields + _kinetic(setting, energy, lambda spectrum: spectrum)
+    return fields + kinetic_spectra(setting)
 
 
-def kinetic_energies(setting: Setting) -> tuple[Quantity, ...]:
-    """Mean kinetic energy of the flows that are whole."""
-    return _kinetic(setting, spectrum(setting.layout), lambda spectrum: spectrum.sum(axis=-1))
-
-
-def _kinetic(setting: Setting, energy: Any, reduce: Callable) -> tuple[Quantity, ...]:
-    """From the velocities; without any, from the vorticity, if it is periodic both ways."""
-    layout, domain = setting.layout, Domain.of(setting)
+def kinetic_spectra(setting: Setting) -> tuple[Quantity, ...]:
+    """Of the velocities without masked cells; without any, of the vorticity, if it is periodic both ways."""
+    layout, domain, energy = setting.layout, Domain.of(setting), spectrum(setting.layout)
 
     def of_velocity(pair: Velocity) -> Quantity:
         named = Variable(name=_label("kinetic_energy", pair, layout), units=square(_units(pair, layout)))
         return Quantity(
             variable=named,
-            of=lambda frames: reduce(energy(frames[..., pair.u]) + energy(frames[..., pair.v])),
+            of=lambda frames: energy(frames[..., pair.u]) + energy(frames[..., pair.v]),
+            kinetic=True,
         )
 
     def of_vorticity(channel: int) -> Quantity:
@@ -72,7 +70,8 @@ def _kinetic(setting: Setting, energy: Any, reduce: Callable) -> tuple[Quantity,
         units = square(times(layout.variables[channel].units, layout.x.units))
         return Quantity(
             variable=Variable(name=name, units=units),
-            of=lambda frames: reduce(energy.kinetic_of_vorticity(frames[..., channel])),
+            of=lambda frames: energy.kinetic_of_vorticity(frames[..., channel]),
+            kinetic=True,
         )
 
     pairs = velocities(layout)

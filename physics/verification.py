@@ -201,6 +201,7 @@ class StandardDeviation(PerVariable):
     """
 
     cumulative: bool = False
+    shared: ClassVar[str] = "moments"
 
     @property
     def name(self) -> str:

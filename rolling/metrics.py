@@ -6,6 +6,7 @@ are scored by the same code, as forecasts of one member.
 """
 
 import dataclasses
+from collections.abc import Callable, Hashable
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -13,9 +14,9 @@ import numpy as np
 from rolling.fields import Layout
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Setting:
-    """What a measure may know before it sees a number.
+    """What a measure may know before it sees a number; equal to itself alone.
 
     `mask [height, width, variable]` is True where there are data (None: everywhere); `members` is the
     size of the ensemble that will be scored; frames of lead `i` are `(i + 1) * layout.step` after the last
@@ -41,6 +42,18 @@ class Sample:
     truth: np.ndarray
     climatology: np.ndarray
     initial: np.ndarray
+    _shared: dict[Hashable, Any] = dataclasses.field(
+        init=False, default_factory=dict, repr=False, compare=False
+    )
+
+    def share(self, key: Hashable, compute: Callable[[], Any]) -> Any:
+        """What `compute` returns: called by the first measure that asks, remembered for the others.
+
+        A key stands for one computation, in one setting; `dataclasses.replace` makes a sample that remembers nothing.
+        """
+        if key not in self._shared:
+            self._shared[key] = compute()
+        return self._shared[key]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -283,6 +283,16 @@ def missing_chunk(test, path):
     sorted(p for p in (path / "vorticity" / "c").rglob("*") if p.is_file())[-1].unlink()
 
 
+def unfinished(test, path):
+    metadata = json.loads((path / "zarr.json").read_text())
+    metadata["attributes"]["rolling_forecast"] = "{}"
+    (path / "zarr.json").write_text(json.dumps(metadata))
+
+
+def of_the_future(test, path):
+    shutil.rmtree(path / "sequence")
+
+
 def missing_coordinate(test, path):
     shutil.rmtree(path / "frame")
 
@@ -302,6 +312,8 @@ DAMAGE = {
     cut_chunk: "damaged at start 2",
     missing_chunk: "start 2, member 0, lead 5",
     missing_coordinate: "no 'frame'",
+    unfinished: "not finished",
+    of_the_future: "no truth for it",
 }
 
 

@@ -462,6 +462,30 @@ def test_masked_cells_carry_no_score(metric):
             assert a.variable == "t"
 
 
+def test_what_measures_share_belongs_to_one_setting():
+    """The same samples scored with other masks, one after another."""
+    grid = layout(variables=("vorticity",))
+    samples = starts(grid)
+    for seed in range(3):
+        mask = land(grid, seed)
+        fresh = [dataclasses.replace(sample) for sample in samples]
+        for metric in (StandardDeviation(), VorticityCorrelation()):
+            again, first = (values(metric, setting_of(grid, s, mask), s) for s in (samples, fresh))
+            np.testing.assert_array_equal(again, first)
+
+
+def test_measures_share_what_they_can(monkeypatch):
+    calls = []
+    terms = SpectrumLogError.terms
+    monkeypatch.setattr(SpectrumLogError, "terms", lambda *a: calls.append(1) or terms(*a))
+    grid = layout(variables=("a",))
+    (sample,) = starts(grid, count=1)
+    setting = setting_of(grid, [sample])
+    for metric in (SpectrumLogError(), SpectrumLogError(cumulative=True)):
+        metric.update(metric.start(setting), sample)
+    assert len(calls) == 1
+
+
 def test_one_member():
     grid = layout()
     samples = starts(grid, members=1)

@@ -115,6 +115,7 @@ def open_forecast(path: Path, layout: Layout) -> StoredForecast:
         raise InputError(
             f"{path} cannot be read as a Zarr store ({one_line(error)}): delete it and roll out again"
         ) from error
+    _check_whole(path, dataset)
     _check_variables(path, dataset, layout)
     _check_grid(path, dataset, layout)
     _check_leads(path, dataset, layout)
@@ -125,6 +126,19 @@ def open_forecast(path: Path, layout: Layout) -> StoredForecast:
         sequence=np.asarray(dataset["sequence"].values, int),
         frame=np.asarray(dataset["frame"].values, int),
     )
+
+
+def _check_whole(path: Path, dataset: xr.Dataset) -> None:
+    # A store made by another program has neither mark, and is checked frame by frame where it is read.
+    if "rolling_forecast" in dataset.attrs and not dataset.attrs.get("rolling_complete", False):
+        raise InputError(
+            f"the forecast {path} is not finished: finish it with `rolling rollout {path.parent}`"
+        )
+    if "sequence" not in dataset.variables and "number" in dataset.variables:
+        raise InputError(
+            f"the forecast {path} does not say which frames of the test data it begins with (`sequence` and"
+            " `frame`), so there is no truth for it: score one that `rolling rollout RUN` made of the data"
+        )
 
 
 def _check_variables(path: Path, dataset: xr.Dataset, layout: Layout) -> None:
