@@ -49,7 +49,7 @@ class Sample:
     def share(self, key: Hashable, compute: Callable[[], Any]) -> Any:
         """What `compute` returns: called by the first measure that asks, remembered for the others.
 
-        A key stands for one computation, in one setting; `dataclasses.replace` makes a sample that remembers nothing.
+        A key stands for one computation, in one setting. `dataclasses.replace` gives a sample without memory.
         """
         if key not in self._shared:
             self._shared[key] = compute()
