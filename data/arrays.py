@@ -1,0 +1,50 @@
+"""Sequences that are arrays already: in memory, or mapped from a file."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from rolling.errors import InputError
+from rolling.fields import Layout
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Arrays:
+    """One array `[time, height, width, variable]` per sequence, in physical units.
+
+    `origins` are the times of the first frames, `datetime64` or numbers like the layout's time; without them
+    a sequence begins at 0, which only a layout without a calendar allows. `mask` is that of `Sequences`.
+    """
+
+    layout: Layout
+    frames: Sequence[np.ndarray]
+    origins: np.ndarray | None = None
+    mask: np.ndarray | None = None
+
+    def __post_init__(self):
+        for index, array in enumerate(self.frames):
+            if array.shape[1:] != self.layout.shape:
+                raise InputError(
+                    f"sequence {index} has frames of shape {array.shape[1:]}, but the layout says"
+                    f" {self.layout.shape} (height, width, variable)"
+                )
+        if self.origins is None and self.layout.has_calendar:
+            raise InputError("sequences with a calendar need origins, the time of each one's first frame")
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def length(self, index: int) -> int:
+        return len(self.frames[index])
+
+    def read(self, index: int, start: int, stop: int) -> np.ndarray:
+        return np.array(self.frames[index][start:stop], np.float32)
+
+    def times(self, index: int, start: int, stop: int) -> np.ndarray:
+        steps = np.arange(start, stop)
+        if self.layout.has_calendar:
+            hour = 3600 * 10**9
+            offsets = np.round(steps * (self.layout.step * hour)).astype("timedelta64[ns]")
+            return np.asarray(self.origins)[index].astype("datetime64[ns]") + offsets
+        return (0.0 if self.origins is None else float(self.origins[index])) + steps * self.layout.step

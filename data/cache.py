@@ -1,0 +1,115 @@
+"""Where results that took long to make are kept: one folder per key, complete or not there at all."""
+
+import contextlib
+import dataclasses
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from rolling.errors import InputError
+
+CHECKSUMS = "checksums.json"
+
+
+def folder(chosen: str | None = None) -> Path:
+    """The user's cache: `chosen`, else the environment's ROLLING_CACHE, else `~/.cache/rolling-diffusion`."""
+    if chosen or os.environ.get("ROLLING_CACHE"):
+        return Path(chosen or os.environ["ROLLING_CACHE"]).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "rolling-diffusion"
+
+
+def key(value: Any) -> str:
+    """A name for a value made of dataclasses, tuples, numbers and words: equal values, equal names."""
+    text = json.dumps(_plain(value), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        fields = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {"": type(value).__qualname__, **fields}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value
+
+
+def fetch(path: Path, make: Callable[[Path], None], say: Callable[[str], None]) -> Path:
+    """The folder `path`, made by `make(empty folder)` where it is missing or was damaged.
+
+    It is written beside its place and renamed, so that nobody ever sees half of it; of two processes that
+    make it at once, one wins. Raises `InputError` where it cannot be written.
+    """
+    if path.exists():
+        if is_whole(path):
+            return path
+        say(f"{path} is damaged and is made again")
+    with _explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        try:
+            make(work)
+            seal(work)
+            _replace(work, path)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    return path
+
+
+def seal(path: Path) -> None:
+    """Notes the size and checksum of every file of a folder, and has them written through to the disk."""
+    sums = {file.name: _checksum(file) for file in sorted(path.iterdir())}
+    (path / CHECKSUMS).write_text(json.dumps(sums))
+    for file in path.iterdir():
+        with open(file, "rb") as handle:
+            os.fsync(handle.fileno())
+
+
+def is_whole(path: Path) -> bool:
+    """Whether every file of a sealed folder is as it was written."""
+    try:
+        sums = json.loads((path / CHECKSUMS).read_text())
+        return all(_checksum(path / name) == noted for name, noted in sums.items())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _replace(work: Path, path: Path) -> None:
+    if path.exists() and not is_whole(path):
+        shutil.rmtree(path)
+    try:
+        work.rename(path)
+    except OSError:
+        if not is_whole(path):  # else another process was faster
+            raise
+
+
+def _checksum(file: Path) -> list[int]:
+    """Size and CRC-32."""
+    crc = 0
+    with open(file, "rb") as handle:
+        while block := handle.read(2**22):
+            crc = zlib.crc32(block, crc)
+    return [file.stat().st_size, crc]
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InputError(
+                f"the disk is full while writing {path}: free some space, or name another folder with the"
+                " environment variable ROLLING_CACHE"
+            ) from error
+        raise InputError(
+            f"{path} cannot be written ({error.strerror}): name another folder with the environment variable"
+            " ROLLING_CACHE"
+        ) from error

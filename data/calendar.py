@@ -1,0 +1,96 @@
+"""Functions of the time that are known for the future: features of a frame, and the phase of a climatology.
+
+A new one is one entry of a table below: a feature is a point on a cycle (0 <= f < 1), seen by the network as
+`(sin 2 pi f, cos 2 pi f)`; a phase is a whole number below its count.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from difflib import get_close_matches
+
+import numpy as np
+
+from rolling.errors import InputError
+from rolling.fields import Layout
+
+
+def _fraction(times: np.ndarray, unit: str) -> np.ndarray:
+    """How much of the day, or of the year, has passed."""
+    start = times.astype(f"datetime64[{unit}]")
+    length = (start + 1).astype("datetime64[ns]") - start.astype("datetime64[ns]")
+    return (times - start.astype("datetime64[ns]")) / length
+
+
+def _month(times: np.ndarray) -> np.ndarray:
+    return times.astype("datetime64[M]").astype(int) % 12
+
+
+def _hour(times: np.ndarray) -> np.ndarray:
+    return times.astype("datetime64[h]").astype(int) % 24
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """A division of time into `count` classes over a cycle of `days`; `of` gives the class of each time."""
+
+    count: int
+    days: float
+    of: Callable[[np.ndarray], np.ndarray]
+
+
+FEATURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "hour_of_day": lambda times: _fraction(times, "D"),
+    "day_of_year": lambda times: _fraction(times, "Y"),
+}
+
+PHASES: dict[str, Phase] = {
+    "hour_of_day": Phase(24, 1.0, _hour),
+    "month_of_year": Phase(12, 365.2425, _month),
+    "month_and_hour": Phase(12 * 24, 365.2425, lambda times: 24 * _month(times) + _hour(times)),
+}
+
+
+def check(layout: Layout) -> None:
+    """Raises `InputError` for an unknown function of time, or one that the data's time cannot have."""
+    phases = () if layout.phase == "none" else (layout.phase,)
+    for kind, names, known in (("feature", layout.features, FEATURES), ("phase", phases, PHASES)):
+        for name in names:
+            if name not in known:
+                near = get_close_matches(name, known, n=1)
+                hint = f", perhaps {near[0]!r}" if near else ""
+                raise InputError(f"there is no {kind} of time {name!r}: choose from {', '.join(known)}{hint}")
+            if not layout.has_calendar:
+                raise InputError(
+                    f"the {kind} {name!r} needs dates, but the time of these data is a plain number: leave"
+                    " it out"
+                )
+
+
+def feature_size(layout: Layout) -> int:
+    """The last dimension of `features`."""
+    return 2 * len(layout.features)
+
+
+def features(layout: Layout, times: np.ndarray) -> np.ndarray:
+    """`[T, feature_size]` float32 for `times [T]`."""
+    times = _times(layout, times)
+    angles = [2 * np.pi * FEATURES[name](times) for name in layout.features]
+    columns = [wave(angle) for angle in angles for wave in (np.sin, np.cos)]
+    return np.stack(columns, axis=-1).astype(np.float32) if columns else np.zeros((len(times), 0), np.float32)
+
+
+def phases(layout: Layout) -> int:
+    """How many phases a climatology has: 1 where it does not depend on the time."""
+    check(layout)
+    return 1 if layout.phase == "none" else PHASES[layout.phase].count
+
+
+def phase(layout: Layout, times: np.ndarray) -> np.ndarray:
+    """`[T]` integers below `phases(layout)`, for `times [T]`."""
+    times = _times(layout, times)
+    return np.zeros(len(times), int) if layout.phase == "none" else PHASES[layout.phase].of(times)
+
+
+def _times(layout: Layout, times: np.ndarray) -> np.ndarray:
+    check(layout)
+    return np.asarray(times).astype("datetime64[ns]") if layout.has_calendar else np.asarray(times)

@@ -1,0 +1,98 @@
+"""Clips for training: cut, augmented, normalised, batched and prefetched, in an order that a seed decides."""
+
+import dataclasses
+from typing import Any
+
+import grain
+import numpy as np
+
+from data import calendar
+from data.augment import Augmentation
+from data.source import Sequences
+from data.statistics import Statistics
+from rolling.errors import InputError
+
+Batch = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Cuts:
+    """All clips of `frames` frames whose starts are `stride` apart, in physical units."""
+
+    sequences: Sequences
+    frames: int
+    stride: int
+
+    def __post_init__(self):
+        lengths = np.array([self.sequences.length(i) for i in range(len(self.sequences))], int)
+        starts = np.where(lengths >= self.frames, (lengths - self.frames) // self.stride + 1, 0)
+        object.__setattr__(self, "ends", np.cumsum(starts))
+        if not starts.any():
+            longest = int(lengths.max(initial=0))
+            raise InputError(
+                f"too few frames for one window: it takes {self.frames} in a row, but the longest unbroken"
+                f" sequence of the training part has {longest}; use a smaller window or more data"
+            )
+
+    def __len__(self) -> int:
+        return int(self.ends[-1])
+
+    def __getitem__(self, index: int) -> Batch:
+        layout = self.sequences.layout
+        sequence = int(np.searchsorted(self.ends, index, side="right"))
+        before = int(self.ends[sequence - 1]) if sequence else 0
+        start = (int(index) - before) * self.stride
+        clip = {"x": self.sequences.read(sequence, start, start + self.frames)}
+        if layout.features:
+            times = self.sequences.times(sequence, start, start + self.frames)
+            clip["vectors"] = calendar.features(layout, times)
+        return clip
+
+
+def clips(
+    sequences: Sequences,
+    statistics: Statistics,
+    *,
+    frames: int,
+    batch: int,
+    seed: int,
+    stride: int = 1,
+    augment: tuple[Augmentation, ...] = (),
+    threads: int = 2,
+    ahead: int = 8,
+) -> grain.DatasetIterator[Batch]:
+    """An endless iterator of `{"x": [B, T, H, W, C], "vectors": [B, T, d]}`, float32.
+
+    `x` is normalised and 0 in masked cells; `vectors` holds the calendar's features, and is absent where
+    there are none. Every epoch has its own order, every clip its own random numbers, both functions of `seed`
+    alone: neither `threads` nor `ahead`, the batches kept ready, change a bit. `get_state()` is a JSON value;
+    after `set_state` the same batches follow. With `threads=0` nothing is prefetched.
+
+    Raises `InputError` where no sequence has `frames` frames, or an augmentation does not suit the data.
+    """
+    for name, value, least in (("frames", frames, 1), ("batch", batch, 1), ("stride", stride, 1)):
+        if value < least:
+            raise InputError(f"the {name} of training clips must be at least {least}, not {value}")
+    layout = sequences.layout
+    calendar.check(layout)
+    for change in augment:
+        change.check(layout, sequences.mask)
+
+    def augmented(clip: Batch, rng: np.random.Generator) -> Batch:
+        x = clip["x"]
+        for change in augment:
+            x = change.apply(x, layout, rng)
+        return clip | {"x": x}
+
+    def normalised(clips: Batch) -> Batch:
+        return clips | {"x": statistics.normalise(clips["x"]).astype(np.float32, copy=False)}
+
+    cuts = _Cuts(sequences, frames, stride)
+    # As good as endless; grain counts batches in floating point, so that more would not be counted exactly.
+    epochs = 2**52 // len(cuts)
+    dataset: Any = grain.MapDataset.source(cuts).seed(seed).shuffle().repeat(epochs)
+    if augment:
+        dataset = dataset.random_map(augmented)
+    dataset = dataset.batch(batch).map(normalised)
+    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead if threads else 0)
+    return iter(dataset.to_iter_dataset(options))

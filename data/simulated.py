@@ -1,0 +1,114 @@
+"""Sequences from a simulator, kept on disk."""
+
+import dataclasses
+import shutil
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from data import cache
+from data.arrays import Arrays
+from data.source import Split
+from physics.simulators import Kolmogorov, Simulator, chunks
+from rolling.errors import InputError
+from rolling.progress import Progress
+
+FORMAT = 1  # part of the cache's key: raise it when a simulator comes to give other numbers
+TOGETHER = 64  # trajectories advanced side by side
+CHUNK = 10  # frames of each to a call
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Simulated:
+    """`train` trajectories of `frames` frames for training, `test` others of `test_frames` held out.
+
+    Each begins in the statistically steady state, from its own random initial state; those of the two parts
+    have different seeds. They are simulated once and then read from `cache` (by default the folder named by
+    the environment variable ROLLING_CACHE, or `~/.cache/rolling-diffusion`), mapped into memory.
+    """
+
+    simulator: Simulator = Kolmogorov()
+    train: int = 64
+    frames: int = 110
+    test: int = 8
+    test_frames: int = 310
+    seed: int = 0
+    cache: str | None = None
+
+    def __post_init__(self):
+        for name in ("train", "frames", "test", "test_frames"):
+            if getattr(self, name) < 1:
+                raise InputError(f"a simulated source needs {name} >= 1, not {getattr(self, name)}")
+
+    def open(self) -> Split:
+        """Simulates at the first call. Raises `InputError` where the simulation blows up."""
+        identity = dataclasses.replace(self, cache=None)
+        name = f"{type(self.simulator).__name__.lower()}-{cache.key((identity, FORMAT))}"
+        path = cache.fetch(cache.folder(self.cache) / name, self._make, _say)
+        return Split(train=self._part(path, "train"), test=self._part(path, "test"))
+
+    def _part(self, path: Path, part: str) -> Arrays:
+        return Arrays(layout=self.simulator.layout, frames=np.load(path / f"{part}.npy", mmap_mode="r"))
+
+    def _make(self, folder: Path) -> None:
+        shapes = {
+            part: (count, frames, *self.simulator.layout.shape)
+            for part, count, frames in (
+                ("train", self.train, self.frames),
+                ("test", self.test, self.test_frames),
+            )
+        }
+        _check_space(folder, sum(4 * int(np.prod(shape)) for shape in shapes.values()))
+        spin_up = -(-self.simulator.spin_up_frames // CHUNK) * CHUNK
+        total = sum(shape[0] * (spin_up + shape[1]) for shape in shapes.values())
+        label = f"simulate {type(self.simulator).__name__}"
+        with Progress(label, total=total, unit="frame") as progress:
+            for part, shape in shapes.items():
+                self._simulate(folder / f"{part}.npy", shape, ("train", "test").index(part), progress)
+
+    def _simulate(self, file: Path, shape: tuple[int, ...], stream: int, progress: Progress) -> None:
+        """Writes one part, `[trajectory, frame, height, width, variable]`, block by block."""
+        count, frames = shape[:2]
+        root = jax.random.fold_in(jax.random.key(self.seed), stream)
+        with open(file, "wb") as handle:
+            header = {"shape": shape, "fortran_order": False, "descr": "<f4"}
+            np.lib.format.write_array_header_1_0(handle, header)
+            origin, frame_bytes = handle.tell(), 4 * int(np.prod(shape[2:]))
+            for first in range(0, count, TOGETHER):
+                indices = np.arange(first, min(first + TOGETHER, count))
+                keys = jax.vmap(lambda i: jax.random.fold_in(root, i))(indices)
+                done = 0
+                for block in chunks(self.simulator, keys, frames, CHUNK):
+                    if block is None:
+                        progress.update(CHUNK * len(indices))
+                        continue
+                    values = np.asarray(block, "<f4")
+                    self._check(values, done)
+                    for index, trajectory in zip(indices, values, strict=True):
+                        handle.seek(origin + (int(index) * frames + done) * frame_bytes)
+                        handle.write(trajectory.tobytes())
+                    done += values.shape[1]
+                    progress.update(values.shape[0] * values.shape[1])
+
+    def _check(self, values: np.ndarray, frame: int) -> None:
+        if not np.isfinite(values).all():
+            raise InputError(
+                f"the simulation of {type(self.simulator).__name__} blew up before frame"
+                f" {frame + values.shape[1]}: reduce its time step, simulator.dt, which is"
+                f" {getattr(self.simulator, 'dt', 'its own')}"
+            )
+
+
+def _check_space(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise InputError(
+            f"simulating needs {needed / 2**20:.0f} MiB in {folder.parent}, but {free / 2**20:.0f} are free:"
+            " free some space, or name another folder with the environment variable ROLLING_CACHE"
+        )
+
+
+def _say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)

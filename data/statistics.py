@@ -1,0 +1,134 @@
+"""What is known of the training data as a whole: moments, climatology and mask, measured in one pass.
+
+The same object normalises and denormalises; it travels in the checkpoint as plain arrays.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+
+from data import calendar
+from data.source import Sequences
+from rolling.errors import InputError
+from rolling.fields import Layout
+from rolling.progress import Progress
+
+BLOCK_VALUES = 2**22  # values read at a time: 32 MiB in float64
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Statistics:
+    """`mean [C]` and `std [C]` over time and unmasked cells; `climatology [P, H, W, C]`, the mean at each
+    phase of `layout.phase`, in physical units and NaN where masked: all float32. `mask [H, W, C]` is True
+    where there are data, None where there are data everywhere."""
+
+    mean: np.ndarray
+    std: np.ndarray
+    climatology: np.ndarray
+    mask: np.ndarray | None = None
+
+    def normalise(self, x):
+        """`(x - mean) / std`, and 0 in masked cells, for `x [..., H, W, C]` of numpy or jax."""
+        xp, (mean, std) = x.__array_namespace__(), self._moments(x)
+        scaled = (x - mean) / std
+        return scaled if self.mask is None else xp.where(self._mask(x), scaled, 0.0)
+
+    def denormalise(self, x):
+        """`x std + mean`, and NaN in masked cells, for `x [..., H, W, C]` of numpy or jax."""
+        xp, (mean, std) = x.__array_namespace__(), self._moments(x)
+        scaled = x * std + mean
+        return scaled if self.mask is None else xp.where(self._mask(x), scaled, xp.nan)
+
+    def climatology_at(self, layout: Layout, times: np.ndarray) -> np.ndarray:
+        """`[T, H, W, C]`: the climatology of each of `times [T]`."""
+        return self.climatology[calendar.phase(layout, times)]
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """The fields by name, those that are None left out."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Statistics":
+        """The inverse of `to_arrays`."""
+        return cls(**{name: np.asarray(value) for name, value in arrays.items()})
+
+    # With all their axes, so that they broadcast where jax forbids to promote ranks.
+    def _moments(self, x):
+        shape = (1,) * (x.ndim - 1) + (-1,)
+        return self.mean.reshape(shape), self.std.reshape(shape)
+
+    def _mask(self, x):
+        return self.mask.reshape((1,) * (x.ndim - 3) + self.mask.shape)
+
+
+def measure(sequences: Sequences) -> Statistics:
+    """Reads every frame once. Raises `InputError` for data of which no scale can be found."""
+    layout, mask = sequences.layout, sequences.mask
+    total = sum(sequences.length(i) for i in range(len(sequences)))
+    if total == 0:
+        raise InputError("the training part has no frames: choose another time range or a smaller test part")
+    sums = np.zeros((calendar.phases(layout), *layout.shape))
+    counts = np.zeros(len(sums), int)
+    squares, shift = np.zeros(len(layout.variables)), None
+    with Progress("statistics", total=total, unit="frame") as progress:
+        for block, phase in _blocks(sequences):
+            values = block.astype(np.float64) if mask is None else np.where(mask, block, 0.0)
+            if (
+                shift is None
+            ):  # sums of what is left over are exact where the mean is far larger than the spread
+                shift = _masked_mean(values.mean(0), mask)
+            values = values - shift if mask is None else np.where(mask, values - shift, 0.0)
+            _check_finite(values, layout)
+            for p in np.unique(phase):
+                sums[p] += values[phase == p].sum(0)
+                counts[p] += np.count_nonzero(phase == p)
+            squares += np.square(values).sum((0, 1, 2))
+            progress.update(len(block))
+    return _statistics(layout, mask, shift, sums, squares, counts)
+
+
+def _statistics(layout, mask, shift, sums, squares, counts) -> Statistics:
+    field = sums.sum(0) / counts.sum()
+    mean = _masked_mean(field, mask)
+    cells = np.prod(layout.shape[:2]) if mask is None else mask.sum((0, 1))
+    variance = squares / (cells * counts.sum()) - mean**2
+    for variable, spread, offset in zip(layout.variables, variance, shift + mean, strict=True):
+        # Below float32's resolution of the values themselves there is nothing to learn.
+        if not spread > (1e-7 * offset) ** 2:
+            raise InputError(
+                f"{variable.name} has the same value, {offset:g}, everywhere in the training part: leave it"
+                " out of the chosen variables"
+            )
+    # A phase that never occurred in training has the mean over all of them.
+    seen = counts.reshape(-1, 1, 1, 1)
+    climatology = np.where(seen > 0, sums / np.maximum(seen, 1), field) + shift
+    if mask is not None:
+        climatology = np.where(mask, climatology, np.nan)
+    mean, std, climatology = (a.astype(np.float32) for a in (shift + mean, np.sqrt(variance), climatology))
+    return Statistics(mean=mean, std=std, climatology=climatology, mask=mask)
+
+
+def _blocks(sequences: Sequences) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """All frames, some at a time, with the phase of each."""
+    layout = sequences.layout
+    size = max(1, BLOCK_VALUES // int(np.prod(layout.shape)))
+    for index in range(len(sequences)):
+        for start in range(0, sequences.length(index), size):
+            stop = min(start + size, sequences.length(index))
+            times = sequences.times(index, start, stop)
+            yield sequences.read(index, start, stop), calendar.phase(layout, times)
+
+
+def _masked_mean(field: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """`[C]`: the mean of `field [H, W, C]` over unmasked cells."""
+    return field.mean((0, 1)) if mask is None else np.where(mask, field, 0.0).sum((0, 1)) / mask.sum((0, 1))
+
+
+def _check_finite(values: np.ndarray, layout: Layout) -> None:
+    broken = ~np.isfinite(values).all((0, 1, 2))
+    if broken.any():
+        name = layout.names[int(np.argmax(broken))]
+        raise InputError(
+            f"{name} holds NaN or infinite values outside its mask: mend or leave out these data"
+        )
