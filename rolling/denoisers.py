@@ -100,7 +100,12 @@ def functional(module: nnx.Module) -> tuple[Apply, dict[str, Any]]:
         nnx.replace_by_pure_dict(filled, params)
         return nnx.merge(graph, filled)(z, logsnr, condition, dropout_key=dropout_key)
 
-    return apply, nnx.to_pure_dict(state)
+    return apply, _named(nnx.to_pure_dict(state))
+
+
+def _named(tree: Any) -> Any:
+    """Items of lists by name, "0": the keys that a checkpoint brings back."""
+    return {str(key): _named(item) for key, item in tree.items()} if isinstance(tree, dict) else tree
 
 
 @runtime_checkable

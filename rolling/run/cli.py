@@ -153,12 +153,12 @@ def _show(words: list[str]) -> None:
 
 
 def _list(words: list[str]) -> None:
-    from rolling.run.experiment import presets
+    from rolling.run.experiment import first_line, presets
 
     if words:
         raise InputError("`rolling list` takes no arguments")
-    for name, words in presets().items():
-        print(f"{name:24s}{words}")
+    for name in presets():
+        print(f"{name:24s}{first_line(name)}")
 
 
 def _rollout(words: list[str]) -> None:

@@ -113,6 +113,8 @@ class Experiment:
     """Long rollouts, for their statistics."""
     metrics: tuple[Metric, ...] = ()
     """Measures of the forecasts."""
+    long_metrics: tuple[Metric, ...] = ()
+    """Measures of the long rollouts."""
 
     @property
     def sampler(self) -> Sampler:
@@ -129,13 +131,14 @@ class Experiment:
         _ = self.sampler  # checks itself
 
 
-def presets() -> dict[str, str]:
-    """The names of the presets in `configs/`, each with the first line of its docstring."""
-    found = {}
-    for module in pkgutil.iter_modules(importlib.import_module("configs").__path__):
-        words = importlib.import_module(f"configs.{module.name}").__doc__ or ""
-        found[module.name] = words.strip().split("\n")[0]
-    return found
+def presets() -> list[str]:
+    """The names of the presets, the modules of `configs/`."""
+    return [module.name for module in pkgutil.iter_modules(importlib.import_module("configs").__path__)]
+
+
+def first_line(preset: str) -> str:
+    """What a preset says of itself."""
+    return (importlib.import_module(f"configs.{preset}").__doc__ or "").strip().split("\n")[0]
 
 
 def save(experiment: Experiment, path: Path) -> None:

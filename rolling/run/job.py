@@ -130,10 +130,12 @@ def _open(folder: Path) -> tuple[Experiment, Forecaster, Split]:
 
 
 def _evaluate(forecaster: Forecaster, split: Split, folder: Path) -> str:
-    metrics, tables = forecaster.experiment.metrics, []
+    experiment, tables = forecaster.experiment, []
+    metrics = {"forecast": experiment.metrics, "long": experiment.long_metrics}
     for name, stem in STORES.items():
-        if (folder / f"{name}.zarr").exists():
-            found = score(folder / f"{name}.zarr", split.test, forecaster.statistics, metrics, folder / stem)
+        store = folder / f"{name}.zarr"
+        if store.exists():
+            found = score(store, split.test, forecaster.statistics, metrics[name], folder / stem)
             tables.append((name, found))
     if not tables:
         raise InputError(f"{folder} has no forecast yet: `rolling rollout {folder}` makes one")

@@ -7,6 +7,7 @@ whole shards, so that no two writes touch the same file, and a write that is rep
 import dataclasses
 import json
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,9 @@ class ForecastStore:
     def complete(self) -> None:
         """Marks the store as whole and forgets the note."""
         zarr.open_group(self.path, mode="r+").attrs["rolling_complete"] = True
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*onsolidated metadata")  # an extension of format 3
+            zarr.consolidate_metadata(self.path)
         self._note.unlink(missing_ok=True)
 
     def is_complete(self) -> bool:

@@ -1,0 +1,21 @@
+"""Any file of gridded fields that xarray can open (NetCDF, GRIB, Zarr): give --source.path FILE."""
+
+from data.gridded import Gridded
+from physics.measures import FORECAST
+from rolling.run.experiment import Experiment, Forecast, Training
+from rolling.run.optimisers import Muon
+from rolling.solvers import Ancestral
+from rolling.windows import Rolling
+from video.uvit import VideoUViT
+
+experiment = Experiment(
+    name="gridded",
+    source=Gridded(path=""),
+    network=VideoUViT(dropout=0.1),
+    window=Rolling(size=8, context=2),
+    solver=Ancestral(),
+    optimiser=Muon(peak=1e-2),
+    training=Training(steps=600, batch=8),
+    forecast=Forecast(starts=32, members=4, frames=18, batch=32),
+    metrics=FORECAST,
+)

@@ -1,0 +1,26 @@
+"""Two-dimensional turbulence (Kolmogorov flow, 32 x 32), simulated: the main job, minutes on two cores."""
+
+from data.augment import ShiftReflect, Translate
+from data.simulated import Simulated
+from physics.measures import FORECAST, ROLLOUT
+from physics.simulators import Kolmogorov
+from rolling.run.experiment import Experiment, Forecast, Training
+from rolling.run.optimisers import Muon
+from rolling.solvers import Ancestral
+from rolling.windows import Rolling
+from video.uvit import VideoUViT
+
+experiment = Experiment(
+    name="kolmogorov",
+    source=Simulated(simulator=Kolmogorov(), train=64, frames=110, test=8, test_frames=320),
+    network=VideoUViT(),
+    window=Rolling(size=8, context=2),
+    solver=Ancestral(interpolation=0.2),
+    augment=(Translate(axes=("x",)), ShiftReflect(mode=4)),
+    optimiser=Muon(peak=1e-2),
+    training=Training(steps=700, batch=8, ema=0.995),
+    forecast=Forecast(starts=32, members=4, frames=20, batch=32),
+    long=Forecast(starts=8, members=1, frames=300, batch=8, chunk=50),
+    metrics=FORECAST,
+    long_metrics=ROLLOUT,
+)
