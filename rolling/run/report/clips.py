@@ -1,0 +1,158 @@
+"""Clips of a forecast store beside the truth, small enough to be looked at.
+
+A store may hold fields of a million cells and hundreds of leads. A clip is what a page can carry: chosen
+leads of one start and one variable, averaged over blocks of cells, and turned so that north is up. Leads are
+read in blocks, so that memory is bounded by one block and not by the store.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from data.source import Sequences
+from rolling.errors import InputError
+from rolling.fields import Axis, Layout, Variable
+from rolling.run.stored import StoredForecast
+
+BLOCK_VALUES = 2**25  # values of one block of leads: 128 MiB of float32
+SPREAD = "spread"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Clip:
+    """Some frames of one start and one variable; `y` and `x` are coarsened, the first row is drawn on top.
+
+    `lead [frame]` counts frames after the last one that was given, which has lead 0; frames of lead 0 and
+    below are the given ones, the same in the truth and in the forecast. `fields` maps the names of pictures,
+    `"Truth"` first, to `[frame, y, x]` in the variable's units; `spread [frame, y, x]` is the standard
+    deviation over all members (divisor M - 1), None where it was not asked for or there is one member only.
+    NaN where masked, and in the truth after its last frame.
+    """
+
+    start: int
+    variable: Variable
+    lead: np.ndarray
+    times: np.ndarray
+    fields: dict[str, np.ndarray]
+    spread: np.ndarray | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Budget:
+    """How much is shown: starts, variables, members, frames of one clip, cells along the longer side.
+
+    `summary` says whether the ensemble's mean and spread are shown beside its members.
+    """
+
+    starts: int = 4
+    variables: int = 6
+    members: int = 2
+    frames: int = 48
+    cells: int = 96
+    summary: bool = True
+
+
+def read_clips(forecast: StoredForecast, test: Sequences, *, context: int, budget: Budget) -> list[Clip]:
+    """Clips of evenly chosen starts, all variables of one start together, `context` given frames in front."""
+    return [
+        clip
+        for start in spaced(forecast.starts, budget.starts)
+        for clip in read_start(forecast, test, start, context=context, budget=budget)
+    ]
+
+
+def read_start(
+    forecast: StoredForecast, test: Sequences, start: int, *, context: int, budget: Budget
+) -> list[Clip]:
+    """A clip for each variable of one start. Raises `InputError` where there is no such start."""
+    if not 0 <= start < forecast.starts:
+        raise InputError(f"the forecast {forecast.path} has starts 0 to {forecast.starts - 1}, not {start}")
+    sequence, first = int(forecast.sequence[start]), int(forecast.frame[start])
+    every = -(-forecast.leads // max(1, budget.frames - context))
+    # Counted back from the last lead, which is always shown.
+    shown = np.arange(forecast.leads - 1, -1, -every)[::-1]
+    given = np.arange(max(0, first - context), first)
+    lead = np.concatenate([given - first, shown]) + 1
+    factor = max(1, -(-max(test.layout.shape[:2]) // budget.cells))
+    truth = _truth(test, sequence, first - 1 + lead, factor)
+    pictures = _pictures(forecast, start, shown, factor, budget)
+    times = np.concatenate([test.times(sequence, first - 1 + i, first + i) for i in lead])
+    found = []
+    for channel, variable in enumerate(test.layout.variables[: budget.variables]):
+        past = truth[channel, : len(given)]
+        fields = {name: np.concatenate([past, field[channel]]) for name, field in pictures.items()}
+        spread = fields.pop(SPREAD, None)
+        if spread is not None:
+            spread[: len(given)] *= 0  # NaN stays where it is masked
+        fields = {"Truth": truth[channel]} | fields
+        found.append(
+            Clip(start=start, variable=variable, lead=lead, times=times, fields=fields, spread=spread)
+        )
+    return found
+
+
+def spaced(count: int, most: int) -> list[int]:
+    """At most `most` of `count` indices, evenly spaced, the first and the last among them."""
+    if count <= most:
+        return list(range(count))
+    if most == 1:
+        return [0]
+    return [round(i * (count - 1) / (most - 1)) for i in range(most)]
+
+
+def _truth(test: Sequences, sequence: int, frames: np.ndarray, factor: int) -> np.ndarray:
+    """Frames of the truth `[variable, frame, y, x]`, NaN after the end of the sequence."""
+    end, missing = test.length(sequence), np.full(test.layout.shape, np.nan, np.float32)
+    found = [
+        test.read(sequence, frame, frame + 1)[0] if frame < end else missing for frame in map(int, frames)
+    ]
+    return np.stack([_drawable(frame, test.layout, factor) for frame in found], axis=1)
+
+
+def _pictures(forecast: StoredForecast, start: int, shown: np.ndarray, factor: int, budget: Budget):
+    """Pictures of a forecast by name, each `[variable, lead, y, x]`."""
+    names = [f"Member {i + 1}" for i in range(min(forecast.members, budget.members))]
+    if forecast.members == 1:
+        names = ["Forecast"]
+    frame_values = forecast.members * int(np.prod(forecast.layout.shape))
+    block = max(1, min(forecast.lead_chunk, BLOCK_VALUES // frame_values))
+    parts: dict[str, list[np.ndarray]] = {}
+    for first in range(0, forecast.leads, block):
+        chosen = shown[(shown >= first) & (shown < first + block)] - first
+        if not chosen.size:
+            continue
+        values = forecast.read(start, first, min(first + block, forecast.leads))[:, chosen]
+        fields = dict(zip(names, values, strict=False))
+        if budget.summary and forecast.members > 1:
+            fields = {"Ensemble mean": values.mean(0)} | fields | {SPREAD: values.std(0, ddof=1)}
+        for name, field in fields.items():
+            parts.setdefault(name, []).append(_drawable(field, forecast.layout, factor))
+    return {name: np.concatenate(blocks, axis=1) for name, blocks in parts.items()}
+
+
+def _drawable(frames: np.ndarray, layout: Layout, factor: int) -> np.ndarray:
+    """`[..., y, x, variable]` as `[variable, ..., y, x]`, upright and coarsened."""
+    return coarsen(upright(np.moveaxis(frames, -1, 0), layout), factor)
+
+
+def upright(field: np.ndarray, layout: Layout) -> np.ndarray:
+    """`[..., y, x]` with rows in falling order of `y` (north on top) and columns in rising order of `x`."""
+    if _rises(layout.y):
+        field = field[..., ::-1, :]
+    return field if _rises(layout.x) else field[..., ::-1]
+
+
+def _rises(axis: Axis) -> bool:
+    return axis.values[-1] >= axis.values[0]
+
+
+def coarsen(field: np.ndarray, factor: int) -> np.ndarray:
+    """Means over blocks of `factor` x `factor` cells, the last ones smaller; NaN only where all are NaN."""
+    if factor == 1:
+        return field
+    valid = np.isfinite(field)
+    total, count = np.where(valid, field, 0.0), valid.astype(np.float64)
+    for axis in (-2, -1):
+        edges = np.arange(0, field.shape[axis], factor)
+        total, count = (np.add.reduceat(array, edges, axis=axis) for array in (total, count))
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(field.dtype)

@@ -1,0 +1,69 @@
+"""Colour scales of fields, and the fixed colours of curves.
+
+The curves' colours are those of Okabe and Ito ("Color universal design", 2008), which readers with any
+colour vision can tell apart; line styles differ too. Fields have `RdBu_r` where zero is their middle and
+`viridis` elsewhere.
+"""
+
+import dataclasses
+
+import matplotlib
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+OURS, MEMBER, PERSISTENCE, CLIMATOLOGY, TRUTH = "#0072b2", "#56b4e9", "#d55e00", "#009e73", "#1b1f24"
+INK, RULE = "#57606a", "#d8dee4"
+MASKED = "#9b9b9b"
+LEVELS = 250  # of a scale; with the colour of masked cells they fit in one byte
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Scale:
+    """A colour map between two values in physical units; values beyond are drawn in the end colours."""
+
+    palette: str
+    low: float
+    high: float
+
+    def indices(self, field: np.ndarray) -> np.ndarray:
+        """`uint8` of the field's shape: 1 .. LEVELS for values, 0 for NaN."""
+        fraction = np.clip((field - self.low) / (self.high - self.low), 0, 1)
+        level = np.where(np.isfinite(field), 1 + np.round(fraction * (LEVELS - 1)), 0)
+        return level.astype(np.uint8)
+
+    def colours(self) -> list[str]:
+        """`#rrggbb` of the indices 0 .. LEVELS."""
+        ramp = matplotlib.colormaps[self.palette](np.linspace(0, 1, LEVELS))
+        return [MASKED, *(matplotlib.colors.to_hex(colour) for colour in ramp)]
+
+    def ticks(self, most: int = 5) -> list[float]:
+        """Round values within the scale."""
+        values = MaxNLocator(nbins=most, steps=[1, 2, 2.5, 5, 10]).tick_values(self.low, self.high)
+        slack = 1e-6 * (self.high - self.low)
+        return [float(v) for v in values if self.low - slack <= v <= self.high + slack]
+
+
+def field_scale(fields: list[np.ndarray]) -> Scale:
+    """The scale of a variable from its truth: the central 99.6 % of the values.
+
+    Symmetric about zero where neither sign reaches less than a third of the other: vorticity, velocities and
+    anomalies do, a temperature in degrees Celsius seldom does.
+    """
+    low, high = _range(fields, 0.2, 99.8)
+    if low < 0 < high and min(-low, high) > max(-low, high) / 3:
+        bound = max(-low, high)
+        return Scale(palette="RdBu_r", low=-bound, high=bound)
+    return Scale(palette="viridis", low=low, high=high)
+
+
+def spread_scale(fields: list[np.ndarray]) -> Scale:
+    """From zero to the largest spread but for the most extreme cells."""
+    return Scale(palette="magma", low=0.0, high=max(_range(fields, 0, 99.8)[1], 1e-12))
+
+
+def _range(fields: list[np.ndarray], lowest: float, highest: float) -> tuple[float, float]:
+    values = np.concatenate([field[np.isfinite(field)].ravel() for field in fields])
+    if values.size == 0:
+        return 0.0, 1.0
+    low, high = (float(v) for v in np.percentile(values, (lowest, highest)))
+    return (low, high) if high > low else (low, low + max(abs(low), 1.0) * 1e-3)

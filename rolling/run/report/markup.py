@@ -1,0 +1,187 @@
+"""Pieces of the report's HTML. Whatever comes from a file or a user goes through `text`."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from rolling.fields import Axis, Layout
+from rolling.run.report import plots
+from rolling.run.report.describe import Part
+from rolling.run.report.measures import Number, Plot
+from rolling.run.report.pictures import aspect, edges
+from rolling.run.report.verdict import Row
+from rolling.run.report.words import Words, with_units
+
+ROWS = {"model": "forecast", "persistence": "persistence", "climatology": "climatology"}
+
+
+def text(words: str) -> str:
+    """Escaped; `code` between backticks becomes an element."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(str(words)))
+
+
+def section(title: str, lead: str, body: str) -> str:
+    """A section with its heading, or nothing where it would have no body."""
+    if not body:
+        return ""
+    lead = f'<p class="lead">{lead}</p>' if lead else ""
+    return f"<section>\n<h2>{text(title)}</h2>\n{lead}\n{body}\n</section>"
+
+
+def about(variable: str, words: Words) -> str:
+    """The attribute that lets the page hide what is about another variable than the chosen one."""
+    return (
+        f' data-variable="{escape(variable)}"'
+        if words.variable(variable) and len(words.layout.names) > 1
+        else ""
+    )
+
+
+def chooser(words: Words) -> str:
+    """The choice of a variable for the whole page, shown by the script; nothing where there is one only."""
+    names = words.layout.names
+    if len(names) < 2:
+        return ""
+    options = "".join(f'<option value="{escape(name)}">{text(words.title(name))}</option>' for name in names)
+    return f'<p class="chooser" hidden><label>Variable <select>{options}</select></label></p>'
+
+
+def summary(variable: str, rows: Sequence[Row], words: Words) -> str:
+    """The table of errors at a few leads, the smallest error of each in bold."""
+    leads = "".join(f"<th>{text(row.lead)}</th>" for row in rows)
+    body = "".join(
+        f'<tr><th class="key {name}">{label}</th>{"".join(_cell(row, name) for row in rows)}</tr>'
+        for name, label in ROWS.items()
+        if any(getattr(row, name) is not None for row in rows)
+    )
+    caption = with_units(f"Root mean square error of {words.title(variable)}", words.units(variable))
+    first = "lead" if words.lead_unit == "frames" else "lead time"
+    return (
+        f'<div class="table"{about(variable, words)}><table class="numbers">'
+        f"<caption>{text(caption)}</caption><thead><tr><th>{first}</th>{leads}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _cell(row: Row, name: str) -> str:
+    value = getattr(row, name)
+    told = "–" if value is None else f"{value:.3g}"
+    return f'<td class="best">{told}</td>' if name == row.best else f"<td>{told}</td>"
+
+
+def numbers(found: Sequence[Number], words: Words) -> str:
+    """Scores that are one number, as a table."""
+    if not found:
+        return ""
+    rows = "".join(
+        f"<tr{about(number.variable, words)}><th>{text(number.title)}</th>"
+        f"<td>{text(words.title(number.variable))}</td><td>{text(number.value)}</td>"
+        f"<td>{text(number.truth)}</td></tr>"
+        for number in found
+    )
+    truth = "truth" if any(number.truth for number in found) else ""
+    heads = f"<th>In one number</th><th></th><th>forecast</th><th>{truth}</th>"
+    return f'<div class="table"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
+
+
+def figures(found: Iterable[tuple[Plot, str]], words: Words) -> str:
+    """Plots side by side, each with an id of its own; the variable is named where it says something new."""
+    blocks = [_figure(plot, name, words) for plot, name in found]
+    return f'<div class="plots">{"".join(blocks)}</div>' if blocks else ""
+
+
+def _figure(plot: Plot, name: str, words: Words) -> str:
+    title, variable = plot.measure.title, words.title(plot.variable)
+    if len(words.layout.names) > 1 or not words.variable(plot.variable):
+        title += f" · {variable}" if variable not in title else ""
+    note = f"<p>{text(plot.measure.note)}</p>" if plot.measure.note else ""
+    return (
+        f'<figure class="plot"{about(plot.variable, words)}><figcaption><h3>{text(title)}</h3>{note}'
+        f"</figcaption>{plots.svg(plot.draw(), name)}</figure>"
+    )
+
+
+def drawn(figure: Figure, name: str, title: str, note: str) -> str:
+    """One figure with its heading."""
+    caption = f"<figcaption><h3>{text(title)}</h3><p>{text(note)}</p></figcaption>"
+    return f'<div class="plots"><figure class="plot">{caption}{plots.svg(figure, name)}</figure></div>'
+
+
+def player(
+    panels: Sequence[Mapping], starts: Sequence[str], manifest: str, still: str, layout: Layout
+) -> str:
+    """A player, hidden until its script runs; until then the still picture stands in its place."""
+    sheets = max(panel["sheet"] for panel in panels) + 1
+    options = "".join(f'<option value="{i}">{text(start)}</option>' for i, start in enumerate(starts))
+    choice = f'<label>Start<select class="start">{options}</select></label>' if len(starts) > 1 else ""
+    bar = '<div class="bar"><p></p><canvas></canvas><div class="ticks"></div></div>'
+    few = " few" if len(panels) < 4 else ""
+    return f"""<div class="player" hidden>
+<div class="controls">
+<button type="button" class="play">▶ Play</button>
+<input type="range" class="lead-slider" min="0" max="0" value="0" step="1" aria-label="lead time">
+<span class="caption"></span>
+{choice}
+</div>
+<div class="stage{few}" tabindex="0" aria-label="the frames; space plays, arrow keys step">
+{"".join(_panel(panel["name"], layout) for panel in panels)}
+</div>
+<div class="bars">{bar * sheets}</div>
+<p class="hint"><kbd>space</kbd> plays and pauses, <kbd>←</kbd> <kbd>→</kbd> step; point at a cell to read
+its value in every panel.</p>
+<script type="application/json">{manifest}</script>
+</div>
+<img class="still" alt="the forecast beside the truth at a few leads" src="{still}">"""
+
+
+def _panel(name: str, layout: Layout) -> str:
+    words, ratio = Words(layout), aspect(layout)
+    ticks = [
+        f'<span class="tick x" style="left:{100 * at:.2f}%">{text(words.place(layout.x, value))}</span>'
+        for at, value in _ticks(layout.x)
+    ] + [
+        f'<span class="tick y" style="top:{100 * (1 - at):.2f}%">{text(words.place(layout.y, value))}</span>'
+        for at, value in _ticks(layout.y)
+    ]
+    return (
+        f'<figure class="panel"><figcaption>{text(name)}<output></output></figcaption><div class="frame">'
+        f'<canvas style="aspect-ratio:{1 / ratio:.4f}" role="img" aria-label="{escape(name)}"></canvas>'
+        f'<span class="cross"></span>{"".join(ticks)}</div></figure>'
+    )
+
+
+def _ticks(axis: Axis) -> list[tuple[float, float]]:
+    """A few round coordinates, and where they lie between the axis's edges, 0 to 1."""
+    low, high = edges(axis)
+    degrees = axis.is_latitude or axis.is_longitude
+    locator = (
+        MaxNLocator(4, steps=[1, 1.5, 3, 4.5, 6, 9, 10])
+        if degrees
+        else MaxNLocator(3, steps=[1, 2, 3, 5, 6, 10])
+    )
+    found = [(float((v - low) / (high - low)), float(v)) for v in locator.tick_values(low, high)]
+    return [(at, value) for at, value in found if 0 <= at <= 1]
+
+
+def experiment(parts: Sequence[Part]) -> str:
+    """The experiment, a row for each of its parts."""
+    rows = "".join(
+        f"<tr><th>{text(part.name.capitalize())}</th><td>{_part(part)}</td></tr>" for part in parts
+    )
+    body = f'<div class="table parts"><table><tbody>{rows}</tbody></table></div>' if rows else ""
+    return section("The experiment", "What was trained, on what, and how the forecast was sampled.", body)
+
+
+def _part(part: Part) -> str:
+    kind = f'<span class="kind">{text(part.kind)}</span> ' if part.kind else ""
+    what = f"<p>{kind}{text(part.sentence)}</p>" if part.kind or part.sentence else "<p></p>"
+    settings = " · ".join(f"{text(name)} {text(value)}" for name, value in part.settings)
+    return what + (f"<p>{settings}</p>" if settings else "")
+
+
+def commands(lines: Sequence[str]) -> str:
+    """How to make the run again."""
+    body = f"<pre>{escape(chr(10).join(lines))}</pre>" if lines else ""
+    return section("Make it again", "", body)

@@ -1,0 +1,247 @@
+"""How each measure of an evaluation is shown: its title, how to read it, and the figure it is drawn as.
+
+A measure that is not in the catalogue is shown all the same, under its own name.
+"""
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from rolling.errors import InputError
+from rolling.run.report import plots
+from rolling.run.report.words import Words, pretty_units, with_units
+
+CURVES = ("model", "member", "persistence", "climatology", "reference")
+BAND = re.compile(r"energy_spectrum_leads_(\d+)_to_(\d+)")
+Evaluation = Mapping[str, Mapping[str, Mapping]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Measure:
+    """A title, one line on how to read it, the section of the report, the best value where there is one.
+
+    `against` names a measure of the same unit: departures from the best value below a tenth of its largest
+    value are drawn as small as they are.
+    """
+
+    title: str
+    note: str = ""
+    section: str = "more"
+    ideal: float | None = None
+    against: str = ""
+
+
+CATALOGUE = {
+    "rmse": Measure(
+        title="Root mean square error",
+        note="Lower is better. The forecast is the mean of its members.",
+        section="skill",
+    ),
+    "crps": Measure(
+        title="Continuous ranked probability score",
+        note="Fair CRPS, the error of the ensemble as a whole; lower is better.",
+        section="skill",
+    ),
+    "anomaly_correlation": Measure(
+        title="Anomaly correlation",
+        note="Of forecast and truth as departures from the climatology; 1 is perfect.",
+        section="skill",
+    ),
+    "vorticity_correlation": Measure(
+        title="Correlation of the vorticity",
+        note="Of one member with the truth; below 0.8 the match is lost.",
+        section="skill",
+    ),
+    "bias": Measure(
+        title="Bias", note="Mean of forecast minus truth.", section="skill", ideal=0.0, against="rmse"
+    ),
+    "spread_skill_ratio": Measure(
+        title="Spread over error",
+        note="1 for a calibrated ensemble; below, its members are too sure of themselves.",
+        section="calibration",
+        ideal=1.0,
+    ),
+    "spread": Measure(title="Spread", note="Standard deviation of the members.", section="calibration"),
+    "rank_histogram": Measure(
+        title="Rank histogram",
+        note="Flat for a calibrated ensemble, high at both ends where it is too narrow.",
+        section="calibration",
+    ),
+    "energy_spectrum": Measure(
+        title="Energy spectrum",
+        note="Of single members and of the truth: how much happens at each scale.",
+        section="scales",
+    ),
+    "energy_ratio": Measure(
+        title="Energy over the truth's",
+        note="Below 1 a scale has lost energy.",
+        section="scales",
+        ideal=1.0,
+    ),
+    "spectrum_log_error": Measure(
+        title="Error of the energy spectrum",
+        note="Mean over wavenumbers of |log₁₀ (forecast / truth)|; 0.1 is a quarter too much or too little.",
+        section="scales",
+    ),
+    "standard_deviation": Measure(
+        title="Standard deviation", note="Over space, starts and members.", section="scales"
+    ),
+    "divergence": Measure(title="Divergence", note="Root mean square over the area.", section="scales"),
+    "energy_drift": Measure(
+        title="Drift of the kinetic energy", note="Relative to the last given frame.", section="scales"
+    ),
+    "vorticity_correlation_time": Measure(title="Lead at which the vorticity correlation falls below"),
+    "cumulative_standard_deviation": Measure(title="Standard deviation over all leads"),
+    "cumulative_spectrum_log_error": Measure(
+        title="Mean |log₁₀| error of the energy spectrum over all leads"
+    ),
+}
+
+
+# What is shown of a long rollout, in which no frame can match the truth's.
+STATISTICAL = ("scales", "more")
+
+
+def read_evaluation(path: Path) -> Evaluation:
+    """The scores of a run. Raises `InputError` where they are missing or damaged."""
+    try:
+        evaluation = json.loads(path.read_text())
+        for score in (score for scores in evaluation.values() for score in scores.values()):
+            if not len(score[axis(score)]) == len(score["model"]) > 0:
+                raise ValueError("a curve has no values, or more or fewer than its coordinate")
+    except FileNotFoundError:
+        raise InputError(
+            f"there is no {path}: score the forecast with `rolling evaluate {path.parent}`"
+        ) from None
+    except (OSError, ValueError, AttributeError, TypeError, KeyError, StopIteration) as error:
+        raise InputError(
+            f"{path} is no evaluation ({error}): write it anew with `rolling evaluate {path.parent}`"
+        ) from error
+    return evaluation
+
+
+def measure(name: str) -> Measure:
+    """The entry of the catalogue, or one made from the name."""
+    return CATALOGUE.get(name) or Measure(title=name.replace("_", " ").capitalize())
+
+
+def axis(score: Mapping) -> str:
+    """The key that holds a score's coordinate: `leads`, `wavenumber`, `rank`, ..."""
+    return next(key for key in score if key not in (*CURVES, "unit"))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plot:
+    """A figure that is yet to be drawn, and what stands above it."""
+
+    measure: Measure
+    variable: str
+    draw: Callable[[], Figure]
+
+
+def plotted(evaluation: Evaluation, words: Words) -> Iterator[Plot]:
+    """The plots of an evaluation, in the order of the catalogue, then those that it does not know."""
+    known = [name for name in CATALOGUE if name in evaluation]
+    unknown = [name for name in evaluation if name not in CATALOGUE and name != "member_rmse"]
+    for name in (*known, *unknown):
+        if not BAND.fullmatch(name) and not name.startswith("cumulative_"):
+            for variable, score in evaluation[name].items():
+                if len(score[axis(score)]) > 1:
+                    yield _plot(name, variable, score, evaluation, words)
+    yield from _ratios(evaluation, words)
+
+
+def _plot(name, variable, score, evaluation, words) -> Plot:
+    member = evaluation.get("member_rmse", {}).get(variable, {}).get("model") if name == "rmse" else None
+    if member and member != score["model"]:  # they are the same for a single member
+        score = {**score, "member": member}
+    entry, unit = measure(name), pretty_units(score.get("unit", ""))
+    yardstick = evaluation.get(entry.against, {}).get(variable, {}).get("model", ())
+    floor = 0.1 * max((value for value in yardstick if value is not None), default=0.0)
+    draw = DRAWN.get(axis(score), _over_anything)
+    return Plot(measure=entry, variable=variable, draw=lambda: draw(score, entry, unit, words, floor))
+
+
+def _ratios(evaluation: Evaluation, words: Words) -> Iterator[Plot]:
+    """One plot for each variable from the spectra over bands of leads, where there are several."""
+    bands = {name: BAND.fullmatch(name) for name in evaluation}
+    ordered = sorted((name for name in bands if bands[name]), key=lambda name: int(bands[name][1]))
+    variables = dict.fromkeys(variable for name in ordered for variable in evaluation[name])
+    for variable in variables:
+        scores = {_span(bands[name], words): evaluation[name][variable] for name in ordered}
+        yield Plot(
+            measure=measure("energy_ratio"),
+            variable=variable,
+            draw=lambda scores=scores: plots.spectrum_ratios(scores),
+        )
+
+
+def _span(band: re.Match, words: Words) -> str:
+    first, last = (words.lead(int(lead) * words.layout.step) for lead in band.groups())
+    return f"lead {first}" if first == last else f"leads {first} to {last}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Number:
+    """A score that is one number: what it is, the forecast's value, and the truth's where there is one."""
+
+    title: str
+    variable: str
+    value: str
+    truth: str
+
+
+def numbers(evaluation: Evaluation, words: Words) -> list[Number]:
+    """Scores of a single value, and the last values of cumulative ones."""
+    return [
+        _number(name, variable, score, words)
+        for name, scores in evaluation.items()
+        for variable, score in scores.items()
+        if len(score[axis(score)]) == 1 or name.startswith("cumulative_")
+    ]
+
+
+def _number(name: str, variable: str, score: Mapping, words: Words) -> Number:
+    def told(curve: Sequence[float | None]) -> str:
+        if curve[-1] is None:
+            return "–"
+        if name.endswith("_time"):
+            return f"{words.lead(curve[-1])}{' frames' * (words.lead_unit == 'frames')}"
+        return f"{curve[-1]:.3g} {pretty_units(score['unit'])}".strip()
+
+    where = f" {score['threshold'][0]:g}" if axis(score) == "threshold" else ""
+    truth = told(score["reference"]) if "reference" in score else ""
+    return Number(
+        title=measure(name).title + where, variable=variable, value=told(score["model"]), truth=truth
+    )
+
+
+def _over_leads(score, entry, unit, words, floor) -> Figure:
+    leads = words.leads(score["leads"])
+    return plots.lead_curves(score, leads, x=words.lead_label, y=unit, ideal=entry.ideal, floor=floor)
+
+
+def _over_ranks(score, entry, unit, words, floor) -> Figure:
+    return plots.rank_histogram(score)
+
+
+def _over_wavenumbers(score, entry, unit, words, floor) -> Figure:
+    return plots.spectrum(score, y=with_units("energy", unit))
+
+
+def _over_anything(score, entry, unit, words, floor) -> Figure:
+    name = axis(score)
+    return plots.lead_curves(
+        score, score[name], x=name.replace("_", " "), y=unit, ideal=entry.ideal, floor=floor
+    )
+
+
+DRAWN: dict[str, Callable[..., Figure]] = {
+    "leads": _over_leads,
+    "rank": _over_ranks,
+    "wavenumber": _over_wavenumbers,
+}

@@ -1,0 +1,201 @@
+"""`report.html`: a run in one file that opens anywhere, without a network.
+
+The page is put together from `template.html`, `style.css` and `player.js`; figures are inline SVG, moving
+pictures are sprite sheets. What a run does not have, such as a long rollout or more than one member, leaves
+no trace on the page.
+"""
+
+import dataclasses
+import io
+import json
+from collections.abc import Iterator, Sequence
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from data.source import Sequences
+from rolling.errors import InputError
+from rolling.run.report import markup, plots
+from rolling.run.report.clips import Budget, Clip, read_clips
+from rolling.run.report.describe import describe
+from rolling.run.report.measures import STATISTICAL, Evaluation, numbers, plotted, read_evaluation
+from rolling.run.report.pictures import filmstrip
+from rolling.run.report.player import data_uri, manifest, panels
+from rolling.run.report.verdict import table, verdict
+from rolling.run.report.words import Words
+from rolling.run.stored import open_forecast
+
+FORECAST = Budget()
+ROLLOUT = Budget(starts=1, variables=2, frames=60, cells=64, summary=False)
+SECTIONS = {
+    "skill": ("Skill", "Scores over all starts, against lead time."),
+    "calibration": ("Calibration", "Whether the ensemble is as uncertain as it ought to be."),
+    "scales": ("Scales", "Whether a forecast looks like the truth, wherever its features are."),
+    "more": ("Further measures", ""),
+}
+
+
+def write_report(
+    run: Path,
+    *,
+    experiment: Any,
+    test: Sequences,
+    context: int,
+    commands: Sequence[str],
+    forecast: Budget = FORECAST,
+    rollout: Budget = ROLLOUT,
+) -> Path:
+    """Writes `run/report.html` from the run's stores, evaluations and log, and returns its path.
+
+    `experiment` is a dataclass with a `name`; `test` holds the truth; `context` given frames are shown in
+    front of each forecast; `commands` are those that make the run again. Raises `InputError` where
+    `forecast.zarr` or `evaluation.json` is missing, damaged, or not of `test`, and where the page cannot be
+    written.
+    """
+    page = _Page(run=run, test=test, context=context, words=Words(test.layout))
+    evaluation = read_evaluation(run / "evaluation.json")
+    members, facts = page.facts()
+    content = _resource("template.html").substitute(
+        title=markup.text(experiment.name),
+        verdict=markup.text(verdict(evaluation.get("rmse", {}), members, page.words)),
+        facts=markup.text(facts),
+        chooser=markup.chooser(page.words),
+        summary=page.summary(evaluation),
+        sections="\n".join(
+            [
+                page.forecast(forecast),
+                *page.figures(evaluation),
+                page.rollout(rollout),
+                page.training(),
+                markup.experiment(describe(experiment)),
+                markup.commands(commands),
+            ]
+        ),
+        style=_resource("style.css").template,
+        script=_resource("player.js").template,
+    )
+    return _write(run / "report.html", content)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Page:
+    """The sections of one run's page; each is empty where the run has nothing to show in it."""
+
+    run: Path
+    test: Sequences
+    context: int
+    words: Words
+
+    def facts(self) -> tuple[int, str]:
+        """How many members the forecast has, and its size in words."""
+        layout = self.test.layout
+        forecast = open_forecast(self.run / "forecast.zarr", layout)
+        with forecast.dataset:
+            starts, members, leads = forecast.starts, forecast.members, forecast.leads
+        grid = f"{len(layout.y)} × {len(layout.x)} cells of {_count(len(layout.variables), 'variable')}"
+        size = f"{_count(starts, 'start')}, {_count(members, 'member')}, {_count(leads, 'lead')}"
+        return members, f"{grid} · {size}, from data that training never saw"
+
+    def summary(self, evaluation: Evaluation) -> str:
+        rmse = evaluation.get("rmse", {})
+        return "".join(
+            markup.summary(name, table(score, self.words), self.words) for name, score in rmse.items()
+        )
+
+    def forecast(self, budget: Budget) -> str:
+        lead = "One colour scale for the truth and every forecast; given frames have a border."
+        return markup.section("The forecast", lead, self._player("forecast.zarr", budget))
+
+    def figures(self, evaluation: Evaluation) -> Iterator[str]:
+        """The sections of plots; single numbers stand in the first of them."""
+        found = list(plotted(evaluation, self.words))
+        single = markup.numbers(numbers(evaluation, self.words), self.words)
+        for key, (title, lead) in SECTIONS.items():
+            chosen = [(plot, f"{key}-{i}") for i, plot in enumerate(found) if plot.measure.section == key]
+            body = markup.figures(chosen, self.words) + (single if key == "skill" else "")
+            yield markup.section(title, lead, body)
+
+    def rollout(self, budget: Budget) -> str:
+        """The long rollout: frames, and the statistics that ought to stay the truth's."""
+        moving = self._player("long.zarr", budget) if (self.run / "long.zarr").exists() else ""
+        path = self.run / "evaluation-long.json"
+        evaluation = read_evaluation(path) if path.exists() else {}
+        found = [p for p in plotted(evaluation, self.words) if p.measure.section in STATISTICAL]
+        single = markup.numbers(numbers(evaluation, self.words), self.words)
+        curves = markup.figures([(plot, f"long-{i}") for i, plot in enumerate(found)], self.words)
+        lead = (
+            "Far beyond what can be predicted: frames differ from the truth's, their statistics should not."
+        )
+        return markup.section("The long rollout", lead, moving + single + curves)
+
+    def training(self) -> str:
+        """The loss against the step; nothing where the run has no log, or none of it tells a loss."""
+        path = self.run / "log.jsonl"
+        if not path.exists():
+            return ""
+        losses = _losses(path)
+        if len(losses) < 2:
+            return ""
+        figure = plots.loss_curve(*zip(*sorted(losses.items()), strict=True))
+        note = "Weighted by noise level, over all clocks that the window can show."
+        return markup.section("Training", "", markup.drawn(figure, "loss", "Training loss", note))
+
+    def _player(self, store: str, budget: Budget) -> str:
+        layout = self.test.layout
+        forecast = open_forecast(self.run / store, layout)
+        with forecast.dataset:
+            shown = read_clips(forecast, self.test, context=self.context, budget=budget)
+        still = data_uri(_image(filmstrip(shown[0], layout)), "image/webp")
+        return markup.player(panels(shown), self._starts(shown), manifest(shown, layout), still, layout)
+
+    def _starts(self, shown: list[Clip]) -> list[str]:
+        """Names of the starts: the times of their last given frames, numbered where these are not enough."""
+        first = [clip for clip in shown if clip.variable == shown[0].variable]
+        moments = [self.words.moment(clip.times[np.searchsorted(clip.lead, 0)]) for clip in first]
+        if len(set(moments)) == len(moments):
+            return moments
+        return [f"{clip.start + 1} ({moment})" for clip, moment in zip(first, moments, strict=True)]
+
+
+def _losses(path: Path) -> dict[int, float]:
+    """Loss by step; of a step that is logged twice, because training resumed, the later entry counts."""
+    losses = {}
+    for line in path.read_text().splitlines():
+        try:
+            record = json.loads(line)
+            losses[int(record["step"])] = float(record["loss"])
+        except (ValueError, KeyError, TypeError):
+            continue  # another kind of record, or the last line of a run that was killed while writing it
+    return {step: loss for step, loss in losses.items() if np.isfinite(loss)}
+
+
+def _image(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="webp", dpi=110, pil_kwargs={"quality": 85})
+    return buffer.getvalue()
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _resource(name: str) -> Template:
+    return Template(resources.files(__package__).joinpath(name).read_text(encoding="utf-8"))
+
+
+def _write(path: Path, content: str) -> Path:
+    """Replaces the file at once, so that no half of a page is ever seen."""
+    temporary = path.with_suffix(".html.tmp")
+    try:
+        temporary.write_text(content, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(
+            f"the report cannot be written to {path} ({error}): free some space there"
+        ) from error
+    return path

@@ -1,0 +1,112 @@
+"""Still pictures of a forecast: the film strip of a report that is read without scripts, and a poster."""
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure, SubFigure
+
+from data.source import Sequences
+from rolling.fields import Axis, Layout
+from rolling.run.report.clips import Budget, Clip, read_start, spaced
+from rolling.run.report.colours import MASKED, Scale, field_scale
+from rolling.run.report.measures import read_evaluation
+from rolling.run.report.plots import draw_curves, legend, styled
+from rolling.run.report.words import Words, with_units
+from rolling.run.stored import open_forecast
+
+TILE = 1.45  # width of one frame, inches
+REGION = 60  # degrees of latitude up to which a map is a region, with one scale in km
+
+
+def aspect(layout: Layout) -> float:
+    """Height of a picture over its width, between 0.4 and 2.5.
+
+    On the map of a region a degree of longitude is cos(latitude) as wide as one of latitude is high, at its
+    middle; elsewhere lengths are drawn true if both axes have the same units, and cells as squares if not.
+    """
+    height, width = (axis.spacing * len(axis) for axis in (layout.y, layout.x))
+    if layout.y.is_latitude and layout.x.is_longitude:
+        width *= np.cos(np.deg2rad(np.mean(layout.y.values))) if height < REGION else 1.0
+    elif layout.y.units != layout.x.units:
+        height, width = layout.shape[:2]
+    return float(np.clip(height / width, 0.4, 2.5))
+
+
+def edges(axis: Axis) -> tuple[float, float]:
+    """The outer edges of the first and the last cell, in rising order."""
+    low, high = sorted((axis.values[0], axis.values[-1]))
+    return low - axis.spacing / 2, high + axis.spacing / 2
+
+
+@styled
+def filmstrip(clip: Clip, layout: Layout, columns: int = 6) -> Figure:
+    """Every picture of a clip, one row each, at a few leads; the last given frame stands in front."""
+    height = TILE * aspect(layout)
+    size = (TILE * columns + 1.6, (height + 0.08) * len(clip.fields) + 0.5)
+    figure = Figure(figsize=size, layout="constrained")
+    _strip(figure, clip, layout, columns, list(clip.fields))
+    return figure
+
+
+@styled
+def poster(run: Path, test: Sequences, *, channel: int = 0, start: int = 0, columns: int = 5) -> Figure:
+    """The truth above a forecast at a few leads, and the error against lead beside that of the baselines.
+
+    `run` holds `forecast.zarr` and `evaluation.json`; `start` is an index into the store. The forecast is a
+    single member, because the mean of an ensemble is smoother than any truth.
+    """
+    layout = test.layout
+    words, variable = Words(layout), layout.variables[channel]
+    score = read_evaluation(run / "evaluation.json")["rmse"][variable.name]
+    shown = Budget(frames=10**6, variables=channel + 1, members=1, cells=256, summary=False)
+    forecast = open_forecast(run / "forecast.zarr", layout)
+    with forecast.dataset:
+        clip = read_start(forecast, test, start, context=1, budget=shown)[channel]
+    picture = next(name for name in clip.fields if name != "Truth")
+    height = max(2.4, 2 * TILE * aspect(layout) + 0.45)
+    figure = Figure(figsize=(TILE * columns + 5.2, height), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=(TILE * columns + 1.0, 4.2))
+    _strip(left, clip, layout, columns, ["Truth", picture])
+    axes = right.subplots()
+    draw_curves(axes, words.leads(score["leads"]), score)
+    axes.set(xlabel=words.lead_label, ylabel=with_units("RMSE", words.units(variable.name)), ylim=(0, None))
+    legend(axes)
+    return figure
+
+
+def _strip(figure: Figure | SubFigure, clip: Clip, layout: Layout, columns: int, rows: list[str]) -> None:
+    words, scale = Words(layout), field_scale([clip.fields["Truth"]])
+    now = int((clip.lead <= 0).sum()) - 1
+    frames = [now + i for i in spaced(len(clip.lead) - now, columns)]
+    grid = figure.subplots(len(rows), len(frames), squeeze=False)
+    for axes, name in zip(grid, rows, strict=True):
+        for place, frame in zip(axes, frames, strict=True):
+            _show(place, clip.fields[name][frame], scale, aspect(layout))
+        axes[0].set_ylabel(name)
+    for place, frame in zip(grid[0], frames, strict=True):
+        place.set_title(_title(clip.lead[frame], words), fontsize=9)
+    colours = ScalarMappable(Normalize(scale.low, scale.high), scale.palette)
+    label = with_units(words.title(clip.variable.name), words.units(clip.variable.name))
+    bar = figure.colorbar(colours, ax=grid, label=label, fraction=0.05, aspect=25, pad=0.01)
+    bar.outline.set_visible(False)
+
+
+def _title(lead: int, words: Words) -> str:
+    if lead <= 0:
+        return "given"
+    told = words.lead(lead * words.layout.step)
+    return f"lead {told}" if words.lead_unit == "frames" else f"+{told}"
+
+
+def _show(axes, field: np.ndarray, scale: Scale, height: float) -> None:
+    """One frame without ticks, `height` times as high as it is wide."""
+    palette = matplotlib.colormaps[scale.palette].with_extremes(bad=MASKED)
+    axes.imshow(field, cmap=palette, vmin=scale.low, vmax=scale.high, aspect="auto", interpolation="nearest")
+    axes.set(xticks=[], yticks=[])
+    axes.set_box_aspect(height)
+    axes.grid(False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)

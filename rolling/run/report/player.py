@@ -1,0 +1,105 @@
+"""The moving picture of a report: sprite sheets for a canvas, drawn by `player.js`.
+
+A *reel* is one start of one variable. Its frames lie side by side in a sheet, one row for each panel (truth,
+ensemble mean, members), as indices into the colours of one scale, so that every panel of a variable can be
+compared by eye and a colour can be read back as a value. The spread has a sheet and a scale of its own.
+"""
+
+import base64
+import io
+import json
+
+import numpy as np
+from PIL import Image, ImageColor
+
+from rolling.fields import Layout
+from rolling.run.report.clips import Clip
+from rolling.run.report.colours import Scale, field_scale, spread_scale
+from rolling.run.report.words import Words, with_units
+
+
+def panels(clips: list[Clip]) -> list[dict]:
+    """The pictures of clips of one store: a name, a sheet (0: fields, 1: spread) and a row of that sheet."""
+    fields = [{"name": name, "sheet": 0, "row": row} for row, name in enumerate(clips[0].fields)]
+    spread = {"name": "Ensemble spread", "sheet": 1, "row": 0}
+    return fields if clips[0].spread is None else [*fields, spread]
+
+
+def manifest(clips: list[Clip], layout: Layout) -> str:
+    """All that `player.js` needs, as JSON that may stand inside a `<script>` element."""
+    words = Words(layout)
+    scales = {name: _scales(group) for name, group in _by_variable(clips).items()}
+    height, width = clips[0].fields["Truth"].shape[1:]
+    found = {
+        "tile": [width, height],
+        "panels": panels(clips),
+        "scales": {
+            name: [
+                _scale(scale, label, words.units(name))
+                for scale, label in zip(group, _labels(name, words), strict=False)
+            ]
+            for name, group in scales.items()
+        },
+        "reels": [_reel(clip, scales[clip.variable.name], words) for clip in clips],
+    }
+    return json.dumps(found, separators=(",", ":")).replace("</", "<\\/")
+
+
+def _by_variable(clips: list[Clip]) -> dict[str, list[Clip]]:
+    groups: dict[str, list[Clip]] = {}
+    for clip in clips:
+        groups.setdefault(clip.variable.name, []).append(clip)
+    return groups
+
+
+def _scales(clips: list[Clip]) -> list[Scale]:
+    found = [field_scale([clip.fields["Truth"] for clip in clips])]
+    spread = [clip.spread for clip in clips if clip.spread is not None]
+    return found + ([spread_scale(spread)] if spread else [])
+
+
+def _labels(name: str, words: Words) -> list[str]:
+    """What the colours of the sheets mean."""
+    title, units = words.title(name), words.units(name)
+    return [with_units(title, units), with_units(f"Ensemble spread of {title}", units)]
+
+
+def _scale(scale: Scale, label: str, units: str) -> dict:
+    span = scale.high - scale.low
+    ticks = [{"at": (value - scale.low) / span, "text": f"{value:g}"} for value in scale.ticks()]
+    return {
+        "label": label,
+        "low": scale.low,
+        "high": scale.high,
+        "units": units,
+        "colours": scale.colours(),
+        "ticks": ticks,
+    }
+
+
+def _reel(clip: Clip, scales: list[Scale], words: Words) -> dict:
+    sheets = [_sheet(list(clip.fields.values()), scales[0])]
+    if clip.spread is not None:
+        sheets.append(_sheet([clip.spread], scales[1]))
+    return {
+        "variable": clip.variable.name,
+        "given": int((clip.lead <= 0).sum()),
+        "captions": [words.caption(lead, time) for lead, time in zip(clip.lead, clip.times, strict=True)],
+        "sheets": sheets,
+    }
+
+
+def _sheet(rows: list[np.ndarray], scale: Scale) -> str:
+    """Fields `[frame, y, x]`, one for each row, as a data URI of `rows` x `frames` tiles."""
+    indices = scale.indices(np.stack(rows))
+    count, frames, height, width = indices.shape
+    sheet = indices.transpose(0, 2, 1, 3).reshape(count * height, frames * width)
+    colours = np.array([ImageColor.getrgb(colour) for colour in scale.colours()], np.uint8)
+    buffer = io.BytesIO()
+    # Lossless WebP keeps the colours exact and is a third smaller than PNG.
+    Image.fromarray(colours[sheet]).save(buffer, format="WEBP", lossless=True, quality=100)
+    return data_uri(buffer.getvalue(), "image/webp")
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

@@ -1,0 +1,233 @@
+"""Curves of a report, as functions that return a matplotlib Figure.
+
+A score is an entry of `evaluation.json`: a coordinate (`leads`, `wavenumber`, `rank`), `model`, and where
+they exist `persistence`, `climatology` and `reference` (the truth's own curve). Every figure stands alone;
+`svg` makes it part of a page, whose style sheet then says its colours, in the light and in the dark.
+"""
+
+import functools
+import io
+import re
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+
+from rolling.run.report.colours import CLIMATOLOGY, INK, MEMBER, OURS, PERSISTENCE, RULE, TRUTH
+
+WIDTH, HEIGHT = 4.2, 2.9  # inches
+STYLE = {
+    "font.size": 9.5,
+    "font.sans-serif": ["DejaVu Sans"],
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": RULE,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": RULE,
+    "grid.linewidth": 0.7,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "xtick.minor.size": 0,
+    "ytick.minor.size": 0,
+    "lines.solid_capstyle": "round",
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "legend.handlelength": 1.9,
+    "legend.handletextpad": 0.5,
+    "legend.columnspacing": 1.1,
+    "legend.borderpad": 0,
+    "legend.borderaxespad": 0.2,
+    "figure.facecolor": "white",
+}
+LINES = {  # in the order in which they are drawn, and named in the legend
+    "reference": {"label": "truth", "color": TRUTH, "linewidth": 1.4},
+    "climatology": {
+        "label": "climatology",
+        "color": CLIMATOLOGY,
+        "linewidth": 1.8,
+        "linestyle": (0, (1, 1.6)),
+    },
+    "persistence": {"label": "persistence", "color": PERSISTENCE, "linewidth": 1.8, "linestyle": (0, (5, 2))},
+    "member": {"label": "one member", "color": MEMBER, "linewidth": 1.6},
+    "model": {"label": "forecast", "color": OURS, "linewidth": 2.2},
+}
+# Colours that the page's style sheet may change.
+ROLES = {
+    OURS: "ours",
+    MEMBER: "member",
+    PERSISTENCE: "persistence",
+    CLIMATOLOGY: "climatology",
+    TRUTH: "truth",
+    INK: "ink",
+    RULE: "rule",
+}
+
+
+def styled(draw):
+    """Draws with the house style, whatever matplotlib's settings are."""
+
+    @functools.wraps(draw)
+    def wrapper(*args, **options) -> Figure:
+        with matplotlib.rc_context(STYLE):
+            return draw(*args, **options)
+
+    return wrapper
+
+
+def numbers(values: Sequence[float | None]) -> np.ndarray:
+    """Values of an evaluation as floats, `null` as NaN."""
+    return np.array([np.nan if value is None else value for value in values], float)
+
+
+def draw_curves(axes: Axes, coordinate: Sequence[float], score: Mapping) -> None:
+    """All curves of a score; a marker at every point where there are few."""
+    marker = {"marker": "o", "markersize": 3.5} if len(coordinate) <= 24 else {}
+    for name, line in LINES.items():
+        if name in score and np.isfinite(numbers(score[name])).any():
+            axes.plot(coordinate, numbers(score[name]), **line, **(marker if name == "model" else {}))
+
+
+def legend(axes: Axes) -> None:
+    """Above the axes, in one line, where it hides no curve; a single curve needs none."""
+    handles, labels = axes.get_legend_handles_labels()
+    if len(handles) > 1:
+        axes.figure.legend(handles[::-1], labels[::-1], loc="outside upper left", ncols=min(3, len(handles)))
+
+
+@styled
+def lead_curves(
+    score: Mapping, leads: Sequence[float], *, x: str, y: str, ideal: float | None = None, floor: float = 0.0
+) -> Figure:
+    """A measure against lead time.
+
+    `ideal` draws a thin line at the best value, where there is one, and the axis reaches at least `floor` to
+    both sides of it, so that rounding errors are not magnified to look like a finding.
+    """
+    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+    axes = figure.subplots()
+    draw_curves(axes, leads, score)
+    low, high = axes.get_ylim()
+    if ideal is not None:
+        axes.axhline(ideal, color=INK, linewidth=1, zorder=1)
+        axes.set_ylim(min(low, ideal - floor), max(high, ideal + floor))
+    elif low > 0:
+        axes.set_ylim(0, high + 0.05 * low)  # room above curves that hardly vary
+    axes.set(xlabel=x, ylabel=y)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+    axes.margins(x=0.02)
+    legend(axes)
+    return figure
+
+
+@styled
+def spectrum(score: Mapping, *, y: str) -> Figure:
+    """Energy against wavenumber, both logarithmic, over eight decades below the truth's maximum at most."""
+    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+    axes = figure.subplots()
+    draw_curves(axes, score["wavenumber"], score)
+    _wavenumbers(axes, numbers(score["wavenumber"]))
+    axes.set(yscale="log", ylabel=y)
+    top = np.nanmax(numbers(score.get("reference", score["model"])))
+    axes.set_ylim(bottom=max(axes.get_ylim()[0], 1e-8 * top))
+    legend(axes)
+    return figure
+
+
+@styled
+def spectrum_ratios(scores: Mapping[str, Mapping]) -> Figure:
+    """Energy of the forecast over the truth's, one curve for each entry, the later the paler and below."""
+    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+    axes = figure.subplots()
+    axes.axhline(1, color=INK, linewidth=1)
+    for i, (label, score) in reversed(list(enumerate(scores.items()))):
+        ratio = numbers(score["model"]) / numbers(score["reference"])
+        axes.plot(
+            score["wavenumber"], ratio, color=OURS, alpha=1 - 0.75 * i / len(scores), linewidth=2, label=label
+        )
+    _wavenumbers(axes, numbers(next(iter(scores.values()))["wavenumber"]))
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(min(low, 0.5), 1e-3), max(high, 2.0))
+    axes.set_yticks(
+        [t for t in (0.01, 0.1, 0.2, 0.5, 1, 2, 5, 10) if axes.get_ylim()[0] <= t <= axes.get_ylim()[1]]
+    )
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.set_ylabel("forecast / truth")
+    legend(axes)
+    return figure
+
+
+def _wavenumbers(axes: Axes, wavenumber: np.ndarray) -> None:
+    """A logarithmic axis of plain numbers."""
+    positive = wavenumber[wavenumber > 0]
+    axes.set(xscale="log", xlabel="wavenumber")
+    decades = 10.0 ** np.arange(np.floor(np.log10(positive.min())), np.log10(positive.max()) + 1)
+    ticks = np.outer(decades, (1, 2, 5)).ravel()
+    axes.set_xticks(ticks[(ticks >= positive.min()) & (ticks <= positive.max())])
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+@styled
+def rank_histogram(score: Mapping) -> Figure:
+    """How often the truth has each rank among the members, beside the flat line of a calibrated ensemble."""
+    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+    axes = figure.subplots()
+    rank = numbers(score["rank"])
+    axes.bar(rank, numbers(score["model"]), width=0.86, color=OURS, label="forecast")
+    axes.axhline(1 / len(rank), color=INK, linewidth=1, label="calibrated")
+    axes.set(xlabel="rank of the truth among the members", ylabel="share of cells")
+    axes.grid(False, axis="x")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
+
+
+@styled
+def loss_curve(steps: Sequence[float], losses: Sequence[float]) -> Figure:
+    """The training loss on a logarithmic axis, and its running median over a fiftieth of the training."""
+    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+    axes = figure.subplots()
+    steps, losses = numbers(steps), numbers(losses)
+    half = max(1, len(losses) // 100)
+    windows = [losses[max(0, i - half) : i + half + 1] for i in range(len(losses))]
+    if len(losses) > 10:
+        axes.plot(steps, losses, color=MEMBER, linewidth=0.8, alpha=0.7, label="one step")
+    axes.plot(steps, [np.nanmedian(w) for w in windows], label="running median", **_without_label("model"))
+    axes.set(xlabel="step", ylabel="loss")
+    if np.nanmin(losses) > 0:
+        axes.set_yscale("log")
+    legend(axes)
+    return figure
+
+
+def _without_label(name: str) -> dict:
+    return {key: value for key, value in LINES[name].items() if key != "label"}
+
+
+def svg(figure: Figure, name: str) -> str:
+    """A figure as an `<svg>` element that fits its column; `name` keeps the ids of a page apart.
+
+    Text stays text, in the page's font. The colours of `ROLES` become CSS variables.
+    """
+    buffer = io.BytesIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue().decode("utf-8")
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<(metadata|style)\b.*?</\1>", "", text, flags=re.DOTALL)
+    text = re.sub(r'<svg [^>]*?viewBox="([^"]+)"[^>]*>', r'<svg viewBox="\1" role="img">', text, count=1)
+    text = re.sub(r'<g id="[^"]*"', "<g", text)
+    text = re.sub(r" ?font-family: [^;\"]*;?", "", text)
+    text = re.sub(r"(\.\d\d)\d+", r"\1", text)  # a hundredth of a point is enough
+    for colour, role in ROLES.items():
+        text = text.replace(colour, f"var(--{role})")
+    return re.sub(r"\n\s*", "\n", text)

@@ -1,0 +1,101 @@
+"""What a report says of variables, times and places: long names, units, lead times, coordinates."""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from rolling.fields import Axis, Layout, Variable
+
+HOURS = {"min": 1 / 60, "h": 1.0, "d": 24.0}
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+CELSIUS = ("degc", "degrees_celsius", "degree_celsius", "celsius")
+
+
+@dataclasses.dataclass(frozen=True)
+class Words:
+    """Words for the variables, times and places of one layout."""
+
+    layout: Layout
+
+    def variable(self, name: str) -> Variable | None:
+        """The variable of a name; None for derived quantities, such as a kinetic energy."""
+        return next((v for v in self.layout.variables if v.name == name), None)
+
+    def title(self, name: str) -> str:
+        """The long name of a variable, where it has one."""
+        variable = self.variable(name)
+        return (variable and variable.long_name) or name.replace("_", " ")
+
+    def units(self, name: str) -> str:
+        variable = self.variable(name)
+        return pretty_units(variable.units) if variable else ""
+
+    @property
+    def lead_unit(self) -> str:
+        """`"min"`, `"h"` or `"d"`, as suits the time step; `"frames"` without a calendar."""
+        if not self.layout.has_calendar:
+            return "frames"
+        return "min" if self.layout.step < 1 else "h" if self.layout.step <= 6 else "d"
+
+    def leads(self, coordinate: Sequence[float]) -> np.ndarray:
+        """Lead times in `lead_unit`, from the layout's time units."""
+        unit = self.lead_unit
+        return np.asarray(coordinate, float) / (self.layout.step if unit == "frames" else HOURS[unit])
+
+    def lead(self, coordinate: float) -> str:
+        """One lead time: `6 h`, `2.5 d`, or a number of frames."""
+        value = f"{float(self.leads([coordinate])[0]):.3g}"
+        return value if self.lead_unit == "frames" else f"{value} {self.lead_unit}"
+
+    @property
+    def lead_label(self) -> str:
+        """The label of an axis of lead times."""
+        if self.lead_unit != "frames":
+            return f"lead time ({self.lead_unit})"
+        step = self.layout.step
+        return "lead (frames)" if step == 1 else f"lead (frames of {step:.4g} time units)"
+
+    def moment(self, time) -> str:
+        """A date, with the hour where frames are less than a day apart; `t = 3.2` without a calendar."""
+        if not self.layout.has_calendar:
+            return f"t = {float(time):.5g}"
+        text = np.datetime_as_string(np.datetime64(time), unit="m").replace("T", " ")
+        return text[:10] if self.layout.step >= 24 else text
+
+    def caption(self, frame: int, time) -> str:
+        """What stands below a frame, counted from the last given one."""
+        if frame <= 0:
+            return f"given · {self.moment(time)}"
+        sign = "lead " if self.lead_unit == "frames" else "+"
+        return f"{sign}{self.lead(frame * self.layout.step)} · {self.moment(time)}"
+
+    def place(self, axis: Axis, value: float) -> str:
+        """A coordinate: `50°N`, `5°W`, or a plain number."""
+        if axis.is_latitude:
+            return f"{abs(value):.4g}°{'N' if value > 0 else 'S' if value < 0 else ''}"
+        if axis.is_longitude:
+            east = (value + 180) % 360 - 180
+            return f"{abs(east):.4g}°{'E' if east > 0 else 'W' if -180 < east < 0 else ''}"
+        return f"{value:.4g}"
+
+
+def pretty_units(text: str) -> str:
+    """`m s-1` and `m s**-1` as `m s⁻¹`, `degC` as `°C`, `1` as nothing."""
+    if text in ("1", ""):
+        return ""
+    if text.lower() in CELSIUS:
+        return "°C"
+    return re.sub(r"(?<=[A-Za-z)])(?:\*\*|\^)?(-?\d+)", lambda found: found[1].translate(SUPERSCRIPTS), text)
+
+
+def with_units(text: str, unit: str) -> str:
+    """`text (unit)`, or the text alone for a plain number."""
+    return f"{text} ({unit})" if unit else text
+
+
+def listed(items: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *head, last = items
+    return f"{', '.join(head)} and {last}" if head else last
