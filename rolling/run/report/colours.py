@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 OURS, MEMBER, PERSISTENCE, CLIMATOLOGY, TRUTH = "#0072b2", "#56b4e9", "#d55e00", "#009e73", "#1b1f24"
 INK, RULE = "#57606a", "#d8dee4"
 MASKED = "#9b9b9b"
-LEVELS = 250  # of a scale; with the colour of masked cells they fit in one byte
+LEVELS = 200  # of a scale: no two look the same to eight bits, so that a colour can be read back
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

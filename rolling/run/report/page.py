@@ -27,7 +27,7 @@ from rolling.run.report.pictures import filmstrip
 from rolling.run.report.player import data_uri, manifest, panels
 from rolling.run.report.verdict import table, verdict
 from rolling.run.report.words import Words
-from rolling.run.stored import open_forecast
+from rolling.run.stored import one_line, open_forecast
 
 FORECAST = Budget()
 ROLLOUT = Budget(starts=1, variables=2, frames=60, cells=64, summary=False)
@@ -194,8 +194,9 @@ def _write(path: Path, content: str) -> Path:
         temporary.write_text(content, encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise InputError(
-            f"the report cannot be written to {path} ({error}): free some space there"
+            f"{path} cannot be written ({one_line(error)}): free some space, or its folder"
         ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
     return path

@@ -34,12 +34,15 @@ class Player {
   async load() {
     const start = Number(this.find(".start")?.value ?? 0);
     const reel = this.data.reels.filter((candidate) => candidate.variable === this.variable)[start];
+    const turn = (this.turn = (this.turn ?? 0) + 1);
     const images = await Promise.all(reel.sheets.map(decode));
+    if (turn !== this.turn) return; // another choice was made meanwhile
     this.reel = reel;
     this.images = images;
     this.colours = this.data.scales[this.variable].map((scale) => new Map(scale.colours.map((c, i) => [c, i])));
     this.find(".lead-slider").max = reel.captions.length - 1;
     this.bars();
+    this.root.dataset.shown = `${this.variable} ${start}`;
     this.seek(Math.min(this.frame, reel.captions.length - 1));
   }
 
