@@ -303,6 +303,16 @@ def test_long_clips_keep_the_last_lead_and_show_no_truth_beyond_its_end(tmp_path
     assert known.tolist() == [frame + 1 < 30 for frame in clip.lead]
 
 
+def test_large_grids_are_made_to_fit(rich):
+    run, test, _ = rich
+    forecast = open_forecast(run / "forecast.zarr", test.layout)
+    budget = Budget(pixels=31_000)
+    shown = read_clips(forecast, test, context=2, budget=budget)
+    size = sum(field.size for clip in shown for field in [*clip.fields.values(), clip.spread])
+    assert 5_000 < size <= budget.pixels and len(shown) == 4  # two starts are left of three
+    assert Budget().fitted(forecast, 2) == Budget()
+
+
 def test_coarse_fields_keep_means_and_masks():
     field = np.arange(35.0).reshape(1, 5, 7)
     field[0, :2, :2] = np.nan

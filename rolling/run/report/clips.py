@@ -41,7 +41,8 @@ class Clip:
 class Budget:
     """How much is shown: starts, variables, members, frames of one clip, cells along the longer side.
 
-    `summary` says whether the ensemble's mean and spread are shown beside its members.
+    `summary` says whether the ensemble's mean and spread are shown beside its members. `pixels` bounds all
+    together: a pixel takes about a byte of the page.
     """
 
     starts: int = 4
@@ -50,10 +51,32 @@ class Budget:
     frames: int = 48
     cells: int = 96
     summary: bool = True
+    pixels: int = 2_500_000
+
+    def fitted(self, forecast: StoredForecast, context: int) -> "Budget":
+        """The same, or smaller in one respect after another until the pixels suffice."""
+        budget = self
+        for name, least in (("cells", 64), ("starts", 2), ("frames", 24), ("variables", 2), ("cells", 48)):
+            if budget._pixels(forecast, context) <= self.pixels:
+                break
+            budget = dataclasses.replace(budget, **{name: min(least, getattr(budget, name))})
+        return budget
+
+    def _pixels(self, forecast: StoredForecast, context: int) -> int:
+        height, width, variables = forecast.layout.shape
+        factor = max(1, -(-max(height, width) // self.cells))
+        pictures = 1 + min(self.members, forecast.members) + 2 * (self.summary and forecast.members > 1)
+        clips = min(self.starts, forecast.starts) * min(self.variables, variables)
+        frames = min(self.frames, context + forecast.leads)
+        return clips * pictures * frames * -(-height // factor) * -(-width // factor)
 
 
 def read_clips(forecast: StoredForecast, test: Sequences, *, context: int, budget: Budget) -> list[Clip]:
-    """Clips of evenly chosen starts, all variables of one start together, `context` given frames in front."""
+    """Clips of evenly chosen starts, all variables of one start together, `context` given frames in front.
+
+    As many and as large as the budget allows.
+    """
+    budget = budget.fitted(forecast, context)
     return [
         clip
         for start in spaced(forecast.starts, budget.starts)

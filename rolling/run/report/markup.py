@@ -175,7 +175,7 @@ def experiment(parts: Sequence[Part]) -> str:
 
 
 def _part(part: Part) -> str:
-    kind = f'<span class="kind">{text(part.kind)}</span> ' if part.kind else ""
+    kind = f'<span class="kind">{text(part.kind)}:</span> ' if part.kind else ""
     what = f"<p>{kind}{text(part.sentence)}</p>" if part.kind or part.sentence else "<p></p>"
     settings = " · ".join(f"{text(name)} {text(value)}" for name, value in part.settings)
     return what + (f"<p>{settings}</p>" if settings else "")

@@ -30,7 +30,7 @@ from rolling.run.report.words import Words
 from rolling.run.stored import one_line, open_forecast
 
 FORECAST = Budget()
-ROLLOUT = Budget(starts=1, variables=2, frames=60, cells=64, summary=False)
+ROLLOUT = Budget(starts=1, variables=2, frames=60, cells=64, summary=False, pixels=1_000_000)
 SECTIONS = {
     "skill": ("Skill", "Scores over all starts, against lead time."),
     "calibration": ("Calibration", "Whether the ensemble is as uncertain as it ought to be."),

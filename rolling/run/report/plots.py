@@ -200,7 +200,7 @@ def loss_curve(steps: Sequence[float], losses: Sequence[float]) -> Figure:
     half = max(1, len(losses) // 100)
     windows = [losses[max(0, i - half) : i + half + 1] for i in range(len(losses))]
     if len(losses) > 10:
-        axes.plot(steps, losses, color=MEMBER, linewidth=0.8, alpha=0.7, label="one step")
+        axes.plot(steps, losses, color=MEMBER, linewidth=0.8, alpha=0.7, label="as logged")
     axes.plot(steps, [np.nanmedian(w) for w in windows], label="running median", **_without_label("model"))
     axes.set(xlabel="step", ylabel="loss")
     if np.nanmin(losses) > 0:
