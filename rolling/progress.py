@@ -1,4 +1,4 @@
-"""Progress of a long phase: a bar on a terminal, a line every few seconds elsewhere; both tell what is left."""
+"""Progress of a long phase: a bar on a terminal, now and then a line elsewhere; both tell what is left."""
 
 import sys
 import time

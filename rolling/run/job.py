@@ -55,8 +55,14 @@ def prepare_folder(experiment: Experiment, folder: Path, *, resume: bool) -> Non
 def train(experiment: Experiment, folder: Path, *, resume: bool = False) -> Split:
     """Trains, from the start or from the last checkpoint; returns the data."""
     split = experiment.source.open()  # before the folder is made: bad data leave nothing behind
+    fresh = not folder.exists()
     prepare_folder(experiment, folder, resume=resume)
-    trainer = Trainer(experiment, folder, split)
+    try:
+        trainer = Trainer(experiment, folder, split)
+    except InputError:
+        if fresh:  # an experiment that cannot run leaves nothing behind
+            shutil.rmtree(folder)
+        raise
     print(_facts(experiment, split, trainer.parameters))
     trainer.run()
     trainer.close()

@@ -1,0 +1,37 @@
+"""Training and sampling over several devices: eight virtual ones do what one does."""
+
+import jax
+import numpy as np
+
+from rolling.run.checkpoint import Checkpoints
+from tests.run_tools import command, environment
+
+WORDS = ("train", "debug", "--training.batch", "8", "--training.steps", "4", "--name")
+
+
+def parameters(run):
+    checkpoints = Checkpoints(run / "checkpoints")
+    found = checkpoints.restore(("params",))["params"]
+    checkpoints.close()
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(found)]
+
+
+def test_eight_devices_reach_what_one_reaches(tmp_path):
+    one = environment(tmp_path)
+    eight = environment(tmp_path, XLA_FLAGS="--xla_force_host_platform_device_count=8")
+    command(*WORDS, "one", cwd=tmp_path, env=one)
+    command(*WORDS, "eight", cwd=tmp_path, env=eight)
+    command(*WORDS, "parts", "--training.accumulate", "2", cwd=tmp_path, env=one)
+    a, b, c = (parameters(tmp_path / "runs" / name) for name in ("one", "eight", "parts"))
+    for single, sharded in zip(a, b, strict=True):
+        np.testing.assert_allclose(single, sharded, rtol=0, atol=2e-4)
+    # Accumulated parts draw their noise apart, so they take other steps, of the same size.
+    moved = [np.abs(x - y).max() for x, y in zip(a, c, strict=True)]
+    assert 0 < max(moved) < 0.1
+
+
+def test_a_batch_that_the_devices_cannot_share_is_refused(tmp_path):
+    eight = environment(tmp_path, XLA_FLAGS="--xla_force_host_platform_device_count=8")
+    done = command("train", "debug", "--training.batch", "6", cwd=tmp_path, env=eight, check=False)
+    assert done.returncode == 2
+    assert "a batch of 6 cannot be cut over 8 devices" in done.stderr.splitlines()[-1]

@@ -1,0 +1,82 @@
+"""A run that is killed at any moment goes on to the identical bits."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from rolling.run.checkpoint import Checkpoints
+from tests.run_tools import command, environment, kill_when, tree
+
+STEPS = ("--training.steps", "60", "--training.checkpoint-every", "10", "--training.log-every", "5")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a run that was never stopped, `runs/whole`, and the environment of its commands."""
+    folder = tmp_path_factory.mktemp("resume")
+    env = environment(folder)
+    command("train", "debug", "--name", "whole", *STEPS, cwd=folder, env=env)
+    return folder, env
+
+
+def trees(run):
+    checkpoints = Checkpoints(run / "checkpoints")
+    found = checkpoints.restore(("params", "ema", "optimiser", "progress", "iterator"))
+    checkpoints.close()
+    return found
+
+
+def test_a_training_that_is_killed_twice_reaches_the_same_bits(place):
+    folder, env = place
+    run = folder / "runs" / "killed"
+    words = ("train", "debug", "--name", "killed", *STEPS)
+    assert kill_when((run / "checkpoints" / "10").exists, *words, cwd=folder, env=env)
+    assert kill_when((run / "checkpoints" / "40").exists, *words, "--resume", cwd=folder, env=env)
+    command(*words, "--resume", cwd=folder, env=env)
+
+    whole, killed = trees(folder / "runs" / "whole"), trees(run)
+    assert whole["iterator"] == killed["iterator"]
+    assert int(killed["progress"]["step"]) == 60
+    for name in ("params", "ema", "optimiser", "progress"):
+        a, b = jax.tree.leaves(whole[name]), jax.tree.leaves(killed[name])
+        assert len(a) == len(b) > 0
+        for one, other in zip(a, b, strict=True):
+            np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
+
+    logs = [(folder / "runs" / name / "log.jsonl").read_text().splitlines() for name in ("whole", "killed")]
+    losses = [[(json.loads(line)["step"], json.loads(line)["loss"]) for line in log] for log in logs]
+    assert losses[0] == losses[1]
+
+
+def test_a_rollout_that_is_killed_leaves_the_same_store(place):
+    folder, env = place
+    run = folder / "runs" / "whole"
+    words = ("rollout", run, "--frames", "300", "--starts", "2", "--members", "3", "--batch", "4")
+    words = (*words, "--chunk", "10", "--output")
+    command(*words, folder / "whole.zarr", cwd=folder, env=env)
+
+    note = folder / "killed.zarr.progress.npz"
+
+    def far():
+        """In the second batch, after some chunks."""
+        try:
+            with np.load(note) as found:
+                return int(found["batch"]) == 1 and int(found["lead"]) >= 50
+        except (OSError, ValueError, KeyError):
+            return False
+
+    assert kill_when(note.exists, *words, folder / "killed.zarr", cwd=folder, env=env)
+    assert kill_when(far, *words, folder / "killed.zarr", cwd=folder, env=env)
+    command(*words, folder / "killed.zarr", cwd=folder, env=env)
+    assert not note.exists()
+    assert tree(folder / "killed.zarr") == tree(folder / "whole.zarr")
+    assert len(tree(folder / "whole.zarr")) > 60
+
+
+def test_a_finished_command_changes_nothing_when_it_is_given_again(place):
+    folder, env = place
+    before = tree(folder / "runs" / "whole" / "checkpoints")
+    command("train", "debug", "--name", "whole", *STEPS, "--resume", cwd=folder, env=env)
+    assert tree(folder / "runs" / "whole" / "checkpoints") == before
