@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from data import calendar
+from data.statistics import Statistics, measure
 from physics.measures import FORECAST, ROLLOUT
 from physics.verification import Crps, MemberRmse, Rmse, SpreadSkillRatio
 from rolling.errors import InputError
@@ -52,15 +54,15 @@ class Walk:
         return steps * self.layout.step
 
 
-@dataclasses.dataclass
-class Mean:
-    """Stands for the statistics of a training part whose climatology is one number."""
-
-    mask: np.ndarray | None = None
-    value: float = 0.0
-
-    def climatology_at(self, layout, times):
-        return np.full((len(times), *layout.shape), self.value, np.float32)
+def constant(test, value=0.0):
+    """The statistics of a training part whose climatology is one number."""
+    shape = test.layout.shape
+    return Statistics(
+        mean=np.zeros(shape[2], np.float32),
+        std=np.ones(shape[2], np.float32),
+        climatology=np.full((calendar.phases(test.layout), *shape), value, np.float32),
+        mask=test.mask,
+    )
 
 
 def plain(names=("vorticity",)):
@@ -126,7 +128,7 @@ def test_scores_by_hand(tmp_path):
     test = Walk(plain())
     fields = store_forecast(tmp_path / "forecast.zarr", test)
     metrics = (Rmse(), MemberRmse(), SpreadSkillRatio())
-    found = evaluate(tmp_path / "forecast.zarr", test, Mean(value=0.5), metrics, tmp_path / "evaluation")
+    found = evaluate(tmp_path / "forecast.zarr", test, constant(test, 0.5), metrics, tmp_path / "evaluation")
     truth = np.stack([test.frames[s][f : f + 8] for s, f in ((0, 5), (0, 20), (1, 10))]).astype(float)
     initial = np.stack([test.frames[s][f - 1] for s, f in ((0, 5), (0, 20), (1, 10))]).astype(float)
     root = lambda error: np.sqrt((error**2).mean((0, 2, 3))[:, 0])  # noqa: E731
@@ -147,7 +149,7 @@ def test_scores_by_hand(tmp_path):
 def test_both_files_say_the_same(tmp_path, metrics, names):
     test = Walk(plain(names))
     store_forecast(tmp_path / "forecast.zarr", test)
-    found = evaluate(tmp_path / "forecast.zarr", test, Mean(), metrics, tmp_path / "evaluation-0.5")
+    found = evaluate(tmp_path / "forecast.zarr", test, constant(test), metrics, tmp_path / "evaluation-0.5")
     with xr.open_dataset(tmp_path / "evaluation-0.5.nc", engine="h5netcdf") as dataset:
         assert dataset.sizes["forecast"] == 4
         assert dataset.attrs["starts"] == 3
@@ -174,7 +176,7 @@ def test_weather_with_land(tmp_path):
     mask[:3, :4, 0] = False
     test = Walk(layout, mask=mask)
     fields = store_forecast(tmp_path / "forecast.zarr", test, members=1)
-    found = evaluate(tmp_path / "forecast.zarr", test, Mean(mask=mask), FORECAST, tmp_path / "evaluation")
+    found = evaluate(tmp_path / "forecast.zarr", test, constant(test), FORECAST, tmp_path / "evaluation")
     assert "spread" not in found
     assert "rank_histogram" not in found
     assert set(found["energy_spectrum"]) == {"u10"}
@@ -192,7 +194,7 @@ def test_weather_with_land(tmp_path):
 def test_any_block_gives_the_same(tmp_path, lead_bytes):
     test = Walk(plain(("u", "v")))
     store_forecast(tmp_path / "forecast.zarr", test)
-    arguments = (tmp_path / "forecast.zarr", test, Mean(), FORECAST, tmp_path / "evaluation")
+    arguments = (tmp_path / "forecast.zarr", test, constant(test), FORECAST, tmp_path / "evaluation")
     whole = evaluate(*arguments)
     parts = evaluate(*arguments, block_bytes=lead_bytes * 4 * 4 * 12 * 16 * 2)
     assert whole.keys() == parts.keys()
@@ -206,15 +208,31 @@ def test_any_block_gives_the_same(tmp_path, lead_bytes):
 def test_only_leads_with_truth_count(tmp_path):
     test = Walk(plain())
     store_forecast(tmp_path / "long.zarr", test, leads=25, starts=((0, 5), (1, 12)))
-    found = evaluate(tmp_path / "long.zarr", test, Mean(), (Rmse(),), tmp_path / "evaluation-long")
+    found = evaluate(tmp_path / "long.zarr", test, constant(test), (Rmse(),), tmp_path / "evaluation-long")
     assert len(found["rmse"]["vorticity"]["model"]) == 18
+
+
+def test_climatology_by_hour_of_day(tmp_path):
+    """A cycle of the day is all that the climatology knows, and here all that there is to know."""
+
+    class Day(Walk):
+        def read(self, index, start, stop):
+            hours = np.arange(start, stop) + 100 * index
+            cycle = np.sin(2 * np.pi * hours / 24).astype(np.float32)[:, None, None, None]
+            return super().read(index, start, stop) * 0 + cycle
+
+    test = Day(weather(), lengths=(60, 30))
+    store_forecast(tmp_path / "forecast.zarr", test)
+    found = evaluate(tmp_path / "forecast.zarr", test, measure(test), (Rmse(),), tmp_path / "evaluation")
+    np.testing.assert_allclose(found["rmse"]["t2m"]["climatology"], 0.0, atol=1e-6)
+    assert min(found["rmse"]["t2m"]["persistence"]) > 0.1
 
 
 def test_summary_table(tmp_path):
     test = Walk(weather())
     store_forecast(tmp_path / "forecast.zarr", test)
     metrics = (Rmse(), Crps(), SpreadSkillRatio())
-    found = evaluate(tmp_path / "forecast.zarr", test, Mean(), metrics, tmp_path / "evaluation")
+    found = evaluate(tmp_path / "forecast.zarr", test, constant(test), metrics, tmp_path / "evaluation")
     lines = summary_table(found).splitlines()
     assert lines[0] == "rmse of t2m (K)"
     assert lines[1].split() == ["frame", "lead", "ours", "persistence", "climatology", "spread/skill"]
@@ -325,7 +343,7 @@ def test_what_cannot_be_scored(tmp_path, damage, words):
     (tmp_path / "evaluation.json").write_text("before")
     damage(test, path)
     with pytest.raises(InputError, match=words) as error:
-        evaluate(path, test, Mean(), (Rmse(),), tmp_path / "evaluation")
+        evaluate(path, test, constant(test), (Rmse(),), tmp_path / "evaluation")
     assert "\n" not in str(error.value)
     # Nothing is lost and nothing is left behind.
     assert (tmp_path / "evaluation.json").read_text() == "before"
@@ -336,9 +354,17 @@ def test_a_folder_that_does_not_exist(tmp_path):
     test = Walk(plain())
     store_forecast(tmp_path / "forecast.zarr", test)
     with pytest.raises(InputError, match="cannot be written"):
-        evaluate(tmp_path / "forecast.zarr", test, Mean(), (Rmse(),), tmp_path / "nowhere" / "evaluation")
+        evaluate(
+            tmp_path / "forecast.zarr", test, constant(test), (Rmse(),), tmp_path / "nowhere" / "evaluation"
+        )
 
 
 def test_two_measures_of_one_name(tmp_path):
     with pytest.raises(InputError, match="same name"):
-        evaluate(tmp_path / "f.zarr", Walk(plain()), Mean(), (Rmse(), Rmse()), tmp_path / "evaluation")
+        evaluate(
+            tmp_path / "f.zarr",
+            Walk(plain()),
+            constant(Walk(plain())),
+            (Rmse(), Rmse()),
+            tmp_path / "evaluation",
+        )

@@ -43,10 +43,8 @@ class StoredForecast:
 
     @property
     def lead_chunk(self) -> int:
-        """Leads that are stored together, and best read together."""
-        encoding = self.dataset[self.layout.names[0]].encoding
-        chunks = encoding.get("shards") or encoding.get("chunks") or (1, 1, 1)
-        return int(chunks[2])
+        """Leads that are compressed together, and best read together; a shard may hold several chunks."""
+        return int(self.dataset[self.layout.names[0]].encoding["chunks"][2])
 
     def read(self, start: int, first: int, stop: int) -> np.ndarray:
         """Leads `first .. stop - 1` of one start: `[member, lead, height, width, variable]`, float32."""
