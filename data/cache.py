@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -40,7 +41,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def fetch(path: Path, make: Callable[[Path], None], say: Callable[[str], None]) -> Path:
+def fetch(path: Path, make: Callable[[Path], None]) -> Path:
     """The folder `path`, made by `make(empty folder)` where it is missing or was damaged.
 
     It is written beside its place and renamed, so that nobody ever sees half of it; of two processes that
@@ -49,7 +50,7 @@ def fetch(path: Path, make: Callable[[Path], None], say: Callable[[str], None]) 
     if path.exists():
         if is_whole(path):
             return path
-        say(f"{path} is damaged and is made again")
+        print(f"{path} is damaged and is made again", file=sys.stderr, flush=True)
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))

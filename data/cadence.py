@@ -58,6 +58,11 @@ class Cadence:
         return last + self.step * steps
 
 
+def show(time: np.ndarray) -> str:
+    """A time for people to read: no nanoseconds."""
+    return np.datetime_as_string(time, unit="m") if time.dtype.kind == "M" else f"{time:g}"
+
+
 def _most_frequent(steps: np.ndarray) -> float:
     unit = np.median(steps) * TOLERANCE**2
     classes, counts = np.unique(np.rint(steps / unit), return_counts=True)

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from data import axes
+from data.cadence import show
 from data.formats import explained
 from data.stores import frames_written
 from rolling.errors import InputError
@@ -105,8 +106,8 @@ class Cube:
         if len(twice):
             i = int(twice[0])
             raise InputError(
-                f"{name} has {len(twice)} frames twice, the first at {times[i]} in {parts[owner[i]].file} and"
-                f" {parts[owner[i + 1]].file}: leave out one of them"
+                f"{name} has {len(twice)} frames twice, the first at {show(times[i])} in"
+                f" {parts[owner[i]].file} and {parts[owner[i + 1]].file}: leave out one of them"
             )
         chosen = _levels(name, first, levels)
         return cls(
@@ -138,8 +139,8 @@ class Cube:
             if lost.any():
                 raise InputError(
                     f"{part.file} was not written to its end: {self.name} has nothing in the last"
-                    f" {lost.sum()} of {len(lost)} frames, from {self.times[np.argmax(lost)]} on; write them"
-                    " again, or choose an earlier --source.stop"
+                    f" {lost.sum()} of {len(lost)} frames, from {show(self.times[np.argmax(lost)])} on; write"
+                    " them again, or choose an earlier --source.stop"
                 )
 
     @property
@@ -175,6 +176,6 @@ def _levels(name: str, part: Part, chosen: tuple[float, ...]) -> tuple[int, ...]
         near = int(np.argmin(np.abs(values - level)))
         if not np.isclose(values[near], level, rtol=1e-4):
             shown = ", ".join(f"{value:g}" for value in values)
-            raise InputError(f"{name} has no level {level:g}: its levels are {shown}")
+            raise InputError(f"{name} of {part.file} has no level {level:g}: choose from {shown}")
         found.append(near)
     return tuple(found)

@@ -5,6 +5,7 @@ import dataclasses
 import glob
 import os
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
@@ -82,6 +83,17 @@ def find(path: str) -> list[str]:
     raise InputError(f"there is no file {path}: give the path of a {KINDS} file{hint}")
 
 
+def fingerprint(path: str) -> tuple[tuple[str, int, int, int], ...]:
+    """Name, number, size and time of change of the files behind a path: to know it again."""
+    found = []
+    for name in find(path):
+        files = [f for f in (Path(name), *Path(name).rglob("*")) if f.is_file()]
+        stats = [file.stat() for file in files]
+        newest = max((stat.st_mtime_ns for stat in stats), default=0)
+        found.append((os.path.abspath(name), len(files), sum(stat.st_size for stat in stats), newest))
+    return tuple(found)
+
+
 def is_store(place: Path) -> bool:
     """Whether a folder is a Zarr store."""
     return place.suffix in ZARR.suffixes or any((place / mark).exists() for mark in STORE_MARKS)
@@ -115,6 +127,11 @@ def _open(path: str, engine: str | None) -> list[xr.Dataset]:
         if engine is None and known is not None:
             with _needed(known, path):
                 return OPENERS.get(known.engine, _open_plain)(path, known.engine)
+        if engine is None and "://" not in path:
+            raise InputError(
+                f"{path} is of no kind that can be read: {KINDS}; name xarray's engine for it with"
+                " --source.engine if there is one"
+            )
         return OPENERS.get(engine or "", _open_plain)(path, engine)
 
 
@@ -175,9 +192,17 @@ def _told_apart(datasets: list[xr.Dataset]) -> list[xr.Dataset]:
     ]
 
 
+def _open_zarr(path: str, engine: str | None) -> list[xr.Dataset]:
+    with warnings.catch_warnings():
+        # Stores without consolidated metadata are as good as others.
+        warnings.filterwarnings("ignore", category=RuntimeWarning, message=".*consolidated metadata")
+        return _open_plain(path, engine)
+
+
 OPENERS: dict[str, Callable[[str, str | None], list[xr.Dataset]]] = {
     "h5netcdf": _open_hdf5,
     "cfgrib": _open_grib,
+    "zarr": _open_zarr,
 }
 
 

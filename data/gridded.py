@@ -3,16 +3,17 @@
 import dataclasses
 import sys
 from difflib import get_close_matches
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
-from data import calendar
-from data.cadence import HOUR, Cadence
+from data import cache, calendar
+from data.cadence import HOUR, Cadence, show
 from data.cubes import Cube, Part
-from data.formats import open_files
+from data.formats import fingerprint, open_files
 from data.source import Split
-from data.stretches import Files, Memory, Stretches, scan
+from data.stretches import Files, Frames, Gaps, Memory, Stretches, judge
 from rolling.errors import InputError
 from rolling.fields import Layout, Variable
 
@@ -70,10 +71,8 @@ class Gridded:
         for cube in cubes:
             cube.check_written()
         layout = self._layout(cubes, times, cadence)
-        frames = Files(cubes)
-        if 4 * len(times) * np.prod(layout.shape) <= self.in_memory * GIB:
-            frames = Memory.of(frames, layout, len(times), self.path)
-        found = scan(frames, layout, times, self.path, self.mask_moving)
+        frames, gaps = self._look(Files(cubes), layout, len(times))
+        found = judge(gaps, layout, times, self.path, self.mask_moving)
         ranges = _unbroken(cadence.positions(times), found.missing)
         train, test = _split(ranges, self.test_fraction, self.path)
         _tell(self.path, layout, found, train, test)
@@ -85,6 +84,18 @@ class Gridded:
             "frames": frames,
         }
         return Split(train=Stretches(ranges=train, **both), test=Stretches(ranges=test, **both))
+
+    def _look(self, frames: Frames, layout: Layout, count: int) -> tuple[Frames, Gaps]:
+        """Every frame is read once, to know its gaps. Small data are kept, of large ones what was found."""
+        if 4 * count * np.prod(layout.shape) <= self.in_memory * GIB:
+            frames = Memory.of(frames, layout, count, f"read {self.path}")
+            return frames, Gaps.of(frames, layout, count)
+
+        def make(folder: Path) -> None:
+            Gaps.of(frames, layout, count, f"check {self.path}").save(folder)
+
+        name = f"gaps-{cache.key((self, fingerprint(self.path)))}"
+        return frames, Gaps.load(cache.fetch(cache.folder() / name, make))
 
     def _cubes(self) -> list[Cube]:
         """The chosen variables, all on one grid."""
@@ -124,10 +135,15 @@ class Gridded:
             inside &= times < _bound(self.stop, times, after=True)
         if not inside.any():
             raise InputError(
-                f"no frame of {self.path} lies between {self.start or times[0]} and {self.stop or times[-1]}:"
-                f" its times run from {times[0]} to {times[-1]}"
+                f"no frame of {self.path} lies between {self.start or 'its start'} and"
+                f" {self.stop or 'its end'}: choose a range within {show(times[0])} and {show(times[-1])}"
             )
         times = times[inside]
+        if len(times) < 2:
+            raise InputError(
+                f"too few frames: {self.path} has only that of {show(times[0])} in the chosen time range;"
+                " choose a longer one"
+            )
         cadence = Cadence.of(times)
         chosen = times[cadence.positions(times) % self.every == 0]
         return chosen, cadence.every(self.every)

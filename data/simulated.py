@@ -2,7 +2,6 @@
 
 import dataclasses
 import shutil
-import sys
 from pathlib import Path
 
 import jax
@@ -46,7 +45,7 @@ class Simulated:
         """Simulates at the first call. Raises `InputError` where the simulation blows up."""
         identity = dataclasses.replace(self, cache=None)
         name = f"{type(self.simulator).__name__.lower()}-{cache.key((identity, FORMAT))}"
-        path = cache.fetch(cache.folder(self.cache) / name, self._make, _say)
+        path = cache.fetch(cache.folder(self.cache) / name, self._make)
         return Split(train=self._part(path, "train"), test=self._part(path, "test"))
 
     def _part(self, path: Path, part: str) -> Arrays:
@@ -108,7 +107,3 @@ def _check_space(folder: Path, needed: int) -> None:
             f"simulating needs {needed / 2**20:.0f} MiB in {folder.parent}, but {free / 2**20:.0f} are free:"
             " free some space, or name another folder with the environment variable ROLLING_CACHE"
         )
-
-
-def _say(words: str) -> None:
-    print(words, file=sys.stderr, flush=True)

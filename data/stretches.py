@@ -1,12 +1,14 @@
 """Unbroken sequences cut from one long series of frames, and what a first look at all frames tells."""
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from data.cadence import Cadence
+from data.cadence import Cadence, show
 from data.cubes import Cube
 from rolling.errors import InputError
 from rolling.fields import Layout
@@ -42,10 +44,8 @@ class Memory:
     @classmethod
     def of(cls, frames: Frames, layout: Layout, count: int, label: str) -> "Memory":
         array = np.empty((count, *layout.shape), np.float32)
-        with Progress(f"read {label}", total=count, unit="frame") as progress:
-            for start, stop in _blocks(count, layout):
-                array[start:stop] = frames.read(start, stop)
-                progress.update(stop - start)
+        for start, stop in _blocks(count, layout, label):
+            array[start:stop] = frames.read(start, stop)
         return cls(array)
 
     def read(self, start: int, stop: int) -> np.ndarray:
@@ -87,6 +87,34 @@ class Stretches:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Gaps:
+    """How many cells of each frame, `frames [N, variable]`, and how many frames of each cell, `cells [height,
+    width, variable]`, are NaN."""
+
+    frames: np.ndarray
+    cells: np.ndarray
+
+    @classmethod
+    def of(cls, frames: Frames, layout: Layout, count: int, label: str = "") -> "Gaps":
+        """Looks at every frame once; shows its progress where it has a label."""
+        per_frame = np.zeros((count, layout.shape[2]), np.int64)
+        per_cell = np.zeros(layout.shape, np.int64)
+        for start, stop in _blocks(count, layout, label):
+            gone = np.isnan(frames.read(start, stop))
+            per_frame[start:stop] = gone.sum((1, 2))
+            per_cell += gone.sum(0)
+        return cls(frames=per_frame, cells=per_cell)
+
+    def save(self, folder: Path) -> None:
+        for name, array in vars(self).items():
+            np.save(folder / f"{name}.npy", array)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Gaps":
+        return cls(**{name: np.load(folder / f"{name}.npy") for name in ("frames", "cells")})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Found:
     """`missing [N]`: frames that are wholly NaN in a channel; `mask`: see `data.source.Sequences`."""
 
@@ -94,34 +122,24 @@ class Found:
     mask: np.ndarray | None
 
 
-def scan(frames: Frames, layout: Layout, times: np.ndarray, path: str, mask_moving: bool) -> Found:
-    """Looks at every frame once, for what is NaN.
+def judge(gaps: Gaps, layout: Layout, times: np.ndarray, path: str, mask_moving: bool) -> Found:
+    """Tells missing frames from masked cells.
 
     A cell is masked where it is NaN in all frames of a channel that are not missing. Raises `InputError` for
     a channel without data, and for cells that are NaN in some frames only, unless `mask_moving` masks them
     too.
     """
-    cells = np.prod(layout.shape[:2])
-    per_frame = np.zeros((len(times), layout.shape[2]), np.int64)
-    per_cell = np.zeros(layout.shape, np.int64)
-    with Progress(f"check {path}", total=len(times), unit="frame") as progress:
-        for start, stop in _blocks(len(times), layout):
-            gone = np.isnan(frames.read(start, stop))
-            per_frame[start:stop] = gone.sum((1, 2))
-            per_cell += gone.sum(0)
-            progress.update(stop - start)
-    missing = per_frame == cells
+    missing = gaps.frames == np.prod(layout.shape[:2])
     there = len(times) - missing.sum(0)
-    for channel, count in enumerate(there):
-        if count == 0:
-            raise InputError(
-                f"{layout.names[channel]} of {path} is NaN everywhere in the chosen time range: leave it out"
-                " of --source.variables"
-            )
-    in_frames = per_cell - missing.sum(0)
-    never, sometimes = in_frames == there, (in_frames > 0) & (in_frames < there)
+    if not there.all():
+        raise InputError(
+            f"{layout.names[int(np.argmin(there))]} of {path} is NaN everywhere in the chosen time range:"
+            " leave it out of --source.variables"
+        )
+    lost = gaps.cells - missing.sum(0)
+    never, sometimes = lost == there, (lost > 0) & (lost < there)
     if sometimes.any() and not mask_moving:
-        raise InputError(_moving(layout, times, path, per_frame, missing, never, sometimes))
+        raise InputError(_moving(layout, times, path, gaps.frames, missing, never, sometimes))
     mask = ~(never | sometimes)
     empty = ~mask.any((0, 1))
     if empty.any():
@@ -137,13 +155,18 @@ def _moving(layout, times, path, per_frame, missing, never, sometimes) -> str:
     more = (per_frame[:, channel] > never[..., channel].sum()) & ~missing[:, channel]
     first = int(np.argmax(more))
     return (
-        f"{layout.names[channel]} of {path} has NaN that moves in time: {sometimes[..., channel].sum()} cells"
-        f" are NaN in {more.sum()} of {len(times)} frames but not in others, first at {times[first]}; fill"
-        " them, or mask such cells throughout with --source.mask-moving"
+        f"{layout.names[channel]} of {path} has NaN that moves in time:"
+        f" {sometimes[..., channel].sum()} cell(s) are NaN in {more.sum()} of {len(times)} frames but not in"
+        f" others, first at {show(times[first])}; fill them, or mask such cells throughout with"
+        " --source.mask-moving"
     )
 
 
-def _blocks(count: int, layout: Layout) -> Iterator[tuple[int, int]]:
+def _blocks(count: int, layout: Layout, label: str) -> Iterator[tuple[int, int]]:
     size = max(1, BLOCK_VALUES // int(np.prod(layout.shape)))
-    for start in range(0, count, size):
-        yield start, min(start + size, count)
+    with Progress(label, total=count, unit="frame") if label else contextlib.nullcontext() as progress:
+        for start in range(0, count, size):
+            stop = min(start + size, count)
+            yield start, stop
+            if progress is not None:
+                progress.update(stop - start)

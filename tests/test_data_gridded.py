@@ -18,6 +18,11 @@ RNG = np.random.default_rng(0)
 REAL = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "weather"
 
 
+@pytest.fixture(autouse=True)
+def cached_here(monkeypatch, tmp_path):
+    monkeypatch.setenv("ROLLING_CACHE", str(tmp_path / "cache"))
+
+
 def fields(count=40, step="6h", names=("t2m", "u10"), lat=(58.0, 50.0, 5), lon=(-10.0, 2.0, 7), levels=()):
     """A dataset with values of float32, latitudes descending."""
     unit = np.timedelta64(int(step[:-1]), step[-1])
@@ -89,9 +94,15 @@ def test_layout_and_split(tmp_path):
 def test_lazy_reading_gives_the_same(tmp_path, monkeypatch):
     dataset = fields(levels=(500.0, 850.0))
     dataset.t2m[7] = np.nan
+    dataset.u10[:, 1, 2:4, 3] = np.nan
     path = write(dataset, tmp_path / "a.nc")
     monkeypatch.setattr(data.stretches, "BLOCK_VALUES", 5 * 5 * 7 * 4)
-    kept, lazy = (Gridded(path=path, in_memory=size).open() for size in (1.0, 0.0))
+    kept, lazy, again = (Gridded(path=path, in_memory=size).open() for size in (1.0, 0.0, 0.0))
+    assert len(list((tmp_path / "cache").iterdir())) == 1 and again.train.ranges == lazy.train.ranges
+    np.testing.assert_array_equal(lazy.train.mask, kept.train.mask)
+    os.utime(path, (0, 0))  # a file that was changed is looked at again
+    Gridded(path=path, in_memory=0.0).open()
+    assert len(list((tmp_path / "cache").iterdir())) == 2
     assert isinstance(kept.train.frames, data.stretches.Memory)
     assert isinstance(lazy.train.frames, data.stretches.Files)
     for a, b in ((kept.train, lazy.train), (kept.test, lazy.test)):
