@@ -1,0 +1,195 @@
+"""The layers of the video backbones: frames `[batch, time, height, width, channel]`, a clock per frame.
+
+Parameters are float32; a layer computes in the dtype of what it is given. Norms, softmax and the embedding
+of the clocks are float32 always. There is no state but the parameters: randomness comes in as a key.
+"""
+
+import math
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+Tokens = Float[Array, "... channel"]
+Boundary = tuple[str, str]
+BOUNDARIES = ("periodic", "edge", "zero")
+
+fan_in = nnx.initializers.lecun_normal()
+zeros = nnx.initializers.zeros_init()
+
+
+def trailing(vector: Float[Array, " channel"], ndim: int) -> Array:
+    """A vector with axes of one before it, to stand beside an array of `ndim` axes."""
+    return vector.reshape((1,) * (ndim - 1) + vector.shape)
+
+
+class Linear(nnx.Module):
+    """`y = x W + b` on the last axis."""
+
+    def __init__(self, inputs: int, outputs: int, rngs: nnx.Rngs, init=fan_in):
+        self.kernel = nnx.Param(init(rngs.params(), (inputs, outputs), jnp.float32))
+        self.bias = nnx.Param(jnp.zeros(outputs))
+
+    def __call__(self, x: Tokens) -> Tokens:
+        kernel, bias = self.kernel[...].astype(x.dtype), self.bias[...].astype(x.dtype)
+        return x @ kernel + trailing(bias, x.ndim)
+
+
+class Convolution(nnx.Module):
+    """A 3 x 3 convolution of every frame, with the boundary of each axis as it should be."""
+
+    def __init__(self, inputs: int, outputs: int, boundary: Boundary, rngs: nnx.Rngs, init=fan_in):
+        self.kernel = nnx.Param(init(rngs.params(), (3, 3, inputs, outputs), jnp.float32))
+        self.bias = nnx.Param(jnp.zeros(outputs))
+        self.boundary = boundary
+
+    def __call__(self, x: Float[Array, "batch time height width channel"]) -> Array:
+        frames = x.reshape((-1, *x.shape[2:]))
+        y = convolve(frames, self.kernel[...].astype(x.dtype), self.boundary)
+        y = y + trailing(self.bias[...].astype(x.dtype), y.ndim)
+        return y.reshape((*x.shape[:-1], y.shape[-1]))
+
+
+def convolve(x: Float[Array, "n height width channel"], kernel: Array, boundary: Boundary) -> Array:
+    """3 x 3 cross-correlation of `x` continued beyond its edges: by wrapping, by the edge, or by zeros.
+
+    Zero-padded convolutions are what XLA is fast at, on a CPU above all; a copy of `x` with a halo costs
+    up to half as much again. So the halo's own contribution is added where it lands: on the outer rows and
+    columns, as products of three taps.
+    """
+    y = jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    above, below = halo(x, 1, boundary[0])
+    if above is not None:
+        # The rows of the halo reach the corners: they are continued in width before their taps are taken.
+        y = y.at[:, :1].add(strip(extend(above, 2, boundary[1]), kernel[0], 2))
+        y = y.at[:, -1:].add(strip(extend(below, 2, boundary[1]), kernel[2], 2))
+    left, right = halo(x, 2, boundary[1])
+    if left is not None:
+        y = y.at[:, :, :1].add(strip(extend(left, 1, "zero"), kernel[:, 0], 1))
+        y = y.at[:, :, -1:].add(strip(extend(right, 1, "zero"), kernel[:, 2], 1))
+    return y
+
+
+def halo(x: Array, axis: int, boundary: str) -> tuple[Array | None, Array | None]:
+    """The slices of one cell that lie before and behind `x` along an axis; None where they are zero."""
+    first, last = jax.lax.slice_in_dim(x, 0, 1, axis=axis), jax.lax.slice_in_dim(x, -1, None, axis=axis)
+    return {"periodic": (last, first), "edge": (first, last), "zero": (None, None)}[boundary]
+
+
+def extend(x: Array, axis: int, boundary: str) -> Array:
+    """`x` with its halo on both sides of an axis."""
+    before, behind = halo(x, axis, boundary)
+    if before is None:
+        return jnp.pad(x, [(int(i == axis),) * 2 for i in range(x.ndim)])
+    return jnp.concatenate([before, x, behind], axis)
+
+
+def strip(x: Array, kernel: Float[Array, "3 inputs outputs"], axis: int) -> Array:
+    """The 'VALID' convolution with three taps along one axis, as one matrix product."""
+    size = x.shape[axis] - 2
+    taps = [jax.lax.slice_in_dim(x, i, i + size, axis=axis) for i in range(3)]
+    return jnp.concatenate(taps, -1) @ kernel.reshape(-1, kernel.shape[-1])
+
+
+def rms_norm(x: Tokens) -> Tokens:
+    """`x / sqrt(mean x^2)` over the last axis, in float32."""
+    x32 = x.astype(jnp.float32)
+    scale = jax.lax.rsqrt(jnp.mean(jnp.square(x32), -1, keepdims=True) + 1e-6)
+    return (x32 * scale).astype(x.dtype)
+
+
+class ModulatedNorm(nnx.Module):
+    """`rms_norm(h) (1 + scale) + shift`, scale and shift linear in the frame's embedding, at first zero.
+
+    FiLM (arXiv 1709.07871) with a frame's own embedding for each frame.
+    """
+
+    def __init__(self, channels: int, embedding: int, rngs: nnx.Rngs):
+        self.film = Linear(embedding, 2 * channels, rngs, init=zeros)
+
+    def __call__(self, h: Array, embedding: Float[Array, "batch time embedding"]) -> Array:
+        film = self.film(embedding.astype(h.dtype))
+        scale, shift = jnp.split(film.reshape(*film.shape[:2], *(1,) * (h.ndim - 3), -1), 2, axis=-1)
+        return rms_norm(h) * (1 + scale) + shift
+
+
+def dropout(x: Array, rate: float, key: Array | None) -> Array:
+    """Without a key there is no dropout."""
+    if key is None or rate == 0:
+        return x
+    keep = jax.random.bernoulli(key, 1 - rate, x.shape)
+    return jnp.where(keep, x / (1 - rate), jnp.zeros_like(x))
+
+
+def clock_features(logsnr: Float[Array, "batch time"], size: int) -> Float[Array, "batch time feature"]:
+    """`cos(pi k u)` for `k < size`, `u = (1 + tanh(logsnr / 10)) / 2` in [0, 1]: finite for all clocks."""
+    u = (1 + jnp.tanh(logsnr.astype(jnp.float32) / 10)) / 2
+    return jnp.cos(jnp.pi * u[..., None] * jnp.arange(size, dtype=jnp.float32)[None, None])
+
+
+def rotary_angles(positions: Array, pairs: int, period: int | None = None) -> Float[Array, "position pair"]:
+    """Angles of a rotary embedding (arXiv 2104.09864) of integer positions.
+
+    Geometric frequencies from 1 down to 1/100; on an axis of a period the multiples of `2 pi / period`, so
+    that attention commutes with rolling the axis.
+    """
+    if period is None:
+        frequency = 100.0 ** (-jnp.arange(pairs) / max(pairs, 1))
+    else:
+        frequency = 2 * math.pi / period * (1 + jnp.arange(pairs) % max(period // 2, 1))
+    return positions[:, None].astype(jnp.float32) * frequency[None].astype(jnp.float32)
+
+
+def token_angles(
+    time: int, height: int, width: int, dim: int, periodic: Sequence[bool]
+) -> Float[Array, "time height width pair"]:
+    """Rotary angles of tokens in time (half of the pairs), height and width (a quarter each)."""
+    pairs = dim // 2
+    space = pairs // 4
+    t = rotary_angles(jnp.arange(time), pairs - 2 * space)
+    y = rotary_angles(jnp.arange(height), space, height if periodic[0] else None)
+    x = rotary_angles(jnp.arange(width), space, width if periodic[1] else None)
+    grid = (time, height, width)
+    return jnp.concatenate(
+        [
+            jnp.broadcast_to(t[:, None, None], (*grid, t.shape[-1])),
+            jnp.broadcast_to(y[None, :, None], (*grid, space)),
+            jnp.broadcast_to(x[None, None], (*grid, space)),
+        ],
+        -1,
+    )
+
+
+def rotate(x: Float[Array, "batch token head dim"], angles: Float[Array, "token pair"]) -> Array:
+    """Rotates the pairs `(x_i, x_{i + dim/2})` by their angles."""
+    cos, sin = (f(angles)[None, :, None].astype(x.dtype) for f in (jnp.cos, jnp.sin))
+    a, b = jnp.split(x, 2, axis=-1)
+    return jnp.concatenate([a * cos - b * sin, a * sin + b * cos], -1)
+
+
+class Attention(nnx.Module):
+    """Attention over tokens with normalised queries and keys and rotary positions.
+
+    `mask [token, token]` is True where a query (first axis) may see a key.
+    """
+
+    def __init__(self, channels: int, heads: int, rngs: nnx.Rngs, init=fan_in):
+        self.heads = heads
+        self.qkv = Linear(channels, 3 * channels, rngs)
+        self.gain = nnx.Param(jnp.ones((2, heads, channels // heads)))
+        self.out = Linear(channels, channels, rngs, init=init)
+
+    def __call__(self, x: Float[Array, "batch token channel"], angles: Array, mask: Array | None) -> Array:
+        q, k, v = jnp.split(self.qkv(x).reshape(*x.shape[:2], 3 * self.heads, -1), 3, axis=2)
+        gain = self.gain[...].astype(x.dtype)
+        q, k = (rotate(rms_norm(p) * gain[i][None, None], angles) for i, p in enumerate((q, k)))
+        y = jax.nn.dot_product_attention(q, k, v, mask=None if mask is None else mask[None, None])
+        return self.out(y.reshape(x.shape))
+
+
+def causal_mask(time: int, tokens: int = 1) -> Array:
+    """`[time * tokens, time * tokens]`: a token sees the tokens of its own and of earlier frames."""
+    frame = jnp.repeat(jnp.arange(time), tokens)
+    return frame[:, None] >= frame[None, :]
