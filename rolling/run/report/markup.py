@@ -175,8 +175,9 @@ def experiment(parts: Sequence[Part]) -> str:
 
 
 def _part(part: Part) -> str:
-    kind = f'<span class="kind">{text(part.kind)}:</span> ' if part.kind else ""
-    what = f"<p>{kind}{text(part.sentence)}</p>" if part.kind or part.sentence else "<p></p>"
+    colon = ":" if part.sentence else ""
+    kind = f'<span class="kind">{text(part.kind)}{colon}</span> ' if part.kind else ""
+    what = f"<p>{kind}{text(part.sentence)}</p>"  # empty for plain settings, which then look like all others
     settings = " · ".join(f"{text(name)} {text(value)}" for name, value in part.settings)
     return what + (f"<p>{settings}</p>" if settings else "")
 

@@ -39,10 +39,10 @@ class Player {
     if (turn !== this.turn) return; // another choice was made meanwhile
     this.reel = reel;
     this.images = images;
-    this.colours = this.data.scales[this.variable].map((scale) => new Map(scale.colours.map((c, i) => [c, i])));
+    this.colours = this.data.scales[reel.variable].map((scale) => new Map(scale.colours.map((c, i) => [c, i])));
     this.find(".lead-slider").max = reel.captions.length - 1;
     this.bars();
-    this.root.dataset.shown = `${this.variable} ${start}`;
+    this.root.dataset.shown = `${reel.variable} ${start}`;
     this.seek(Math.min(this.frame, reel.captions.length - 1));
   }
 
@@ -98,7 +98,7 @@ class Player {
 
   // The colour bars of the chosen variable, one for each sheet.
   bars() {
-    this.data.scales[this.variable].forEach((scale, i) => {
+    this.data.scales[this.reel.variable].forEach((scale, i) => {
       const bar = this.root.querySelectorAll(".bar")[i];
       const canvas = bar.querySelector("canvas");
       const colours = scale.colours.slice(1);
@@ -144,7 +144,7 @@ class Player {
     const pixel = canvas.getContext("2d").getImageData(x, y, 1, 1).data;
     const colour = "#" + [...pixel.slice(0, 3)].map((part) => part.toString(16).padStart(2, "0")).join("");
     const sheet = this.data.panels[i].sheet;
-    const scale = this.data.scales[this.variable][sheet];
+    const scale = this.data.scales[this.reel.variable][sheet];
     const level = this.colours[sheet].get(colour);
     if (level === undefined) return "";
     if (level === 0) return "no data";

@@ -193,7 +193,7 @@ def rank_histogram(score: Mapping) -> Figure:
 
 @styled
 def loss_curve(steps: Sequence[float], losses: Sequence[float]) -> Figure:
-    """The training loss on a logarithmic axis, and its running median over a fiftieth of the training."""
+    """The training loss and its running median over a fiftieth of the training; logarithmic over decades."""
     figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
     axes = figure.subplots()
     steps, losses = numbers(steps), numbers(losses)
@@ -203,7 +203,7 @@ def loss_curve(steps: Sequence[float], losses: Sequence[float]) -> Figure:
         axes.plot(steps, losses, color=MEMBER, linewidth=0.8, alpha=0.7, label="as logged")
     axes.plot(steps, [np.nanmedian(w) for w in windows], label="running median", **_without_label("model"))
     axes.set(xlabel="step", ylabel="loss")
-    if np.nanmin(losses) > 0:
+    if 0 < 10 * np.nanmin(losses) < np.nanmax(losses):
         axes.set_yscale("log")
     legend(axes)
     return figure
