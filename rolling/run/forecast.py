@@ -21,6 +21,7 @@ from rolling.rollout import Carry, Rollout
 from rolling.run import codec, model, store
 from rolling.run.checkpoint import Checkpoints, check_shapes
 from rolling.run.experiment import Experiment, Forecast
+from rolling.solvers import Solver
 
 Times = Callable[[int, int], np.ndarray]
 """`(first, count)` to the times of frames counted from the first frame of the context."""
@@ -33,6 +34,7 @@ class Forecaster:
         self, experiment: Experiment, layout: Layout, statistics: Statistics, params: Any, step: int
     ):
         self.experiment, self.layout, self.statistics, self.step = experiment, layout, statistics, step
+        self.sampler = experiment.sampler
         apply, fresh = model.build(experiment, layout, statistics.mask)
         check_shapes(params, fresh, "the checkpoint")
         self.params = jax.device_put(params)
@@ -42,8 +44,13 @@ class Forecaster:
     def rollout(self, cycles: int) -> Rollout:
         """The compiled loop whose chunks hold `cycles` cycles."""
         if cycles not in self._rollouts:
-            self._rollouts[cycles] = Rollout(self.experiment.sampler, self._bind, cycles=cycles)
+            self._rollouts[cycles] = Rollout(self.sampler, self._bind, cycles=cycles)
         return self._rollouts[cycles]
+
+    def sample_with(self, solver: Solver, calls_per_frame: int) -> None:
+        """Forecasts from now on by another solver, or at another number of calls per frame."""
+        self.sampler = dataclasses.replace(self.sampler, solver=solver, calls_per_frame=calls_per_frame)
+        self._rollouts.clear()
 
     def cycles(self, frames: int, chunk: int) -> int:
         """Cycles in a chunk of about `chunk` frames, and no more than `frames` need."""
@@ -171,7 +178,12 @@ def write(forecaster: Forecaster, test: Sequences, forecast: Forecast, path: Pat
     n = forecaster.experiment.window.context
     starts = store.choose_starts(test, n, forecast.frames, forecast.starts)
     cycles = forecaster.cycles(forecast.frames, forecast.chunk)
-    identity = {"forecast": codec.encode(forecast), "checkpoint": forecaster.step}
+    identity = {
+        "forecast": codec.encode(forecast),
+        "solver": codec.encode(forecaster.sampler.solver),
+        "calls_per_frame": forecaster.sampler.calls_per_frame,
+        "checkpoint": forecaster.step,
+    }
     target = store.ForecastStore(path, forecaster.layout, identity)
     note = None
     if target.exists():
@@ -237,25 +249,27 @@ def _check_finite(frames, places, lead, starts, path):
             )
 
 
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
 def _pack(batch: int, lead: int, carry: Carry) -> dict[str, np.ndarray]:
-    """A carry as arrays with names."""
-    plain = dataclasses.replace(carry, key=jax.random.key_data(carry.key))
-    leaves = {f"carry{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(plain))}
-    return {"batch": np.asarray(batch), "lead": np.asarray(lead), **leaves}
+    """A carry as arrays with names; keys as their bits."""
+    leaves = [jax.random.key_data(leaf) if _is_key(leaf) else leaf for leaf in jax.tree.leaves(carry)]
+    named = {f"carry{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
+    return {"batch": np.asarray(batch), "lead": np.asarray(lead), **named}
 
 
 def _unpack(note: dict[str, np.ndarray], forecaster: Forecaster, size: int) -> tuple[int, Carry] | None:
     """The place and the carry of a note; None at the beginning of a batch."""
     if int(note["lead"]) == 0:
         return None
-    sampler, shape = forecaster.experiment.sampler, forecaster.layout.shape
+    sampler, shape = forecaster.sampler, forecaster.layout.shape
     context = jax.ShapeDtypeStruct((size, sampler.window.context, *shape), jnp.float32)
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), size))
-    like = jax.eval_shape(sampler.begin, context, keys)
-    plain = dataclasses.replace(like, key=jax.eval_shape(jax.random.key_data, like.key))
-    treedef = jax.tree.structure(plain)
-    leaves = [jnp.asarray(note[f"carry{i}"]) for i in range(treedef.num_leaves)]
-    if [leaf.shape for leaf in leaves] != [leaf.shape for leaf in jax.tree.leaves(plain)]:
+    like, treedef = jax.tree.flatten(jax.eval_shape(sampler.begin, context, keys))
+    saved = [jnp.asarray(note[f"carry{i}"]) for i in range(len(like))]
+    leaves = [jax.random.wrap_key_data(b) if _is_key(a) else b for a, b in zip(like, saved, strict=True)]
+    if [leaf.shape for leaf in leaves] != [leaf.shape for leaf in like]:
         raise InputError("the saved carry belongs to another forecast: begin again with --overwrite")
-    carry = jax.tree.unflatten(treedef, leaves)
-    return int(note["lead"]), dataclasses.replace(carry, key=jax.random.wrap_key_data(carry.key))
+    return int(note["lead"]), jax.tree.unflatten(treedef, leaves)

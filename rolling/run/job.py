@@ -23,6 +23,7 @@ from rolling.run.experiment import Experiment, Forecast
 from rolling.run.forecast import Forecaster, load, write
 from rolling.run.report.page import write_report
 from rolling.run.train import Trainer
+from rolling.solvers import Solver
 
 STORES = {"forecast": "evaluation", "long": "evaluation-long"}
 """The stores of a run, and the stem of the evaluation of each."""
@@ -83,6 +84,10 @@ def run(experiment: Experiment, folder: Path, *, resume: bool = False) -> None:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RolloutOptions(Forecast):
+    solver: Solver
+    """The run's own, unless another is named."""
+    calls_per_frame: int
+    """Solver steps for each frame that is emitted."""
     output: str = ""
     """The store to write; by default forecast.zarr in the run's folder."""
     overwrite: bool = False
@@ -93,7 +98,9 @@ def rollout(folder: Path, choose: Callable[[RolloutOptions], RolloutOptions]) ->
     """Writes a forecast of the held-out part; `choose` turns the run's own options into those wanted."""
     experiment, forecaster, split = _open(folder)
     own = {f.name: getattr(experiment.forecast, f.name) for f in dataclasses.fields(Forecast)}
-    options = choose(RolloutOptions(**own))
+    sampler = forecaster.sampler
+    options = choose(RolloutOptions(**own, solver=sampler.solver, calls_per_frame=sampler.calls_per_frame))
+    forecaster.sample_with(options.solver, options.calls_per_frame)
     forecast = Forecast(**{name: getattr(options, name) for name in own})
     if not forecast.frames:
         raise InputError("a rollout of 0 frames is none: give --frames")

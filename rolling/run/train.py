@@ -117,7 +117,7 @@ def make_step(experiment: Experiment, apply: Apply, mask: np.ndarray | None) -> 
         decay = jnp.minimum(training.ema, (1 + state.step) / (10 + state.step))
         ema = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, state.ema, params)
         after = State(params, ema, optimiser_state, state.step + 1, state.key)
-        return after, jnp.stack([loss, optax.global_norm(gradients)])
+        return after, jnp.stack([loss, optax.tree.norm(gradients)])
 
     return jax.jit(step, donate_argnums=0)
 

@@ -1,0 +1,237 @@
+"""Bad input gets one sentence that says what, where and what to do, exit code 2, and leaves nothing behind."""
+
+import errno
+import json
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from rolling.run import store
+from rolling.run.cli import main
+from tests.run_tools import tree
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A folder with one trained run, `debug`, and its forecast; tests that damage it take a copy."""
+    folder = tmp_path_factory.mktemp("runs")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("ROLLING_CACHE", str(folder / "cache"))
+    assert main(["train", "debug", "--folder", str(folder)]) == 0
+    assert main(["rollout", str(folder / "debug")]) == 0
+    yield folder
+    patch.undo()
+
+
+@pytest.fixture
+def copy(runs, tmp_path):
+    """A copy of the trained run, to damage."""
+    shutil.copytree(runs / "debug", tmp_path / "debug")
+    return tmp_path / "debug"
+
+
+def fields(frames=60, height=8, width=8, **changes):
+    """Gridded data that are fine, but for `changes` to the values."""
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal((frames, height, width)).astype(np.float32)
+    for where, value in changes.get("put", []):
+        values[where] = value
+    return xr.Dataset(
+        {"t2m": (("time", "latitude", "longitude"), values, {"units": "K"})},
+        coords={
+            "time": pd.date_range("2019-03-01", periods=frames, freq="h"),
+            "latitude": ("latitude", np.linspace(60, 50, height), {"units": "degrees_north"}),
+            "longitude": ("longitude", np.linspace(0, 10, width), {"units": "degrees_east"}),
+        },
+    )
+
+
+def netcdf(folder, dataset):
+    dataset.to_netcdf(folder / "data.nc", engine="h5netcdf")
+    return folder / "data.nc"
+
+
+def cut(path, share=0.5):
+    """The file without its end."""
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    return path
+
+
+def cut_store(folder):
+    fields().to_zarr(folder / "data.zarr", zarr_format=3, consolidated=False)
+    chunk = max((folder / "data.zarr" / "t2m").rglob("0"), key=lambda p: p.stat().st_size)
+    cut(chunk)
+    return folder / "data.zarr"
+
+
+def text(folder, words="no data"):
+    (folder / "data.nc").write_text(words)
+    return folder / "data.nc"
+
+
+def grib(folder):
+    (folder / "data.grib").write_bytes(b"GRIB" + bytes(3) + b"\x01" + bytes(200))
+    return folder / "data.grib"
+
+
+EVERYWHERE = np.s_[:]
+MOVING = [(np.s_[3, 2, 2], np.nan), (np.s_[7, 4, 4], np.nan)]
+
+# name: (how the file is made, further options, what the sentence must say)
+FILES = {
+    "missing file": (lambda f: f / "nothing.nc", (), "nothing.nc"),
+    "unreadable file": (text, (), "data.nc"),
+    "truncated NetCDF": (lambda f: cut(netcdf(f, fields())), (), "data.nc"),
+    "truncated GRIB": (grib, (), "data.grib"),
+    "a Zarr store whose last write was cut": (cut_store, (), "data.zarr"),
+    "unknown variable": (
+        lambda f: netcdf(f, fields()),
+        ("--source.variables", "t2n"),
+        r"no variable 't2n'.*t2m",
+    ),
+    "no time axis": (lambda f: netcdf(f, fields().isel(time=0, drop=True)), (), "time"),
+    "too few frames for a window": (lambda f: netcdf(f, fields(frames=9)), (), r"frames"),
+    "an empty split": (
+        lambda f: netcdf(f, fields()),
+        ("--source.test-fraction", "0"),
+        r"test_fraction = 0.* nothing in it",
+    ),
+    "an all-NaN variable": (
+        lambda f: netcdf(f, fields(put=[(EVERYWHERE, np.nan)])),
+        (),
+        r"t2m.*NaN",
+    ),
+    "NaN that moves": (lambda f: netcdf(f, fields(put=MOVING)), (), r"t2m.*2019-03-01"),
+    "a grid smaller than a patch": (
+        lambda f: netcdf(f, fields(height=2, width=2)),
+        ("--network.patch", "4"),
+        r"2 x 2",
+    ),
+    "a constant variable": (lambda f: netcdf(f, fields(put=[(EVERYWHERE, 1.0)])), (), r"t2m"),
+}
+
+
+def refused(capsys, words, says, folder=None):
+    """Runs a command that must fail, and returns its one sentence."""
+    before = tree(folder) if folder else None
+    capsys.readouterr()
+    assert main([str(word) for word in words]) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("rolling: ")]
+    assert len(lines) == 1
+    assert "Traceback" not in lines[0]
+
+    assert re.search(says, lines[0]), lines[0]
+    if folder:
+        assert tree(folder) == before
+    return lines[0]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files(name, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("ROLLING_CACHE", str(tmp_path / "cache"))
+    make, options, says = FILES[name]
+    path = make(tmp_path)
+    words = ["run", "gridded", "--source.path", path, "--folder", tmp_path / "runs", *options]
+    refused(capsys, words, says)
+    assert not (tmp_path / "runs" / "gridded").exists()
+
+
+COMMANDS = {
+    "unknown command": (["trian"], r"no command 'trian'.*train"),
+    "unknown experiment": (["run", "kolmogorow"], r"did you mean 'kolmogorov'"),
+    "no experiment": (["run"], r"wants an? experiment"),
+    "no run": (["evaluate", "nowhere"], r"nowhere is no run"),
+    "unknown field": (
+        ["run", "debug", "--window.sise", "4"],
+        r"no option --window.sise; the nearest is --window.size",
+    ),
+    "wrong type": (["run", "debug", "--window.size", "four"], r"window.size"),
+    "unknown part": (["run", "debug", "--solver", "ancestrl"], r"the nearest is 'ancestral'"),
+    "impossible window": (["run", "debug", "--window.context", "4"], r"cannot hold 4 of context"),
+    "an empty path": (["run", "gridded"], r"--source.path"),
+    "a Python file that is not there": (["run", "mine.py"], r"no file mine.py"),
+    "too long a window": (["train", "debug", "--window.size", "40"], r"40"),
+    "an oracle that is not stationary": (["oracle", "--correlation", "1.1"], r"no stationary process"),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_commands(name, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ROLLING_CACHE", str(Path(tempfile.gettempdir()) / "rolling-tests"))
+    words, says = COMMANDS[name]
+    refused(capsys, words, says)
+    assert not (tmp_path / "runs" / "debug").exists()
+
+
+def test_a_run_that_exists_is_not_overwritten(runs, capsys):
+    says = r"exists: add --resume"
+    refused(capsys, ["train", "debug", "--folder", runs], says, runs / "debug" / "checkpoints")
+
+
+def test_a_run_of_another_experiment_is_not_resumed(runs, capsys):
+    words = ["train", "debug", "--folder", runs, "--resume", "--window.context", "2"]
+    refused(capsys, words, r"another experiment.*window.context: 1 / 2", runs / "debug")
+
+
+def test_a_folder_that_is_no_run_is_left_alone(tmp_path, capsys):
+    (tmp_path / "debug").mkdir()
+    (tmp_path / "debug" / "thesis.tex").write_text("years")
+    refused(capsys, ["train", "debug", "--folder", tmp_path], r"holds no run", tmp_path)
+
+
+def test_a_checkpoint_of_another_architecture(copy, capsys):
+    described = json.loads((copy / "experiment.json").read_text())
+    described["network"]["channels"] = [32, 16]
+    (copy / "experiment.json").write_text(json.dumps(described))
+    words = ["train", copy, "--folder", copy.parent, "--resume"]
+    refused(capsys, words, r"another architecture.*\(")
+
+
+def test_a_damaged_checkpoint(copy, capsys):
+    for file in (copy / "checkpoints" / "6" / "ema").rglob("*"):
+        if file.is_file():
+            file.write_bytes(b"")
+    refused(capsys, ["rollout", copy], r"checkpoint .*6 cannot be read")
+
+
+def test_an_experiment_with_an_unknown_class(copy, capsys):
+    described = json.loads((copy / "experiment.json").read_text())
+    described["solver"]["type"] = "os.system"
+    (copy / "experiment.json").write_text(json.dumps(described))
+    refused(capsys, ["train", copy / "experiment.json", "--name", "new"], r"'os.system' is not part of")
+
+
+def test_an_unfinished_forecast_is_not_scored(copy, capsys):
+    chunk = max((copy / "forecast.zarr" / "height").rglob("0"), key=lambda p: p.stat().st_size)
+    cut(chunk)
+    refused(capsys, ["evaluate", copy], r"forecast.zarr")
+
+
+def test_another_forecast_is_not_overwritten(copy, capsys):
+    refused(capsys, ["rollout", copy, "--members", "3"], r"another forecast.*members: 2 / 3", copy)
+    assert main(["rollout", str(copy), "--members", "3", "--overwrite"]) == 0
+
+
+def test_a_full_disk_loses_nothing(copy, capsys, monkeypatch):
+    words = ["rollout", copy, "--frames", "12", "--output"]
+    assert main([str(word) for word in [*words, copy / "whole.zarr"]]) == 0
+    write, calls = store.ForecastStore.write, []
+
+    def full(self, *rest):
+        calls.append(rest)
+        if len(calls) == 11:
+            raise OSError(errno.ENOSPC, "No space left on device", str(self.path))
+        write(self, *rest)
+
+    monkeypatch.setattr(store.ForecastStore, "write", full)
+    refused(capsys, [*words, copy / "cut.zarr"], r"the disk is full \(.*cut.zarr\).*same command")
+    monkeypatch.setattr(store.ForecastStore, "write", write)
+    assert main([str(word) for word in [*words, copy / "cut.zarr"]]) == 0
+    assert tree(copy / "cut.zarr") == tree(copy / "whole.zarr")
