@@ -444,6 +444,20 @@ def test_units_are_set_as_in_print(given, pretty):
     assert pretty_units(given) == pretty
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "ticks"),
+    [
+        ("longitude", np.linspace(-10, 2, 49), [-10, -5, 0]),
+        ("longitude", np.arange(0, 360, 2), [0, 90, 180, 270]),
+        ("latitude", np.linspace(58, 50, 33), [51, 54, 57]),
+        ("x", np.arange(8) * np.pi / 4, [0, 3]),
+    ],
+)
+def test_ticks_are_round_coordinates_within_the_picture(name, values, ticks):
+    found = markup.ticks(Axis(name=name, values=tuple(values.tolist())))
+    assert [value for _, value in found] == ticks
+
+
 def test_times_and_places_are_told_as_people_do():
     words = Words(weather().layout)
     assert words.caption(3, np.datetime64("2019-03-01T05", "ns")) == "+3 h · 2019-03-01 05:00"

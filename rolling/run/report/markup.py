@@ -138,30 +138,27 @@ its value in every panel.</p>
 
 def _panel(name: str, layout: Layout) -> str:
     words, ratio = Words(layout), aspect(layout)
-    ticks = [
+    marks = [
         f'<span class="tick x" style="left:{100 * at:.2f}%">{text(words.place(layout.x, value))}</span>'
-        for at, value in _ticks(layout.x)
+        for at, value in ticks(layout.x)
     ] + [
         f'<span class="tick y" style="top:{100 * (1 - at):.2f}%">{text(words.place(layout.y, value))}</span>'
-        for at, value in _ticks(layout.y)
+        for at, value in ticks(layout.y)
     ]
     return (
         f'<figure class="panel"><figcaption>{text(name)}<output></output></figcaption><div class="frame">'
         f'<canvas style="aspect-ratio:{1 / ratio:.4f}" role="img" aria-label="{escape(name)}"></canvas>'
-        f'<span class="cross"></span>{"".join(ticks)}</div></figure>'
+        f'<span class="cross"></span>{"".join(marks)}</div></figure>'
     )
 
 
-def _ticks(axis: Axis) -> list[tuple[float, float]]:
+def ticks(axis: Axis) -> list[tuple[float, float]]:
     """A few round coordinates, and where they lie between the axis's edges, 0 to 1."""
     low, high = edges(axis)
-    degrees = axis.is_latitude or axis.is_longitude
-    locator = (
-        MaxNLocator(4, steps=[1, 1.5, 3, 4.5, 6, 9, 10])
-        if degrees
-        else MaxNLocator(3, steps=[1, 2, 3, 5, 6, 10])
-    )
-    found = [(float((v - low) / (high - low)), float(v)) for v in locator.tick_values(low, high)]
+    wide = (axis.is_latitude or axis.is_longitude) and high - low > 90  # then in parts of a circle
+    steps = (1, 1.5, 3, 4.5, 6, 9, 10) if wide else (1, 2, 3, 5, 6, 10)
+    values = MaxNLocator(4 if wide else 3, steps=steps).tick_values(low, high)
+    found = [(float((value - low) / (high - low)), float(value)) for value in values]
     return [(at, value) for at, value in found if 0 <= at <= 1]
 
 

@@ -58,27 +58,15 @@ def write_report(
     """
     page = _Page(run=run, test=test, context=context, words=Words(test.layout))
     evaluation = read_evaluation(run / "evaluation.json")
-    members, facts = page.facts()
-    content = _resource("template.html").substitute(
-        title=markup.text(experiment.name),
-        verdict=markup.text(verdict(evaluation.get("rmse", {}), members, page.words)),
-        facts=markup.text(facts),
-        chooser=markup.chooser(page.words),
-        summary=page.summary(evaluation),
-        sections="\n".join(
-            [
-                page.forecast(forecast),
-                *page.figures(evaluation),
-                page.rollout(rollout),
-                page.training(),
-                markup.experiment(describe(experiment)),
-                markup.commands(commands),
-            ]
-        ),
-        style=_resource("style.css").template,
-        script=_resource("player.js").template,
-    )
-    return _write(run / "report.html", content)
+    sections = [
+        page.forecast(forecast),
+        *page.figures(evaluation),
+        page.rollout(rollout),
+        page.training(),
+        markup.experiment(describe(experiment)),
+        markup.commands(commands),
+    ]
+    return _write(run / "report.html", page.filled(experiment.name, evaluation, sections))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -89,6 +77,20 @@ class _Page:
     test: Sequences
     context: int
     words: Words
+
+    def filled(self, name: str, evaluation: Evaluation, sections: Sequence[str]) -> str:
+        """The page: a head that tells the result, and the sections."""
+        members, facts = self.facts()
+        return _resource("template.html").substitute(
+            title=markup.text(name),
+            verdict=markup.text(verdict(evaluation.get("rmse", {}), members, self.words)),
+            facts=markup.text(facts),
+            chooser=markup.chooser(self.words),
+            summary=self.summary(evaluation),
+            sections="\n".join(sections),
+            style=_resource("style.css").template,
+            script=_resource("player.js").template,
+        )
 
     def facts(self) -> tuple[int, str]:
         """How many members the forecast has, and its size in words."""

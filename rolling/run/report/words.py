@@ -87,7 +87,10 @@ def pretty_units(text: str) -> str:
         return ""
     if text.lower() in CELSIUS:
         return "°C"
-    return re.sub(r"(?<=[A-Za-z)])(?:\*\*|\^)?(-?\d+)", lambda found: found[1].translate(SUPERSCRIPTS), text)
+    raised = re.sub(
+        r"(?<=[A-Za-z)])(?:\*\*|\^)?(-?\d+)", lambda found: found[1].translate(SUPERSCRIPTS), text
+    )
+    return re.sub(r"\((\w+)\)", r"\1", raised)  # a symbol alone needs no brackets
 
 
 def with_units(text: str, unit: str) -> str:
