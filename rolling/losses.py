@@ -81,9 +81,9 @@ class MinSnr:
 
 
 def frame_weights(weighting: Weighting, schedule: NoiseSchedule, times: SampledTimes) -> Clocks:
-    """`w_k`, with exact zeros where the clock stands still: at the ends of an unclipped schedule `logsnr`
-    is infinite, and infinity times zero would be NaN."""
-    moving = times.rate > 0
+    """`w_k`, with exact zeros where the clock stands still or is about to: at the ends of an unclipped
+    schedule `logsnr` is infinite, and infinity times zero would be NaN."""
+    moving = (times.rate > 0) & (times.tau > 0) & (times.tau < 1)
     tau = jnp.where(moving, times.tau, 0.5)
     weight = weighting(schedule.logsnr(tau), -schedule.derivative(tau)) * times.rate
     return jnp.where(moving, weight, 0.0)
