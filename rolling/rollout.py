@@ -135,7 +135,8 @@ class Sampler:
         with jax.ensure_compile_time_eval():
             grid = jnp.asarray(1 - np.arange(steps + 1) / steps, carry.z.dtype)
             # Clocks that differ by rounding are equal: no frame may seem to move by a single bit.
-            tau = (jnp.round(clocks(grid) * 2**22) / 2**22)[:, None, :]
+            grain = 4 * jnp.finfo(grid.dtype).eps
+            tau = (jnp.round(clocks(grid) / grain) * grain)[:, None, :]
             plan = step_between(self.schedule, tau[:-1], tau[1:])
         frame = carry.first + jnp.arange(self.window.size)
 
