@@ -23,7 +23,8 @@ from rolling.metrics import Metric, Sample, Score, Setting
 from rolling.progress import Progress
 from rolling.run.stored import StoredForecast, one_line, open_forecast
 
-BLOCK_BYTES = 2**26  # float32 values of the forecast read at a time; measures need several times as much
+READ_BYTES = 2**26  # float32 values of the forecast, all members, that are read at a time
+SCORE_BYTES = 2**20  # ... and scored at a time: what fits into a cache takes half as long
 CURVES = ("model", "persistence", "climatology", "reference")
 Scores = dict[str, tuple[Score, ...]]
 
@@ -35,7 +36,7 @@ def evaluate(
     metrics: Sequence[Metric],
     output_stem: Path,
     *,
-    block_bytes: int = BLOCK_BYTES,
+    read_bytes: int = READ_BYTES,
 ) -> dict[str, Any]:
     """Scores the forecast `store` and writes `output_stem` + `.json` and `.nc`; returns what is in the first.
 
@@ -52,7 +53,7 @@ def evaluate(
     forecast = open_forecast(store, test.layout)
     with forecast.dataset:
         leads = forecast.truth_leads(test)
-        scores = _score(forecast, test, statistics, metrics, leads, block_bytes)
+        scores = _score(forecast, test, statistics, metrics, leads, read_bytes)
     evaluation = tabulate(scores)
     dataset = to_dataset(scores, test.layout.time_units)
     dataset.attrs |= {"starts": forecast.starts, "members": forecast.members, "leads": leads}
@@ -65,7 +66,7 @@ def evaluate(
     return evaluation
 
 
-def _score(forecast, test, statistics, metrics, leads, block_bytes) -> dict[str, Scores]:
+def _score(forecast, test, statistics, metrics, leads, read_bytes) -> dict[str, Scores]:
     """The scores of each forecast by its name: model, persistence, climatology."""
     mask = _both(test.mask, statistics.mask)
     setting = Setting(layout=test.layout, leads=leads, members=forecast.members, mask=mask)
@@ -76,7 +77,7 @@ def _score(forecast, test, statistics, metrics, leads, block_bytes) -> dict[str,
         "climatology": _Running(metrics, single, climatology),
     }
     with Progress("evaluate", total=forecast.starts * leads, unit="frame") as progress:
-        for sample in _samples(forecast, test, statistics, setting, block_bytes):
+        for sample in _samples(forecast, test, statistics, setting, read_bytes):
             for one in running.values():
                 one.update(sample)
             progress.update(len(sample.truth))
@@ -110,27 +111,33 @@ def climatology(sample: Sample) -> Sample:
 
 
 def _samples(
-    forecast: StoredForecast, test: Sequences, statistics: Statistics, setting: Setting, block_bytes: int
+    forecast: StoredForecast, test: Sequences, statistics: Statistics, setting: Setting, read_bytes: int
 ) -> Iterator[Sample]:
-    frame_bytes = 4 * forecast.members * math.prod(test.layout.shape)
-    block, chunk = max(1, block_bytes // frame_bytes), forecast.lead_chunk
-    if block > chunk:
-        block -= block % chunk  # no chunk is read twice
+    layout, chunk = test.layout, forecast.lead_chunk
+    lead_bytes = 4 * forecast.members * math.prod(layout.shape)
+    read, score = (max(1, size // lead_bytes) for size in (read_bytes, min(read_bytes, SCORE_BYTES)))
+    if read > chunk:
+        read -= read % chunk  # no chunk is decompressed twice
     for start in range(forecast.starts):
         sequence, frame = int(forecast.sequence[start]), int(forecast.frame[start])
         initial = test.read(sequence, frame - 1, frame)[0]
-        for first in range(0, setting.leads, block):
-            stop = min(first + block, setting.leads)
-            times = test.times(sequence, frame + first, frame + stop)
+        for first, stop in _spans(0, setting.leads, read):
             fields = forecast.read(start, first, stop)
             _check_finite(forecast, fields, start, first, setting.mask)
-            yield Sample(
-                first=first,
-                forecast=fields,
-                truth=test.read(sequence, frame + first, frame + stop),
-                climatology=np.asarray(statistics.climatology_at(test.layout, times)),
-                initial=initial,
-            )
+            for a, b in _spans(first, stop, score):
+                times = test.times(sequence, frame + a, frame + b)
+                yield Sample(
+                    first=a,
+                    forecast=fields[:, a - first : b - first],
+                    truth=test.read(sequence, frame + a, frame + b),
+                    climatology=np.asarray(statistics.climatology_at(layout, times)),
+                    initial=initial,
+                )
+
+
+def _spans(first: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
+    """`first .. stop` in parts of `size`."""
+    return ((a, min(a + size, stop)) for a in range(first, stop, size))
 
 
 def _both(a: np.ndarray | None, b: np.ndarray | None) -> np.ndarray | None:
