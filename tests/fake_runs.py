@@ -1,0 +1,156 @@
+"""Runs without any training: stores and evaluations made by hand, to test the report on."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from rolling.fields import Axis, Layout, Variable
+
+HOUR = np.timedelta64(3600 * 10**9, "ns")
+LEADS = 6
+
+
+@dataclasses.dataclass(frozen=True)
+class Held:
+    """Held-out sequences in memory."""
+
+    layout: Layout
+    frames: list[np.ndarray]
+    first: list
+    step: object
+    mask: np.ndarray | None = None
+
+    def __len__(self):
+        return len(self.frames)
+
+    def length(self, index):
+        return len(self.frames[index])
+
+    def read(self, index, start, stop):
+        return self.frames[index][start:stop]
+
+    def times(self, index, start, stop):
+        return np.array([self.first[index] + self.step * i for i in range(start, stop)])
+
+
+def weather() -> Held:
+    """Two variables on a map that rises to the north, with land; two sequences of twelve hours."""
+    layout = Layout(
+        variables=(
+            Variable(name="t2m", units="K", long_name="2 m temperature"),
+            Variable(name="u10", units="m s-1", long_name="eastward wind"),
+        ),
+        y=Axis(name="latitude", values=tuple(50 + 0.5 * i for i in range(12)), units="degrees_north"),
+        x=Axis(name="longitude", values=tuple(-8 + 0.5 * i for i in range(16)), units="degrees_east"),
+        step=1.0,
+        time_units="hours",
+    )
+    y, x = np.meshgrid(layout.y.values, layout.x.values, indexing="ij")
+    hour = np.arange(12)[:, None, None]
+    temperature = 280 - 0.8 * (y - 50) + np.sin(x + 0.3 * hour)
+    frames = np.stack([temperature, 5 * np.cos(x + y + 0.4 * hour)], axis=-1).astype(np.float32)
+    mask = np.ones(layout.shape, bool)
+    mask[:3, :4] = False
+    frames[:, ~mask] = np.nan
+    first = [np.datetime64("2019-03-01T00", "ns"), np.datetime64("2019-03-05T00", "ns")]
+    return Held(layout, [frames, frames[::-1]], first, HOUR, mask)
+
+
+def box() -> Held:
+    """A vorticity in a periodic box, without a calendar."""
+    axis = lambda name: Axis(name=name, values=tuple(np.arange(8) * np.pi / 4), periodic=True)  # noqa: E731
+    layout = Layout(variables=(Variable(name="vorticity"),), y=axis("y"), x=axis("x"), step=0.4)
+    y, x = np.meshgrid(layout.y.values, layout.x.values, indexing="ij")
+    frames = np.stack([np.sin(x + 0.2 * i) * np.cos(y) for i in range(60)])[..., None].astype(np.float32)
+    return Held(layout, [frames], [0.0], 0.4)
+
+
+def write_store(path, test: Held, starts, members: int, leads: int) -> None:
+    """A forecast that is the truth with an error of its own for each member."""
+    layout, noise = test.layout, np.random.default_rng(0)
+    truth = np.stack([test.frames[s][f : f + leads] for s, f in starts])[:, None]
+    error = noise.normal(size=(len(starts), members, leads, *layout.shape)) * 0.2
+    forecast = (truth + error).astype(np.float32)
+    first = "time" if layout.has_calendar else "start"
+    lead = np.arange(1, leads + 1) * layout.step
+    last = np.array([test.times(s, f - 1, f)[0] for s, f in starts])
+    coordinates = {
+        first: last if layout.has_calendar else np.arange(len(starts)),
+        "time": (first, last),
+        "number": np.arange(members),
+        "prediction_timedelta": (np.arange(1, leads + 1) * HOUR) if layout.has_calendar else lead,
+        layout.y.name: list(layout.y.values),
+        layout.x.name: list(layout.x.values),
+        "sequence": (first, [s for s, _ in starts]),
+        "frame": (first, [f for _, f in starts]),
+    }
+    dimensions = (first, "number", "prediction_timedelta", layout.y.name, layout.x.name)
+    fields = {v.name: (dimensions, forecast[..., i]) for i, v in enumerate(layout.variables)}
+    xr.Dataset(fields, coords=coordinates).to_zarr(path, mode="w", zarr_format=3, consolidated=False)
+
+
+def curve(unit="1", low=0.1, **more) -> dict:
+    leads = np.arange(1, LEADS + 1)
+    return {"unit": unit, "leads": leads.tolist(), "model": (low * leads).tolist()} | more
+
+
+def spectrum() -> dict:
+    energy = [1.0, 0.5, 0.1, 0.01]
+    return {"unit": "1", "wavenumber": [1, 2, 3, 4], "model": energy, "reference": energy[::-1]}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Clocks:
+    """Clocks that run from `a` to `b`. A second sentence."""
+
+    size: int = 8
+    rate: float = 0.1
+    inner: object = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trial:
+    name: str = "weather <b>"
+    window: object = Clocks(inner=Clocks(size=3))
+    calls: int = 2
+
+
+def write_rich(run: Path) -> Held:
+    """A run with everything: members, two variables, a long rollout, a log with a torn last line."""
+    test = weather()
+    write_store(run / "forecast.zarr", test, [(0, 2), (0, 4), (1, 3)], members=3, leads=LEADS)
+    write_store(run / "long.zarr", test, [(0, 2)], members=1, leads=9)
+    baselines = {"persistence": [0.5] * LEADS, "climatology": [0.35, None, 0.35, 0.35, 0.35, 0.35]}
+    evaluation = {
+        "rmse": {"t2m": curve("K", **baselines), "u10": curve("m s-1", 0.9, **baselines)},
+        "member_rmse": {"t2m": curve("K", 0.14)},
+        "crps": {"t2m": curve("K", 0.05)},
+        "spread_skill_ratio": {"t2m": curve(low=0.3), "u10": curve(low=0.2)},
+        "rank_histogram": {"t2m": {"unit": "1", "rank": [1, 2, 3, 4], "model": [0.2, 0.3, 0.3, 0.2]}},
+        "energy_spectrum": {"t2m": spectrum(), "kinetic_energy": spectrum()},
+        "energy_spectrum_leads_1_to_2": {"t2m": spectrum()},
+        "energy_spectrum_leads_6_to_6": {"t2m": spectrum()},
+        "vorticity_correlation_time": {"vorticity": {"unit": "hours", "threshold": [0.8], "model": [4.2]}},
+        "my_own_measure": {"t2m": curve()},
+    }
+    (run / "evaluation.json").write_text(json.dumps(evaluation))
+    long = {
+        "standard_deviation": {"t2m": curve("K", reference=[1.0] * LEADS)},
+        "cumulative_standard_deviation": {"t2m": curve("K", reference=[0.5] * LEADS)},
+        "rmse": {"t2m": curve("K")},
+    }
+    (run / "evaluation-long.json").write_text(json.dumps(long))
+    log = [json.dumps({"step": i, "loss": 1 / i}) for i in range(1, 40)]
+    (run / "log.jsonl").write_text("\n".join([*log, '{"phase": "done"}', '{"step": 40, "lo']))
+    return test
+
+
+def write_plain(run: Path) -> Held:
+    """A run with as little as there can be: one variable, one member, one measure."""
+    test = box()
+    write_store(run / "forecast.zarr", test, [(0, 2), (0, 9)], members=1, leads=LEADS)
+    (run / "evaluation.json").write_text(json.dumps({"rmse": {"vorticity": curve()}}))
+    return test

@@ -1,0 +1,96 @@
+"""What the report says: verdicts, units, times, places, experiments."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from rolling.fields import Axis
+from rolling.run.report import markup, verdict
+from rolling.run.report.describe import describe
+from rolling.run.report.words import Words, pretty_units
+from tests.fake_runs import LEADS, Trial, box, curve, weather, write_rich
+
+
+@pytest.mark.parametrize(
+    ("wins", "said"),
+    [
+        ("111111", "at every lead from 1 to 6"),
+        ("111000", "up to lead 3"),
+        ("001111", "from lead 3 on"),
+        ("000000", "at no lead"),
+        ("011001", "at leads 2 to 3 and 6"),
+    ],
+)
+def test_verdict_says_where_a_baseline_is_beaten(wins, said):
+    words = Words(dataclasses.replace(box().layout, step=1.0))
+    score = curve(low=0.0) | {"persistence": [1.0 if w == "1" else -1.0 for w in wins]}
+    score["climatology"] = [None] * LEADS
+    found = verdict.verdict({"vorticity": score}, 1, words)
+    expected = f"persistence {said}"
+    expected += " and climatology at no lead" if said != "at no lead" else ""
+    expected = "persistence and climatology at no lead" if said == "at no lead" else expected
+    assert found == f"The forecast beats {expected}."
+
+
+def test_verdict_names_units_and_each_of_several_variables(tmp_path):
+    test = write_rich(tmp_path)
+    rmse = json.loads((tmp_path / "evaluation.json").read_text())["rmse"]
+    text = verdict.verdict(rmse, 3, Words(test.layout))
+    assert text == (
+        "The ensemble mean of 2 m temperature beats persistence up to 4 h and climatology at leads 1 and 3 h."
+        " The ensemble mean of eastward wind beats persistence and climatology at no lead."
+    )
+
+
+def test_table_marks_the_best_of_each_lead():
+    words = Words(weather().layout)
+    rows = verdict.table(curve(persistence=[0.05] * LEADS, climatology=[None] * LEADS), words, most=3)
+    assert [(row.lead, row.best) for row in rows] == [
+        ("1 h", "persistence"), ("3 h", "persistence"), ("6 h", "persistence"),
+    ]  # fmt: skip
+    assert "<td>–</td>" not in markup.summary("t2m", rows, words)  # no row for what has no value at all
+
+
+@pytest.mark.parametrize(
+    ("given", "pretty"),
+    [("m s-1", "m s⁻¹"), ("m s**-1", "m s⁻¹"), ("m2 s-2", "m² s⁻²"), ("degC", "°C"), ("1", ""), ("K", "K"),
+     ("m/s", "m/s"), ("kg m^-2", "kg m⁻²")],
+)  # fmt: skip
+def test_units_are_set_as_in_print(given, pretty):
+    assert pretty_units(given) == pretty
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "ticks"),
+    [
+        ("longitude", np.linspace(-10, 2, 49), [-10, -5, 0]),
+        ("longitude", np.arange(0, 360, 2), [0, 90, 180, 270]),
+        ("latitude", np.linspace(58, 50, 33), [51, 54, 57]),
+        ("x", np.arange(8) * np.pi / 4, [0, 3]),
+    ],
+)
+def test_ticks_are_round_coordinates_within_the_picture(name, values, ticks):
+    found = markup.ticks(Axis(name=name, values=tuple(values.tolist())))
+    assert [value for _, value in found] == ticks
+
+
+def test_times_and_places_are_told_as_people_do():
+    words = Words(weather().layout)
+    assert words.caption(3, np.datetime64("2019-03-01T05", "ns")) == "+3 h · 2019-03-01 05:00"
+    assert words.caption(0, np.datetime64("2019-03-01T02", "ns")) == "given · 2019-03-01 02:00"
+    assert [words.place(words.layout.y, v) for v in (52.5, 0.0, -30.0)] == ["52.5°N", "0°", "30°S"]
+    assert [words.place(words.layout.x, v) for v in (-8, 352, 180, 20)] == ["8°W", "8°W", "180°", "20°E"]
+    monthly = Words(dataclasses.replace(weather().layout, step=730.0))
+    assert monthly.caption(2, np.datetime64("2019-03-01", "ns")) == "+60.8 d · 2019-03-01"
+    assert Words(box().layout).caption(5, 2.4) == "lead 5 · t = 2.4"
+
+
+def test_experiment_is_told_in_its_own_words():
+    window, settings = describe(Trial())
+    assert (window.name, window.kind) == ("window", "Clocks")
+    assert window.sentence == "Clocks that run from `a` to `b`."
+    assert window.settings == (("size", "8"), ("rate", "0.1"), ("inner", "Clocks (size 3, rate 0.1)"))
+    assert settings.settings == (("calls", "2"),)
+    assert "<code>a</code>" in markup.experiment([window])
