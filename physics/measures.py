@@ -31,6 +31,7 @@ FORECAST: tuple[Metric, ...] = (
     Spread(),
     RankHistogram(),
     EnergySpectrum(),
+    *(EnergySpectrum(leads=(lead, lead)) for lead in (1, 6, 18)),
     SpectrumLogError(),
     VorticityCorrelation(),
     VorticityCorrelationTime(),
