@@ -106,6 +106,15 @@ def test_what_is_missing_or_damaged_is_named(plain, tmp_path, spoil, said):
         write_report(run, experiment=Trial(), test=plain[1], context=2, commands=[])
 
 
+@pytest.mark.parametrize(("context", "shown"), [(0, 1), (2, 2), (50, 8)])
+def test_a_few_given_frames_are_shown_whatever_the_window(plain, tmp_path, context, shown):
+    run = tmp_path / "run"
+    shutil.copytree(plain[0], run)
+    path = write_report(run, experiment=Trial(), test=plain[1], context=context, commands=[])
+    manifest = json.loads(re.search(r'application/json">(.*?)</script>', path.read_text())[1])
+    assert [reel["given"] for reel in manifest["reels"]] == [min(shown, first) for first in (2, 9)]
+
+
 def test_data_of_another_run_are_refused(plain):
     with pytest.raises(InputError, match=r"forecast\.zarr"):
         write_report(plain[0], experiment=Trial(), test=weather(), context=2, commands=[])

@@ -29,6 +29,7 @@ from rolling.run.report.verdict import table, verdict
 from rolling.run.report.words import Words
 from rolling.run.stored import one_line, open_forecast
 
+MOST_GIVEN = 8  # frames shown in front of a forecast
 FORECAST = Budget()
 ROLLOUT = Budget(starts=1, variables=2, frames=60, cells=64, summary=False, pixels=1_000_000)
 SECTIONS = {
@@ -51,12 +52,12 @@ def write_report(
 ) -> Path:
     """Writes `run/report.html` from the run's stores, evaluations and log, and returns its path.
 
-    `experiment` is a dataclass with a `name`; `test` holds the truth; `context` given frames are shown in
-    front of each forecast; `commands` are those that make the run again. Raises `InputError` where
+    `experiment` is a dataclass with a `name`; `test` holds the truth; `context` given frames, 1 to 8, are
+    shown in front of each forecast; `commands` are those that make the run again. Raises `InputError` where
     `forecast.zarr` or `evaluation.json` is missing, damaged, or not of `test`, and where the page cannot be
     written.
     """
-    page = _Page(run=run, test=test, context=context, words=Words(test.layout))
+    page = _Page(run=run, test=test, context=min(max(context, 1), MOST_GIVEN), words=Words(test.layout))
     evaluation = read_evaluation(run / "evaluation.json")
     sections = [
         page.forecast(forecast),
