@@ -15,7 +15,7 @@ experiment = Experiment(
     source=Simulated(simulator=Kolmogorov(), train=64, frames=110, test=8, test_frames=320),
     network=VideoUViT(),
     window=Rolling(size=8, context=2),
-    solver=Ancestral(interpolation=0.2),
+    solver=Ancestral(interpolation=0.4),
     augment=(Translate(axes=("x",)), ShiftReflect(mode=4)),
     optimiser=Muon(peak=1e-2),
     training=Training(steps=700, batch=8, ema=0.995),

@@ -21,7 +21,7 @@ experiment = Experiment(
     ),
     network=VideoUViT(channels=(128, 256, 384), blocks=(2, 2, 6), heads=8, embedding=512, dtype="bfloat16"),
     window=Rolling(size=12, context=2),
-    solver=Ancestral(interpolation=0.2),
+    solver=Ancestral(interpolation=0.4),
     augment=(Translate(axes=("x",)), ShiftReflect(mode=4)),
     optimiser=Muon(peak=5e-3),
     training=Training(steps=50_000, batch=64, warmup=500, ema=0.9995, checkpoint_every=1000),
