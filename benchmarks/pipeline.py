@@ -2,10 +2,10 @@
 
     python benchmarks/pipeline.py
 
-Clips of the main job's size (8 clips of 8 frames, 32 x 32, with its augmentations) from an array in memory, from
-a memory-mapped file, and from a compressed NetCDF file that is read as training goes. Prints for each how many
-clips a second the pipeline makes when nothing else runs, the ratio to what training takes, and the share of
-its time that a loop of jitted steps of that length waits for `next`.
+Clips of the main job's size (8 clips of 8 frames, 32 x 32, augmented) from an array in memory, from a mapped
+file, and from a compressed NetCDF file that is read as training goes. Prints for each how many clips a second
+the pipeline makes when nothing else runs, the ratio to what training takes, and the share of its time that a
+loop of jitted steps of that length waits for `next`.
 """
 
 import tempfile
@@ -60,8 +60,8 @@ def report(name: str, sequences: Sequences, augment: tuple, step) -> None:
         step()
     share = waited / (time.perf_counter() - begin)
     needed = TRAINED / FRAMES
-    print(f"{name}: {alone:.0f} clips/s, {alone / needed:.0f} times the {needed:.0f} that training takes;", end=" ")
-    print(f"training waits {100 * share:.2f} % of its time")
+    print(f"{name}: {alone:.0f} clips/s, {alone / needed:.0f} times the {needed:.0f} that training takes")
+    print(f"{name}: training waits {100 * share:.2f} % of its time")
 
 
 def main() -> None:
@@ -76,7 +76,8 @@ def main() -> None:
         mapped = np.load(Path(place) / "frames.npy", mmap_mode="r")
         report("mapped file", Arrays(layout=flow.layout, frames=mapped), symmetries, step)
         times = np.datetime64("2020-01-01", "ns") + np.arange(7040) * np.timedelta64(1, "h")
-        hourly = xr.Dataset({"t2m": (("time", "y", "x"), frames[..., 0].reshape(7040, SIZE, SIZE))}, {"time": times})
+        values = frames[..., 0].reshape(7040, SIZE, SIZE)
+        hourly = xr.Dataset({"t2m": (("time", "y", "x"), values)}, {"time": times})
         packed = {"t2m": {"zlib": True, "chunksizes": (24, SIZE, SIZE)}}
         hourly.to_netcdf(Path(place) / "hourly.nc", engine="h5netcdf", encoding=packed)
         path = str(Path(place) / "hourly.nc")
