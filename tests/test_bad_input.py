@@ -1,4 +1,4 @@
-"""Bad input gets one sentence that says what, where and what to do, exit code 2, and leaves nothing behind."""
+"""Bad input gets one sentence that says what, where and what to do, and exit code 2; nothing is left behind."""
 
 import errno
 import json

@@ -1,0 +1,201 @@
+"""Experiments: presets, files, JSON and the options of the command line are one and the same value."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from configs.debug import experiment as debug
+from configs.kolmogorov_gpu import experiment as gpu
+from rolling.errors import InputError
+from rolling.fields import Axis, Layout, Variable
+from rolling.run import codec, job, model
+from rolling.run.cli import main
+from rolling.run.experiment import find, presets, save
+from rolling.run.options import parse, snake
+from rolling.run.train import first_state, make_step
+from rolling.solvers import Ancestral, Ddim, DpmSolverPlusPlus2M
+from rolling.windows import FullSequence, IndependentTimes, Rolling
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.mark.parametrize("name", presets())
+def test_a_preset_survives_json(name, tmp_path):
+    experiment = find(name)
+    assert experiment.name == name
+    save(experiment, tmp_path / "experiment.json")
+    assert find(str(tmp_path / "experiment.json")) == experiment
+    assert codec.differences(codec.encode(experiment), codec.encode(find(name))) == []
+
+
+def small(experiment):
+    """The same experiment with few data, few steps and short forecasts."""
+    changes = {"training": dataclasses.replace(experiment.training, steps=2, batch=2, checkpoint_every=2)}
+    if hasattr(experiment.source, "simulator"):
+        simulator = dataclasses.replace(experiment.source.simulator, spin_up=1.0)
+        changes["source"] = dataclasses.replace(
+            experiment.source, simulator=simulator, train=2, frames=12, test=1, test_frames=14
+        )
+    changes["forecast"] = dataclasses.replace(experiment.forecast, starts=1, members=2, frames=3)
+    long = dataclasses.replace(experiment.long, starts=1, frames=6)
+    changes["long"] = long if experiment.long.frames else experiment.long
+    return dataclasses.replace(experiment, **changes)
+
+
+def hourly(folder):
+    import pandas as pd
+    import xarray as xr
+
+    values = np.random.default_rng(0).standard_normal((60, 12, 18)).astype(np.float32)
+    dataset = xr.Dataset(
+        {"t2m": (("time", "latitude", "longitude"), values, {"units": "K"})},
+        coords={
+            "time": pd.date_range("2019-03-01", periods=60, freq="h"),
+            "latitude": ("latitude", np.linspace(60.0, 50.0, 12), {"units": "degrees_north"}),
+            "longitude": ("longitude", np.linspace(0.0, 10.0, 18), {"units": "degrees_east"}),
+        },
+    )
+    dataset.to_netcdf(folder / "data.nc", engine="h5netcdf")
+    return dataset
+
+
+@pytest.mark.parametrize("name", [name for name in presets() if name not in ("kolmogorov_gpu", "debug")])
+def test_every_preset_runs_its_real_loop(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("ROLLING_CACHE", str(tmp_path / "cache"))
+    experiment = small(find(name))
+    if hasattr(experiment.source, "path"):
+        hourly(tmp_path)
+        source = dataclasses.replace(experiment.source, path=str(tmp_path / "data.nc"))
+        experiment = dataclasses.replace(experiment, source=source)
+    job.run(experiment, tmp_path / name)
+    evaluation = json.loads((tmp_path / name / "evaluation.json").read_text())
+    assert all(np.isfinite(evaluation["rmse"][v]["model"]).all() for v in evaluation["rmse"])
+    assert (tmp_path / name / "report.html").stat().st_size > 10_000
+
+
+def test_the_large_preset_fits_its_shapes():
+    """Parameters and one training step, without the numbers: nothing is computed."""
+    axis = Axis(name="x", values=tuple(map(float, range(64))), periodic=True)
+    layout = Layout(variables=(Variable(name="vorticity"),), y=axis, x=axis)
+    shapes = jax.eval_shape(lambda: model.build(gpu, layout, None)[1])
+    size = sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(shapes))
+    assert 20e6 < size < 40e6
+    apply, _ = model.build(debug, layout, None)  # the step is the same code for each network
+    state = jax.eval_shape(lambda: first_state(debug, model.build(debug, layout, None)[1]))
+    batch = {"x": jax.ShapeDtypeStruct((4, 4, 64, 64, 1), np.float32)}
+    after, figures = jax.eval_shape(make_step(debug, apply, None), state, batch)
+    assert figures.shape == (2,)
+    assert jax.tree.map(lambda leaf: leaf.shape, after) == jax.tree.map(lambda leaf: leaf.shape, state)
+
+
+def test_options_replace_fields_and_parts():
+    words = ["--window.size", "6", "--solver", "ddim", "--solver.eta", "0.5", "--training.steps", "7"]
+    changed = parse(debug, words, "test")
+    assert changed == dataclasses.replace(
+        debug,
+        window=dataclasses.replace(debug.window, size=6),
+        solver=Ddim(eta=0.5),
+        training=dataclasses.replace(debug.training, steps=7),
+    )
+    assert type(changed) is type(debug) and type(changed.window) is Rolling
+
+
+def test_another_part_keeps_the_fields_that_both_have():
+    changed = parse(debug, ["--window", "full_sequence"], "test")
+    assert changed.window == FullSequence(size=debug.window.size, context=debug.window.context)
+    nested = parse(debug, ["--window", "independent-times", "--window.roll.size", "5"], "test")
+    assert nested.window == IndependentTimes(roll=Rolling(size=5, context=2))
+
+
+def test_names_of_parts_are_plain():
+    kinds = (Ddim, Ancestral, DpmSolverPlusPlus2M, FullSequence)
+    assert [snake(kind.__name__) for kind in kinds] == [
+        "ddim",
+        "ancestral",
+        "dpm_solver_plus_plus_2m",
+        "full_sequence",
+    ]
+
+
+def test_help_lists_options_and_parts(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["show", "debug", "--help"])
+    assert stop.value.code == 0
+    said = capsys.readouterr().out
+    assert "--window.size" in said and "dpm_solver_plus_plus_2m" in said and "--training.steps" in said
+
+
+def test_the_list_tells_of_every_preset(capsys):
+    assert main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == presets()
+    assert all(len(line.split()) > 4 for line in lines)
+
+
+def test_show_prints_every_field(capsys):
+    assert main(["show", "debug", "--window.size", "5"]) == 0
+    said = capsys.readouterr().out
+    assert "window.size: 5" in said and "solver: rolling.solvers.Ancestral" in said
+
+
+def test_infinite_numbers_survive_json():
+    from rolling.oracle import UNCLIPPED
+
+    text = json.dumps(codec.encode(UNCLIPPED), allow_nan=False)
+    assert codec.decode(json.loads(text)) == UNCLIPPED
+
+
+@pytest.mark.parametrize(
+    "bad", ["os.system", "rolling.run.cli.main", "subprocess.Popen", "rolling.nothing.X"]
+)
+def test_only_known_classes_are_made(bad):
+    with pytest.raises(InputError, match=re.escape(bad)):
+        codec.decode({"type": bad, "args": "true"})
+
+
+def test_an_unknown_field_names_the_nearest():
+    with pytest.raises(InputError, match="no field 'sise'; the nearest is 'size'"):
+        codec.decode({"type": "rolling.windows.Rolling", "sise": 3})
+
+
+def test_an_experiment_of_ones_own_file(tmp_path, monkeypatch, capsys):
+    """The window of docs/extending.md, trained from its file and rolled out with `--code`."""
+    words = (ROOT / "docs" / "extending.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", words, re.S)
+    (tmp_path / "blocks.py").write_text(blocks[0])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ROLLING_CACHE", str(tmp_path / "cache"))
+    assert main(["train", "blocks.py", "--training.steps", "2"]) == 0
+    codec._registered.clear()  # as in a new process
+    assert main(["rollout", "runs/blocks"]) == 2
+    assert "--code FILE" in capsys.readouterr().err
+    assert main(["rollout", "runs/blocks", "--code", "blocks.py"]) == 0
+
+    names = {}
+    exec(blocks[0] + blocks[1] + blocks[2], names)
+    printed = [float(line.split()[1]) for line in capsys.readouterr().out.splitlines()[-3:]]
+    assert printed[0] > 2.5 * printed[1] > 6 * printed[2]  # first order
+
+
+def test_the_readme_is_true():
+    readme = (ROOT / "README.md").read_text()
+    test_line = re.search(r"^python3 -m venv .*pytest$", readme, re.M).group()
+    assert test_line in (ROOT / ".ci" / "run").read_text().splitlines()
+    for path in re.findall(r"\]\((docs/[^)]+)\)", readme):
+        assert (ROOT / path).exists(), path
+    for words in re.findall(r"`rolling/\w+\.py`|`video/\w+\.py`", readme):
+        assert (ROOT / words.strip("`")).exists(), words
+    for name in re.findall(r"^rolling (?:run|train|show) (\w+)", readme, re.M):
+        assert name in presets()
+
+
+def test_the_readme_s_examples_print_what_they_say():
+    import doctest
+
+    failures, tried = doctest.testfile(str(ROOT / "README.md"), module_relative=False)
+    assert (failures, tried > 0) == (0, True)

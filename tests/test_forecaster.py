@@ -1,0 +1,122 @@
+"""A trained run from Python: `load` in one line, forecasts in the data's own names and units."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from rolling.errors import InputError
+from rolling.run import load
+from rolling.run.cli import main
+from rolling.run.store import Start, choose_starts
+from tests.test_experiment import hourly
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of a few steps on hourly data with a calendar, and the data."""
+    folder = tmp_path_factory.mktemp("forecaster")
+    dataset = hourly(folder)
+    words = ["train", "gridded", "--source.path", folder / "data.nc", "--folder", folder]
+    words += ["--training.steps", "3", "--network.channels", "16", "16", "--network.blocks", "1", "1"]
+    assert main([str(word) for word in words]) == 0
+    return folder / "gridded", dataset
+
+
+def test_a_forecast_has_the_names_units_and_times_of_the_data(trained):
+    run, dataset = trained
+    forecast = load(run).forecast(dataset, frames=7, members=3, seed=1)
+    assert forecast.t2m.dims == ("time", "number", "prediction_timedelta", "latitude", "longitude")
+    assert forecast.t2m.shape == (1, 3, 7, 12, 18)
+    assert forecast.t2m.attrs["units"] == "K"
+    assert forecast.time.values[0] == dataset.time.values[-1]
+    assert forecast.prediction_timedelta.values[6] == np.timedelta64(7, "h")
+    np.testing.assert_allclose(forecast.latitude, dataset.latitude)
+    assert np.isfinite(forecast.t2m).all()
+    again = load(run).forecast(dataset, frames=7, members=3, seed=1)
+    xr.testing.assert_identical(forecast, again)
+    other = load(run).forecast(dataset, frames=7, members=3, seed=2)
+    assert not np.allclose(forecast.t2m, other.t2m)
+
+
+def test_members_do_not_depend_on_how_many_there_are(trained):
+    run, dataset = trained
+    few, many = (load(run).forecast(dataset, frames=4, members=m) for m in (2, 4))
+    np.testing.assert_allclose(few.t2m.values, many.t2m.values[:, :2], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda d: d.rename(t2m="temperature"), "the data lack t2m; they hold temperature"),
+        (lambda d: d.isel(latitude=slice(1, None)), "latitude is not that of the training data"),
+        (lambda d: d.isel(time=slice(1)), "fewer than the 2 frames"),
+    ],
+)
+def test_other_data_are_refused(trained, change, says):
+    run, dataset = trained
+    with pytest.raises(InputError, match=says):
+        load(run).forecast(change(dataset), frames=2)
+
+
+def test_the_store_opens_as_it_is(trained):
+    run, dataset = trained
+    assert main(["rollout", str(run), "--frames", "5", "--starts", "3", "--members", "2"]) == 0
+    store = xr.open_zarr(run / "forecast.zarr")
+    assert dict(store.sizes) == {
+        "time": 3,
+        "number": 2,
+        "prediction_timedelta": 5,
+        "latitude": 12,
+        "longitude": 18,
+    }
+    assert store.t2m.attrs["units"] == "K"
+    assert store.prediction_timedelta.dtype == "timedelta64[ns]"
+    # The last given frame of each forecast is a frame of the file, in its last quarter.
+    assert set(store.time.values) <= set(dataset.time.values[45:])
+    assert main(["evaluate", str(run)]) == 0
+    scores = json.loads((run / "evaluation.json").read_text())["rmse"]["t2m"]
+    assert scores["unit"] == "K" and scores["leads"] == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert {"model", "persistence", "climatology"} <= set(scores)
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(trained, tmp_path, capsys):
+    path = trained[0].parent / "data.nc"
+    words = ["train", "gridded", "--source.path", path, "--folder", tmp_path, "--optimiser", "adam_w"]
+    words += ["--network.channels", "16", "16", "--network.blocks", "1", "1", "--training.steps", "40"]
+    words += ["--training.checkpoint-every", "1", "--training.warmup", "1", "--optimiser.peak", "1e25"]
+    assert main([str(word) for word in words]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "the loss is not finite from step" in said and "is intact" in said
+    load(tmp_path / "gridded")
+
+
+class Lengths:
+    """Sequences of which only the lengths matter."""
+
+    def __init__(self, *lengths):
+        self.lengths = lengths
+
+    def __len__(self):
+        return len(self.lengths)
+
+    def length(self, index):
+        return self.lengths[index]
+
+
+def test_starts_are_spread_over_the_places_with_truth():
+    starts = choose_starts(Lengths(12, 5, 12), context=2, frames=8, count=4)
+    assert starts == [Start(sequence=0, frame=2), Start(sequence=0, frame=4), *starts[2:]]
+    assert {start.sequence for start in starts} == {0, 2}
+    assert all(start.frame + 8 <= 12 for start in starts)
+    assert len(choose_starts(Lengths(11), context=2, frames=8, count=9)) == 2
+
+
+def test_a_forecast_longer_than_the_truth_begins_as_early_as_it_can():
+    assert choose_starts(Lengths(10, 20), context=2, frames=500, count=4) == [Start(sequence=1, frame=2)]
+
+
+def test_no_start_at_all_is_told():
+    with pytest.raises(InputError, match="no sequence longer than 2 frames"):
+        choose_starts(Lengths(2, 1), context=2, frames=1, count=4)
