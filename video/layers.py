@@ -4,6 +4,7 @@ Parameters are float32; a layer computes in the dtype of what it is given. Norms
 of the clocks are float32 always. There is no state but the parameters: randomness comes in as a key.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -34,7 +35,9 @@ class Linear(nnx.Module):
 
     def __call__(self, x: Tokens) -> Tokens:
         kernel, bias = self.kernel[...].astype(x.dtype), self.bias[...].astype(x.dtype)
-        return x @ kernel + trailing(bias, x.ndim)
+        # One product of matrices: with more axes XLA transposes for the gradient.
+        y = x.reshape(-1, x.shape[-1]) @ kernel + bias[None]
+        return y.reshape(*x.shape[:-1], y.shape[-1])
 
 
 class Convolution(nnx.Module):
@@ -96,23 +99,67 @@ def strip(x: Array, kernel: Float[Array, "3 inputs outputs"], axis: int) -> Arra
 def rms_norm(x: Tokens) -> Tokens:
     """`x / sqrt(mean x^2)` over the last axis, in float32."""
     x32 = x.astype(jnp.float32)
-    scale = jax.lax.rsqrt(jnp.mean(jnp.square(x32), -1, keepdims=True) + 1e-6)
-    return (x32 * scale).astype(x.dtype)
+    return (x32 * inverse_rms(x32)).astype(x.dtype)
+
+
+def inverse_rms(x: Tokens) -> Float[Array, "... 1"]:
+    return jax.lax.rsqrt(jnp.mean(jnp.square(x), -1, keepdims=True) + 1e-6)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
+def modulate(x: Tokens, scale: Array, shift: Array, activation: bool) -> Tokens:
+    """`f(rms_norm(x) (1 + scale) + shift)`, `f` = SiLU or the identity; `x [frame, cell, channel]`, `scale`
+    and `shift [frame, 1, channel]`.
+
+    Nothing but the inputs is kept for the gradient, which recomputes the rest in one pass; the barriers keep
+    XLA from computing it again, element by element, inside the transposes that convolutions and products
+    need. Together that halves the time of a training step on a CPU.
+    """
+    x32 = x.astype(jnp.float32)
+    u = x32 * inverse_rms(x32) * (1 + scale) + shift
+    return jax.lax.optimization_barrier((nnx.silu(u) if activation else u).astype(x.dtype))
+
+
+def modulate_forward(x, scale, shift, activation):
+    return modulate(x, scale, shift, activation), (x, scale, shift)
+
+
+def modulate_backward(activation, residuals, gradient):
+    """With `n = x r`, `u = n (1 + scale) + shift`: `dx = r (dn - n mean(dn n))`, `dn = (1 + scale) du`."""
+    x, scale, shift = residuals
+    x32, du = jax.lax.optimization_barrier((x.astype(jnp.float32), gradient.astype(jnp.float32)))
+    r = inverse_rms(x32)
+    if activation:
+        u = x32 * r * (1 + scale) + shift
+        s = nnx.sigmoid(u)
+        du = jax.lax.optimization_barrier(du * s * (1 + u * (1 - s)))
+    dscale = jnp.sum(du * (x32 * r), 1, keepdims=True)
+    dshift = jnp.sum(du, 1, keepdims=True)
+    dn = du * (1 + scale)
+    dx = r * dn - x32 * (r * r * r * jnp.mean(dn * x32, -1, keepdims=True))
+    return jax.lax.optimization_barrier(dx.astype(x.dtype)), dscale, dshift
+
+
+modulate.defvjp(modulate_forward, modulate_backward)
 
 
 class ModulatedNorm(nnx.Module):
-    """`rms_norm(h) (1 + scale) + shift`, scale and shift linear in the frame's embedding, at first zero.
+    """`rms_norm(h) (1 + scale) + shift`, scale and shift linear in the frame's embedding, at first zero;
+    with `activation`, its SiLU.
 
     FiLM (arXiv 1709.07871) with a frame's own embedding for each frame.
     """
 
-    def __init__(self, channels: int, embedding: int, rngs: nnx.Rngs):
+    def __init__(self, channels: int, embedding: int, rngs: nnx.Rngs, activation: bool = False):
         self.film = Linear(embedding, 2 * channels, rngs, init=zeros)
+        self.activation = activation
 
     def __call__(self, h: Array, embedding: Float[Array, "batch time embedding"]) -> Array:
-        film = self.film(embedding.astype(h.dtype))
-        scale, shift = jnp.split(film.reshape(*film.shape[:2], *(1,) * (h.ndim - 3), -1), 2, axis=-1)
-        return rms_norm(h) * (1 + scale) + shift
+        channels = h.shape[-1]
+        film = self.film(embedding).astype(jnp.float32).reshape(-1, 1, 2 * channels)
+        scale, shift = jnp.split(film, 2, axis=-1)
+        frames = h.reshape(film.shape[0], -1, channels)
+        return modulate(frames, scale, shift, self.activation).reshape(h.shape)
 
 
 def dropout(x: Array, rate: float, key: Array | None) -> Array:

@@ -125,7 +125,7 @@ class VideoUViTModule(nnx.Module):
             cells * (inputs.channels + inputs.fields + inputs.static), channels, config.boundary, rngs
         )
         self.level = Level(config, 0, rngs)
-        self.norm = ModulatedNorm(channels, config.embedding, rngs)
+        self.norm = ModulatedNorm(channels, config.embedding, rngs, activation=True)
         self.out = Convolution(channels, cells * inputs.channels, config.boundary, rngs, init=zeros)
 
     def __call__(self, z: Frames, logsnr: Array, condition: Condition = NOTHING, dropout_key=None) -> Frames:
@@ -136,7 +136,7 @@ class VideoUViTModule(nnx.Module):
         x = pad(stack(z, condition).astype(dtype), self.config.multiple, self.config.boundary)
         h = self.stem(to_patches(x, self.config.patch))
         h = self.level(h, embedding, Keys(dropout_key))
-        y = self.out(nnx.silu(self.norm(h, embedding))).astype(jnp.float32)
+        y = self.out(self.norm(h, embedding)).astype(jnp.float32)
         return crop(from_patches(y, self.config.patch), *z.shape[2:4])
 
 
@@ -269,36 +269,34 @@ class Level(nnx.Module):
 
 
 class ConvolutionBlock(nnx.Module):
-    """A residual block of two 3 x 3 convolutions per frame, and one that mixes the frames."""
+    """A residual block of two 3 x 3 convolutions; the second one sees the other frames too."""
 
     def __init__(self, config: VideoUViT, channels: int, rngs: nnx.Rngs):
-        self.norm = ModulatedNorm(channels, config.embedding, rngs)
+        self.norm = ModulatedNorm(channels, config.embedding, rngs, activation=True)
         self.first = Convolution(channels, channels, config.boundary, rngs)
+        self.second_norm = ModulatedNorm(channels, config.embedding, rngs, activation=True)
+        self.mix = ClockAttention(config, rngs)
         self.second = Convolution(channels, channels, config.boundary, rngs, init=zeros)
-        self.mix = ClockAttention(config, channels, rngs)
 
     def __call__(self, h: Frames, embedding: Embedding, keys: Keys) -> Frames:
-        y = self.first(nnx.silu(self.norm(h, embedding)))
-        h = h + self.second(nnx.silu(rms_norm(y)))
-        return h + self.mix(h, embedding)
+        y = self.first(self.norm(h, embedding))
+        y = self.mix(self.second_norm(y, embedding), embedding)
+        return h + self.second(y)
 
 
 class ClockAttention(nnx.Module):
     """Attention over the frames of a window whose weights are functions of their clocks and distance.
 
-    `y_t = sum_s a_ts V h_s` with one `T x T` matrix per head for all cells, its queries and keys taken from
+    `y_t = sum_s a_ts h_s` with one `T x T` matrix per head for all cells, its queries and keys taken from
     the frames' embeddings: which frame to look at is a matter of how noisy and how far it is, and the
-    product costs next to nothing on a fine grid. The output starts at zero.
+    product costs next to nothing on a fine grid. One more group of channels stays with its own frame.
     """
 
     DIM = 16
 
-    def __init__(self, config: VideoUViT, channels: int, rngs: nnx.Rngs):
-        self.heads, self.causal = config.heads, config.causal
-        self.norm = ModulatedNorm(channels, config.embedding, rngs)
-        self.qk = Linear(config.embedding, 2 * config.heads * self.DIM, rngs)
-        self.value = Linear(channels, channels, rngs)
-        self.out = Linear(channels, channels, rngs, init=zeros)
+    def __init__(self, config: VideoUViT, rngs: nnx.Rngs):
+        self.heads, self.causal = config.heads - 1, config.causal
+        self.qk = Linear(config.embedding, 2 * self.heads * self.DIM, rngs)
 
     def weights(self, embedding: Embedding) -> Float[Array, "batch head time time"]:
         batch, time, _ = embedding.shape
@@ -310,10 +308,13 @@ class ClockAttention(nnx.Module):
         return nnx.softmax(logits)
 
     def __call__(self, h: Frames, embedding: Embedding) -> Frames:
-        v = self.value(self.norm(h, embedding))
-        v = v.reshape(*h.shape[:2], -1, self.heads, h.shape[-1] // self.heads)
-        y = jnp.einsum("bhts,bsnhc->btnhc", self.weights(embedding).astype(h.dtype), v)
-        return self.out(y.reshape(h.shape))
+        own, *groups = jnp.split(h, self.heads + 1, axis=-1)
+        weights = self.weights(embedding).astype(h.dtype)
+        seen = [
+            (weights[:, i] @ group.reshape(*h.shape[:2], -1)).reshape(group.shape)
+            for i, group in enumerate(groups)
+        ]
+        return jax.lax.optimization_barrier(jnp.concatenate([own, *seen], -1))
 
 
 class TransformerBlock(nnx.Module):
