@@ -33,9 +33,8 @@ def autoregressive_covariance(coefficients: tuple[float, ...], frames: int) -> n
     """
     a = np.asarray(coefficients, dtype=float)
     order = len(a)
-    companion = np.eye(order, k=-1)
-    companion[0] = a
-    if order == 0 or np.abs(np.linalg.eigvals(companion)).max() >= 1:
+    # The process is stationary where all roots of z^p - a_1 z^(p-1) - ... - a_p lie in the unit circle.
+    if order == 0 or np.abs(np.roots([1.0, *-a])).max(initial=0.0) >= 1:
         raise InputError(f"the autoregressive coefficients {tuple(coefficients)} give no stationary process")
     # Yule-Walker: rho_k = sum_j a_j rho_|k-j| for k = 1 .. order, with rho_0 = 1.
     system, right = np.eye(order), np.zeros(order)
@@ -121,6 +120,10 @@ class Oracle:
     calls_per_frame: int = 8
     correlation: tuple[float, ...] = (0.9,)
     frames: int = 40
+
+    def __post_init__(self):
+        if self.frames < 1:
+            raise InputError(f"the oracle's rollout has at least one frame: choose frames >= 1, not {self.frames}")
 
     def coefficients(self) -> np.ndarray:
         """`[context + frames, noise]`: context and emitted frames as linear maps of the noise, float64."""
