@@ -48,9 +48,9 @@ class Simulator(Protocol):
         """A random state, from which the steady state is reached within `spin_up_frames`."""
 
     def stepper(self) -> Any:
-        """What moves a state through one time step, `[1, x, y]` in exponax's own axes and signs."""
+        """Made once for many frames: exponax's coefficients, in its own axes and signs."""
 
-    def advance(self, state: Field) -> Field:
+    def advance(self, stepper: Any, state: Field) -> Field:
         """The state one frame later."""
 
     def frame(self, state: Field) -> Frame:
@@ -122,8 +122,8 @@ class Kolmogorov:
             order=4,
         )
 
-    def advance(self, state: Field) -> Field:
-        return -_advance(self, -state.T).T
+    def advance(self, stepper: Any, state: Field) -> Field:
+        return -_advance(self, stepper, -state.T).T
 
     def frame(self, state: Field) -> Frame:
         spectrum = jnp.fft.rfft2(state)
@@ -174,8 +174,8 @@ class KuramotoSivashinsky:
     def stepper(self):
         return exponax.stepper.KuramotoSivashinsky(2, self.domain, self.grid, self.dt, order=4)
 
-    def advance(self, state: Field) -> Field:
-        return _advance(self, state.T).T
+    def advance(self, stepper: Any, state: Field) -> Field:
+        return _advance(self, stepper, state.T).T
 
     def frame(self, state: Field) -> Frame:
         return truncate(jnp.fft.rfft2(state), self.grid, self.resolution)[..., None]
@@ -207,12 +207,21 @@ def velocity(vorticity: Spectrum) -> tuple[Spectrum, Spectrum]:
     return -1j * odd_y * psi, 1j * odd_x * psi
 
 
+@functools.partial(jax.jit, static_argnames="simulator")
+def start(simulator: Simulator, keys: jax.Array) -> Float[Array, "batch grid grid"]:
+    """Random states, one per key."""
+    return jax.vmap(simulator.initial)(keys)
+
+
 @functools.partial(jax.jit, static_argnames=("simulator", "frames"))
 def roll(simulator: Simulator, states: Float[Array, "batch grid grid"], frames: int):
     """States after `frames` frames, and the frames `[batch, frames, height, width, channel]` on the way."""
 
+    with jax.numpy_rank_promotion("allow"):  # exponax relies on it
+        stepper = simulator.stepper()
+
     def forward(state, _):
-        state = simulator.advance(state)
+        state = simulator.advance(stepper, state)
         return state, simulator.frame(state)
 
     return jax.vmap(lambda state: jax.lax.scan(forward, state, None, length=frames))(states)
@@ -224,13 +233,13 @@ def chunks(simulator: Simulator, keys: jax.Array, frames: int, chunk: int = 10) 
     Yields None for each block of spin-up, then arrays `[batch, time, height, width, channel]`; the sum of
     their times is `frames`. Every block is computed by the same compiled function.
     """
-    states = jax.vmap(simulator.initial)(keys)
+    states = start(simulator, keys)
     for _ in range(math.ceil(simulator.spin_up_frames / chunk)):
         states, _ = roll(simulator, states, chunk)
         yield None
-    for start in range(0, frames, chunk):
+    for first in range(0, frames, chunk):
         states, block = roll(simulator, states, chunk)
-        yield block[:, : frames - start]
+        yield block[:, : frames - first]
 
 
 def simulate(simulator: Simulator, keys: jax.Array, frames: int) -> Float[Array, "batch time y x channel"]:
@@ -238,13 +247,11 @@ def simulate(simulator: Simulator, keys: jax.Array, frames: int) -> Float[Array,
     return jnp.concatenate([block for block in chunks(simulator, keys, frames) if block is not None], axis=1)
 
 
-def _advance(simulator, state):
+def _advance(simulator, stepper, state):
     """One frame of exponax's time steps on one channel, in Fourier space between the frames."""
-    with jax.ensure_compile_time_eval():  # the integrator's coefficients are constants of the program
-        stepper = simulator.stepper()
     steps = round(simulator.interval / simulator.dt)
     spectrum = jnp.fft.rfft2(state)[None]
-    with jax.numpy_rank_promotion("allow"):  # exponax relies on it
+    with jax.numpy_rank_promotion("allow"):
         spectrum = jax.lax.fori_loop(0, steps, lambda _, s: stepper.step_fourier(s), spectrum)
     # Back to real values once a frame: rounding that breaks the spectrum's symmetry cannot build up.
     return jnp.fft.irfft2(spectrum[0], s=state.shape)

@@ -11,7 +11,7 @@ from data.arrays import Arrays
 from data.augment import ShiftReflect, Translate
 from data.pipeline import clips
 from data.statistics import measure
-from physics.simulators import Kolmogorov, roll
+from physics.simulators import Kolmogorov, roll, start
 from rolling.errors import InputError
 from rolling.fields import Axis, Layout, Variable
 
@@ -138,7 +138,7 @@ def test_a_transformed_state_has_the_transformed_trajectory(fields):
     # Of mode 2, S shifts by a quarter of the domain, whole cells of the grid and of the frames.
     symmetry, layout, shown = ShiftReflect(mode=2), Kolmogorov(mode=2).layout, flow.layout
     with jax.enable_x64(True):
-        state = 3 * flow.initial(jax.random.key(0))
+        state = 3 * start(flow, jax.random.split(jax.random.key(0), 1))[0]
         _, frames = roll(flow, state[None], 4)
         for shifts, rotate in ((1, False), (0, True), (1, True), (2, False), (3, True)):
             other = symmetry.transform(np.asarray(state)[None, ..., None], layout, shifts, rotate)

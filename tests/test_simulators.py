@@ -15,6 +15,7 @@ from physics.simulators import (
     chunks,
     roll,
     simulate,
+    start,
     truncate,
     velocity,
 )
@@ -98,7 +99,7 @@ def test_velocity_has_the_given_curl_and_no_divergence(double):
 def test_energy_budget(double):
     """dE/dt = forcing <u sin(mode y)> - 2 drag E - viscosity <w^2>, for `E = <u^2 + v^2> / 2`."""
     flow = Kolmogorov(resolution=48, grid=48, dt=0.002, interval=0.002, fields="velocity")
-    state = 2 * flow.initial(jax.random.key(0))
+    state = 2 * start(flow, jax.random.split(jax.random.key(0), 1))[0]
     _, block = roll(flow, state[None], 2)
     frames = [flow.frame(state), block[0, 0], block[0, 1]]
     energy = [0.5 * jnp.mean(jnp.sum(frame**2, -1)) for frame in frames]
@@ -139,7 +140,7 @@ def test_chunks_drop_the_spin_up_and_cut_the_last():
     blocks = list(chunks(flow, keys, 7, chunk=5))
     assert flow.spin_up_frames == 5
     assert [block if block is None else block.shape[1] for block in blocks] == [None, 5, 2]
-    states, _ = roll(flow, jax.vmap(flow.initial)(keys), 5)
+    states, _ = roll(flow, start(flow, keys), 5)
     states, first = roll(flow, states, 5)
     np.testing.assert_array_equal(blocks[1], first)
     np.testing.assert_array_equal(blocks[2], roll(flow, states, 5)[1][:, :2])
