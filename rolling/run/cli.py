@@ -18,7 +18,7 @@ USAGE = """usage: rolling COMMAND ...
   evaluate RUN         score them against the truth, persistence and climatology
   report RUN           write report.html
   list                 the presets
-  show EXPERIMENT      what an experiment holds, and how large its network is
+  show EXPERIMENT      everything that an experiment holds
   oracle               the exact error of a window and a solver on a linear-Gaussian sequence
 
 EXPERIMENT is a preset, a Python file that defines `experiment`, or a run. Every field is an option:

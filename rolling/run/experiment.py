@@ -2,9 +2,10 @@
 
 import dataclasses
 import importlib
+import importlib.util
 import json
 import pkgutil
-import runpy
+import sys
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -183,11 +184,14 @@ def load_code(path: Path) -> dict:
     """Runs a Python file of the user's own and makes the dataclasses it defines known to the codec."""
     if not path.exists():
         raise InputError(f"there is no file {path}")
-    names = runpy.run_path(str(path), run_name=path.stem)
-    for value in names.values():
-        if isinstance(value, type) and dataclasses.is_dataclass(value) and value.__module__ == path.stem:
+    name = path.stem if path.stem not in sys.modules else f"{path.stem} of {path.resolve()}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for value in vars(module).values():
+        if isinstance(value, type) and dataclasses.is_dataclass(value) and value.__module__ == name:
             codec.register(value)
-    return names
+    return vars(module)
 
 
 def _from_python(path: Path) -> Experiment:

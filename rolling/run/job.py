@@ -125,7 +125,7 @@ def report(folder: Path) -> Path:
 
 
 def describe(experiment: Experiment) -> str:
-    """An experiment as JSON-like lines, with the size of its network where the data can be opened."""
+    """An experiment as lines of names and values."""
     lines = [f"{name}: {value}" for name, value in _flat(codec.encode(experiment))]
     return "\n".join(lines)
 

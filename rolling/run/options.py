@@ -72,7 +72,7 @@ def alternatives(protocol: type, value: Any) -> dict[str, type]:
     """The dataclasses beside `value`, or beside the protocol, that can stand in its place, by name."""
     found = {}
     for module in dict.fromkeys((protocol.__module__, type(value).__module__)):
-        for kind in vars(sys.modules[module]).values():
+        for kind in list(vars(sys.modules[module]).values()):
             if not (isinstance(kind, type) and dataclasses.is_dataclass(kind) and kind.__module__ == module):
                 continue
             with contextlib.suppress(TypeError):
