@@ -17,8 +17,18 @@ Tokens = Float[Array, "... channel"]
 Boundary = tuple[str, str]
 BOUNDARIES = ("periodic", "edge", "zero")
 
-fan_in = nnx.initializers.lecun_normal()
 zeros = nnx.initializers.zeros_init()
+
+
+def fan_in(key: Array, shape: tuple[int, ...], dtype=jnp.float32) -> Array:
+    """Gaussian of variance `1 / inputs`; all axes but the last are inputs.
+
+    Drawn in powers of two: a generator is compiled for every new size, which for a network of many shapes
+    takes longer than its first steps.
+    """
+    size = math.prod(shape)
+    draw = jax.random.normal(key, (1 << (size - 1).bit_length(),), dtype)
+    return draw[:size].reshape(shape) / math.prod(shape[:-1]) ** 0.5
 
 
 def trailing(vector: Float[Array, " channel"], ndim: int) -> Array:

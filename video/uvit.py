@@ -93,8 +93,8 @@ class VideoUViT:
         for channels in self.channels:
             if channels % (2 * self.heads):
                 raise InputError(
-                    f"{channels} channels cannot be shared by {self.heads} heads of an even size: make channels"
-                    f" a multiple of {2 * self.heads}"
+                    f"{channels} channels cannot be shared by {self.heads} heads of an even size: make them a"
+                    f" multiple of {2 * self.heads}"
                 )
 
     @property
