@@ -130,14 +130,17 @@ class Sampler:
 
     def _sweep(self, clocks, steps, denoiser, carry, condition) -> Carry:
         """Solves from `t = 1` to `t = 0` in equal steps."""
-        # The clocks are constants of the program, and evaluated here, operation by operation: a compiler
-        # that turns a division into a product would miss the exact 0 and 1 at their ends.
-        with jax.ensure_compile_time_eval():
-            grid = jnp.asarray(1 - np.arange(steps + 1) / steps, carry.z.dtype)
-            # Clocks that differ by rounding are equal: no frame may seem to move by a single bit.
+
+        def plan_of(grid):
+            # Clocks that differ by rounding are equal: 0 and 1 are met exactly, however a compiler rounds,
+            # and no frame seems to move by a single bit.
             grain = 4 * jnp.finfo(grid.dtype).eps
             tau = (jnp.round(clocks(grid) / grain) * grain)[:, None, :]
-            plan = step_between(self.schedule, tau[:-1], tau[1:])
+            return step_between(self.schedule, tau[:-1], tau[1:])
+
+        # Constants of the program. Jitted, as each operation on its own would be compiled for each length.
+        with jax.ensure_compile_time_eval():
+            plan = jax.jit(plan_of)(jnp.asarray(1 - np.arange(steps + 1) / steps, carry.z.dtype))
         frame = carry.first + jnp.arange(self.window.size)
 
         def body(i, state):
