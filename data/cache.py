@@ -35,7 +35,7 @@ def key(value: Any) -> str:
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         fields = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-        return {"": type(value).__qualname__, **fields}
+        return {"": f"{type(value).__module__}.{type(value).__qualname__}", **fields}
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     return value

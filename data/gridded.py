@@ -18,6 +18,7 @@ from rolling.errors import InputError
 from rolling.fields import Layout, Variable
 
 GIB = 2**30
+CLIMATOLOGY = 2**26  # bytes of the largest climatology that is chosen unasked: it is in every checkpoint
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -156,14 +157,18 @@ class Gridded:
         unknown = [name for name in self.periodic if name not in (y.name, x.name)]
         if unknown:
             raise InputError(f"there is no horizontal axis {unknown[0]!r}: they are {y.name} and {x.name}")
+        variables = tuple(variable for cube in cubes for variable in _variables(cube))
+        phase = self.phase
+        if phase == "auto":
+            phase = _phase(cadence, times, self.test_fraction, len(y) * len(x) * len(variables))
         layout = Layout(
-            variables=tuple(variable for cube in cubes for variable in _variables(cube)),
+            variables=variables,
             y=y,
             x=x,
             step=cadence.step,
             time_units="hours" if cadence.calendar else "1",
             features=_features(cadence) if self.features is None else self.features,
-            phase=_phase(cadence, times, self.test_fraction) if self.phase == "auto" else self.phase,
+            phase=phase,
         )
         calendar.check(layout)
         twice = {name for name in layout.names if layout.names.count(name) > 1}
@@ -229,14 +234,18 @@ def _features(cadence: Cadence) -> tuple[str, ...]:
     return ("hour_of_day", "day_of_year") if cadence.step < 24 else ("day_of_year",)
 
 
-def _phase(cadence: Cadence, times: np.ndarray, test_fraction: float) -> str:
-    """The finest phase of which training sees two whole cycles or more."""
+def _phase(cadence: Cadence, times: np.ndarray, test_fraction: float, values: int) -> str:
+    """The finest phase of which training sees two whole cycles, and whose climatology is small enough.
+
+    `values` are those of one frame.
+    """
     if not cadence.calendar:
         return "none"
     hours = (times[-1] - times[0]).astype(float) / HOUR * (1 - test_fraction)
-    candidates = ("month_and_hour", "hour_of_day") if cadence.step < 24 else ("month_of_year",)
-    for name in candidates:
-        if hours >= 2 * 24 * calendar.PHASES[name].days:
+    within_a_day = cadence.step < 24
+    for name in ("month_and_hour", "month_of_year", "hour_of_day") if within_a_day else ("month_of_year",):
+        phase = calendar.PHASES[name]
+        if hours >= 2 * 24 * phase.days and 4 * phase.count * values <= CLIMATOLOGY:
             return name
     return "none"
 

@@ -216,20 +216,22 @@ class Rollout:
         """Rolls out `frames` frames behind the context, one chunk after another.
 
         Memory does not depend on `frames`, which need be no multiple of anything. `resume = (start, carry)`
-        goes on with frame `start`, which is where the last chunk ended, from the carry that came with it.
+        goes on with frame `start`, which is where the last chunk ended, from the carry that came with it;
+        its memory is given away.
         """
-        window = self.sampler.window
+        stride, size = self.sampler.window.stride, self.sampler.window.size
         start, carry = resume or (0, None)
+        fresh = carry is None
+        if fresh and frames > 0:
+            carry = self.sampler.begin(context, key)
+            carry = self._warm_up(params, carry, conditions(0, size))
         while start < frames:
-            fresh = carry is None
-            if fresh:
-                carry = self.sampler.begin(context, key)
-                carry = self._warm_up(params, carry, conditions(0, window.size))
-            count = min(self.frames_per_chunk, frames - start)
-            cycles = -(-count // window.stride)
-            first = start - (0 if fresh else window.stride)
-            known = conditions(first, self.frames_per_chunk + window.size)
-            carry, block = self._advance(params, carry, known, int(fresh), cycles)
+            # A chunk that was cut short has left some of the carry's finished frames behind.
+            out = start % stride
+            waiting = fresh or out > 0
+            count = min(self.frames_per_chunk - out, frames - start)
+            known = conditions(start - (out if waiting else stride), self.frames_per_chunk + size)
+            carry, block = self._advance(params, carry, known, int(waiting), -(-(out + count) // stride))
             # The next call gives the carry's memory away: whoever keeps it longer must have a copy.
-            yield Chunk(start, block[:, :count], carry)
-            start += count
+            yield Chunk(start, block[:, out : out + count], carry)
+            start, fresh = start + count, False

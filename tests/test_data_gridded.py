@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import data.gridded
 import data.stretches
 from data.gridded import Gridded
 from data.source import Sequences, Source
 from data.statistics import measure
+from data.stores import frames_written
+from rolling.errors import InputError
 
 RNG = np.random.default_rng(0)
 REAL = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "weather"
@@ -237,6 +240,53 @@ def test_monthly_data(tmp_path):
     assert len(split.train) == 1 and abs(layout.step - 730.485) < 1e-9
     following = split.test.times(0, 14, 17).astype("datetime64[M]")
     np.testing.assert_array_equal(following, np.datetime64("2005-12") + np.arange(3))
+
+
+@pytest.mark.parametrize(
+    "step, count, features, phase",
+    [
+        ("6h", 8, ("hour_of_day", "day_of_year"), "none"),  # a day and a half in training
+        ("6h", 40, ("hour_of_day", "day_of_year"), "hour_of_day"),
+        ("6h", 4 * 366 * 3, ("hour_of_day", "day_of_year"), "month_and_hour"),
+        ("1D", 366 * 3, ("day_of_year",), "month_of_year"),
+        ("1D", 366, ("day_of_year",), "none"),
+    ],
+)
+def test_features_and_phase_suit_the_data(tmp_path, step, count, features, phase):
+    dataset = fields(count=count, step=step, lat=(1, 0, 2), lon=(0, 1, 2))
+    path = write(dataset, tmp_path / "a.nc")
+    layout = Gridded(path=path).open().train.layout
+    assert (layout.features, layout.phase) == (features, phase)
+    layout = Gridded(path=path, features=(), phase="none").open().train.layout
+    assert (layout.features, layout.phase) == ((), "none")
+
+
+def test_a_large_climatology_is_not_chosen_unasked(tmp_path, monkeypatch):
+    path = write(fields(count=4 * 366 * 3, lat=(1, 0, 2), lon=(0, 1, 2)), tmp_path / "a.nc")
+    monkeypatch.setattr(data.gridded, "CLIMATOLOGY", 4 * 100 * 8)
+    assert Gridded(path=path).open().train.layout.phase == "month_of_year"
+
+
+@pytest.mark.parametrize(
+    "settings, encoding",
+    [
+        ({"zarr_format": 2}, {"chunks": (6, 5, 7)}),
+        ({"zarr_format": 3}, {"chunks": (6, 3, 4)}),
+        ({"zarr_format": 3}, {"chunks": (3, 5, 7), "shards": (6, 5, 7)}),
+    ],
+)
+def test_how_far_a_store_was_written(tmp_path, settings, encoding):
+    dataset = fields(count=20, names=("t2m",))
+    path = tmp_path / "a.zarr"
+    dataset.to_zarr(path, consolidated=False, encoding={"t2m": encoding}, **settings)
+    assert frames_written(str(path), "t2m", 0) == 20
+    for file in path.glob("t2m/**/*"):
+        if file.is_file() and file.relative_to(path / "t2m").as_posix().replace("c/", "").startswith("3"):
+            file.unlink()
+    assert frames_written(str(path), "t2m", 0) == 18
+    with pytest.raises(InputError, match="last 2 of 20 frames"):
+        Gridded(path=str(path)).open()
+    assert Gridded(path=str(path), stop="2019-03-05T06").open().test.length(0) == 4
 
 
 def test_time_without_a_calendar(tmp_path):

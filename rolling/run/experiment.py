@@ -184,7 +184,9 @@ def load_code(path: Path) -> dict:
     """Runs a Python file of the user's own and makes the dataclasses it defines known to the codec."""
     if not path.exists():
         raise InputError(f"there is no file {path}")
-    name = path.stem if path.stem not in sys.modules else f"{path.stem} of {path.resolve()}"
+    path = path.resolve()
+    taken = getattr(sys.modules.get(path.stem), "__file__", None) if path.stem in sys.modules else str(path)
+    name = path.stem if taken == str(path) else f"{path.stem} of {path}"
     spec = importlib.util.spec_from_file_location(name, path)
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

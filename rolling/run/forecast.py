@@ -119,7 +119,8 @@ class Forecaster:
         if missing:
             raise InputError(f"the data lack {', '.join(missing)}; they hold {', '.join(map(str, data))}")
         for axis in (layout.y, layout.x):
-            if axis.name not in data.coords or not np.allclose(data[axis.name].values, axis.values):
+            found = data[axis.name].values if axis.name in data.coords else np.empty(0)
+            if len(found) != len(axis) or not np.allclose(found, axis.values):
                 raise InputError(f"the data's {axis.name} is not that of the training data")
         if "time" not in data.dims or data.sizes["time"] < n:
             raise InputError(f"the data hold fewer than the {n} frames in time that the window is given")
@@ -267,9 +268,16 @@ def _unpack(note: dict[str, np.ndarray], forecaster: Forecaster, size: int) -> t
     sampler, shape = forecaster.sampler, forecaster.layout.shape
     context = jax.ShapeDtypeStruct((size, sampler.window.context, *shape), jnp.float32)
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), size))
-    like, treedef = jax.tree.flatten(jax.eval_shape(sampler.begin, context, keys))
+    structure = []
+
+    def begin(context, keys):
+        leaves, treedef = jax.tree.flatten(sampler.begin(context, keys))
+        structure.append(treedef)
+        return leaves
+
+    like = jax.eval_shape(begin, context, keys)
     saved = [jnp.asarray(note[f"carry{i}"]) for i in range(len(like))]
     leaves = [jax.random.wrap_key_data(b) if _is_key(a) else b for a, b in zip(like, saved, strict=True)]
     if [leaf.shape for leaf in leaves] != [leaf.shape for leaf in like]:
         raise InputError("the saved carry belongs to another forecast: begin again with --overwrite")
-    return int(note["lead"]), jax.tree.unflatten(treedef, leaves)
+    return int(note["lead"]), jax.tree.unflatten(structure[0], leaves)

@@ -272,6 +272,7 @@ class Trainer:
         if np.isfinite(figures).all():
             return float(figures[:, 0].mean()), float(figures[:, 1].mean())
         first = step - len(pending) + 1 + int(np.argmin(np.isfinite(figures).all(axis=1)))
+        self.checkpoints.wait()
         last = self.checkpoints.latest()
         kept = f"the checkpoint of step {last} is intact" if last else "there is no checkpoint yet"
         raise InputError(
