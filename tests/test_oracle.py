@@ -125,7 +125,8 @@ def test_every_window_with_every_solver_converges(window, solver):
     # A frame of its own needs as many steps as the frames of a window do together.
     calls = 3 if window.size - window.context > 1 else 9
     coarse, fine = (
-        error(window=window, solver=solver, calls_per_frame=n * calls, frames=5, correlation=(0.8,)) for n in (1, 4)
+        error(window=window, solver=solver, calls_per_frame=n * calls, frames=5, correlation=(0.8,))
+        for n in (1, 4)
     )
     assert fine < 0.4 * coarse and fine < 0.12
 

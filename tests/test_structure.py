@@ -1,0 +1,101 @@
+"""The floors of the house: imports only run downward, and files stay short enough to be read."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("rolling", "video", "physics", "data", "configs")
+# What the files of each room may import of our own, beside the room itself.
+ALLOWED = {
+    "rolling": set(),
+    "video": {"rolling"},
+    "physics": {"rolling"},
+    "data": {"rolling", "physics"},
+    "rolling.run": {"rolling", "data"},
+    "configs": {"rolling", "rolling.run", "video", "physics", "data"},
+}
+FILES = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
+
+
+def room_of(module: str) -> str:
+    return "rolling.run" if module.split(".")[:2] == ["rolling", "run"] else module.split(".")[0]
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def imports(tree: ast.AST, module: str) -> set[str]:
+    """Every module that is imported anywhere in a file, inside functions, too."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                base = ".".join([*module.split(".")[: -node.level], *([base] if base else [])])
+            # `from rolling import run` names a module, too.
+            found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
+    return found
+
+
+def upward(source: str, module: str) -> list[str]:
+    own = room_of(module)
+    reached = {
+        name: room_of(name) for name in imports(ast.parse(source), module) if name.split(".")[0] in ROOMS
+    }
+    return sorted(name for name, room in reached.items() if room != own and room not in ALLOWED[own])
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_imports_run_downward(path):
+    assert upward(path.read_text(), module_of(path)) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "module", "found"),
+    [
+        ("import video.uvit", "rolling.losses", ["video.uvit"]),
+        (
+            "def f():\n    from rolling.run import train",
+            "rolling.losses",
+            ["rolling.run", "rolling.run.train"],
+        ),
+        ("from rolling import run", "video.uvit", ["rolling.run"]),
+        ("from .run import train", "rolling.losses", ["rolling.run", "rolling.run.train"]),
+        ("import data.source", "physics.flow", ["data.source"]),
+        ("from physics import flow\nimport rolling.fields", "data.simulated", []),
+        ("import configs.debug", "rolling.run.cli", ["configs.debug"]),
+        ("import rolling.run.train, data.gridded, jax", "configs.debug", []),
+    ],
+)
+def test_an_upward_import_would_be_found(source, module, found):
+    assert upward(source, module) == found
+
+
+def opens(tree: ast.AST) -> bool:
+    """Whether a file holds a concrete source: a class, no protocol, with a method `open`."""
+    return any(
+        isinstance(node, ast.ClassDef)
+        and not any(isinstance(base, ast.Name) and base.id == "Protocol" for base in node.bases)
+        and any(isinstance(part, ast.FunctionDef) and part.name == "open" for part in node.body)
+        for node in ast.walk(tree)
+    )
+
+
+def test_a_run_names_no_concrete_source():
+    """What a run uses is named by its experiment; `rolling/run/` knows the protocols of `data/` only."""
+    concrete = {
+        module_of(path) for path in sorted((ROOT / "data").glob("*.py")) if opens(ast.parse(path.read_text()))
+    }
+    assert concrete, "no source found: has the protocol changed?"
+    for path in sorted((ROOT / "rolling" / "run").rglob("*.py")):
+        assert not concrete & imports(ast.parse(path.read_text()), module_of(path)), path
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_files_are_short(path):
+    assert len(path.read_text().splitlines()) < 400
