@@ -121,13 +121,16 @@ def modulate(x: Tokens, scale: Array, shift: Array, activation: bool) -> Tokens:
     """`f(rms_norm(x) (1 + scale) + shift)`, `f` = SiLU or the identity; `x [frame, cell, channel]`, `scale`
     and `shift [frame, 1, channel]`.
 
-    Nothing but the inputs is kept for the gradient, which recomputes the rest in one pass; the barriers keep
-    XLA from computing it again, element by element, inside the transposes that convolutions and products
-    need. Together that halves the time of a training step on a CPU.
+    Nothing but the inputs is kept for the gradient, which recomputes the rest. The barriers keep XLA from
+    doing that element by element inside the transposes that convolutions and products need, and from storing
+    scales and shifts broadcast to every cell. Together they halve the time of a training step on a CPU.
     """
     x32 = x.astype(jnp.float32)
-    u = x32 * inverse_rms(x32) * (1 + scale) + shift
-    return jax.lax.optimization_barrier((nnx.silu(u) if activation else u).astype(x.dtype))
+    r = jax.lax.optimization_barrier(inverse_rms(x32))
+    u = x32 * r * (1 + scale) + shift
+    # Written as a quotient, whose result XLA stores rather than computing it twice.
+    y = u / (1 + jnp.exp(-u)) if activation else u
+    return y.astype(x.dtype)
 
 
 def modulate_forward(x, scale, shift, activation):
@@ -136,18 +139,19 @@ def modulate_forward(x, scale, shift, activation):
 
 def modulate_backward(activation, residuals, gradient):
     """With `n = x r`, `u = n (1 + scale) + shift`: `dx = r (dn - n mean(dn n))`, `dn = (1 + scale) du`."""
+    barrier = jax.lax.optimization_barrier
     x, scale, shift = residuals
-    x32, du = jax.lax.optimization_barrier((x.astype(jnp.float32), gradient.astype(jnp.float32)))
-    r = inverse_rms(x32)
+    x32, du = barrier((x.astype(jnp.float32), gradient.astype(jnp.float32)))
+    r = barrier(inverse_rms(x32))
     if activation:
         u = x32 * r * (1 + scale) + shift
         s = nnx.sigmoid(u)
-        du = jax.lax.optimization_barrier(du * s * (1 + u * (1 - s)))
-    dscale = jnp.sum(du * (x32 * r), 1, keepdims=True)
-    dshift = jnp.sum(du, 1, keepdims=True)
-    dn = du * (1 + scale)
-    dx = r * dn - x32 * (r * r * r * jnp.mean(dn * x32, -1, keepdims=True))
-    return jax.lax.optimization_barrier(dx.astype(x.dtype)), dscale, dshift
+        du = du * s * (1 + u * (1 - s))
+    # Three products are stored, so that the sums over them are nothing but sums.
+    du, dscale, dn = barrier((du, du * (x32 * r), du * (1 + scale)))
+    mean = barrier(jnp.mean(dn * x32, -1, keepdims=True))
+    dx = barrier((r * dn - x32 * (r * r * r * mean)).astype(x.dtype))
+    return dx, jnp.sum(dscale, 1, keepdims=True), jnp.sum(du, 1, keepdims=True)
 
 
 modulate.defvjp(modulate_forward, modulate_backward)
