@@ -50,7 +50,7 @@ def measure(rounds: int) -> dict[str, float]:
     import optax
     from flax import nnx
 
-    from rolling.allocator import keep_freed_memory
+    from rolling.run.allocator import keep_freed_memory
     from rolling.denoisers import Inputs, functional
     from video.uvit import VideoUViT
 

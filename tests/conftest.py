@@ -7,6 +7,11 @@ import tempfile
 os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("MPLCONFIGDIR", tempfile.mkdtemp(prefix="matplotlib"))
 
+# What one test has compiled or simulated, the others find, in other processes too.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="compiled"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
+os.environ.setdefault("ROLLING_CACHE", tempfile.mkdtemp(prefix="simulated"))
+
 import jax
 from hypothesis import settings
 from jaxtyping import install_import_hook

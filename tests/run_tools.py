@@ -11,16 +11,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def environment(cache: Path, **more: str) -> dict[str, str]:
-    """The environment of a command: simulations and compiled programs are kept under `cache`."""
-    return os.environ | {
-        "JAX_PLATFORMS": "cpu",
-        "JAX_COMPILATION_CACHE_DIR": str(cache / "programs"),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "ROLLING_CACHE": str(cache / "simulations"),
-        "PYTHONPATH": str(ROOT),
-        **more,
-    }
+def environment(**more: str) -> dict[str, str]:
+    """The environment of a command: that of the tests, whose caches it shares."""
+    return os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT), **more}
 
 
 def command(*words: str | Path, cwd: Path, env: dict[str, str], check: bool = True):

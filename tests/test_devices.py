@@ -17,8 +17,8 @@ def parameters(run):
 
 
 def test_eight_devices_reach_what_one_reaches(tmp_path):
-    one = environment(tmp_path)
-    eight = environment(tmp_path, XLA_FLAGS="--xla_force_host_platform_device_count=8")
+    one = environment()
+    eight = environment(XLA_FLAGS="--xla_force_host_platform_device_count=8")
     command(*WORDS, "one", cwd=tmp_path, env=one)
     command(*WORDS, "eight", cwd=tmp_path, env=eight)
     command(*WORDS, "parts", "--training.accumulate", "2", cwd=tmp_path, env=one)
@@ -31,7 +31,7 @@ def test_eight_devices_reach_what_one_reaches(tmp_path):
 
 
 def test_a_batch_that_the_devices_cannot_share_is_refused(tmp_path):
-    eight = environment(tmp_path, XLA_FLAGS="--xla_force_host_platform_device_count=8")
+    eight = environment(XLA_FLAGS="--xla_force_host_platform_device_count=8")
     done = command("train", "debug", "--training.batch", "6", cwd=tmp_path, env=eight, check=False)
     assert done.returncode == 2
     assert "a batch of 6 cannot be cut over 8 devices" in done.stderr.splitlines()[-1]

@@ -16,7 +16,7 @@ STEPS = ("--training.steps", "60", "--training.checkpoint-every", "10", "--train
 def place(tmp_path_factory):
     """A folder with a run that was never stopped, `runs/whole`, and the environment of its commands."""
     folder = tmp_path_factory.mktemp("resume")
-    env = environment(folder)
+    env = environment()
     command("train", "debug", "--name", "whole", *STEPS, cwd=folder, env=env)
     return folder, env
 
