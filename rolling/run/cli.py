@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rolling.errors import InputError
+from rolling.run.allocator import keep_freed_memory
 
 USAGE = """usage: rolling COMMAND ...
 
@@ -34,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not words or words[0] in ("-h", "--help"):
         print(USAGE, end="")
         return 0 if words else 2
+    keep_freed_memory()
     try:
         words = _load_code(words)
         command = COMMANDS.get(words[0])
