@@ -11,7 +11,7 @@ from flax import nnx
 
 from rolling.denoisers import Architecture, Condition, Inputs, functional
 from rolling.errors import InputError
-from video.layers import clock_features, convolve, modulate
+from video.layers import clock_features, convolve, convolve_by_halo, modulate
 from video.uvit import VideoUViT
 
 SMALL = {"channels": (8, 16), "blocks": (1, 1), "heads": 2, "embedding": 16}
@@ -110,7 +110,9 @@ def test_convolution_continues_the_field_as_numpy_pads_it(boundary):
     padded = np.pad(padded, ((0, 0), (0, 0), (1, 1), (0, 0)), mode=mode[boundary[1]])
     windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
     expected = np.einsum("nyxcij,ijcd->nyxd", windows, kernel)
-    np.testing.assert_allclose(jax.jit(convolve, static_argnums=2)(x, kernel, boundary), expected, atol=1e-5)
+    for way in (convolve, convolve_by_halo):
+        result = jax.jit(way, static_argnums=2)(x, kernel, boundary)
+        np.testing.assert_allclose(result, expected, atol=1e-5)
 
 
 def test_the_gradient_of_a_modulated_norm():

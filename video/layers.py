@@ -66,13 +66,35 @@ class Convolution(nnx.Module):
 
 
 def convolve(x: Float[Array, "n height width channel"], kernel: Array, boundary: Boundary) -> Array:
-    """3 x 3 cross-correlation of `x` continued beyond its edges: by wrapping, by the edge, or by zeros.
+    """3 x 3 cross-correlation of `x` continued beyond its edges: by wrapping, by the edge, or by zeros."""
+    if boundary == ("zero", "zero"):
+        return correlate(x, kernel, "SAME")
+    return jax.lax.platform_dependent(
+        x,
+        kernel,
+        cpu=functools.partial(convolve_by_strips, boundary=boundary),
+        default=functools.partial(convolve_by_halo, boundary=boundary),
+    )
 
-    Zero-padded convolutions are what XLA is fast at, on a CPU above all; a copy of `x` with a halo costs
-    up to half as much again. So the halo's own contribution is added where it lands: on the outer rows and
-    columns, as products of three taps.
+
+def correlate(x: Array, kernel: Array, padding: str) -> Array:
+    return jax.lax.conv_general_dilated(
+        x, kernel, (1, 1), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+
+
+def convolve_by_halo(x: Array, kernel: Array, boundary: Boundary) -> Array:
+    """`convolve` of a copy of `x` with its halo."""
+    return correlate(extend(extend(x, 1, boundary[0]), 2, boundary[1]), kernel, "VALID")
+
+
+def convolve_by_strips(x: Array, kernel: Array, boundary: Boundary) -> Array:
+    """`convolve` with zeros, to which the halo's contribution is added where it lands.
+
+    Zero-padded convolutions are what XLA is fast at on a CPU; a copy with a halo costs half as much again.
+    What the halo adds to the outer rows and columns is a product of three taps each.
     """
-    y = jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    y = correlate(x, kernel, "SAME")
     above, below = halo(x, 1, boundary[0])
     if above is not None:
         # The rows of the halo reach the corners: they are continued in width before their taps are taken.
