@@ -73,8 +73,9 @@ def test_a_process_of_second_order_needs_two_frames_of_context():
     def at(context, calls):
         return error(window=Rolling(size=6, context=context), calls_per_frame=calls, correlation=AR2)
 
-    assert at(1, 128) > 0.1 and at(1, 128) > 0.9 * at(1, 32)
-    assert at(2, 128) < 0.0065 and at(2, 128) < 0.3 * at(2, 32)
+    assert at(1, 128) == pytest.approx(0.110, abs=1e-3)  # 0.115 at 32 calls: it does not fall
+    assert at(2, 32) == pytest.approx(0.0213, rel=1e-2)
+    assert at(2, 128) == pytest.approx(0.0213 / 4, rel=2e-2)
 
 
 def test_history_crosses_a_shift_with_its_frame():
@@ -110,12 +111,11 @@ def test_ancestral_is_ddim_with_eta_one():
 
 
 WINDOWS = {
-    "rolling": Rolling(size=4, context=1),
-    "independent": IndependentTimes(roll=Rolling(size=5, context=2)),
+    "rolling": IndependentTimes(roll=Rolling(size=4, context=2)),
     "full": FullSequence(size=4, context=2),
     "autoregressive": Autoregressive(context=1),
 }
-SOLVERS = [Ddim(), Ddim(eta=0.5), Ancestral(interpolation=0.5), DpmSolverPlusPlus2M()]
+SOLVERS = [Ddim(eta=0.5), Ancestral(interpolation=0.5), DpmSolverPlusPlus2M()]
 
 
 @pytest.mark.parametrize("solver", SOLVERS, ids=repr)
@@ -144,8 +144,12 @@ def test_chunks_without_context_are_exact_and_independent(solver):
 def test_a_clipped_schedule_costs_its_last_noise():
     """Clipping at logsnr 4 leaves alpha^2 = 0.982 of the signal, and DDIM keeps what noise there is."""
     settings = {"calls_per_frame": 32, "solver": DpmSolverPlusPlus2M()}
-    assert error(**settings, schedule=Cosine()) == pytest.approx(error(**settings), abs=2e-3)
-    assert error(**settings, schedule=Cosine(minimum=-15.0, maximum=4.0)) > 5 * error(**settings)
+    unclipped, mild, hard = (
+        error(**settings, schedule=Cosine(minimum=low, maximum=high))
+        for low, high in ((-np.inf, np.inf), (-15.0, 15.0), (-15.0, 4.0))
+    )
+    assert mild == pytest.approx(unclipped, abs=2e-3)
+    assert hard > 5 * unclipped
 
 
 def test_the_number_of_frames_does_not_change_them():
