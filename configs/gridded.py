@@ -11,7 +11,7 @@ from video.uvit import VideoUViT
 experiment = Experiment(
     name="gridded",
     source=Gridded(path=""),
-    network=VideoUViT(dropout=0.1),
+    network=VideoUViT(blocks=(1, 1, 2), dropout=0.1),
     window=Rolling(size=8, context=2),
     solver=Ancestral(),
     optimiser=Muon(peak=1e-2),
