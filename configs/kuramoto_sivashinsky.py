@@ -19,8 +19,8 @@ experiment = Experiment(
     augment=(Translate(axes=("y", "x")),),
     optimiser=Muon(peak=1e-2),
     training=Training(steps=500, batch=8),
-    forecast=Forecast(starts=32, members=4, frames=20, batch=32),
-    long=Forecast(starts=8, members=1, frames=300, batch=8, chunk=50),
+    forecast=Forecast(starts=32, members=4, frames=20, batch=8, chunk=20),
+    long=Forecast(starts=8, members=1, frames=300, batch=8, chunk=20),
     metrics=FORECAST,
     long_metrics=ROLLOUT,
 )

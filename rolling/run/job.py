@@ -22,6 +22,7 @@ from rolling.run.evaluate import summary_table
 from rolling.run.experiment import Experiment, Forecast
 from rolling.run.forecast import Forecaster, load, write
 from rolling.run.report.page import write_report
+from rolling.run.report.pictures import poster as draw_poster
 from rolling.run.train import Trainer
 from rolling.solvers import Solver
 
@@ -118,10 +119,15 @@ def evaluate(folder: Path) -> str:
     return _evaluate(forecaster, split, folder)
 
 
-def report(folder: Path) -> Path:
-    """Writes `report.html`."""
+def report(folder: Path, *, poster: Path | None = None) -> Path:
+    """Writes `report.html`, and a picture of the first forecast if `poster` names a file."""
     _, forecaster, split = _open(folder)
-    return _report(forecaster, split, folder)
+    written = _report(forecaster, split, folder)
+    if poster is not None:
+        if poster.suffix not in (".png", ".svg", ".pdf"):
+            raise InputError(f"a poster is a .png, .svg or .pdf file, not {poster}")
+        draw_poster(folder, split.test).savefig(poster, dpi=110)
+    return written
 
 
 def describe(experiment: Experiment) -> str:
