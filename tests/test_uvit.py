@@ -11,7 +11,8 @@ from flax import nnx
 
 from rolling.denoisers import Architecture, Condition, Inputs, functional
 from rolling.errors import InputError
-from video.layers import clock_features, convolve, convolve_by_halo, modulate
+from video.conditioning import clock_features
+from video.layers import convolve, convolve_by_halo, modulate
 from video.uvit import VideoUViT
 
 SMALL = {"channels": (8, 16), "blocks": (1, 1), "heads": 2, "embedding": 16}

@@ -206,12 +206,6 @@ def dropout(x: Array, rate: float, key: Array | None) -> Array:
     return jnp.where(keep, x / (1 - rate), jnp.zeros_like(x))
 
 
-def clock_features(logsnr: Float[Array, "batch time"], size: int) -> Float[Array, "batch time feature"]:
-    """`cos(pi k u)` for `k < size`, `u = (1 + tanh(logsnr / 10)) / 2` in [0, 1]: finite for all clocks."""
-    u = (1 + jnp.tanh(logsnr.astype(jnp.float32) / 10)) / 2
-    return jnp.cos(jnp.pi * u[..., None] * jnp.arange(size, dtype=jnp.float32)[None, None])
-
-
 def rotary_angles(positions: Array, pairs: int, period: int | None = None) -> Float[Array, "position pair"]:
     """Angles of a rotary embedding (arXiv 2104.09864) of integer positions.
 

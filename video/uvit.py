@@ -16,6 +16,8 @@ from jaxtyping import Array, Float
 
 from rolling.denoisers import NOTHING, Condition, Inputs
 from rolling.errors import InputError
+from video.conditioning import Embedder, Embedding, Frames, check, stack
+from video.grids import crop, from_patches, pad, to_patches
 from video.layers import (
     BOUNDARIES,
     Attention,
@@ -24,7 +26,6 @@ from video.layers import (
     Linear,
     ModulatedNorm,
     causal_mask,
-    clock_features,
     dropout,
     rms_norm,
     rotary_angles,
@@ -33,8 +34,6 @@ from video.layers import (
     zeros,
 )
 
-Frames = Float[Array, "batch time height width channel"]
-Embedding = Float[Array, "batch time embedding"]
 ATTENTION = ("joint", "factorised")
 DTYPES = ("float32", "bfloat16")
 
@@ -140,71 +139,6 @@ class VideoUViTModule(nnx.Module):
         return crop(from_patches(y, self.config.patch), *z.shape[2:4])
 
 
-def check(inputs: Inputs, z: Frames, condition: Condition) -> None:
-    """Raises `InputError` where the arrays are not those that the network was built for.
-
-    A missing label or missing tokens mean "any" (guidance needs this); other parts must be given.
-    """
-    if z.ndim != 5 or z.shape[-1] != inputs.channels:
-        raise InputError(
-            f"the network was built for frames [batch, time, height, width, {inputs.channels}] and was given"
-            f" an array of shape {z.shape}"
-        )
-    for name in ("tokens", "vectors", "fields", "static"):
-        part, expected = getattr(condition, name), getattr(inputs, name)
-        found = 0 if part is None else part.shape[-1]
-        if found != expected and not (name == "tokens" and part is None):
-            raise InputError(
-                f"the network was built for {expected} {name} and was given {found}: the condition must be"
-                " that of the training"
-            )
-    if condition.label is not None and not inputs.labels:
-        raise InputError("the network was built without labels and was given some: leave the label out")
-
-
-def stack(z: Frames, condition: Condition) -> Frames:
-    """The frames with what is known of each cell as further channels."""
-    parts = [z]
-    if condition.fields is not None:
-        parts.append(condition.fields)
-    if condition.static is not None:
-        parts.append(
-            jnp.broadcast_to(condition.static[None, None], (*z.shape[:-1], condition.static.shape[-1]))
-        )
-    return jnp.concatenate(parts, -1) if len(parts) > 1 else z
-
-
-def margins(size: int, multiple: int) -> tuple[int, int]:
-    """Cells to add before and behind an axis, to reach the next multiple."""
-    extra = -size % multiple
-    return extra // 2, extra - extra // 2
-
-
-def pad(x: Frames, multiple: int, boundary: Boundary) -> Frames:
-    """Continues height and width, each by its boundary, to the next multiple."""
-    modes = {"periodic": "wrap", "edge": "edge", "zero": "constant"}
-    for axis, kind in zip((2, 3), boundary, strict=True):
-        widths = [(0, 0)] * 5
-        widths[axis] = margins(x.shape[axis], multiple)
-        if any(widths[axis]):
-            x = jnp.pad(x, widths, mode=modes[kind])
-    return x
-
-
-def crop(x: Frames, height: int, width: int) -> Frames:
-    """The inverse of `pad`."""
-    top, left = (x.shape[2] - height) // 2, (x.shape[3] - width) // 2
-    return x[:, :, top : top + height, left : left + width]
-
-
-def to_patches(x: Frames, patch: int) -> Frames:
-    return einops.rearrange(x, "b t (h p) (w q) c -> b t h w (p q c)", p=patch, q=patch)
-
-
-def from_patches(x: Frames, patch: int) -> Frames:
-    return einops.rearrange(x, "b t h w (p q c) -> b t (h p) (w q) c", p=patch, q=patch)
-
-
 class Keys:
     """Hands a fresh key to each caller in turn; None where there is none to split."""
 
@@ -214,30 +148,6 @@ class Keys:
 
     def __call__(self) -> Array | None:
         return None if self.key is None else jax.random.fold_in(self.key, next(self.count))
-
-
-class Embedder(nnx.Module):
-    """One vector per frame: of its clock, its own vectors, the sequence's label and tokens."""
-
-    FEATURES = 32
-
-    def __init__(self, size: int, inputs: Inputs, rngs: nnx.Rngs):
-        self.clock = Linear(self.FEATURES, size, rngs)
-        self.label = Linear(inputs.labels, size, rngs, init=zeros) if inputs.labels else None
-        self.tokens = Linear(inputs.tokens, size, rngs, init=zeros) if inputs.tokens else None
-        self.vectors = Linear(inputs.vectors, size, rngs, init=zeros) if inputs.vectors else None
-        self.out = Linear(size, size, rngs)
-
-    def __call__(self, logsnr: Float[Array, "batch time"], condition: Condition) -> Embedding:
-        h = self.clock(clock_features(logsnr, self.FEATURES))
-        if self.label is not None and condition.label is not None:
-            classes = jax.nn.one_hot(condition.label, self.label.kernel.shape[0])
-            h = h + self.label(classes)[:, None]
-        if self.tokens is not None and condition.tokens is not None:
-            h = h + self.tokens(condition.tokens.astype(jnp.float32)).mean(1, keepdims=True)
-        if self.vectors is not None:
-            h = h + self.vectors(condition.vectors.astype(jnp.float32))
-        return nnx.silu(self.out(nnx.silu(h)))
 
 
 class Level(nnx.Module):
