@@ -18,7 +18,7 @@ experiment = Experiment(
     solver=Ancestral(interpolation=0.4),
     augment=(Translate(axes=("x",)), ShiftReflect(mode=4)),
     optimiser=Muon(peak=1e-2),
-    training=Training(steps=750, batch=8, ema=0.995),
+    training=Training(steps=1300, batch=4, ema=0.995),
     forecast=Forecast(starts=32, members=4, frames=20, batch=8, chunk=20),
     long=Forecast(starts=8, members=1, frames=300, batch=8, chunk=20),
     metrics=FORECAST,
