@@ -11,11 +11,11 @@ from video.uvit import VideoUViT
 experiment = Experiment(
     name="gridded",
     source=Gridded(path=""),
-    network=VideoUViT(blocks=(1, 1, 2), dropout=0.1),
+    network=VideoUViT(blocks=(1, 1, 2), dropout=0.2),
     window=Rolling(size=8, context=2),
-    solver=Ancestral(),
+    solver=Ancestral(interpolation=0.5),
     optimiser=Muon(peak=1e-2),
-    training=Training(steps=600, batch=8),
+    training=Training(steps=600, batch=4),
     forecast=Forecast(starts=32, members=4, frames=18, batch=32),
     metrics=FORECAST,
 )
