@@ -52,14 +52,14 @@ class VideoUViT:
 
     patch: int = 2
     channels: tuple[int, ...] = (32, 64, 128)
-    blocks: tuple[int, ...] = (2, 2, 4)
+    blocks: tuple[int, ...] = (1, 1, 2)
     transformer_levels: int = 1
     heads: int = 4
     attention: str = "joint"
     causal: bool = False
     dropout: float = 0.0
     expansion: int = 4
-    embedding: int = 128
+    embedding: int = 64
     boundary: Boundary | None = None
     dtype: str = "float32"
 
