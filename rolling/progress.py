@@ -13,8 +13,8 @@ class Progress:
 
     def __init__(self, label: str, total: int, unit: str = "step", done: int = 0):
         self.label, self.total, self.unit, self.done = label, total, unit, done
-        self.first = done
         self.began = self.spoke = time.monotonic()
+        self.steady: tuple[float, int] | None = None  # the time and the place of the first update
         self.bar = None
         if sys.stderr.isatty():
             self.bar = tqdm(total=total, initial=done, desc=label, unit=unit, dynamic_ncols=True)
@@ -27,13 +27,15 @@ class Progress:
     def update(self, count: int = 1, **figures: float) -> None:
         """`count` more are done; `figures` are shown beside them."""
         self.done += count
+        if self.steady is None:  # what came before it was mostly compilation, and tells nothing of the rest
+            self.steady = (time.monotonic(), self.done)
         if self.bar is not None:
             if figures:
                 self.bar.set_postfix({name: f"{value:.4g}" for name, value in figures.items()}, refresh=False)
             self.bar.update(count)
         elif time.monotonic() - self.spoke > SECONDS_BETWEEN_LINES:
             shown = "".join(f", {name} {value:.4g}" for name, value in figures.items())
-            self._say(f"{100 * self.done / max(self.total, 1):.0f} %, {self._left():.0f} s left{shown}")
+            self._say(f"{100 * self.done / max(self.total, 1):.0f} %{self._left()}{shown}")
 
     def __exit__(self, kind, error, trace) -> None:
         if self.bar is not None:
@@ -41,9 +43,12 @@ class Progress:
         elif kind is None:
             self._say(f"done in {time.monotonic() - self.began:.0f} s")
 
-    def _left(self) -> float:
-        rate = (self.done - self.first) / max(time.monotonic() - self.began, 1e-9)
-        return (self.total - self.done) / max(rate, 1e-9)
+    def _left(self) -> str:
+        since, place = self.steady
+        if self.done == place:
+            return ""
+        seconds = (time.monotonic() - since) * (self.total - self.done) / (self.done - place)
+        return f", {seconds:.0f} s left"
 
     def _say(self, words: str) -> None:
         self.spoke = time.monotonic()

@@ -1,0 +1,31 @@
+"""Progress away from a terminal: a line now and then, with what is left once the pace is known."""
+
+import re
+
+import rolling.progress
+from rolling.progress import Progress
+
+
+def test_lines_tell_the_pace_after_the_first_update(capsys, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(rolling.progress.time, "monotonic", lambda: clock[0])
+    with Progress("train", total=100) as progress:
+        clock[0] = 60.0  # compilation
+        progress.update(10, loss=0.5)
+        clock[0] = 80.0
+        progress.update(20)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "train: starts (0/100 step)"
+    assert lines[1] == "train: 10 %, loss 0.5 (10/100 step)"
+    # 20 steps in 20 seconds: 70 are left.
+    assert re.fullmatch(r"train: 30 %, 70 s left \(30/100 step\)", lines[2])
+    assert lines[3] == "train: done in 80 s (30/100 step)"
+
+
+def test_a_phase_that_fails_does_not_say_that_it_is_done(capsys):
+    try:
+        with Progress("train", total=2):
+            raise KeyError("stopped")
+    except KeyError:
+        pass
+    assert "done" not in capsys.readouterr().err
