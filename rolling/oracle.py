@@ -123,7 +123,9 @@ class Oracle:
 
     def __post_init__(self):
         if self.frames < 1:
-            raise InputError(f"the oracle's rollout has at least one frame: choose frames >= 1, not {self.frames}")
+            raise InputError(
+                f"the oracle rolls out at least one frame: choose frames >= 1, not {self.frames}"
+            )
 
     def coefficients(self) -> np.ndarray:
         """`[context + frames, noise]`: context and emitted frames as linear maps of the noise, float64."""

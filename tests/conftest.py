@@ -13,6 +13,7 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
 os.environ.setdefault("ROLLING_CACHE", tempfile.mkdtemp(prefix="simulated"))
 
 import jax
+import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
@@ -26,3 +27,11 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 # Compilation makes the first example slow; the same examples are tried in every run.
 settings.register_profile("rolling", deadline=None, max_examples=20, derandomize=True)
 settings.load_profile("rolling")
+
+
+@pytest.fixture
+def quick_compilation():
+    """For programs that run once: compiled with few optimisations, as compiling takes longer than running."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)

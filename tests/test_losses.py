@@ -20,6 +20,7 @@ from rolling.noise import Cosine, Edm, FlowMatching, alpha_sigma, diffuse, v_fro
 from rolling.oracle import UNCLIPPED, autoregressive_covariance, elbo_along, exact_denoiser
 from rolling.windows import FullSequence, IndependentTimes, Rolling, SampledTimes
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 WEIGHTINGS = [Elbo(), SigmoidWeighting(bias=-1.0), VLoss(), XLoss(), EpsLoss(), MinSnr(gamma=3.0)]
 every_weighting = pytest.mark.parametrize("weighting", WEIGHTINGS, ids=lambda w: type(w).__name__)
 KEY = jax.random.key(3)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rolling import denoisers, noise
 from rolling.errors import InputError
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 INFINITE = float("inf")
 SCHEDULES = {
     "cosine": noise.Cosine(),

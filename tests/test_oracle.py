@@ -13,14 +13,7 @@ from rolling.solvers import Ancestral, Ddim, DpmSolverPlusPlus2M
 from rolling.windows import Autoregressive, FullSequence, IndependentTimes, Rolling
 
 AR2 = (1.6, -0.8)
-
-
-@pytest.fixture(autouse=True)
-def quick_compilation():
-    """These programs are compiled once and run once."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def error(**changes) -> float:

@@ -13,6 +13,7 @@ from rolling.rollout import Carry, Sampler
 from rolling.solvers import Ancestral, Ddim, DpmSolverPlusPlus2M, Solver, step_between
 from rolling.windows import FullSequence, Rolling
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 SOLVERS = [
     Ddim(),
     Ddim(eta=0.5),
@@ -87,7 +88,10 @@ def test_the_true_denoiser_is_followed_to_the_frame(solver, schedule):
 def moments(solver, step):
     """Coefficients of `(z, x, noise)` in a step of a solver without history: `[3, time]`."""
     unit, nothing = jnp.ones((1, 5, 1, 1, 1)), jnp.zeros((1, 5, 1, 1, 1))
-    run = lambda z, x, noise: solver.step(lambda *_: x, z, solver.init(z), step, lambda _: noise)[0]  # noqa: E731
+
+    def run(z, x, noise):
+        return solver.step(lambda *_: x, z, solver.init(z), step, lambda _: noise)[0]
+
     cases = np.eye(3)
     return np.stack([np.ravel(run(*(unit * c if c else nothing for c in case))) for case in cases])
 
