@@ -98,8 +98,8 @@ class Sampler:
         fresh = jnp.arange(window.context, window.size)
         noise = self.noise(key, fresh, FRESH, context.shape[2:], context.dtype)
         z = jnp.concatenate([context, noise], axis=1)
-        zero = jnp.zeros((), jnp.int32)
-        return Carry(z=z, history=self.solver.init(z), first=zero, step=zero, key=key)
+        first, step = jnp.zeros(2, jnp.int32)  # arrays of their own: the carry's memory is given away
+        return Carry(z=z, history=self.solver.init(z), first=first, step=step, key=key)
 
     def warm_up(self, denoiser: Denoiser, carry: Carry, condition: Condition) -> Carry:
         steps = warmup_steps(self.window, self.cycle_steps)
