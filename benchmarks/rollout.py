@@ -28,7 +28,7 @@ def main() -> None:
     sampler = experiment.sampler
     rollout = Rollout(sampler, model.binder(experiment, apply), cycles=CYCLES)
     context = jnp.zeros((BATCH, experiment.window.context, *layout.shape))
-    keys = jax.random.split(jax.random.key(0), BATCH)
+    key = jax.random.split(jax.random.key(0), BATCH)
     logsnr = jnp.linspace(5.0, -5.0, experiment.window.size)[None]
 
     @jax.jit
@@ -37,7 +37,7 @@ def main() -> None:
         return jax.lax.fori_loop(0, CYCLES * sampler.cycle_steps, body, z)
 
     def loop():
-        carry = sampler.begin(context, keys)
+        carry = sampler.begin(context, key)
         begin = time.perf_counter()
         jax.block_until_ready(rollout._advance(params, carry, NOTHING, 0, CYCLES))
         return time.perf_counter() - begin

@@ -98,7 +98,8 @@ class Sampler:
         fresh = jnp.arange(window.context, window.size)
         noise = self.noise(key, fresh, FRESH, context.shape[2:], context.dtype)
         z = jnp.concatenate([context, noise], axis=1)
-        first, step = jnp.zeros(2, jnp.int32)  # arrays of their own: the carry's memory is given away
+        first, step = jnp.zeros(2, jnp.int32)
+        key = jnp.copy(key)  # the carry's memory is given away, the caller's key is not
         return Carry(z=z, history=self.solver.init(z), first=first, step=step, key=key)
 
     def warm_up(self, denoiser: Denoiser, carry: Carry, condition: Condition) -> Carry:
