@@ -95,37 +95,37 @@ def convolve_by_strips(x: Array, kernel: Array, boundary: Boundary) -> Array:
     What the halo adds to the outer rows and columns is a product of three taps each.
     """
     y = correlate(x, kernel, "SAME")
-    above, below = halo(x, 1, boundary[0])
-    if above is not None:
+    if boundary[0] != "zero":
         # The rows of the halo reach the corners: they are continued in width before their taps are taken.
-        y = y.at[:, :1].add(strip(extend(above, 2, boundary[1]), kernel[0], 2))
-        y = y.at[:, -1:].add(strip(extend(below, 2, boundary[1]), kernel[2], 2))
-    left, right = halo(x, 2, boundary[1])
-    if left is not None:
-        y = y.at[:, :, :1].add(strip(extend(left, 1, "zero"), kernel[:, 0], 1))
-        y = y.at[:, :, -1:].add(strip(extend(right, 1, "zero"), kernel[:, 2], 1))
+        rows = extend(jnp.stack(halo(x, 1, boundary[0])), 2, boundary[1])
+        above, below = taps(rows, kernel[::2])
+        y = y.at[:, 0].add(above).at[:, -1].add(below)
+    if boundary[1] != "zero":
+        columns = extend(jnp.stack(halo(x, 2, boundary[1])), 2, "zero")
+        left, right = taps(columns, kernel[:, ::2].swapaxes(0, 1))
+        y = y.at[:, :, 0].add(left).at[:, :, -1].add(right)
     return y
 
 
-def halo(x: Array, axis: int, boundary: str) -> tuple[Array | None, Array | None]:
-    """The slices of one cell that lie before and behind `x` along an axis; None where they are zero."""
-    first, last = jax.lax.slice_in_dim(x, 0, 1, axis=axis), jax.lax.slice_in_dim(x, -1, None, axis=axis)
-    return {"periodic": (last, first), "edge": (first, last), "zero": (None, None)}[boundary]
+def halo(x: Array, axis: int, boundary: str) -> tuple[Array, Array]:
+    """What lies next to the first and to the last slice of `x` along an axis, beyond the edge."""
+    first, last = jax.lax.index_in_dim(x, 0, axis, False), jax.lax.index_in_dim(x, -1, axis, False)
+    ahead = {"periodic": (last, first), "edge": (first, last)}
+    return ahead[boundary] if boundary in ahead else (jnp.zeros_like(first), jnp.zeros_like(last))
 
 
 def extend(x: Array, axis: int, boundary: str) -> Array:
     """`x` with its halo on both sides of an axis."""
-    before, behind = halo(x, axis, boundary)
-    if before is None:
-        return jnp.pad(x, [(int(i == axis),) * 2 for i in range(x.ndim)])
+    before, behind = (jnp.expand_dims(part, axis) for part in halo(x, axis, boundary))
     return jnp.concatenate([before, x, behind], axis)
 
 
-def strip(x: Array, kernel: Float[Array, "3 inputs outputs"], axis: int) -> Array:
-    """The 'VALID' convolution with three taps along one axis, as one matrix product."""
-    size = x.shape[axis] - 2
-    taps = [jax.lax.slice_in_dim(x, i, i + size, axis=axis) for i in range(3)]
-    return jnp.concatenate(taps, -1) @ kernel.reshape(-1, kernel.shape[-1])
+def taps(lines: Float[Array, "2 n length inputs"], kernels: Float[Array, "2 3 inputs outputs"]) -> Array:
+    """The 'VALID' convolution of each set of lines with its kernel, as one product of matrices."""
+    _, n, size, channels = lines.shape
+    parts = [jax.lax.slice_in_dim(lines, i, i + size - 2, axis=2) for i in range(3)]
+    columns = jnp.concatenate(parts, -1).reshape(2, n * (size - 2), 3 * channels)
+    return (columns @ kernels.reshape(2, 3 * channels, -1)).reshape(2, n, size - 2, -1)
 
 
 def rms_norm(x: Tokens) -> Tokens:
