@@ -50,8 +50,8 @@ def measure(rounds: int) -> dict[str, float]:
     import optax
     from flax import nnx
 
-    from rolling.run.allocator import keep_freed_memory
     from rolling.denoisers import Inputs, functional
+    from rolling.run.allocator import keep_freed_memory
     from video.uvit import VideoUViT
 
     keep_freed_memory()

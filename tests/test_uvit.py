@@ -311,6 +311,7 @@ BAD_SETTINGS = {
     "transformer levels": ({"transformer_levels": 3}, "number of levels, 2"),
     "patch": ({"patch": 0}, "positive"),
     "dropout": ({"dropout": 1.0}, "dropout < 1"),
+    "one head": ({"heads": 1}, "2 or more"),
     "heads": ({"channels": (8, 18)}, "18 channels.*multiple of"),
 }
 
@@ -333,6 +334,10 @@ def test_a_condition_that_the_network_was_not_built_for():
     for name in ("vectors", "fields", "static"):
         with pytest.raises(InputError, match=f"{name} and was given 0"):
             apply(params, z, logsnr, replaced(everything(), **{name: None}))
+    for name in ("fields", "static"):
+        part = getattr(everything(), name)
+        with pytest.raises(InputError, match=f"{name} have the shape.*the frames' grid"):
+            apply(params, z, logsnr, replaced(everything(), **{name: part[:, :3]}))
     with pytest.raises(InputError, match=r"channel|frames"):
         apply(params, z[..., :1], logsnr, everything())
     apply, params = network()

@@ -31,6 +31,15 @@ def check(inputs: Inputs, z: Frames, condition: Condition) -> None:
                 f"the network was built for {expected} {name} and was given {found}: the condition must be"
                 " that of the training"
             )
+    for name, part, grid in (
+        ("fields", condition.fields, z.shape[:4]),
+        ("static", condition.static, z.shape[2:4]),
+    ):
+        if part is not None and part.shape[:-1] != grid:
+            raise InputError(
+                f"the condition's {name} have the shape {part.shape} and the frames {z.shape}: give them on"
+                f" the frames' grid, {grid}"
+            )
     if condition.label is not None and not inputs.labels:
         raise InputError("the network was built without labels and was given some: leave the label out")
 

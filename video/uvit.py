@@ -46,7 +46,8 @@ class VideoUViT:
     `blocks` name the levels from fine to coarse: a level has its blocks on the way down and again on the way
     up, the coarsest once. The last `transformer_levels` levels are transformers, whose attention runs over
     all tokens of the window (`"joint"`) or over space and then over time (`"factorised"`: cheaper above some
-    hundred tokens). `causal` keeps later frames from earlier ones. `boundary` of (height, width):
+    hundred tokens); one of the `heads` groups of a convolutional block stays with its own frame, the others
+    are mixed. `causal` keeps later frames from earlier ones. `boundary` of (height, width):
     `"periodic"`, `"edge"` or `"zero"`; None follows the data. `dropout` acts in the transformers.
     """
 
@@ -86,7 +87,9 @@ class VideoUViT:
                 f"transformer_levels is {self.transformer_levels}: it must lie between 0 and the number of"
                 f" levels, {len(self.channels)}"
             )
-        sizes = (self.patch, self.heads, self.expansion, self.embedding, *self.channels, *self.blocks)
+        if self.heads < 2:
+            raise InputError(f"the video U-ViT's heads are {self.heads}: choose 2 or more, to mix frames by")
+        sizes = (self.patch, self.expansion, self.embedding, *self.channels, *self.blocks)
         if min(sizes) < 1 or not 0 <= self.dropout < 1:
             raise InputError(f"every size of the video U-ViT must be positive and 0 <= dropout < 1: {self}")
         for channels in self.channels:
