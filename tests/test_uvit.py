@@ -334,7 +334,7 @@ def test_a_condition_that_the_network_was_not_built_for():
     for name in ("vectors", "fields", "static"):
         with pytest.raises(InputError, match=f"{name} and was given 0"):
             apply(params, z, logsnr, replaced(everything(), **{name: None}))
-    with pytest.raises(InputError, match="fields have the shape.*the frames' grid"):
+    with pytest.raises(InputError, match=r"fields have the shape.*the frames' grid"):
         apply(params, z[:, :, :8], logsnr, everything())
     with pytest.raises(InputError, match=r"channel|frames"):
         apply(params, z[..., :1], logsnr, everything())
