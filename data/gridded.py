@@ -113,6 +113,8 @@ class Gridded:
                 )
             arrays = [(file, dataset[name]) for file, dataset in files if name in dataset]
             cubes.append(Cube.of(name, [Part.of(file, a, self.time) for file, a in arrays], self.levels))
+        if self.levels and not any(cube.levels for cube in cubes):
+            raise InputError(f"{self.path} has no levels to choose from: leave --source.levels out")
         for cube in cubes[1:]:
             if (cube.y, cube.x) != (cubes[0].y, cubes[0].x) or cube.times.dtype != cubes[0].times.dtype:
                 raise InputError(

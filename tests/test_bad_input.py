@@ -1,4 +1,4 @@
-"""Bad input gets one sentence that says what, where and what to do, and exit code 2; nothing is left behind."""
+"""Bad input gets one sentence (what, where, what to do) and exit code 2, and leaves nothing behind."""
 
 import errno
 import json
@@ -217,6 +217,36 @@ def test_an_unfinished_forecast_is_not_scored(copy, capsys):
 def test_another_forecast_is_not_overwritten(copy, capsys):
     refused(capsys, ["rollout", copy, "--members", "3"], r"another forecast.*members: 2 / 3", copy)
     assert main(["rollout", str(copy), "--members", "3", "--overwrite"]) == 0
+
+
+def test_overwrite_replaces_forecasts_and_nothing_else(copy, capsys):
+    mine = copy / "mine"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("years")
+    for output in (mine, mine / "thesis.txt"):
+        words = ["rollout", copy, "--output", output, "--overwrite"]
+        refused(capsys, words, r"is no forecast of rolling-diffusion", copy)
+
+
+def test_a_forecast_of_another_network_is_not_taken_for_this_one(runs, copy, capsys):
+    words = ["train", "debug", "--name", "other", "--training.seed", "1", "--folder", copy.parent]
+    assert main([str(word) for word in words]) == 0
+    output = copy / "forecast.zarr"
+    words = ["rollout", copy.parent / "other", "--output", output]
+    refused(capsys, words, r"another forecast.*parameters: \w+ / \w+", output)
+
+
+def test_a_folder_that_cannot_be_made(capsys):
+    refused(capsys, ["train", "debug", "--folder", "/proc/nowhere"], r"/proc/nowhere.* cannot be made")
+
+
+def test_data_that_have_changed_are_not_trained_on(tmp_path, capsys):
+    path = netcdf(tmp_path, fields())
+    words = ["train", "gridded", "--source.path", path, "--folder", tmp_path, "--training.steps", "2"]
+    words += ["--network.channels", "16", "16", "--network.blocks", "1", "1"]
+    assert main([str(word) for word in words]) == 0
+    netcdf(tmp_path, fields(frames=80))
+    refused(capsys, [*words, "--resume"], r"the data have changed.*frames: 45 / 60", tmp_path / "gridded")
 
 
 def test_a_full_disk_loses_nothing(copy, capsys, monkeypatch):

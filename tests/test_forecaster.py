@@ -52,6 +52,13 @@ def test_members_do_not_depend_on_how_many_there_are(trained):
         (lambda d: d.rename(t2m="temperature"), "the data lack t2m; they hold temperature"),
         (lambda d: d.isel(latitude=slice(1, None)), "latitude is not that of the training data"),
         (lambda d: d.isel(time=slice(1)), "fewer than the 2 frames"),
+        (lambda d: d.drop_vars("time"), "coordinate `time`"),
+        (lambda d: d.isel(time=slice(None, None, 3)), "must be one step"),
+        (lambda d: d.isel(time=slice(None, None, -1)), "must be one step"),
+        (lambda d: d.isel(time=[-30, -1]), "must be one step"),
+        (lambda d: d.where(d.latitude < 60), "not finite"),
+        (lambda d: d.assign(t2m=d.t2m.assign_attrs(units="degC")), "t2m is in degC"),
+        (lambda d: d.t2m, "not a DataArray"),
     ],
 )
 def test_other_data_are_refused(trained, change, says):
@@ -90,6 +97,13 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(trained, 
     said = capsys.readouterr().err.splitlines()[-1]
     assert "the loss is not finite from step" in said and "is intact" in said
     load(tmp_path / "gridded")
+
+
+@pytest.mark.parametrize("sizes", [{"frames": 0}, {"frames": 2, "members": 0}])
+def test_an_empty_forecast_is_refused(trained, sizes):
+    run, dataset = trained
+    with pytest.raises(InputError, match="wants frames >= 1 and members >= 1"):
+        load(run).forecast(dataset, **sizes)
 
 
 class Lengths:

@@ -1,7 +1,8 @@
 """Checkpoints: one orbax composite with everything that a run needs, to train on or to forecast.
 
 Items: `params`, `ema`, `optimiser`, `progress` (step and key), `iterator` (of the input pipeline),
-`experiment`, `layout` (variables, units, coordinates) and `statistics`. Orbax renames a finished checkpoint
+`experiment`, `layout` (variables, units, coordinates), `data` (what tells whether they have changed) and
+`statistics`. Orbax renames a finished checkpoint
 into its place, so that a killed run never leaves half of one.
 """
 
@@ -18,7 +19,7 @@ from rolling.errors import InputError
 logging.getLogger("absl").setLevel(logging.ERROR)  # orbax narrates every step of a save
 
 TREES = ("params", "ema", "optimiser", "progress", "statistics")
-JSON = ("iterator", "experiment", "layout")
+JSON = ("iterator", "experiment", "layout", "data")
 
 
 def _host(tree: Any) -> Any:

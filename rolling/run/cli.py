@@ -49,6 +49,9 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"rolling: stopped; to go on, {GO_ON}", file=sys.stderr)
         return 130
+    except PermissionError as error:
+        print(f"rolling: {error.filename} cannot be opened or written: {error.strerror}", file=sys.stderr)
+        return 2
     except BrokenPipeError:
         # The reader of our output left (`rolling list | head`): nothing more to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,6 +1,7 @@
 """A trained run as a forecaster: in memory for a data set, or streamed to a store, frame after frame."""
 
 import dataclasses
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,13 @@ class Forecaster:
         self.params = jax.device_put(params)
         self._bind = model.binder(experiment, apply)
         self._rollouts: dict[int, Rollout] = {}
+
+    def fingerprint(self) -> str:
+        """A check sum of the parameters: forecasts of two networks are never taken for each other."""
+        total = 0
+        for leaf in jax.tree.leaves(self.params):
+            total = zlib.crc32(np.asarray(leaf).tobytes(), total)
+        return f"{total:08x}"
 
     def rollout(self, cycles: int) -> Rollout:
         """The compiled loop whose chunks hold `cycles` cycles."""
@@ -92,12 +100,14 @@ class Forecaster:
         `data` holds the variables that the network was trained on, in the same units and on the same grid,
         with a dimension `time` of at least as many frames as the window has context.
         """
+        if frames < 1 or members < 1:
+            raise InputError(f"a forecast wants frames >= 1 and members >= 1, not {frames} and {members}")
         given = self._given(data)
         n = self.experiment.window.context
-        stamps = data["time"].values[len(data["time"]) - n :] if n else data["time"].values[-1:]
-        last = stamps[-1]
-        unit = np.timedelta64(round(self.layout.step * 3.6e12), "ns") if self.layout.has_calendar else None
-        step = self.layout.step if unit is None else unit
+        step = self.layout.step
+        if self.layout.has_calendar:
+            step = np.timedelta64(round(step * 3.6e12), "ns")
+        last = _last_time(data["time"].values, step, n)
 
         def times(first, count):
             return last + step * (np.arange(first, first + count) - (n - 1))
@@ -115,6 +125,8 @@ class Forecaster:
     def _given(self, data: xr.Dataset) -> np.ndarray:
         """The context `[n, height, width, variable]`, checked against the layout."""
         layout, n = self.layout, self.experiment.window.context
+        if not isinstance(data, xr.Dataset):
+            raise InputError(f"a forecast wants an xarray.Dataset, not a {type(data).__name__}")
         missing = [name for name in layout.names if name not in data]
         if missing:
             raise InputError(f"the data lack {', '.join(missing)}; they hold {', '.join(map(str, data))}")
@@ -122,11 +134,34 @@ class Forecaster:
             found = data[axis.name].values if axis.name in data.coords else np.empty(0)
             if len(found) != len(axis) or not np.allclose(found, axis.values):
                 raise InputError(f"the data's {axis.name} is not that of the training data")
-        if "time" not in data.dims or data.sizes["time"] < n:
-            raise InputError(f"the data hold fewer than the {n} frames in time that the window is given")
+        for variable in layout.variables:
+            units = data[variable.name].attrs.get("units", variable.units)
+            if units != variable.units:
+                raise InputError(f"{variable.name} is in {units}, in the training data in {variable.units}")
+        if "time" not in data.coords or data["time"].ndim != 1 or data.sizes["time"] < max(n, 1):
+            raise InputError(
+                f"the data hold fewer than the {n} frames along a coordinate `time` that the window is given"
+            )
         order = ("time", layout.y.name, layout.x.name)
-        frames = [data[name].transpose(*order).values for name in layout.names]
-        return np.stack(frames, axis=-1).astype(np.float32)[len(data["time"]) - n :]
+        recent = data.isel(time=slice(data.sizes["time"] - n, None))
+        frames = [recent[name].transpose(*order).values for name in layout.names]
+        given = np.stack(frames, axis=-1).astype(np.float32)
+        mask = self.statistics.mask
+        if not (np.isfinite(given) | (False if mask is None else ~mask)).all():
+            raise InputError(f"the last {n} frames have values that are not finite: fill or drop them")
+        return given
+
+
+def _last_time(times: np.ndarray, step: Any, n: int) -> Any:
+    """The time of the last of `n` given frames, which must be `step` apart."""
+    gaps = np.diff(times[len(times) - max(n, 1) :])
+    # Calendar months, whose mean length is the step, differ by up to a tenth.
+    if not all(abs(gap / step - 1) < 0.12 for gap in gaps):
+        raise InputError(
+            f"the last {n} frames of the data must be one step ({step}) apart, as in training, not"
+            f" {', '.join(map(str, gaps))}"
+        )
+    return times[-1]
 
 
 def load(path: str | Path) -> Forecaster:
@@ -170,30 +205,40 @@ class _Batch:
         return self.places + [self.places[-1]] * (self.size - len(self.places))
 
 
-def write(forecaster: Forecaster, test: Sequences, forecast: Forecast, path: Path, label: str) -> Path:
+def write(
+    forecaster: Forecaster,
+    test: Sequences,
+    forecast: Forecast,
+    path: Path,
+    label: str,
+    *,
+    overwrite: bool = False,
+) -> Path:
     """Streams a forecast to a store at `path`, or goes on with the one that was begun there.
 
     Memory does not grow with the number of frames. After each chunk the carry is saved beside the store; a
-    run that was killed goes on from it to the identical store.
+    run that was killed goes on from it to the identical store. A store of another forecast is replaced only
+    where `overwrite` says so, and anything else never.
     """
     n = forecaster.experiment.window.context
     starts = store.choose_starts(test, n, forecast.frames, forecast.starts)
     cycles = forecaster.cycles(forecast.frames, forecast.chunk)
+    times = np.concatenate([test.times(s.sequence, s.frame - 1, s.frame) for s in starts])
     identity = {
         "forecast": codec.encode(forecast),
         "solver": codec.encode(forecaster.sampler.solver),
         "calls_per_frame": forecaster.sampler.calls_per_frame,
         "checkpoint": forecaster.step,
+        "parameters": forecaster.fingerprint(),
+        "starts": [[s.sequence, s.frame, str(time)] for s, time in zip(starts, times, strict=True)],
     }
     target = store.ForecastStore(path, forecaster.layout, identity)
     note = None
-    if target.exists():
-        target.check_identity()
+    if target.exists() and target.check_identity(overwrite=overwrite):
         if target.is_complete():
             return path
         note = target.load_note()
     if note is None:
-        times = np.concatenate([test.times(s.sequence, s.frame - 1, s.frame) for s in starts])
         coordinates = store.skeleton(forecaster.layout, times, starts, forecast.members, forecast.frames)
         target.create(coordinates, forecaster.rollout(cycles).frames_per_chunk)
     _write_batches(forecaster, test, forecast, starts, cycles, target, note, label)

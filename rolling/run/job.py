@@ -50,8 +50,11 @@ def prepare_folder(experiment: Experiment, folder: Path, *, resume: bool) -> Non
             )
     elif folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder} exists and holds no run: choose another --name or --folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    experiments.save(experiment, described)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        experiments.save(experiment, described)
+    except (PermissionError, FileNotFoundError, NotADirectoryError) as error:
+        raise InputError(f"the folder {folder} cannot be made or written: choose another --folder") from error
 
 
 def train(experiment: Experiment, folder: Path, *, resume: bool = False) -> Split:
@@ -106,9 +109,14 @@ def rollout(folder: Path, choose: Callable[[RolloutOptions], RolloutOptions]) ->
     if not forecast.frames:
         raise InputError("a rollout of 0 frames is none: give --frames")
     output = Path(options.output) if options.output else folder / "forecast.zarr"
-    if options.overwrite and output.exists():
-        shutil.rmtree(output)
-    write(forecaster, split.test, forecast, output, _label("rollout", forecast))
+    write(
+        forecaster,
+        split.test,
+        forecast,
+        output,
+        _label("rollout", forecast),
+        overwrite=options.overwrite,
+    )
     print(output)
     return output
 

@@ -180,4 +180,5 @@ def _one_sentence(text: str) -> str:
     """What tyro drew in a box, without the box."""
     lines = [re.sub(r"[─│╭╮╰╯]", " ", line).strip() for line in text.splitlines()]
     lines = [line for line in lines if line and "--help" not in line and "full helptext" not in line]
-    return " ".join(" ".join(lines).split()) or "the arguments cannot be understood"
+    words = " ".join(" ".join(lines).split()) or "the arguments cannot be understood"
+    return re.sub(r"^Value error Error parsing ([\w.-]+): ", r"--\1: ", words)

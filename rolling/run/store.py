@@ -141,8 +141,11 @@ class ForecastStore:
     def exists(self) -> bool:
         return self.path.exists()
 
-    def check_identity(self) -> None:
-        """Raises `InputError` where the store on disk is of another forecast, or no store of ours."""
+    def check_identity(self, *, overwrite: bool = False) -> bool:
+        """Whether the store on disk is of this very forecast.
+
+        Raises `InputError` where it is no store of ours and, unless `overwrite`, where it is another one.
+        """
         try:
             group = zarr.open_group(self.path, mode="r")
             found = json.loads(group.attrs["rolling_forecast"])
@@ -151,12 +154,13 @@ class ForecastStore:
                 f"{self.path} exists and is no forecast of rolling-diffusion ({error}): choose another"
                 " --output"
             ) from error
-        if found != self.identity:
+        if found != self.identity and not overwrite:
             told = "; ".join(codec.differences(found, self.identity))
             raise InputError(
                 f"{self.path} holds another forecast (there / here: {told}): choose another --output, or"
                 " replace it with --overwrite"
             )
+        return found == self.identity
 
     def save_note(self, note: dict[str, np.ndarray]) -> None:
         """Remembers, atomically, from where to go on."""

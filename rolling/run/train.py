@@ -173,7 +173,8 @@ class Trainer:
     """One run's training, from its first step or from its last checkpoint."""
 
     def __init__(self, experiment: Experiment, folder: Path, split: Split):
-        self.experiment, self.folder, self.layout = experiment, folder, split.train.layout
+        self.experiment, self.folder = experiment, folder
+        self.sequences, self.layout = split.train, split.train.layout
         self.checkpoints = Checkpoints(folder / "checkpoints", experiment.training.keep)
         self.shardings = Shardings.over_local_devices(
             experiment.training.batch // experiment.training.accumulate
@@ -200,6 +201,7 @@ class Trainer:
         return measure(split.train)
 
     def _restore(self) -> None:
+        self._check_data()
         like = self._trees()
         found = self.checkpoints.restore(("params",))["params"]
         check_shapes(found, like["params"], f"the checkpoint in {self.checkpoints.folder}")
@@ -213,6 +215,21 @@ class Trainer:
         )
         self.state = jax.device_put(state, self.shardings.whole)
         self.iterator.set_state(items["iterator"])
+
+    def _data(self) -> dict[str, Any]:
+        """What tells whether the data are still those that the training began with."""
+        lengths = [self.sequences.length(i) for i in range(len(self.sequences))]
+        return {"layout": codec.encode(self.layout), "lengths": lengths}
+
+    def _check_data(self) -> None:
+        then, now = self.checkpoints.restore(("data",))["data"], self._data()
+        if then != now:
+            told = codec.differences(then["layout"], now["layout"])
+            told += [f"frames: {sum(then['lengths'])} / {sum(now['lengths'])}"]
+            raise InputError(
+                f"the data have changed since {self.folder} was begun (then / now: {'; '.join(told)}): bring"
+                " back the old data, or begin another run with --name"
+            )
 
     def _trees(self) -> dict[str, Any]:
         state = self.state
@@ -229,6 +246,7 @@ class Trainer:
                 "iterator": self.iterator.get_state(),
                 "experiment": codec.encode(self.experiment),
                 "layout": codec.encode(self.layout),
+                "data": self._data(),
             },
         )
 
