@@ -11,7 +11,7 @@ from video.uvit import VideoUViT
 experiment = Experiment(
     name="gridded",
     source=Gridded(path=""),
-    network=VideoUViT(blocks=(1, 1, 2), dropout=0.2),
+    network=VideoUViT(dropout=0.2),
     window=Rolling(size=8, context=2),
     solver=Ancestral(interpolation=0.5),
     optimiser=Muon(peak=1e-2),

@@ -13,7 +13,7 @@ from video.uvit import VideoUViT
 experiment = Experiment(
     name="kolmogorov",
     source=Simulated(simulator=Kolmogorov(), train=64, frames=110, test=8, test_frames=320),
-    network=VideoUViT(blocks=(1, 1, 2)),
+    network=VideoUViT(),
     window=Rolling(size=8, context=2),
     solver=Ancestral(interpolation=0.4),
     augment=(Translate(axes=("x",)), ShiftReflect(mode=4)),

@@ -13,7 +13,7 @@ from video.uvit import VideoUViT
 experiment = Experiment(
     name="kuramoto_sivashinsky",
     source=Simulated(simulator=KuramotoSivashinsky(), train=64, frames=150, test=8, test_frames=320),
-    network=VideoUViT(blocks=(1, 1, 2)),
+    network=VideoUViT(),
     window=Rolling(size=8, context=2),
     solver=Ancestral(),
     augment=(Translate(axes=("y", "x")),),
