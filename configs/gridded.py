@@ -11,11 +11,11 @@ from video.uvit import VideoUViT
 experiment = Experiment(
     name="gridded",
     source=Gridded(path=""),
-    network=VideoUViT(dropout=0.2),
+    network=VideoUViT(dropout=0.1),
     window=Rolling(size=8, context=2),
     solver=Ancestral(interpolation=0.5),
     optimiser=Muon(peak=1e-2),
-    training=Training(steps=600, batch=4),
+    training=Training(steps=600, batch=8),
     forecast=Forecast(starts=32, members=4, frames=18, batch=32),
     metrics=FORECAST,
 )
