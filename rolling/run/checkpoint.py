@@ -1,9 +1,8 @@
 """Checkpoints: one orbax composite with everything that a run needs, to train on or to forecast.
 
 Items: `params`, `ema`, `optimiser`, `progress` (step and key), `iterator` (of the input pipeline),
-`experiment`, `layout` (variables, units, coordinates), `data` (what tells whether they have changed) and
-`statistics`. Orbax renames a finished checkpoint
-into its place, so that a killed run never leaves half of one.
+`experiment`, `layout` (variables, units, coordinates), `lengths` (of the sequences) and `statistics`. Orbax
+renames a finished checkpoint into its place, so that a killed run never leaves half of one.
 """
 
 import logging
@@ -19,7 +18,7 @@ from rolling.errors import InputError
 logging.getLogger("absl").setLevel(logging.ERROR)  # orbax narrates every step of a save
 
 TREES = ("params", "ema", "optimiser", "progress", "statistics")
-JSON = ("iterator", "experiment", "layout", "data")
+JSON = ("iterator", "experiment", "layout", "lengths")
 
 
 def _host(tree: Any) -> Any:

@@ -108,9 +108,6 @@ class ForecastStore:
 
     def create(self, coordinates: xr.Dataset, chunk: int) -> None:
         """An empty store; `chunk` frames are written at a time."""
-        if self.path.exists():
-            shutil.rmtree(self.path)
-        self._note.unlink(missing_ok=True)
         temporary = self.path.with_name(self.path.name + ".new")
         shutil.rmtree(temporary, ignore_errors=True)
         coordinates.attrs["rolling_forecast"] = json.dumps(self.identity, sort_keys=True)
@@ -130,6 +127,10 @@ class ForecastStore:
                 dimension_names=names,
                 attributes=attributes(variable),
             )
+        # Only now, as the new one is whole, does the old one go.
+        self._note.unlink(missing_ok=True)
+        if self.path.exists():
+            shutil.rmtree(self.path)
         temporary.replace(self.path)
 
     def write(self, start: int, member: int, lead: int, frames: np.ndarray) -> None:

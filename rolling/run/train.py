@@ -217,12 +217,13 @@ class Trainer:
         self.iterator.set_state(items["iterator"])
 
     def _data(self) -> dict[str, Any]:
-        """What tells whether the data are still those that the training began with."""
+        """The items that tell whether the data are still those that the training began with."""
         lengths = [self.sequences.length(i) for i in range(len(self.sequences))]
         return {"layout": codec.encode(self.layout), "lengths": lengths}
 
     def _check_data(self) -> None:
-        then, now = self.checkpoints.restore(("data",))["data"], self._data()
+        now = self._data()
+        then = self.checkpoints.restore(tuple(now))
         if then != now:
             told = codec.differences(then["layout"], now["layout"])
             told += [f"frames: {sum(then['lengths'])} / {sum(now['lengths'])}"]
@@ -245,9 +246,8 @@ class Trainer:
                 "statistics": self.statistics.to_arrays(),
                 "iterator": self.iterator.get_state(),
                 "experiment": codec.encode(self.experiment),
-                "layout": codec.encode(self.layout),
-                "data": self._data(),
-            },
+            }
+            | self._data(),
         )
 
     def run(self) -> None:
