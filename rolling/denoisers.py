@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
@@ -18,15 +19,18 @@ Frames = Float[Array, "batch time height width channel"]
 Clocks = Float[Array, "#batch time"]
 
 
+NO_LABEL = -1
+
+
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Condition:
     """Everything but the frames that a network may be told; any part may be absent (None)."""
 
     label: Int[Array, " batch"] | None = None
-    """Class of the sequence."""
+    """Class of the sequence; `NO_LABEL` for any."""
     tokens: Float[Array, "batch token dim"] | None = None
-    """Embeddings of a text, or of anything else."""
+    """Embeddings of a text, or of anything else; a token of zeros is none."""
     vectors: Float[Array, "batch time feature"] | None = None
     """Per frame: actions, hour of day, ..."""
     fields: Float[Array, "batch time height width field"] | None = None
@@ -34,13 +38,38 @@ class Condition:
     static: Float[Array, "height width static"] | None = None
     """Per cell: orography, land mask."""
 
+    def map(self, *, frames: Callable[[Array], Array], sequences: Callable[[Array], Array]) -> "Condition":
+        """`frames` of the parts `[batch, time, ...]`, `sequences` of the parts `[batch, ...]`."""
+        of = lambda function, part: None if part is None else function(part)  # noqa: E731
+        return dataclasses.replace(
+            self,
+            label=of(sequences, self.label),
+            tokens=of(sequences, self.tokens),
+            vectors=of(frames, self.vectors),
+            fields=of(frames, self.fields),
+        )
+
     def window(self, start: Int[Array, ""] | int, size: int) -> "Condition":
         """What is known of `size` frames from `start` on."""
         cut = lambda part: jax.lax.dynamic_slice_in_dim(part, start, size, axis=1)  # noqa: E731
+        return self.map(frames=cut, sequences=lambda part: part)
+
+    def after_repeats(self, count: int) -> "Condition":
+        """What is known of the first frame, `count` times more before it."""
+        pad = lambda part: jnp.concatenate([jnp.repeat(part[:, :1], count, axis=1), part], axis=1)  # noqa: E731
+        return self.map(frames=pad, sequences=lambda part: part)
+
+    def copies(self, count: int) -> "Condition":
+        """The same for `count` copies of the batch, one after the other."""
+        tile = lambda part: jnp.concatenate([part] * count)  # noqa: E731
+        return self.map(frames=tile, sequences=tile)
+
+    def dropped(self) -> "Condition":
+        """Without what the sequence is about: label and tokens stand for "any"."""
         return dataclasses.replace(
             self,
-            vectors=None if self.vectors is None else cut(self.vectors),
-            fields=None if self.fields is None else cut(self.fields),
+            label=None if self.label is None else jnp.full_like(self.label, NO_LABEL),
+            tokens=None if self.tokens is None else jnp.zeros_like(self.tokens),
         )
 
 

@@ -16,11 +16,17 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from rolling.denoisers import Denoiser
+from rolling.draws import CONTEXT, FRESH, Independent, NoiseLaw, covariance
 from rolling.errors import InputError
+from rolling.guidance import Guidance
 from rolling.losses import Elbo, frame_weights
 from rolling.noise import Cosine, NoiseSchedule, alpha_sigma
-from rolling.rollout import FRESH, Rollout, Sampler
+from rolling.rollout import Rollout
+from rolling.sampler import Sampler
 from rolling.solvers import Ddim, Solver, step_between
+from rolling.starts import FromNoise, Start
+from rolling.sweeps import Even, Sequential, Spacing, Sweep
+from rolling.views import View, Whole
 from rolling.windows import Rolling, SampledTimes, Window, warmup_steps
 
 UNCLIPPED = Cosine(minimum=-np.inf, maximum=np.inf)
@@ -51,18 +57,20 @@ def autoregressive_covariance(coefficients: tuple[float, ...], frames: int) -> n
     return np.asarray(rho)[np.abs(np.subtract.outer(np.arange(frames), np.arange(frames)))]
 
 
-def exact_denoiser(covariance: Float[Array, "window window"]) -> Denoiser:
-    """`D(z) = K A (A K A + S^2)^-1 z` for frames `[batch, window, ...]` and clocks `[1 or batch, window]`.
+def exact_denoiser(
+    covariance: Float[Array, "window window"], noise: Float[Array, "window window"] | None = None
+) -> Denoiser:
+    """`D(z) = K A (A K A + S C S)^-1 z` for frames `[batch, window, ...]` and clocks `[1 or batch, window]`.
 
-    Clean frames (`S = 0`) condition, frames of pure noise (`A = 0`) drop out by themselves.
+    `C` is the covariance of the noise, the identity where none is given. Clean frames (`S = 0`) condition,
+    frames of pure noise (`A = 0`) drop out by themselves.
     """
-
     k = covariance[None]
+    c = jnp.eye(len(covariance))[None] if noise is None else noise[None]
 
     def denoise(z, logsnr, condition=None):
         alpha, sigma = alpha_sigma(logsnr)
-        noisy = alpha[:, :, None] * k * alpha[:, None, :]
-        noisy = noisy + jax.vmap(jnp.diag)(sigma**2)
+        noisy = alpha[:, :, None] * k * alpha[:, None, :] + sigma[:, :, None] * c * sigma[:, None, :]
         flat = z.reshape(*z.shape[:2], -1)
         solved = jnp.linalg.solve(jnp.broadcast_to(noisy, (z.shape[0], *noisy.shape[1:])), flat)
         return ((k * alpha[:, None, :]) @ solved).reshape(z.shape)
@@ -74,22 +82,27 @@ def exact_denoiser(covariance: Float[Array, "window window"]) -> Denoiser:
 class Basis:
     """Noise whose draws are unit vectors: one channel for each variable that a rollout may draw.
 
-    The first `context` channels carry the clean context, the next ones the fresh noise of each frame, the
-    rest the noise of stochastic solvers. A frame lives for at most `lifetime` consecutive steps, so that
-    the step modulo `lifetime` tells its draws apart.
+    The first `given` channels carry the given frames; then come, for each of the frames `-before ..
+    frames - 1`, its fresh noise, the noise that it is shown with as context, and those of stochastic solvers.
+    A frame lives for at most `lifetime` consecutive steps, so that the step modulo `lifetime` tells its draws
+    apart.
     """
 
-    context: int
+    given: int
+    before: int
     frames: int
     lifetime: int
 
     @property
     def channels(self) -> int:
-        return self.frames * (1 + self.lifetime)
+        return self.given + (self.before + self.frames) * (2 + self.lifetime)
 
     def __call__(self, key, frame, fold, shape, dtype):
-        drawn = self.frames + frame * self.lifetime + (fold % max(self.lifetime, 1))
-        index = frame if isinstance(fold, int) and fold == FRESH else drawn
+        if isinstance(fold, int):
+            kind = {FRESH: 0, CONTEXT: 1}[fold]
+        else:
+            kind = 2 + fold % max(self.lifetime, 1)
+        index = self.given + (frame + self.before) * (2 + self.lifetime) + kind
         return jax.nn.one_hot(index, self.channels, dtype=dtype)[None, :, None, None, :]
 
 
@@ -111,13 +124,20 @@ class Oracle:
     """A sampler, and the process that it is tried on.
 
     `correlation` holds the coefficients of the autoregressive process: one for AR(1), and so on; `frames`
-    counts the emitted frames.
+    counts the emitted frames. The other fields are those of `rolling.sampler.Sampler`.
     """
 
     window: Window = Rolling(size=6, context=1)
     solver: Solver = Ddim()
     schedule: NoiseSchedule = UNCLIPPED
-    calls_per_frame: int = 8
+    calls_per_frame: int | float = 8
+    law: NoiseLaw = Independent()
+    start: Start = FromNoise()
+    guidance: tuple[Guidance, ...] = ()
+    view: View = Whole()
+    spacing: Spacing = Even()
+    sweep: Sweep = Sequential()
+    drain: bool = False
     correlation: tuple[float, ...] = (0.9,)
     frames: int = 40
 
@@ -126,34 +146,41 @@ class Oracle:
             raise InputError(
                 f"the oracle rolls out at least one frame: choose frames >= 1, not {self.frames}"
             )
+        _ = self.sampler  # checks itself
 
-    def coefficients(self) -> np.ndarray:
-        """`[context + frames, noise]`: context and emitted frames as linear maps of the noise, float64."""
-        window = self.window
-        sampler = Sampler(
-            window=window, schedule=self.schedule, solver=self.solver, calls_per_frame=self.calls_per_frame
-        )
-        overshoot = window.size + window.stride
+    @property
+    def sampler(self) -> Sampler:
+        fields = {field.name for field in dataclasses.fields(Sampler)} - {"generator"}
+        return Sampler(**{name: getattr(self, name) for name in fields})
+
+    def _basis(self) -> Basis:
+        window, sampler = self.window, self.sampler
         lifetime = 0
         if draws_noise(self.solver):
             cycles = -(-window.size // window.stride) + 1
             lifetime = warmup_steps(window, sampler.cycle_steps) + cycles * sampler.cycle_steps
-        basis = Basis(window.context, window.context + self.frames + overshoot, lifetime)
+        frames = sampler.given + self.frames + window.size + window.stride
+        return Basis(sampler.given, self.law.memory + window.size, frames, lifetime)
+
+    def coefficients(self) -> np.ndarray:
+        """`[given + frames, noise]`: given and emitted frames as linear maps of the noise, float64."""
+        basis, given = self._basis(), self.sampler.given
         with jax.enable_x64(True):
-            covariance = autoregressive_covariance(self.correlation, window.size)
-            factor = np.linalg.cholesky(covariance[: window.context, : window.context])
-            context = np.zeros((1, window.context, 1, 1, basis.channels))
-            context[0, :, 0, 0, : window.context] = factor
-            rollout = Rollout(
-                dataclasses.replace(sampler, noise=basis), lambda _: exact_denoiser(jnp.asarray(covariance))
-            )
+            seen = self.view.frames(self.window)
+            process = jnp.asarray(autoregressive_covariance(self.correlation, seen))
+            denoise = exact_denoiser(process, covariance(self.law, seen))
+            known = np.zeros((1, given, 1, 1, basis.channels))
+            if given:
+                past = autoregressive_covariance(self.correlation, given)
+                known[0, :, 0, 0, :given] = np.linalg.cholesky(past)
+            rollout = Rollout(dataclasses.replace(self.sampler, generator=basis), lambda _: denoise)
             key = jax.random.split(jax.random.key(0), 1)
-            chunks = rollout.chunks(None, jnp.asarray(context), key, self.frames)
+            chunks = rollout.chunks(None, jnp.asarray(known), key, self.frames)
             emitted = [np.asarray(chunk.frames)[0, :, 0, 0] for chunk in chunks]
-        return np.concatenate([context[0, :, 0, 0], *emitted])
+        return np.concatenate([known[0, :, 0, 0], *emitted])
 
     def max_covariance_error(self) -> float:
-        """The largest `|Z Z^T - K|` over the context and the emitted frames, `Z` the coefficients."""
+        """The largest `|Z Z^T - K|` over the given and the emitted frames, `Z` the coefficients."""
         z = self.coefficients()
         return float(np.abs(z @ z.T - autoregressive_covariance(self.correlation, len(z))).max())
 
@@ -161,7 +188,7 @@ class Oracle:
 def elbo_along(
     clocks: Callable[[Float[Array, " time"]], Float[Array, "time window"]],
     schedule: NoiseSchedule,
-    covariance: np.ndarray,
+    process: np.ndarray,
     nodes: int = 2000,
 ) -> float:
     """`int_0^1 sum_k w_k E |x_k - D_k|^2 dt` of the ELBO along a path of clocks, by the midpoint rule.
@@ -172,7 +199,7 @@ def elbo_along(
         t = (jnp.arange(nodes) + 0.5) / nodes
         tau, rate = jax.jvp(clocks, (t,), (jnp.ones_like(t),))
         alpha, sigma = alpha_sigma(schedule.logsnr(tau))
-        k = jnp.asarray(covariance)[None]
+        k = jnp.asarray(process)[None]
         noisy = alpha[:, :, None] * k * alpha[:, None, :] + jax.vmap(jnp.diag)(sigma**2)
         gain = k * alpha[:, None, :]
         posterior = k - gain @ jnp.linalg.solve(noisy, jnp.swapaxes(gain, 1, 2))

@@ -8,7 +8,7 @@ a shift of the window: by the hand-over identity it stays valid.
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -51,6 +51,9 @@ class Solver(Protocol):
     Histories are trees of arrays `[batch, time, ...]` and belong to the frames they stand beside.
     """
 
+    calls: int
+    """Network calls in a step."""
+
     def init(self, z: Frames) -> Any:
         """The history of fresh frames."""
 
@@ -72,6 +75,7 @@ class Ddim:
     `eta = 1` is DDPM's ancestral step.
     """
 
+    calls: ClassVar[int] = 1
     eta: float = 0.0
 
     def __post_init__(self):
@@ -101,6 +105,7 @@ class Ancestral:
     in the step that reaches `tau = 0`.
     """
 
+    calls: ClassVar[int] = 1
     interpolation: float = 0.0
 
     def __post_init__(self):
@@ -132,6 +137,8 @@ class DpmSolverPlusPlus2M:
     Lu et al., arXiv 2211.01095, alg. 2: second order at one call a step. A fresh frame, and the step that
     reaches `tau = 0`, are of first order.
     """
+
+    calls: ClassVar[int] = 1
 
     def init(self, z):
         return Previous(jnp.zeros_like(z), jnp.zeros_like(z, shape=z.shape[:2]))

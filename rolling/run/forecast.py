@@ -18,7 +18,8 @@ from rolling.denoisers import Condition
 from rolling.errors import InputError
 from rolling.fields import Layout
 from rolling.progress import Progress
-from rolling.rollout import Carry, Rollout
+from rolling.rollout import Rollout
+from rolling.sampler import Carry
 from rolling.run import codec, model, store
 from rolling.run.checkpoint import Checkpoints, check_shapes
 from rolling.run.experiment import Experiment, Forecast

@@ -1,0 +1,235 @@
+"""One window's step forward: how frames enter, are denoised, finish and leave.
+
+The whole state is the `Carry`. Each method is a pure function of it and knows nothing of the length of a
+rollout; `rollout.py` has the loop.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
+
+from rolling.denoisers import Condition, Denoiser
+from rolling.draws import CONTEXT, FRESH, Generator, Independent, NoiseLaw, gaussian
+from rolling.errors import InputError
+from rolling.guidance import Guidance, Setting, guided
+from rolling.noise import NoiseSchedule, alpha_sigma, diffuse, expand
+from rolling.solvers import Solver, Step, step_between
+from rolling.starts import FromNoise, Start
+from rolling.sweeps import Even, Sequential, Spacing, Sweep
+from rolling.views import View, Whole
+from rolling.windows import Window, warmup_steps
+
+Frames = Float[Array, "batch time height width channel"]
+FOREVER = np.iinfo(np.int32).max
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Carry:
+    """Everything that changes: what must be saved to resume."""
+
+    z: Frames
+    """Frames of the context are clean in here, at whatever clock they are shown to the network."""
+    history: Any
+    first: Int[Array, ""]
+    """Index of the frame in slot 0; the first given frame is frame 0."""
+    step: Int[Array, ""]
+    """Solver steps so far."""
+    key: Key[Array, " batch"]
+
+
+class Denoisers(NamedTuple):
+    """What a network and, where a guidance asks it, a weaker one say."""
+
+    strong: Denoiser
+    weak: Denoiser | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sampler:
+    """A window, a schedule and a solver at `calls_per_frame` network calls for each emitted frame.
+
+    Raises `InputError` where the parts do not suit each other.
+    """
+
+    window: Window
+    schedule: NoiseSchedule
+    solver: Solver
+    calls_per_frame: int | float = 1
+    law: NoiseLaw = Independent()
+    """How the noise of neighbouring frames hangs together."""
+    start: Start = FromNoise()
+    guidance: tuple[Guidance, ...] = ()
+    view: View = Whole()
+    """What the network sees of the window at a time."""
+    spacing: Spacing = Even()
+    """Where the steps of a sweep lie."""
+    sweep: Sweep = Sequential()
+    """In which order they run."""
+    drain: bool = False
+    """At the end of a rollout frames behind the last one stay pure noise; otherwise they are made and dropped.
+    """
+    generator: Generator = gaussian
+
+    def __post_init__(self):
+        steps = self.calls_per_frame * self.window.stride / self.solver.calls
+        if steps < 1 or steps != round(steps):
+            raise InputError(
+                f"{self.calls_per_frame:g} calls per frame are {steps:g} steps of {type(self.solver).__name__}"
+                f" for the {self.window.stride} frames that a cycle finishes: choose a whole multiple of"
+                f" {self.solver.calls / self.window.stride:.4g} calls per frame"
+            )
+        self.start.given(self.window)
+        self.view.frames(self.window)
+        self.sweep.check(self.solver)
+        for part in self.guidance:
+            part.check(self.window)
+
+    @property
+    def cycle_steps(self) -> int:
+        return round(self.calls_per_frame * self.window.stride / self.solver.calls)
+
+    @property
+    def given(self) -> int:
+        """Frames that a rollout is given."""
+        return self.start.given(self.window)
+
+    def begin(self, context: Frames, key: Key[Array, " batch"]) -> Carry:
+        """The context `[batch, n, ...]` (n may be 0), and pure noise behind it."""
+        n = self.window.context
+        if context.shape[1] != n:
+            raise InputError(f"the window wants {n} frames of context, not {context.shape[1]}")
+        noise = self._noise(key, n, self.window.size - n, FRESH, context)
+        return self._carry(jnp.concatenate([context, noise], axis=1), key, 0)
+
+    def place(self, x: Frames, key: Key[Array, " batch"], first: int) -> Carry:
+        """Clean frames `[batch, size, ...]` of which the first is frame `first`, each behind the context
+        diffused to the clock with which a cycle begins."""
+        noise = self._noise(key, first, self.window.size, FRESH, x)
+        tau = self._rounded(self.window.cycle(jnp.ones(1, x.dtype)))
+        z = diffuse(x, noise, self.schedule.logsnr(tau))
+        return self._carry(jnp.where(self._in_context(x), x, z), key, first)
+
+    def _carry(self, z, key, first) -> Carry:
+        first, step = jnp.asarray(first, jnp.int32), jnp.zeros((), jnp.int32)
+        key = jnp.copy(key)  # the carry's memory is given away, the caller's key is not
+        return Carry(z=z, history=self.solver.init(z), first=first, step=step, key=key)
+
+    def warm_up(self, denoiser, carry: Carry, condition: Condition, end=FOREVER) -> Carry:
+        steps = warmup_steps(self.window, self.cycle_steps)
+        return self._sweep(self.window.warmup, steps, denoiser, carry, condition, end)
+
+    def cycle(self, denoiser, carry: Carry, condition: Condition, end=FOREVER) -> Carry:
+        """One cycle; `end` is the index of the first frame that a drained rollout does not have."""
+        return self._sweep(self.window.cycle, self.cycle_steps, denoiser, carry, condition, end)
+
+    def finished(self, carry: Carry) -> Frames:
+        n = self.window.context
+        return carry.z[:, n : n + self.window.stride]
+
+    def shift(self, carry: Carry) -> Carry:
+        """Drops `stride` frames on the left with their history, appends pure noise on the right."""
+        stride, size = self.window.stride, self.window.size
+        noise = self._noise(carry.key, carry.first + size, stride, FRESH, carry.z)
+
+        def append(old, new):
+            return jnp.concatenate([old[:, stride:], new], axis=1)
+
+        return dataclasses.replace(
+            carry,
+            z=append(carry.z, noise),
+            history=jax.tree.map(append, carry.history, self.solver.init(noise)),
+            first=carry.first + stride,
+        )
+
+    def _noise(self, key, first, count, fold, like) -> Array:
+        """Noise of `count` frames for frames like `like`."""
+
+        def draw(frame):
+            return self.generator(key, frame, fold, like.shape[2:], like.dtype)
+
+        return self.law(draw, first, count)
+
+    def _in_context(self, z: Frames) -> Array:
+        return expand(jnp.arange(self.window.size)[None] < self.window.context, z)
+
+    @staticmethod
+    def _rounded(tau):
+        """Clocks that differ by rounding are equal: 0 and 1 are met exactly, however a compiler rounds, and
+        no frame seems to move by a single bit."""
+        grain = 4 * jnp.finfo(tau.dtype).eps
+        return jnp.round(tau / grain) * grain
+
+    def _plan(self, clocks: Callable, steps: int, dtype) -> tuple[Step, bool]:
+        """The steps of a sweep, constants of the program, and whether they show the context with noise."""
+
+        def plan_of(grid):
+            tau = self._rounded(clocks(grid))[:, None, :]
+            plan = step_between(self.schedule, tau[:-1], tau[1:])
+            made = jnp.arange(self.window.size) >= self.window.context
+            noisy = jnp.any((tau > 0) & ~made[None, None])
+            return plan._replace(moving=plan.moving & made[None, None]), noisy
+
+        # Jitted, as each operation on its own would be compiled for each length.
+        with jax.ensure_compile_time_eval():
+            plan, noisy = jax.jit(plan_of)(jnp.asarray(self.spacing.times(steps), dtype))
+            return plan, bool(noisy)
+
+    def _network(self, denoiser, carry: Carry, condition: Condition, noisy: bool) -> Callable:
+        """`network(z, logsnr)` for any number of copies of the batch."""
+        strong, weak = denoiser if isinstance(denoiser, Denoisers) else (denoiser, None)
+        strong, weak = self.view(strong), None if weak is None else self.view(weak)
+        if noisy or self.guidance:
+            noise = self._noise(carry.key, carry.first, self.window.size, CONTEXT, carry.z)
+            clean = self.schedule.logsnr(jnp.zeros((1, 1), carry.z.dtype))
+
+            def show(z, logsnr):
+                """The context, which is clean in the carry, diffused to the clocks that it is labelled with."""
+                eps = jnp.concatenate([noise] * (len(z) // len(noise)))
+                below = self._in_context(z) & expand(logsnr < clean, z)
+                return jnp.where(below, diffuse(z, eps, logsnr), z)
+
+            strong = guided(strong, weak, self.guidance, Setting(self.window, self.schedule), show)
+
+        def network(z, logsnr):
+            copies = len(z) // len(carry.z)
+            return strong(z, logsnr, condition if copies == 1 else condition.copies(copies))
+
+        return network
+
+    def _sweep(self, clocks, steps, denoiser, carry, condition, end) -> Carry:
+        """Solves from `t = 1` to `t = 0`."""
+        plan, noisy = self._plan(clocks, steps, carry.z.dtype)
+        if self.drain:
+            plan = self._drained(plan, carry.first + jnp.arange(self.window.size) < end)
+        size = self.window.size
+
+        def move(i, step, state, denoise):
+            def noise(draw: int) -> Frames:
+                # One fold per draw: a solver that draws twice in a step gets two streams.
+                key = carry.key if draw == 0 else jax.vmap(partial(jax.random.fold_in, data=draw))(carry.key)
+                return self._noise(key, carry.first, size, carry.step + i + 1, carry.z)
+
+            moved = self.solver.step(denoise, *state, step, noise)
+            return jax.tree.map(step.hold, moved, state)
+
+        network = self._network(denoiser, carry, condition, noisy)
+        z, history = self.sweep(move, network, (carry.z, carry.history), plan)
+        return dataclasses.replace(carry, z=z, history=history, step=carry.step + steps)
+
+    def _drained(self, plan: Step, live: Array) -> Step:
+        """Frames that are not live stand still, as pure noise."""
+        live = live[None, None]
+        noise = self.schedule.logsnr(jnp.ones((1, 1, 1), plan.logsnr_t.dtype))
+        return Step(
+            jnp.where(live, plan.logsnr_t, noise),
+            jnp.where(live, plan.logsnr_s, noise),
+            plan.moving & live,
+            plan.last & live,
+        )
