@@ -94,7 +94,7 @@ class Autoguidance(_Scaled):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class History:
-    """One way to show the context: its last `frames` frames (0: all) at local time `level`, others dropped."""
+    """A way to show the context: its last `frames` frames (0: all) at local time `level`, others dropped."""
 
     weight: float = 1.5
     level: float = 0.0
@@ -110,8 +110,8 @@ class HistoryGuidance:
     """`D_0 + sum_i w_i (D(history i) - D_0)` (arXiv 2502.06764): `D_0` is shown no history.
 
     Vanilla: one whole history with `w > 1`; temporal: histories of different lengths; fractional: a further
-    one that is shown partly noised, which guides its coarse features only. A history at `tau = 1` is a dropped
-    one: the network must have been trained with `HistoryDropout` or `IndependentTimes`.
+    one that is shown partly noised, which guides its coarse features only. A history at `tau = 1` is dropped:
+    the network must have been trained with `HistoryDropout` or `IndependentTimes`.
     """
 
     histories: tuple[History, ...] = (History(),)

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from rolling.draws import Independent, NoiseLaw
 from rolling.noise import NoiseSchedule, diffuse
 from rolling.windows import SampledTimes
 
@@ -97,11 +98,13 @@ def diffusion_loss(
     *,
     schedule: NoiseSchedule,
     weighting: Weighting,
+    noise: NoiseLaw = Independent(),  # noqa: B008
     mask: Float[Array, "height width channel"] | None = None,
 ) -> Float[Array, ""]:
     """The loss of one batch: a mean over sequences and over cells where `mask` is 1, a sum over frames."""
     logsnr = schedule.logsnr(times.tau)
-    z = diffuse(x, jax.random.normal(key, x.shape, x.dtype), logsnr)
+    draw = lambda frame: jax.random.normal(key, (len(x), len(frame), *x.shape[2:]), x.dtype)  # noqa: E731
+    z = diffuse(x, noise(draw, 0, x.shape[1]), logsnr)
     square = (x - denoise(z, logsnr)).astype(jnp.float32) ** 2
     cells = jnp.ones(x.shape[2:]) if mask is None else mask
     error = jnp.einsum("bthwc,hwc->bt", square, cells) / jnp.sum(cells)

@@ -16,17 +16,13 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from rolling.denoisers import Denoiser
-from rolling.draws import CONTEXT, FRESH, Independent, NoiseLaw, covariance
+from rolling.draws import CONTEXT, FRESH, covariance
 from rolling.errors import InputError
-from rolling.guidance import Guidance
 from rolling.losses import Elbo, frame_weights
 from rolling.noise import Cosine, NoiseSchedule, alpha_sigma
 from rolling.rollout import Rollout
-from rolling.sampler import Sampler
-from rolling.solvers import Ddim, Solver, step_between
-from rolling.starts import FromNoise, Start
-from rolling.sweeps import Even, Sequential, Spacing, Sweep
-from rolling.views import View, Whole
+from rolling.sampler import Sampling
+from rolling.solvers import Solver, step_between
 from rolling.windows import Rolling, SampledTimes, Window, warmup_steps
 
 UNCLIPPED = Cosine(minimum=-np.inf, maximum=np.inf)
@@ -98,10 +94,8 @@ class Basis:
         return self.given + (self.before + self.frames) * (2 + self.lifetime)
 
     def __call__(self, key, frame, fold, shape, dtype):
-        if isinstance(fold, int):
-            kind = {FRESH: 0, CONTEXT: 1}[fold]
-        else:
-            kind = 2 + fold % max(self.lifetime, 1)
+        own = {FRESH: 0, CONTEXT: 1}
+        kind = own[fold] if isinstance(fold, int) else 2 + fold % max(self.lifetime, 1)
         index = self.given + (frame + self.before) * (2 + self.lifetime) + kind
         return jax.nn.one_hot(index, self.channels, dtype=dtype)[None, :, None, None, :]
 
@@ -120,60 +114,47 @@ def draws_noise(solver: Solver) -> bool:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Oracle:
-    """A sampler, and the process that it is tried on.
+class Oracle(Sampling):
+    """A way of sampling, and the process that it is tried on.
 
     `correlation` holds the coefficients of the autoregressive process: one for AR(1), and so on; `frames`
-    counts the emitted frames. The other fields are those of `rolling.sampler.Sampler`.
+    counts the emitted frames.
     """
 
     window: Window = Rolling(size=6, context=1)
-    solver: Solver = Ddim()
     schedule: NoiseSchedule = UNCLIPPED
     calls_per_frame: int | float = 8
-    law: NoiseLaw = Independent()
-    start: Start = FromNoise()
-    guidance: tuple[Guidance, ...] = ()
-    view: View = Whole()
-    spacing: Spacing = Even()
-    sweep: Sweep = Sequential()
-    drain: bool = False
     correlation: tuple[float, ...] = (0.9,)
     frames: int = 40
 
     def __post_init__(self):
+        super().__post_init__()
         if self.frames < 1:
             raise InputError(
                 f"the oracle rolls out at least one frame: choose frames >= 1, not {self.frames}"
             )
-        _ = self.sampler  # checks itself
-
-    @property
-    def sampler(self) -> Sampler:
-        fields = {field.name for field in dataclasses.fields(Sampler)} - {"generator"}
-        return Sampler(**{name: getattr(self, name) for name in fields})
 
     def _basis(self) -> Basis:
-        window, sampler = self.window, self.sampler
-        lifetime = 0
+        window, lifetime = self.window, 0
         if draws_noise(self.solver):
             cycles = -(-window.size // window.stride) + 1
-            lifetime = warmup_steps(window, sampler.cycle_steps) + cycles * sampler.cycle_steps
-        frames = sampler.given + self.frames + window.size + window.stride
-        return Basis(sampler.given, self.law.memory + window.size, frames, lifetime)
+            lifetime = warmup_steps(window, self.cycle_steps) + cycles * self.cycle_steps
+        frames = self.given + self.frames + window.size + window.stride
+        return Basis(self.given, self.noise.memory + window.size, frames, lifetime)
 
     def coefficients(self) -> np.ndarray:
         """`[given + frames, noise]`: given and emitted frames as linear maps of the noise, float64."""
-        basis, given = self._basis(), self.sampler.given
+        basis, given = self._basis(), self.given
+        sampler = dataclasses.replace(self.sampler, generator=basis)
         with jax.enable_x64(True):
             seen = self.view.frames(self.window)
             process = jnp.asarray(autoregressive_covariance(self.correlation, seen))
-            denoise = exact_denoiser(process, covariance(self.law, seen))
+            denoise = exact_denoiser(process, covariance(self.noise, seen))
             known = np.zeros((1, given, 1, 1, basis.channels))
             if given:
                 past = autoregressive_covariance(self.correlation, given)
                 known[0, :, 0, 0, :given] = np.linalg.cholesky(past)
-            rollout = Rollout(dataclasses.replace(self.sampler, generator=basis), lambda _: denoise)
+            rollout = Rollout(sampler, lambda _: denoise)
             key = jax.random.split(jax.random.key(0), 1)
             chunks = rollout.chunks(None, jnp.asarray(known), key, self.frames)
             emitted = [np.asarray(chunk.frames)[0, :, 0, 0] for chunk in chunks]

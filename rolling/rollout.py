@@ -17,11 +17,12 @@ from rolling.sampler import Carry, Denoisers, Sampler
 
 Frames = Float[Array, "batch time height width channel"]
 Conditions = Callable[[int, int], Condition]
-"""`(first, count)` to what is known of the frames `first .. first + count - 1`; frame 0 is the first given."""
+"""`(first, count)` to what is known of the frames `first .. first + count - 1`; frame 0 is the first that is
+given."""
 
 
 class Chunk(NamedTuple):
-    """Frames `start .. start + n - 1` behind the given ones, and the carry from which the next chunk follows."""
+    """Frames `start .. start + n - 1` behind the given ones, and the carry from which it goes on."""
 
     start: int
     frames: Frames

@@ -18,12 +18,12 @@ from rolling.denoisers import Condition, Denoiser
 from rolling.draws import CONTEXT, FRESH, Generator, Independent, NoiseLaw, gaussian
 from rolling.errors import InputError
 from rolling.guidance import Guidance, Setting, guided
-from rolling.noise import NoiseSchedule, alpha_sigma, diffuse, expand
-from rolling.solvers import Solver, Step, step_between
+from rolling.noise import Cosine, NoiseSchedule, diffuse, expand
+from rolling.solvers import Ddim, Solver, Step, step_between
 from rolling.starts import FromNoise, Start
 from rolling.sweeps import Even, Sequential, Spacing, Sweep
 from rolling.views import View, Whole
-from rolling.windows import Window, warmup_steps
+from rolling.windows import Rolling, Window, warmup_steps
 
 Frames = Float[Array, "batch time height width channel"]
 FOREVER = np.iinfo(np.int32).max
@@ -52,19 +52,19 @@ class Denoisers(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Sampler:
-    """A window, a schedule and a solver at `calls_per_frame` network calls for each emitted frame.
+class Sampling:
+    """Everything that decides how frames are made. Raises `InputError` where parts do not suit each other."""
 
-    Raises `InputError` where the parts do not suit each other.
-    """
-
-    window: Window
-    schedule: NoiseSchedule
-    solver: Solver
-    calls_per_frame: int | float = 1
-    law: NoiseLaw = Independent()
+    window: Window = Rolling()
+    """How the clocks of the frames run."""
+    schedule: NoiseSchedule = Cosine()
+    noise: NoiseLaw = Independent()
     """How the noise of neighbouring frames hangs together."""
+    solver: Solver = Ddim()
+    calls_per_frame: int | float = 1
+    """Network calls for each frame that is emitted."""
     start: Start = FromNoise()
+    """How a rollout begins."""
     guidance: tuple[Guidance, ...] = ()
     view: View = Whole()
     """What the network sees of the window at a time."""
@@ -73,23 +73,25 @@ class Sampler:
     sweep: Sweep = Sequential()
     """In which order they run."""
     drain: bool = False
-    """At the end of a rollout frames behind the last one stay pure noise; otherwise they are made and dropped.
-    """
-    generator: Generator = gaussian
+    """Frames behind the end of a rollout stay pure noise; otherwise they are begun and dropped."""
 
     def __post_init__(self):
         steps = self.calls_per_frame * self.window.stride / self.solver.calls
         if steps < 1 or steps != round(steps):
             raise InputError(
-                f"{self.calls_per_frame:g} calls per frame are {steps:g} steps of {type(self.solver).__name__}"
-                f" for the {self.window.stride} frames that a cycle finishes: choose a whole multiple of"
-                f" {self.solver.calls / self.window.stride:.4g} calls per frame"
+                f"{self.calls_per_frame:g} calls per frame are {steps:.4g} steps of"
+                f" {type(self.solver).__name__} for the {self.window.stride} frames that a cycle finishes:"
+                f" choose a whole multiple of {self.solver.calls / self.window.stride:.4g}"
             )
         self.start.given(self.window)
         self.view.frames(self.window)
         self.sweep.check(self.solver)
         for part in self.guidance:
             part.check(self.window)
+
+    @property
+    def sampler(self) -> "Sampler":
+        return Sampler(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Sampling)})
 
     @property
     def cycle_steps(self) -> int:
@@ -99,6 +101,13 @@ class Sampler:
     def given(self) -> int:
         """Frames that a rollout is given."""
         return self.start.given(self.window)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sampler(Sampling):
+    """A window's step forward, at `calls_per_frame` network calls for each emitted frame."""
+
+    generator: Generator = gaussian
 
     def begin(self, context: Frames, key: Key[Array, " batch"]) -> Carry:
         """The context `[batch, n, ...]` (n may be 0), and pure noise behind it."""
@@ -154,7 +163,7 @@ class Sampler:
         def draw(frame):
             return self.generator(key, frame, fold, like.shape[2:], like.dtype)
 
-        return self.law(draw, first, count)
+        return self.noise(draw, first, count)
 
     def _in_context(self, z: Frames) -> Array:
         return expand(jnp.arange(self.window.size)[None] < self.window.context, z)
@@ -190,7 +199,7 @@ class Sampler:
             clean = self.schedule.logsnr(jnp.zeros((1, 1), carry.z.dtype))
 
             def show(z, logsnr):
-                """The context, which is clean in the carry, diffused to the clocks that it is labelled with."""
+                """The context, which is clean in the carry, diffused to the clocks of its labels."""
                 eps = jnp.concatenate([noise] * (len(z) // len(noise)))
                 below = self._in_context(z) & expand(logsnr < clean, z)
                 return jnp.where(below, diffuse(z, eps, logsnr), z)

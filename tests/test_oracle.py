@@ -156,7 +156,7 @@ def test_the_number_of_frames_does_not_change_them():
         (lambda: error(correlation=(1.0,)), "no stationary process"),
         (lambda: error(correlation=(1.6, 0.8)), "no stationary process"),
         (lambda: error(correlation=()), "no stationary process"),
-        (lambda: error(calls_per_frame=0), "choose a whole multiple of 1 "),
+        (lambda: error(calls_per_frame=0), "choose a whole multiple of 1"),
         (lambda: error(frames=0), "at least one frame"),
     ],
 )

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from rolling.denoisers import NOTHING, Condition
+from rolling.draws import FRESH, gaussian
 from rolling.errors import InputError
 from rolling.noise import Cosine, expand
 from rolling.oracle import UNCLIPPED
-from rolling.draws import FRESH, gaussian
 from rolling.rollout import Rollout
 from rolling.sampler import Carry, Sampler
 from rolling.solvers import Ddim, DpmSolverPlusPlus2M
@@ -319,7 +319,7 @@ def test_draws_of_one_step_have_keys_of_their_own():
         (lambda: Rollout(sampler_of(Rolling()), bind, cycles=0), "at least one cycle, not 0"),
         (
             lambda: dataclasses.replace(sampler_of(Rolling()), calls_per_frame=0),
-            "choose a whole multiple of 1 calls per frame",
+            "choose a whole multiple of 1",
         ),
     ],
 )

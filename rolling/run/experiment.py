@@ -15,12 +15,9 @@ from rolling.denoisers import Architecture, Prediction, V
 from rolling.errors import InputError
 from rolling.losses import VLoss, Weighting
 from rolling.metrics import Metric
-from rolling.noise import Cosine, NoiseSchedule
-from rolling.sampler import Sampler
 from rolling.run import codec
 from rolling.run.optimisers import AdamW, Optimiser
-from rolling.solvers import Ddim, Solver
-from rolling.windows import Rolling, Window
+from rolling.sampler import Sampling
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,6 +70,8 @@ class Forecast:
     frames: int = 20
     batch: int = 16
     chunk: int = 32
+    history: int = 0
+    """Frames before the first start, at least: for models that are given different numbers of frames."""
     seed: int = 0
 
     def __post_init__(self):
@@ -81,12 +80,15 @@ class Forecast:
                 raise InputError(
                     f"a forecast's {name} is a whole number from 1 on, not {getattr(self, name)}"
                 )
-        if self.frames < 0:
-            raise InputError(f"a forecast's frames is a whole number from 0 on, not {self.frames}")
+        for name in ("frames", "history"):
+            if getattr(self, name) < 0:
+                raise InputError(
+                    f"a forecast's {name} is a whole number from 0 on, not {getattr(self, name)}"
+                )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Experiment:
+class Experiment(Sampling):
     """Everything that decides the result of a run."""
 
     name: str
@@ -94,16 +96,10 @@ class Experiment:
     source: Source
     """Where the sequences come from."""
     network: Architecture
-    window: Window = Rolling()
-    """How the clocks of the frames run."""
-    schedule: NoiseSchedule = Cosine()
     prediction: Prediction = V()
     """What the network's output means."""
     weighting: Weighting = VLoss()
     """Weights of the noise levels in the loss."""
-    solver: Solver = Ddim()
-    calls_per_frame: int = 1
-    """Solver steps for each frame that is emitted."""
     augment: tuple[Augmentation, ...] = ()
     """Symmetries of the data, applied to training clips."""
     optimiser: Optimiser = AdamW()
@@ -117,19 +113,10 @@ class Experiment:
     long_metrics: tuple[Metric, ...] = ()
     """Measures of the long rollouts."""
 
-    @property
-    def sampler(self) -> Sampler:
-        return Sampler(
-            window=self.window,
-            schedule=self.schedule,
-            solver=self.solver,
-            calls_per_frame=self.calls_per_frame,
-        )
-
     def __post_init__(self):
+        super().__post_init__()
         if not self.name or self.name != Path(self.name).name:
             raise InputError(f"an experiment's name becomes a folder: {self.name!r} will not do")
-        _ = self.sampler  # checks itself
 
 
 def presets() -> list[str]:

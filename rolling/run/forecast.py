@@ -17,13 +17,13 @@ from data.statistics import Statistics
 from rolling.denoisers import Condition
 from rolling.errors import InputError
 from rolling.fields import Layout
+from rolling.guidance import Autoguidance
 from rolling.progress import Progress
 from rolling.rollout import Rollout
-from rolling.sampler import Carry
 from rolling.run import codec, model, store
 from rolling.run.checkpoint import Checkpoints, check_shapes
 from rolling.run.experiment import Experiment, Forecast
-from rolling.solvers import Solver
+from rolling.sampler import Carry, Denoisers, Sampling
 
 Times = Callable[[int, int], np.ndarray]
 """`(first, count)` to the times of frames counted from the first frame of the context."""
@@ -36,12 +36,11 @@ class Forecaster:
         self, experiment: Experiment, layout: Layout, statistics: Statistics, params: Any, step: int
     ):
         self.experiment, self.layout, self.statistics, self.step = experiment, layout, statistics, step
-        self.sampler = experiment.sampler
         apply, fresh = model.build(experiment, layout, statistics.mask)
         check_shapes(params, fresh, "the checkpoint")
         self.params = jax.device_put(params)
-        self._bind = model.binder(experiment, apply)
-        self._rollouts: dict[int, Rollout] = {}
+        self.bind = model.binder(experiment, apply)
+        self.sample_with(experiment)
 
     def fingerprint(self) -> str:
         """A check sum of the parameters: forecasts of two networks are never taken for each other."""
@@ -50,20 +49,25 @@ class Forecaster:
             total = zlib.crc32(np.asarray(leaf).tobytes(), total)
         return f"{total:08x}"
 
+    def sample_with(self, sampling: Sampling) -> None:
+        """Forecasts from now on in another way."""
+        self.sampler, self._weak = sampling.sampler, _weak_network(sampling, self.layout)
+        self._rollouts: dict[int, Rollout] = {}
+
     def rollout(self, cycles: int) -> Rollout:
         """The compiled loop whose chunks hold `cycles` cycles."""
-        if cycles not in self._rollouts:
-            self._rollouts[cycles] = Rollout(self.sampler, self._bind, cycles=cycles)
-        return self._rollouts[cycles]
 
-    def sample_with(self, solver: Solver, calls_per_frame: int) -> None:
-        """Forecasts from now on by another solver, or at another number of calls per frame."""
-        self.sampler = dataclasses.replace(self.sampler, solver=solver, calls_per_frame=calls_per_frame)
-        self._rollouts.clear()
+        def bind(params):
+            strong, weak = params
+            return Denoisers(self.bind(strong), self._weak and self._weak.bind(weak))
+
+        if cycles not in self._rollouts:
+            self._rollouts[cycles] = Rollout(self.sampler, bind, cycles=cycles)
+        return self._rollouts[cycles]
 
     def cycles(self, frames: int, chunk: int) -> int:
         """Cycles in a chunk of about `chunk` frames, and no more than `frames` need."""
-        stride = self.experiment.window.stride
+        stride = self.sampler.window.stride
         return max(1, min(chunk // stride, -(-frames // stride)))
 
     def conditions(self, times: list[Times]) -> Callable[[int, int], Condition]:
@@ -80,17 +84,18 @@ class Forecaster:
 
     def sample(
         self,
-        context: np.ndarray,
+        given: np.ndarray,
         times: list[Times],
         keys: jax.Array,
         frames: int,
         cycles: int,
         resume: tuple[int, Carry] | None = None,
     ) -> Iterator[tuple[int, np.ndarray, Carry]]:
-        """`(first lead, frames, carry)` for `context [batch, n, height, width, variable]`, physical units."""
-        clean = jnp.asarray(self.statistics.normalise(context), jnp.float32)
+        """`(first lead, frames, carry)` for `given [batch, n, height, width, variable]`, physical units."""
+        clean = jnp.asarray(self.statistics.normalise(given), jnp.float32)
+        params = (self.params, self._weak and self._weak.params)
         chunks = self.rollout(cycles).chunks(
-            self.params, clean, keys, frames, self.conditions(times), resume=resume
+            params, clean, keys, frames, self.conditions(times), resume=resume
         )
         for chunk in chunks:
             yield chunk.start, self.statistics.denormalise(np.asarray(chunk.frames)), chunk.carry
@@ -99,12 +104,12 @@ class Forecaster:
         """`members` forecasts of the `frames` frames that follow the last ones of `data`.
 
         `data` holds the variables that the network was trained on, in the same units and on the same grid,
-        with a dimension `time` of at least as many frames as the window has context.
+        with a dimension `time` of at least as many frames as a rollout is given.
         """
         if frames < 1 or members < 1:
             raise InputError(f"a forecast wants frames >= 1 and members >= 1, not {frames} and {members}")
         given = self._given(data)
-        n = self.experiment.window.context
+        n = self.sampler.given
         step = self.layout.step
         if self.layout.has_calendar:
             step = np.timedelta64(round(step * 3.6e12), "ns")
@@ -113,9 +118,9 @@ class Forecaster:
         def times(first, count):
             return last + step * (np.arange(first, first + count) - (n - 1))
 
-        context = np.broadcast_to(given[None], (members, *given.shape))
+        given = np.broadcast_to(given[None], (members, *given.shape))
         keys = sequence_keys(seed, [(0, member) for member in range(members)])
-        chunks = self.sample(context, [times] * members, keys, frames, self.cycles(frames, 32))
+        chunks = self.sample(given, [times] * members, keys, frames, self.cycles(frames, 32))
         values = np.concatenate([block for _, block, _ in chunks], axis=1)
         result = store.skeleton(self.layout, np.asarray([last]), None, members, frames)
         for channel, variable in enumerate(self.layout.variables):
@@ -124,8 +129,8 @@ class Forecaster:
         return result
 
     def _given(self, data: xr.Dataset) -> np.ndarray:
-        """The context `[n, height, width, variable]`, checked against the layout."""
-        layout, n = self.layout, self.experiment.window.context
+        """The given frames `[n, height, width, variable]`, checked against the layout."""
+        layout, n = self.layout, self.sampler.given
         if not isinstance(data, xr.Dataset):
             raise InputError(f"a forecast wants an xarray.Dataset, not a {type(data).__name__}")
         missing = [name for name in layout.names if name not in data]
@@ -141,7 +146,7 @@ class Forecaster:
                 raise InputError(f"{variable.name} is in {units}, in the training data in {variable.units}")
         if "time" not in data.coords or data["time"].ndim != 1 or data.sizes["time"] < max(n, 1):
             raise InputError(
-                f"the data hold fewer than the {n} frames along a coordinate `time` that the window is given"
+                f"the data hold fewer than the {n} frames along a coordinate `time` that a rollout is given"
             )
         order = ("time", layout.y.name, layout.x.name)
         recent = data.isel(time=slice(data.sizes["time"] - n, None))
@@ -163,6 +168,21 @@ def _last_time(times: np.ndarray, step: Any, n: int) -> Any:
             f" {', '.join(map(str, gaps))}"
         )
     return times[-1]
+
+
+def _weak_network(sampling: Sampling, layout: Layout) -> Forecaster | None:
+    """The weaker network that autoguidance asks."""
+    names = {part.weak for part in sampling.guidance if isinstance(part, Autoguidance)}
+    if not names:
+        return None
+    if len(names) > 1 or "" in names:
+        raise InputError(
+            "autoguidance wants the folder of one run of a weaker network: give --guidance.0.weak runs/NAME"
+        )
+    weak = load(names.pop())
+    if weak.layout != layout:
+        raise InputError("the weaker network of autoguidance was trained on other data: choose another run")
+    return weak
 
 
 def load(path: str | Path) -> Forecaster:
@@ -221,14 +241,14 @@ def write(
     run that was killed goes on from it to the identical store. A store of another forecast is replaced only
     where `overwrite` says so, and anything else never.
     """
-    n = forecaster.experiment.window.context
-    starts = store.choose_starts(test, n, forecast.frames, forecast.starts)
+    # Persistence, with which every forecast is compared, wants a frame even where the window is given none.
+    before = max(forecaster.sampler.given, forecast.history, 1)
+    starts = store.choose_starts(test, before, forecast.frames, forecast.starts)
     cycles = forecaster.cycles(forecast.frames, forecast.chunk)
     times = np.concatenate([test.times(s.sequence, s.frame - 1, s.frame) for s in starts])
     identity = {
         "forecast": codec.encode(forecast),
-        "solver": codec.encode(forecaster.sampler.solver),
-        "calls_per_frame": forecaster.sampler.calls_per_frame,
+        **{f.name: codec.encode(getattr(forecaster.sampler, f.name)) for f in dataclasses.fields(Sampling)},
         "checkpoint": forecaster.step,
         "parameters": forecaster.fingerprint(),
         "starts": [[s.sequence, s.frame, str(time)] for s, time in zip(starts, times, strict=True)],
@@ -273,15 +293,15 @@ def _write_batches(forecaster, test, forecast, starts, cycles, target, note, lab
 
 
 def _sample_batch(forecaster, test, forecast, starts, cycles, batch, resume):
-    n = forecaster.experiment.window.context
+    n = forecaster.sampler.given
     chosen = [starts[start] for start, _ in batch.padded]
-    context = np.stack([test.read(s.sequence, s.frame - n, s.frame) for s in chosen])
+    given = np.stack([test.read(s.sequence, s.frame - n, s.frame) for s in chosen])
     times = [
         lambda first, count, s=s: test.times(s.sequence, s.frame - n + first, s.frame - n + first + count)
         for s in chosen
     ]
     keys = sequence_keys(forecast.seed, batch.padded)
-    return forecaster.sample(context, times, keys, forecast.frames, cycles, resume)
+    return forecaster.sample(given, times, keys, forecast.frames, cycles, resume)
 
 
 def _check_finite(frames, places, lead, starts, path):
@@ -312,16 +332,16 @@ def _unpack(note: dict[str, np.ndarray], forecaster: Forecaster, size: int) -> t
     if int(note["lead"]) == 0:
         return None
     sampler, shape = forecaster.sampler, forecaster.layout.shape
-    context = jax.ShapeDtypeStruct((size, sampler.window.context, *shape), jnp.float32)
+    frames = jax.ShapeDtypeStruct((size, sampler.window.size, *shape), jnp.float32)
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), size))
     structure = []
 
-    def begin(context, keys):
-        leaves, treedef = jax.tree.flatten(sampler.begin(context, keys))
+    def begin(frames, keys):
+        leaves, treedef = jax.tree.flatten(sampler.place(frames, keys, 0))
         structure.append(treedef)
         return leaves
 
-    like = jax.eval_shape(begin, context, keys)
+    like = jax.eval_shape(begin, frames, keys)
     saved = [jnp.asarray(note[f"carry{i}"]) for i in range(len(like))]
     leaves = [jax.random.wrap_key_data(b) if _is_key(a) else b for a, b in zip(like, saved, strict=True)]
     if [leaf.shape for leaf in leaves] != [leaf.shape for leaf in like]:

@@ -24,7 +24,7 @@ from rolling.run.forecast import Forecaster, load, write
 from rolling.run.report.page import write_report
 from rolling.run.report.pictures import poster as draw_poster
 from rolling.run.train import Trainer
-from rolling.solvers import Solver
+from rolling.sampler import Sampling
 
 STORES = {"forecast": "evaluation", "long": "evaluation-long"}
 """The stores of a run, and the stem of the evaluation of each."""
@@ -87,11 +87,9 @@ def run(experiment: Experiment, folder: Path, *, resume: bool = False) -> None:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RolloutOptions(Forecast):
-    solver: Solver
-    """The run's own, unless another is named."""
-    calls_per_frame: int
-    """Solver steps for each frame that is emitted."""
+class RolloutOptions(Sampling, Forecast):
+    """How frames are made is the run's own, unless another part is named."""
+
     output: str = ""
     """The store to write; by default forecast.zarr in the run's folder."""
     overwrite: bool = False
@@ -102,9 +100,9 @@ def rollout(folder: Path, choose: Callable[[RolloutOptions], RolloutOptions]) ->
     """Writes a forecast of the held-out part; `choose` turns the run's own options into those wanted."""
     experiment, forecaster, split = _open(folder)
     own = {f.name: getattr(experiment.forecast, f.name) for f in dataclasses.fields(Forecast)}
-    sampler = forecaster.sampler
-    options = choose(RolloutOptions(**own, solver=sampler.solver, calls_per_frame=sampler.calls_per_frame))
-    forecaster.sample_with(options.solver, options.calls_per_frame)
+    parts = {f.name: getattr(experiment, f.name) for f in dataclasses.fields(Sampling)}
+    options = choose(RolloutOptions(**own, **parts))
+    forecaster.sample_with(options)
     forecast = Forecast(**{name: getattr(options, name) for name in own})
     if not forecast.frames:
         raise InputError("a rollout of 0 frames is none: give --frames")
@@ -175,7 +173,7 @@ def _report(forecaster: Forecaster, split: Split, folder: Path) -> Path:
         folder,
         experiment=experiment,
         test=split.test,
-        context=experiment.window.context,
+        context=forecaster.sampler.given,
         commands=[f"rolling run {folder / 'experiment.json'} --name NEW", f"rolling rollout {folder}"],
     )
 

@@ -83,6 +83,7 @@ def make_loss(experiment: Experiment, apply: Apply, mask: np.ndarray | None) -> 
             noise_key,
             schedule=experiment.schedule,
             weighting=experiment.weighting,
+            noise=experiment.noise,
             mask=cells,
         )
 
