@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from rolling.noise import x_from_eps, x_from_flow, x_from_score, x_from_v
 
@@ -64,13 +64,16 @@ class Condition:
         tile = lambda part: jnp.concatenate([part] * count)  # noqa: E731
         return self.map(frames=tile, sequences=tile)
 
-    def dropped(self) -> "Condition":
-        """Without what the sequence is about: label and tokens stand for "any"."""
-        return dataclasses.replace(
-            self,
-            label=None if self.label is None else jnp.full_like(self.label, NO_LABEL),
-            tokens=None if self.tokens is None else jnp.zeros_like(self.tokens),
-        )
+    def dropped(self, where: Bool[Array, " batch"] | None = None) -> "Condition":
+        """Without what the sequence is about: label and tokens stand for "any" (in some sequences only)."""
+
+        def drop(part, nothing):
+            if part is None:
+                return None
+            chosen = jnp.ones(len(part), bool) if where is None else where
+            return jnp.where(chosen.reshape(-1, *[1] * (part.ndim - 1)), jnp.full_like(part, nothing), part)
+
+        return dataclasses.replace(self, label=drop(self.label, NO_LABEL), tokens=drop(self.tokens, 0))
 
 
 NOTHING = Condition()

@@ -23,7 +23,7 @@ Generator = Callable[..., Frames]
 
 FRESH = 0
 """The fold of a frame's first noise; the steps of solvers are folded from 1 on."""
-CONTEXT = -1
+CONTEXT = 2**32 - 1
 """The fold of the noise with which a finished frame is shown as context."""
 
 

@@ -39,6 +39,8 @@ class Training:
     """Largest global norm of the gradient."""
     ema: float = 0.995
     """Decay of the moving average of the parameters, which is what forecasts."""
+    drop_condition: float = 0.0
+    """Share of clips whose label and tokens are not told: what classifier-free guidance needs."""
     seed: int = 0
     log_every: int = 20
     checkpoint_every: int = 200
@@ -56,6 +58,10 @@ class Training:
             )
         if not (0 <= self.decay <= 1 and 0 <= self.ema < 1 and self.clip > 0):
             raise InputError("training wants 0 <= decay <= 1, 0 <= ema < 1 and clip > 0")
+        if not 0 <= self.drop_condition <= 1:
+            raise InputError(
+                f"training.drop_condition is a share of the clips, from 0 to 1, not {self.drop_condition}"
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -72,6 +72,9 @@ def make_loss(experiment: Experiment, apply: Apply, mask: np.ndarray | None) -> 
     def loss(params, batch, key):
         times_key, noise_key, dropout_key = jax.random.split(key, 3)
         condition = model.condition_of(batch, mask)
+        if experiment.training.drop_condition > 0:
+            unlucky = jax.random.uniform(jax.random.fold_in(key, 3), len(batch["x"]))
+            condition = condition.dropped(unlucky < experiment.training.drop_condition)
         denoise = denoiser(
             lambda z, logsnr, condition: apply(params, z, logsnr, condition, dropout_key=dropout_key),
             experiment.prediction,
