@@ -13,7 +13,7 @@ from rolling.errors import InputError
 from rolling.noise import Cosine, expand
 from rolling.oracle import UNCLIPPED
 from rolling.rollout import FRESH, Carry, Rollout, Sampler, gaussian
-from rolling.solvers import Ddim, DpmSolverPlusPlus2M
+from rolling.solvers import Ddim, DpmSolverPlusPlus
 from rolling.windows import Autoregressive, FullSequence, IndependentTimes, Rolling
 
 WINDOWS = {
@@ -48,7 +48,7 @@ def cheap_noise(key, frame, fold, shape, dtype):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Noisy2M(DpmSolverPlusPlus2M):
+class Noisy2M(DpmSolverPlusPlus):
     """Has a history and draws noise: whatever a loop could confuse, it would show."""
 
     def step(self, denoise, z, history, step, noise):
