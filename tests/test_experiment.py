@@ -18,7 +18,7 @@ from rolling.run.cli import main
 from rolling.run.experiment import find, presets, save
 from rolling.run.options import parse, snake
 from rolling.run.train import first_state, make_step
-from rolling.solvers import Ancestral, Ddim, DpmSolverPlusPlus2M
+from rolling.solvers import Ancestral, Ddim, DpmSolverPlusPlus2S
 from rolling.windows import FullSequence, IndependentTimes, Rolling
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -113,11 +113,11 @@ def test_another_part_keeps_the_fields_that_both_have():
 
 
 def test_names_of_parts_are_plain():
-    kinds = (Ddim, Ancestral, DpmSolverPlusPlus2M, FullSequence)
+    kinds = (Ddim, Ancestral, DpmSolverPlusPlus2S, FullSequence)
     assert [snake(kind.__name__) for kind in kinds] == [
         "ddim",
         "ancestral",
-        "dpm_solver_plus_plus_2m",
+        "dpm_solver_plus_plus_2s",
         "full_sequence",
     ]
 
@@ -127,7 +127,7 @@ def test_help_lists_options_and_parts(capsys):
         main(["show", "debug", "--help"])
     assert stop.value.code == 0
     said = capsys.readouterr().out
-    assert "--window.size" in said and "dpm_solver_plus_plus_2m" in said and "--training.steps" in said
+    assert "--window.size" in said and "dpm_solver_plus_plus_2s" in said and "--training.steps" in said
 
 
 def test_the_list_tells_of_every_preset(capsys):

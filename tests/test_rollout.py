@@ -15,7 +15,7 @@ from rolling.noise import Cosine, expand
 from rolling.oracle import UNCLIPPED
 from rolling.rollout import Rollout
 from rolling.sampler import Carry, Sampler
-from rolling.solvers import Ddim, DpmSolverPlusPlus2M
+from rolling.solvers import Ddim, DpmSolverPlusPlus
 from rolling.windows import Autoregressive, FullSequence, IndependentTimes, Rolling
 
 WINDOWS = {
@@ -50,7 +50,7 @@ def cheap_noise(key, frame, fold, shape, dtype):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Noisy2M(DpmSolverPlusPlus2M):
+class Noisy2M(DpmSolverPlusPlus):
     """Has a history and draws noise: whatever a loop could confuse, it would show."""
 
     def step(self, denoise, z, history, step, noise):

@@ -1,0 +1,37 @@
+"""Solvers: one step of the reverse process for a vector of clocks.
+
+From time `t` to a cleaner time `s`, per frame, `lambda = logsnr / 2`, `h = lambda_s - lambda_t` and
+`r = -expm1(-2 h)`. The loop around a solver is `rolling.rollout`; it masks the frames whose clock stands
+still, so that a solver may divide by their zeros, and it carries each frame's history across a shift of the
+window: by the hand-over identity it stays valid.
+
+Euler's method for flow matching is `Ddim`, see there; one class is enough for both.
+"""
+
+from rolling.solvers.first_order import Ancestral, Ddim
+from rolling.solvers.multistep import Deis, DpmSolverPlusPlus, UniPC
+from rolling.solvers.singlestep import DpmSolverPlusPlus2S, Heun
+from rolling.solvers.solver import Clocks, Denoise, Frames, Solver, Step, step_between
+from rolling.solvers.time_shift import TimeShift
+
+__all__ = [
+    "Ancestral",
+    "Clocks",
+    "Ddim",
+    "Deis",
+    "Denoise",
+    "DpmSolverPlusPlus",
+    "DpmSolverPlusPlus2S",
+    "Frames",
+    "Heun",
+    "Solver",
+    "Step",
+    "TimeShift",
+    "UniPC",
+    "step_between",
+]
+
+# Experiments on disk and the command line know a part by its module: that is this package, whichever file
+# of it holds the part.
+for _part in (Solver, Ddim, Ancestral, DpmSolverPlusPlus, UniPC, Deis, Heun, DpmSolverPlusPlus2S, TimeShift):
+    _part.__module__ = __name__

@@ -1,0 +1,64 @@
+"""What a solver is: the protocol, and the step that it takes."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from rolling.noise import NoiseSchedule, expand
+
+Frames = Float[Array, "batch time height width channel"]
+Clocks = Float[Array, "#batch time"]
+Denoise = Callable[[Frames, Clocks], Frames]
+"""`(z, logsnr) -> x`."""
+
+
+class Step(NamedTuple):
+    """From the clocks `t` to cleaner clocks `s`."""
+
+    logsnr_t: Clocks
+    logsnr_s: Clocks
+    moving: Bool[Array, "#batch time"]
+    """The frame's clock runs in this step."""
+    last: Bool[Array, "#batch time"]
+    """The frame reaches `tau = 0`."""
+
+    def hold(self, new: Array, old: Array) -> Array:
+        """`new` for frames that move, `old`, to the bit, for those that do not."""
+        return jnp.where(expand(self.moving, new), new, old)
+
+
+def step_between(
+    schedule: NoiseSchedule,
+    tau_t: Float[Array, "*steps #batch time"],
+    tau_s: Float[Array, "*steps #batch time"],
+) -> Step:
+    """One step, or one for each entry of the leading axes."""
+    return Step(schedule.logsnr(tau_t), schedule.logsnr(tau_s), tau_s < tau_t, tau_s == 0)
+
+
+@runtime_checkable
+class Solver(Protocol):
+    """`denoise(z, logsnr) -> x`; `noise(i)` is the `i`-th draw of Gaussian noise of this step, like `z`.
+
+    Histories are trees of arrays `[batch, time, ...]` and belong to the frames they stand beside. A solver
+    that calls the network more than once in a step shows it the frames that do not move as they are, at
+    their own clocks.
+    """
+
+    @property
+    def calls(self) -> int:
+        """Network calls in one step."""
+
+    def init(self, z: Frames) -> Any:
+        """The history of fresh frames."""
+
+    def step(
+        self,
+        denoise: Denoise,
+        z: Frames,
+        history: Any,
+        step: Step,
+        noise: Callable[[int], Frames],
+    ) -> tuple[Frames, Any]: ...
