@@ -30,7 +30,7 @@ def parts(times):
     return np.asarray(times.tau), np.asarray(times.rate)
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(plain | shown)
 def test_what_is_trained_is_what_is_sampled(window):
     """Every vector of clocks lies on the path of a cycle or of the warm-up, and behind the context it is
@@ -45,7 +45,7 @@ def test_what_is_trained_is_what_is_sampled(window):
     np.testing.assert_array_equal(rate[:, n:] > 0, (tau[:, n:] > 0) & (tau[:, n:] < 1))
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(windows)
 def test_a_clip_is_as_long_as_its_training_times(window):
     tau, rate = parts(window.sample_times(KEY, 4))
