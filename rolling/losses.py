@@ -6,6 +6,7 @@ whose clock stands still (clean context, pure noise) have `dtau_k/dt = 0` and we
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from rolling.draws import Independent, NoiseLaw
+from rolling.errors import InputError
 from rolling.noise import NoiseSchedule, diffuse
 from rolling.windows import SampledTimes
 
@@ -79,6 +81,25 @@ class MinSnr:
 
     def __call__(self, logsnr, speed):
         return jnp.minimum(jnp.exp(logsnr), self.gamma)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LogNormal:
+    """`(SNR + 1) N(ln s; mean, std^2) |x - x^|^2` with `ln s = -logsnr / 2`: EDM's weighting
+    `(s^2 + 1) / s^2` (arXiv 2206.00364, table 1) of noise levels that a log-normal density prefers, as ERDM
+    does (arXiv 2506.20024). `s` is the noise in units of the data's standard deviation, `sigma_data = 1`."""
+
+    mean: float = 0.5
+    std: float = 1.2
+
+    def __post_init__(self):
+        if not (self.std > 0 and math.isfinite(self.mean)):
+            raise InputError(f"a log-normal weighting needs std > 0 and a finite mean, not {self}")
+
+    def __call__(self, logsnr, speed):
+        distance = (-logsnr / 2 - self.mean) / self.std
+        density = jnp.exp(-(distance**2) / 2) / (self.std * math.sqrt(2 * math.pi))
+        return (jnp.exp(logsnr) + 1.0) * density
 
 
 def frame_weights(weighting: Weighting, schedule: NoiseSchedule, times: SampledTimes) -> Clocks:

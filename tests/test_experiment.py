@@ -19,7 +19,7 @@ from rolling.run.experiment import find, presets, save
 from rolling.run.options import parse, snake
 from rolling.run.train import first_state, make_step
 from rolling.solvers import Ancestral, Ddim, DpmSolverPlusPlus2S
-from rolling.windows import FullSequence, IndependentTimes, Rolling
+from rolling.windows import FullSequence, Rolling
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -108,8 +108,6 @@ def test_options_replace_fields_and_parts():
 def test_another_part_keeps_the_fields_that_both_have():
     changed = parse(debug, ["--window", "full_sequence"], "test")
     assert changed.window == FullSequence(size=debug.window.size, context=debug.window.context)
-    nested = parse(debug, ["--window", "independent-times", "--window.roll.size", "5"], "test")
-    assert nested.window == IndependentTimes(roll=Rolling(size=5, context=2))
 
 
 def test_names_of_parts_are_plain():
@@ -167,14 +165,14 @@ def test_an_experiment_of_ones_own_file(tmp_path, monkeypatch, capsys):
     """The window of docs/extending.md, trained from its file and rolled out with `--code`."""
     words = (ROOT / "docs" / "extending.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", words, re.S)
-    (tmp_path / "blocks.py").write_text(blocks[0])
+    (tmp_path / "curved.py").write_text(blocks[0])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ROLLING_CACHE", str(tmp_path / "cache"))
-    assert main(["train", "blocks.py", "--training.steps", "2"]) == 0
+    assert main(["train", "curved.py", "--training.steps", "2"]) == 0
     codec._registered.clear()  # as in a new process
-    assert main(["rollout", "runs/blocks"]) == 2
+    assert main(["rollout", "runs/curved"]) == 2
     assert "--code FILE" in capsys.readouterr().err
-    assert main(["rollout", "runs/blocks", "--code", "blocks.py"]) == 0
+    assert main(["rollout", "runs/curved", "--code", "curved.py"]) == 0
 
     names = {}
     exec(blocks[0] + blocks[1] + blocks[2], names)
@@ -188,7 +186,7 @@ def test_the_readme_is_true():
     assert test_line in (ROOT / ".ci" / "run").read_text().splitlines()
     for path in re.findall(r"\]\((docs/[^)]+)\)", readme):
         assert (ROOT / path).exists(), path
-    for words in re.findall(r"`rolling/\w+\.py`|`video/\w+\.py`", readme):
+    for words in re.findall(r"`rolling/\w+(?:\.py|/)`|`video/\w+\.py`", readme):
         assert (ROOT / words.strip("`")).exists(), words
     for name in re.findall(r"^rolling (?:run|train|show) (\w+)", readme, re.M):
         assert name in presets()

@@ -4,10 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.stats import norm
 
+from rolling.errors import InputError
 from rolling.losses import (
     Elbo,
     EpsLoss,
+    LogNormal,
     MinSnr,
     SigmoidWeighting,
     VLoss,
@@ -21,7 +24,15 @@ from rolling.oracle import UNCLIPPED, autoregressive_covariance, elbo_along, exa
 from rolling.windows import FullSequence, IndependentTimes, Rolling, SampledTimes
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
-WEIGHTINGS = [Elbo(), SigmoidWeighting(bias=-1.0), VLoss(), XLoss(), EpsLoss(), MinSnr(gamma=3.0)]
+WEIGHTINGS = [
+    Elbo(),
+    SigmoidWeighting(bias=-1.0),
+    VLoss(),
+    XLoss(),
+    EpsLoss(),
+    MinSnr(gamma=3.0),
+    LogNormal(),
+]
 every_weighting = pytest.mark.parametrize("weighting", WEIGHTINGS, ids=lambda w: type(w).__name__)
 KEY = jax.random.key(3)
 SHAPE = (4, 6, 3, 5, 2)
@@ -33,6 +44,11 @@ def frames(seed: int, shape=SHAPE):
 
 def half(z, logsnr):
     return 0.5 * z
+
+
+def erdm_weight(s, mean, std):
+    """`lambda(s) f(s)` of ERDM with `sigma_data = 1`, for noise of standard deviation `s`."""
+    return (s**2 + 1) / s**2 * norm(mean, std).pdf(np.log(s))
 
 
 def test_closed_forms():
@@ -47,10 +63,17 @@ def test_closed_forms():
         XLoss(): np.ones_like(snr),
         EpsLoss(): alpha**2 / sigma**2,
         MinSnr(gamma=3.0): np.where(snr < 3, snr, 3.0),
+        LogNormal(mean=0.3, std=0.9): erdm_weight(sigma / alpha, 0.3, 0.9),
     }
     for weighting, value in expected.items():
         assert isinstance(weighting, Weighting)
         np.testing.assert_allclose(weighting(logsnr, speed), value, rtol=1e-4, err_msg=repr(weighting))
+
+
+@pytest.mark.parametrize(("mean", "std"), [(0.5, 0.0), (0.5, -1.0), (float("nan"), 1.2)])
+def test_a_log_normal_weighting_checks_itself(mean, std):
+    with pytest.raises(InputError, match="std > 0 and a finite mean"):
+        LogNormal(mean=mean, std=std)
 
 
 @pytest.mark.parametrize("schedule", [Cosine(), Edm(rho=-10.0), FlowMatching()])

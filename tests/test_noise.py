@@ -1,4 +1,4 @@
-"""Noise schedules against their own inverse and derivative, and conversions against their definitions."""
+"""Noise schedules against their own inverse, their derivative and their closed forms."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolling import denoisers, noise
+from rolling import noise
 from rolling.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -24,6 +24,9 @@ SCHEDULES = {
     "ERDM": noise.Edm(rho=-10.0, sigma_max=500.0, sigma_data=0.5),
     "flow matching": noise.FlowMatching(),
     "flow matching, shifted, unclipped": noise.FlowMatching(shift=3.0, epsilon=0.0),
+    "logit": noise.Logit(),
+    "logit, shifted, unclipped": noise.Logit(scale=1.3, shift=-2.0, epsilon=0.0),
+    "linear": noise.LinearLogsnr(),
     "linear beta": noise.LinearBeta(),
     "sigmoid": noise.Sigmoid(),
     "sigmoid, hot": noise.Sigmoid(start=0.0, end=3.0, temperature=0.7),
@@ -48,6 +51,10 @@ any_schedule = st.one_of(
         rho=st.sampled_from([-10.0, -1.0, 1.0, 3.0, 7.0]),
     ),
     st.builds(noise.FlowMatching, shift=st.floats(0.2, 8.0), epsilon=st.floats(0.0, 0.1)),
+    st.builds(
+        noise.Logit, scale=st.floats(0.5, 4.0), shift=st.floats(-3.0, 3.0), epsilon=st.floats(0.0, 0.1)
+    ),
+    st.builds(noise.LinearLogsnr, minimum=widths.map(lambda w: -w), maximum=widths),
     st.builds(noise.LinearBeta, beta_min=st.floats(0.01, 1.0), beta_max=st.floats(1.0, 30.0)),
     st.builds(
         noise.Sigmoid,
@@ -115,6 +122,7 @@ def test_unclipped_schedules_reach_infinity_exactly(dtype):
     for schedule in (
         SCHEDULES["cosine, unclipped"],
         noise.FlowMatching(epsilon=0.0),
+        noise.Logit(epsilon=0.0),
         noise.Sigmoid(epsilon=0.0),
     ):
         logsnr = schedule.logsnr(jnp.asarray([0.0, 1.0], dtype))
@@ -132,6 +140,9 @@ def test_ends_of_clipped_schedules():
         sigma = np.exp(-np.asarray(ends(noise.Edm(rho=rho, sigma_data=0.5))) / 2) * 0.5
         np.testing.assert_allclose(sigma, [0.002, 80.0])
     assert ends(noise.FlowMatching(epsilon=1e-3)) == pytest.approx([2 * np.log(999), -2 * np.log(999)])
+    reach = 2.4 * np.log(99)
+    assert ends(noise.Logit(shift=1.0, epsilon=0.01)) == pytest.approx([1 + reach, 1 - reach])
+    assert ends(noise.LinearLogsnr(minimum=-9.0, maximum=12.0)) == [12.0, -9.0]
     assert ends(noise.LinearBeta(epsilon=0.5))[1] == pytest.approx(-np.log(np.expm1((0.1 + 20.0) / 2)))
 
 
@@ -146,6 +157,15 @@ def test_closed_forms():
     t = 3 * tau / (1 + 2 * tau)
     np.testing.assert_allclose(sigma / alpha, t / (1 - t), rtol=1e-10)
 
+    # Flow matching is a logit, and any logit has odds that are a power of those of time.
+    logit = noise.Logit(scale=2.0, shift=-2 * np.log(3.0), epsilon=0.0).logsnr(tau)
+    np.testing.assert_allclose(noise.FlowMatching(shift=3.0, epsilon=0.0).logsnr(tau), logit, rtol=1e-12)
+    odds = np.exp(noise.Logit(scale=2.6, shift=0.5, epsilon=0.0).logsnr(tau))
+    np.testing.assert_allclose(odds, np.exp(0.5) * (1 / tau - 1) ** 2.6, rtol=1e-9)
+
+    steps = np.diff(noise.LinearLogsnr(minimum=-10.0, maximum=14.0).logsnr(jnp.asarray(grid())))
+    np.testing.assert_allclose(steps, -24 / 400, rtol=1e-9)
+
     low, high = 0.002 ** (1 / 7), 80 ** (1 / 7)
     edm = noise.Edm(sigma_data=0.5).logsnr(tau)
     np.testing.assert_allclose(np.exp(-edm / 2) * 0.5, (low + tau * (high - low)) ** 7, rtol=1e-10)
@@ -157,103 +177,6 @@ def test_closed_forms():
     level = noise.alpha_sigma(noise.Sigmoid(start=0.0, temperature=0.7, epsilon=0.0).logsnr(tau))[0] ** 2
     expected = (logistic(3.0) - logistic(3 * tau)) / (logistic(3.0) - logistic(0.0))
     np.testing.assert_allclose(level, expected, rtol=1e-9)
-
-
-@given(st.one_of(st.floats(-80.0, 80.0), st.sampled_from([INFINITE, -INFINITE])))
-def test_variance_is_preserved(logsnr):
-    alpha, sigma = noise.alpha_sigma(jnp.asarray(logsnr))
-    assert alpha**2 + sigma**2 == pytest.approx(1.0, abs=1e-15)
-    if np.isfinite(logsnr):
-        assert 2 * (np.log(alpha) - np.log(sigma)) == pytest.approx(logsnr, abs=1e-9)
-
-
-FRAMES = (2, 5, 3, 4, 2)
-
-
-def noisy(logsnr):
-    x, eps = (np.random.default_rng(seed).normal(size=FRAMES) for seed in (0, 1))
-    x, eps = jnp.asarray(x), jnp.asarray(eps)
-    return x, eps, noise.diffuse(x, eps, logsnr)
-
-
-@given(st.lists(st.floats(-8.0, 8.0), min_size=10, max_size=10))
-def test_conversions_agree_with_their_definitions(values):
-    """Each frame of each sequence has its own `logsnr`."""
-    logsnr = jnp.asarray(values).reshape(FRAMES[:2])
-    x, eps, z = noisy(logsnr)
-    alpha, sigma = (part[..., None, None, None] for part in noise.alpha_sigma(logsnr))
-    np.testing.assert_array_equal(z, alpha * x + sigma * eps)
-    definitions = {
-        "eps": (eps, noise.eps_from_x, noise.x_from_eps),
-        "v": (alpha * eps - sigma * x, noise.v_from_x, noise.x_from_v),
-        "score": (-eps / sigma, noise.score_from_x, noise.x_from_score),
-        "flow": (eps - x, noise.flow_from_x, noise.x_from_flow),
-    }
-    for name, (value, from_x, to_x) in definitions.items():
-        np.testing.assert_allclose(from_x(z, x, logsnr), value, rtol=1e-8, atol=1e-9, err_msg=name)
-        np.testing.assert_allclose(to_x(z, value, logsnr), x, rtol=1e-8, atol=1e-9, err_msg=name)
-
-
-@pytest.mark.parametrize("logsnr", [INFINITE, -INFINITE])
-def test_v_and_flow_hold_at_both_ends(logsnr):
-    logsnr = jnp.full(FRAMES[:2], logsnr)
-    x, eps, z = noisy(logsnr)
-    alpha, sigma = (part[..., None, None, None] for part in noise.alpha_sigma(logsnr))
-    if logsnr[0, 0] > 0:
-        np.testing.assert_array_equal(noise.x_from_v(z, alpha * eps - sigma * x, logsnr), x)
-        np.testing.assert_array_equal(noise.x_from_flow(z, eps - x, logsnr), x)
-    else:  # v = -x: the network's output is the clean frame itself
-        np.testing.assert_array_equal(noise.x_from_v(z, -x, logsnr), x)
-        np.testing.assert_allclose(noise.x_from_flow(z, eps - x, logsnr), x, atol=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("prediction", "from_x"),
-    [
-        (denoisers.X(), lambda z, x, logsnr: x),
-        (denoisers.Eps(), noise.eps_from_x),
-        (denoisers.V(), noise.v_from_x),
-        (denoisers.Score(), noise.score_from_x),
-        (denoisers.FlowVelocity(), noise.flow_from_x),
-    ],
-)
-def test_a_denoiser_of_every_prediction_gives_x(prediction, from_x):
-    assert isinstance(prediction, denoisers.Prediction)
-    logsnr = jnp.linspace(-5.0, 5.0, 10).reshape(FRAMES[:2])
-    x, _, z = noisy(logsnr)
-    denoise = denoisers.denoiser(lambda z, logsnr, condition: from_x(z, x, logsnr), prediction)
-    np.testing.assert_allclose(denoise(z, logsnr, denoisers.NOTHING), x, rtol=1e-9, atol=1e-11)
-
-
-def test_posterior_is_the_product_of_two_gaussians():
-    """`q(z_s | z_t, x)` by Bayes' rule, from `q(z_s | x)` and `q(z_t | z_s)`."""
-    logsnr_t, logsnr_s = jnp.asarray([[-9.0, -1.0, 2.0]]), jnp.asarray([[-8.5, 1.5, 9.0]])
-    (alpha_t, sigma_t), (alpha_s, sigma_s) = (
-        [np.asarray(part)[..., None, None, None] for part in noise.alpha_sigma(logsnr)]
-        for logsnr in (logsnr_t, logsnr_s)
-    )
-    x, z = np.random.default_rng(0).normal(size=(2, 1, 3, 2, 2, 1))
-    ratio = alpha_t / alpha_s
-    between = sigma_t**2 - ratio**2 * sigma_s**2
-    precision = 1 / sigma_s**2 + ratio**2 / between
-    mean, variance = noise.posterior(jnp.asarray(z), jnp.asarray(x), logsnr_t, logsnr_s)
-    np.testing.assert_allclose(variance, 1 / precision, rtol=1e-12)
-    product = (alpha_s * x / sigma_s**2 + ratio * z / between) / precision
-    np.testing.assert_allclose(mean, product, rtol=1e-10)
-
-
-def test_posterior_is_stable_at_the_ends_and_for_small_steps():
-    x, z = jnp.full((1, 1, 1, 1, 1), 0.5), jnp.full((1, 1, 1, 1, 1), 2.0)
-    at = lambda value: jnp.full((1, 1), value)  # noqa: E731
-    mean, variance = noise.posterior(z, x, at(-INFINITE), at(INFINITE))
-    assert mean.item() == 0.5 and variance.item() == 0.0
-    alpha, sigma = noise.alpha_sigma(jnp.asarray(-1.0))
-    mean, variance = noise.posterior(z, x, at(-INFINITE), at(-1.0))
-    assert mean.item() == pytest.approx(float(alpha) * 0.5)
-    assert variance.item() == pytest.approx(float(sigma) ** 2)
-    with jax.enable_x64(False):
-        single = (part.astype(jnp.float32) for part in (z, x, at(0.0), at(1e-5)))
-        assert noise.posterior(*single)[1].item() == pytest.approx(1e-5 / 2, rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -272,6 +195,11 @@ def test_posterior_is_stable_at_the_ends_and_for_small_steps():
         (lambda: noise.Edm(sigma_data=-1.0), "sigma_data"),
         (lambda: noise.FlowMatching(shift=0.0), "shift"),
         (lambda: noise.FlowMatching(epsilon=0.5), "epsilon"),
+        (lambda: noise.Logit(scale=0.0), "scale"),
+        (lambda: noise.Logit(shift=INFINITE), "finite shift"),
+        (lambda: noise.Logit(epsilon=0.5), "epsilon"),
+        (lambda: noise.LinearLogsnr(minimum=2.0, maximum=1.0), "minimum < maximum"),
+        (lambda: noise.LinearLogsnr(maximum=INFINITE), "finite limits"),
         (lambda: noise.LinearBeta(beta_min=0.0), "beta_min"),
         (lambda: noise.LinearBeta(beta_min=2.0, beta_max=1.0), "beta_max"),
         (lambda: noise.LinearBeta(epsilon=1.0), "epsilon"),

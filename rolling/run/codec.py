@@ -1,7 +1,7 @@
 """Experiments as JSON and back. Only known classes are made, and nothing that is read is executed.
 
-A frozen dataclass becomes `{"type": "rolling.windows.Rolling", "size": 8, ...}`. Known are the dataclasses
-of the project's own packages, and those of a user's own file once it was loaded on purpose.
+A frozen dataclass becomes `{"type": "rolling.windows.rolling.Rolling", "size": 8, ...}`. Known are the
+dataclasses of the project's own packages, and those of a user's own file once it was loaded on purpose.
 """
 
 import dataclasses
@@ -39,12 +39,14 @@ def _modules() -> frozenset[str]:
 
 
 def known_class(name: str) -> type:
-    """The dataclass of a tag. Raises `InputError` for any other."""
+    """The dataclass of a tag, which may name the package around its module, too. Raises `InputError` for
+    any other."""
     if name in _registered:
         return _registered[name]
     module, _, attribute = name.rpartition(".")
     kind = getattr(importlib.import_module(module), attribute, None) if module in _modules() else None
-    if not (isinstance(kind, type) and dataclasses.is_dataclass(kind) and kind.__module__ == module):
+    own = isinstance(kind, type) and f"{kind.__module__}.".startswith(f"{module}.")
+    if not (own and dataclasses.is_dataclass(kind)):
         raise InputError(
             f"the class {name!r} is not part of this installation: give the Python file that defines it with"
             " --code FILE, or use the version of rolling-diffusion that wrote it"

@@ -1,7 +1,8 @@
 """From a dataclass with defaults to command-line options, and from words to a value.
 
 Every field is an option (`--window.size 12`). A field that holds an exchangeable part also takes the name
-of another one (`--solver ancestral`), which keeps the fields that both have; the rest is tyro's.
+of another one (`--solver ancestral`), which keeps the fields that both have, and a field that holds several
+takes several names (`--augment translate,shift_reflect`); the rest is tyro's.
 """
 
 import contextlib
@@ -68,42 +69,89 @@ def snake(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z0-9])", "_", name).lower()
 
 
-def alternatives(protocol: type, value: Any) -> dict[str, type]:
-    """The dataclasses beside `value`, or beside the protocol, that can stand in its place, by name."""
+def alternatives(protocol: type, *values: Any) -> dict[str, type]:
+    """The dataclasses beside the values, or beside the protocol, that can stand in their place, by name.
+
+    Beside means in the same module, or in the package that brings the protocol together with them.
+    """
     found = {}
-    for module in dict.fromkeys((protocol.__module__, type(value).__module__)):
+    modules = [module for kind in (protocol, *map(type, values)) for module in _homes(kind)]
+    for module in dict.fromkeys(modules):
         for kind in list(vars(sys.modules[module]).values()):
-            if not (isinstance(kind, type) and dataclasses.is_dataclass(kind) and kind.__module__ == module):
+            if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
                 continue
             with contextlib.suppress(TypeError):
-                if isinstance(kind(), protocol):
+                if f"{kind.__module__}.".startswith(f"{module}.") and isinstance(kind(), protocol):
                     found[snake(kind.__name__)] = kind
     return found
 
 
-def _choose_parts(default: T, arguments: list[str]) -> tuple[T, list[str]]:
-    """Takes `--solver ancestral` out of the arguments, and puts that part into the default."""
+def _homes(kind: type) -> list[str]:
+    """The module of a class, and the package around it where it hands out the class as its own."""
+    parent = kind.__module__.rpartition(".")[0]
+    shown = getattr(sys.modules.get(parent), kind.__name__, None) is kind
+    return [kind.__module__, parent] if shown else [kind.__module__]
+
+
+def _protocol_of_items(hint: Any) -> type | None:
+    """`P` of a field annotated `tuple[P, ...]`, where P is a protocol."""
+    items = typing.get_args(hint) if typing.get_origin(hint) is tuple else ()
+    return items[0] if items[1:] == (...,) and getattr(items[0], "_is_protocol", False) else None
+
+
+def _choose_parts(default: T, arguments: list[str], prefix: str = "--") -> tuple[T, list[str]]:
+    """Takes `--solver ancestral` out of the arguments, and puts that part into the default.
+
+    So, too, `--augment translate,shift_reflect`, and parts of parts: `--window.roll pyramid`.
+    """
     hints = typing.get_type_hints(type(default))
     rest = list(arguments)
     for field in dataclasses.fields(default):
-        option, value = "--" + field.name.replace("_", "-"), getattr(default, field.name)
-        if option not in rest or not dataclasses.is_dataclass(value):
-            continue
-        place = rest.index(option)
-        chosen = rest[place + 1] if place + 1 < len(rest) else ""
-        known = alternatives(hints[field.name], value)
-        kind = known.get(chosen.replace("-", "_"))
-        if kind is None:
-            near = get_close_matches(chosen, known, n=1)
-            hint = f"the nearest is {near[0]!r}; " if near else ""
-            raise InputError(f"{option} knows no {chosen!r}: {hint}there are {', '.join(known)}")
-        shared = {f.name for f in dataclasses.fields(kind) if f.init} & {
-            f.name for f in dataclasses.fields(value)
-        }
-        part = kind(**{name: getattr(value, name) for name in shared})
-        default = dataclasses.replace(default, **{field.name: part})
-        del rest[place : place + 2]
+        option, value = prefix + field.name.replace("_", "-"), getattr(default, field.name)
+        hint = hints[field.name]
+        items = _protocol_of_items(hint)
+        if option in rest and (items or dataclasses.is_dataclass(value)):
+            place = rest.index(option)
+            chosen = rest[place + 1] if place + 1 < len(rest) else ""
+            part = _several(option, chosen, items, value) if items else _one(option, chosen, hint, value)
+            del rest[place : place + 2]
+        else:
+            part = value
+        if dataclasses.is_dataclass(part):
+            part, rest = _choose_parts(part, rest, option + ".")
+        if part is not value:
+            default = dataclasses.replace(default, **{field.name: part})
     return default, rest
+
+
+def _named(option: str, chosen: str, known: dict[str, type]) -> type:
+    kind = known.get(chosen.replace("-", "_"))
+    if kind is None:
+        near = get_close_matches(chosen, known, n=1)
+        hint = f"the nearest is {near[0]!r}; " if near else ""
+        raise InputError(f"{option} knows no {chosen!r}: {hint}there are {', '.join(known)}")
+    return kind
+
+
+def _one(option: str, chosen: str, protocol: type, value: Any) -> Any:
+    """Another part in the place of `value`: it keeps the fields that both have, and one that is made of
+    parts of the same sort (a window around a window) is put around `value`."""
+    kind = _named(option, chosen, alternatives(protocol, value))
+    hints = typing.get_type_hints(kind)
+    here = {field.name for field in dataclasses.fields(value)}
+    kept = {}
+    for field in dataclasses.fields(kind):
+        if field.init and field.name in here:
+            kept[field.name] = getattr(value, field.name)
+        elif field.init and hints[field.name] is protocol:
+            kept[field.name] = value
+    return kind(**kept)
+
+
+def _several(option: str, chosen: str, protocol: type, values: tuple) -> tuple:
+    """Parts by their names, joined by commas; none for the empty word."""
+    known = alternatives(protocol, *values)
+    return tuple(_named(option, name.strip(), known)() for name in chosen.split(",") if chosen.strip())
 
 
 def _exchangeable(default: Any) -> str:
@@ -111,11 +159,14 @@ def _exchangeable(default: Any) -> str:
     hints = typing.get_type_hints(type(default))
     lines = [f"{(type(default).__doc__ or '').strip()}", "", "Parts that can be exchanged by name:"]
     for field in dataclasses.fields(default):
-        value = getattr(default, field.name)
-        if dataclasses.is_dataclass(value):
+        value, option = getattr(default, field.name), f"--{field.name.replace('_', '-')}"
+        if items := _protocol_of_items(hints[field.name]):
+            if names := list(alternatives(items, *value)):
+                lines.append(f"  {option} {' | '.join(names)} (any number, joined by commas)")
+        elif dataclasses.is_dataclass(value):
             names = list(alternatives(hints[field.name], value))
             if len(names) > 1:
-                lines.append(f"  --{field.name.replace('_', '-')} {' | '.join(names)}")
+                lines.append(f"  {option} {' | '.join(names)}")
     return "\n\n".join(lines)
 
 

@@ -28,6 +28,7 @@ from rolling.progress import Progress
 from rolling.run import codec, model
 from rolling.run.checkpoint import Checkpoints, check_shapes
 from rolling.run.experiment import Experiment, Training
+from rolling.windows import training_frames
 
 
 class State(NamedTuple):
@@ -186,10 +187,11 @@ class Trainer:
         self.statistics = self._statistics(split)
         self.apply, params = model.build(experiment, self.layout, self.statistics.mask)
         self.parameters = model.count(params)
+        self.clip = training_frames(experiment.window)
         self.iterator = clips(
             split.train,
             self.statistics,
-            frames=experiment.window.size,
+            frames=self.clip,
             batch=experiment.training.batch,
             seed=experiment.training.seed,
             augment=experiment.augment,
@@ -270,7 +272,7 @@ class Trainer:
                 if due or step % training.log_every == 0:
                     loss, norm = self._check(pending, step)
                     seconds = time.monotonic() - since
-                    frames = len(pending) * training.batch * self.experiment.window.size
+                    frames = len(pending) * training.batch * self.clip
                     log.write(
                         step,
                         loss=loss,

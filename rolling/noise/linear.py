@@ -1,0 +1,33 @@
+"""The schedule whose `logsnr` falls evenly."""
+
+import dataclasses
+import math
+
+import jax.numpy as jnp
+
+from rolling.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LinearLogsnr:
+    """`logsnr = maximum + tau (minimum - maximum)`: every step of a sampler covers the same ratio of
+    signal to noise."""
+
+    minimum: float = -14.0
+    maximum: float = 14.0
+
+    def __post_init__(self):
+        if not -math.inf < self.minimum < self.maximum < math.inf:
+            raise InputError(
+                f"the linear schedule needs finite limits, minimum < maximum, not {self.minimum} and"
+                f" {self.maximum}"
+            )
+
+    def logsnr(self, tau):
+        return self.maximum + tau * (self.minimum - self.maximum)
+
+    def tau(self, logsnr):
+        return (logsnr - self.maximum) / (self.minimum - self.maximum)
+
+    def derivative(self, tau):
+        return jnp.full_like(tau, self.minimum - self.maximum)

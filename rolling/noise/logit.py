@@ -1,0 +1,77 @@
+"""Schedules whose `logsnr` is a multiple of the logit of time."""
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+
+from rolling.errors import InputError
+
+
+class _LogitOfTime:
+    """`logsnr = scale log((1 - t) / t) + offset`, with `t` from `epsilon` to `1 - epsilon`."""
+
+    epsilon: float
+    _line: tuple[float, float]  # scale, offset
+
+    def _times(self, tau):
+        """`t`, `1 - t` (each exact where it is small) and `dt / dtau`."""
+        span = 1 - 2 * self.epsilon
+        return self.epsilon + tau * span, self.epsilon + (1 - tau) * span, span
+
+    def logsnr(self, tau):
+        (scale, offset), (noise, clean, _) = self._line, self._times(tau)
+        return scale * (jnp.log(clean) - jnp.log(noise)) + offset
+
+    def tau(self, logsnr):
+        scale, offset = self._line
+        t = jax.nn.sigmoid(-(logsnr - offset) / scale)
+        return (t - self.epsilon) / (1 - 2 * self.epsilon)
+
+    def derivative(self, tau):
+        noise, clean, span = self._times(tau)
+        return -self._line[0] * span * (1 / clean + 1 / noise)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Logit(_LogitOfTime):
+    """`logsnr = scale log((1 - t) / t) + shift`, with `t` from `epsilon` to `1 - epsilon`.
+
+    The normal path of flow matching is `scale = 2`; a larger one spends less of the time at middling noise.
+    `epsilon = 0` leaves the schedule unclipped.
+    """
+
+    scale: float = 2.4
+    shift: float = 0.0
+    epsilon: float = 1e-3
+
+    def __post_init__(self):
+        if not (self.scale > 0 and math.isfinite(self.shift) and 0 <= self.epsilon < 0.5):
+            raise InputError(
+                f"the logit schedule needs scale > 0, a finite shift and 0 <= epsilon < 1/2, not {self}"
+            )
+
+    @property
+    def _line(self):
+        return self.scale, self.shift
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FlowMatching(_LogitOfTime):
+    """`logsnr = 2 log((1 - t) / t) - 2 log shift`, with `t` from `epsilon` to `1 - epsilon`.
+
+    The straight path `(1 - t) x + t eps`, rescaled to unit variance; `shift` is that of the time
+    `t' = shift t / (1 + (shift - 1) t)` (arXiv 2403.03206, sec. 5.3.2). `epsilon = 0` leaves it unclipped.
+    """
+
+    shift: float = 1.0
+    epsilon: float = 1e-4
+
+    def __post_init__(self):
+        if not (self.shift > 0 and 0 <= self.epsilon < 0.5):
+            raise InputError(f"flow matching needs shift > 0 and 0 <= epsilon < 1/2, not {self}")
+
+    @property
+    def _line(self):
+        return 2.0, -2 * math.log(self.shift)

@@ -1,0 +1,52 @@
+"""Windows: how the clocks of the frames run. A method of sequence generation is a choice of one of these.
+
+A window of `size` frames begins with `context` given ones. One *cycle* sweeps the global time `t` from 1
+to 0, after which the `stride` frames behind the context are finished: they leave, and as many frames of
+pure noise enter on the right. A *warm-up* sweep leads from pure noise to the state in which the first
+frames are finished. Both map `t` to one local time `tau` per frame, and training draws its clocks from
+the very same two functions, so that what is trained is what is sampled.
+
+Windows that take another one as `roll` change one thing about it: the times to train on, or how the
+context is shown. They can be nested.
+"""
+
+from rolling.windows.chunks import Autoregressive, FullSequence
+from rolling.windows.context import AlignedContext, HistoryDropout, NoisyContext
+from rolling.windows.independent import IndependentTimes
+from rolling.windows.pyramid import Pyramid, Trapezoid
+from rolling.windows.rolling import Rolling
+from rolling.windows.window import (
+    LocalTimes,
+    SampledTimes,
+    Window,
+    check_frames,
+    check_share,
+    in_context,
+    sweep_times,
+    training_frames,
+    warmup_steps,
+)
+from rolling.windows.wrapper import TrainedOn, Wrapper
+
+__all__ = [
+    "AlignedContext",
+    "Autoregressive",
+    "FullSequence",
+    "HistoryDropout",
+    "IndependentTimes",
+    "LocalTimes",
+    "NoisyContext",
+    "Pyramid",
+    "Rolling",
+    "SampledTimes",
+    "TrainedOn",
+    "Trapezoid",
+    "Window",
+    "Wrapper",
+    "check_frames",
+    "check_share",
+    "in_context",
+    "sweep_times",
+    "training_frames",
+    "warmup_steps",
+]

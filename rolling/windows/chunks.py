@@ -1,0 +1,56 @@
+"""Windows in which one clock runs: the frames behind the context are finished together."""
+
+import dataclasses
+
+import jax.numpy as jnp
+
+from rolling.windows.window import check_frames, in_context, sweep_times
+
+
+class _OneClock:
+    """`tau_k = t` for all frames behind the context, which are finished together."""
+
+    size: int
+    context: int
+
+    @property
+    def stride(self) -> int:
+        return self.size - self.context
+
+    def cycle(self, t):
+        return jnp.where(in_context(self, (*t.shape, self.size)), 0.0, t[..., None])
+
+    def warmup(self, t):
+        return self.cycle(t)
+
+    def sample_times(self, key, batch):
+        return sweep_times(self, key, batch, 0.0)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FullSequence(_OneClock):
+    """Standard diffusion, chunk by chunk.
+
+    The last `context` frames of a chunk are the context of the next one; with `context = 0` the chunks
+    are independent of each other.
+    """
+
+    size: int = 8
+    context: int = 2
+
+    def __post_init__(self):
+        check_frames(self.size, self.context)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Autoregressive(_OneClock):
+    """One frame at a time, given `context` clean ones (as ACDM and GenCast do)."""
+
+    context: int = 2
+
+    def __post_init__(self):
+        check_frames(self.size, self.context)
+
+    @property
+    def size(self) -> int:
+        return self.context + 1

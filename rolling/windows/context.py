@@ -1,0 +1,88 @@
+"""Windows that change how the context is shown: a little noisy, as noisy as what is made, or not at all.
+
+What is shown at a level is diffused to that level, in training and in a rollout. Nothing is learnt from the
+frames shown, which have `rate = 0`.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from rolling.errors import InputError
+from rolling.windows.rolling import Rolling
+from rolling.windows.window import SampledTimes, Window, check_share, in_context
+from rolling.windows.wrapper import Wrapper
+
+
+class _Shown(Wrapper):
+    """`tau_k = level(tau)` for the context frames of `roll`, `level` a function of its clocks."""
+
+    def _show(self, tau):
+        return jnp.where(in_context(self, tau.shape), self._level(tau), tau)
+
+    def cycle(self, t):
+        return self._show(self.roll.cycle(t))
+
+    def warmup(self, t):
+        return self._show(self.roll.warmup(t))
+
+    def sample_times(self, key, batch):
+        tau, rate = self.roll.sample_times(key, batch)
+        return SampledTimes(self._show(tau), jnp.where(in_context(self, tau.shape), 0.0, rate))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NoisyContext(_Shown):
+    """`tau_k = level` for the context of `roll`: a little noise hides the flaws of frames that the network
+    made itself, and steadies long rollouts."""
+
+    roll: Window = dataclasses.field(default_factory=Rolling)
+    level: float = 0.1
+
+    def __post_init__(self):
+        if not 0 <= self.level <= 1:
+            raise InputError(
+                f"the level of a noisy context is a local time: choose one between 0 and 1, not {self.level}"
+            )
+
+    def _level(self, tau):
+        return jnp.asarray(self.level, tau.dtype)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AlignedContext(_Shown):
+    """`tau_k(t) = tau_n(t)` for the context of `roll`, the clock of the first frame that is being made, as
+    in ACDM (arXiv 2309.01745), which noises its conditioning to the level of the frame."""
+
+    roll: Window = dataclasses.field(default_factory=Rolling)
+
+    def _level(self, tau):
+        return tau[..., self.context, None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HistoryDropout(Wrapper):
+    """In training, the context of a clip is shown as pure noise with probability `drop`, and with
+    probability `noise` all of it at one `tau ~ U(0, 1)`; else it is shown as `roll` shows it.
+
+    What guidance by the history needs (arXiv 2502.06764): the history at `tau = 1` is no history. The
+    clocks of a rollout are those of `roll`.
+    """
+
+    roll: Window = dataclasses.field(default_factory=Rolling)
+    drop: float = 0.1
+    noise: float = 0.0
+
+    def __post_init__(self):
+        check_share("the drop of the history", self.drop)
+        check_share("the noise of the history", self.noise)
+        check_share("the sum of drop and noise of the history", self.drop + self.noise)
+
+    def sample_times(self, key, batch):
+        roll_key, chance_key, level_key = jax.random.split(key, 3)
+        tau, rate = self.roll.sample_times(roll_key, batch)
+        chance = jax.random.uniform(chance_key, (batch, 1))
+        level = jnp.where(chance < self.drop, 1.0, jax.random.uniform(level_key, (batch, 1)))
+        changed = in_context(self, tau.shape) & (chance < self.drop + self.noise)
+        return SampledTimes(jnp.where(changed, level, tau), jnp.where(changed, 0.0, rate))

@@ -1,0 +1,44 @@
+"""Training times that know nothing of how the clocks run."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from rolling.windows.rolling import Rolling
+from rolling.windows.window import SampledTimes, Window, check_share
+from rolling.windows.wrapper import Wrapper
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class IndependentTimes(Wrapper):
+    """Diffusion forcing's training times (arXiv 2407.01392): `tau_k ~ U(0, 1)`, each frame on its own.
+
+    Sampling runs the clocks of `roll`, whichever that is: a network trained like this suits them all. With
+    probability `clean_share` the context frames of a training clip are shown clean, as they are in a
+    rollout. With `random_history` as many of them are, from the first on, as a uniform number of
+    `0 .. context` says (arXiv 2502.06764), and `clean_share` is not used.
+
+    `monotone` sorts the times of a clip: a later frame is never cleaner than an earlier one.
+    """
+
+    roll: Window = dataclasses.field(default_factory=Rolling)
+    clean_share: float = 0.5
+    monotone: bool = False
+    random_history: bool = False
+
+    def __post_init__(self):
+        check_share("the clean_share of independent times", self.clean_share)
+
+    def sample_times(self, key, batch):
+        tau_key, clean_key = jax.random.split(key)
+        tau = jax.random.uniform(tau_key, (batch, self.size))
+        if self.monotone:
+            tau = jnp.sort(tau, axis=1)
+        chance = jax.random.uniform(clean_key, (batch, 1))
+        if self.random_history:
+            clean = jnp.floor(chance * (self.context + 1))
+        else:
+            clean = jnp.where(chance < self.clean_share, self.context, 0)
+        given = jnp.arange(self.size)[None] < clean
+        return SampledTimes(jnp.where(given, 0.0, tau), jnp.where(given, 0.0, 1.0))

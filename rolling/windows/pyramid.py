@@ -1,0 +1,89 @@
+"""Chunks whose frames start one after another, as far apart as one likes."""
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+
+from rolling.errors import InputError
+from rolling.windows.window import check_frames, for_each, in_context, sweep_times
+
+
+class _Staggered:
+    """A chunk in which the clock of a frame of rank `r` starts `r stagger` after that of rank 0:
+
+        tau_k(t) = clip(1 + r_k s - (1 + R s)(1 - t), 0, 1),    R = max r_k,
+
+    where a clock takes one unit of time and the sweep `1 + R s`. All frames are noise at `t = 1` and
+    finished at `t = 0`, so that the warm-up is a cycle like any other.
+    """
+
+    size: int
+    context: int
+    stagger: float
+    _ranks: np.ndarray  # of the frames behind the context
+
+    def __post_init__(self):
+        check_frames(self.size, self.context)
+        if not 0 <= self.stagger <= 1:
+            raise InputError(
+                f"the stagger lies between 0 (all frames together) and 1 (one after another, beyond which at"
+                f" times no clock would run): choose one of these, not {self.stagger}"
+            )
+
+    @property
+    def stride(self) -> int:
+        return self.size - self.context
+
+    def cycle(self, t):
+        # The ranks of the context do not count. In double precision until here, so that the ends are exact.
+        starts = np.concatenate([np.zeros(self.context), 1 + self._ranks * self.stagger])
+        starts = for_each(t, starts)
+        tau = jnp.clip(starts - starts.max(-1, keepdims=True) * (1 - t[..., None]), 0.0, 1.0)
+        return jnp.where(in_context(self, tau.shape), 0.0, tau)
+
+    def warmup(self, t):
+        return self.cycle(t)
+
+    def sample_times(self, key, batch):
+        return sweep_times(self, key, batch, 0.0)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Pyramid(_Staggered):
+    """The pyramid of diffusion forcing (arXiv 2407.01392): `r_k` counts the frames behind the context.
+
+    The continuous form of its scheduling matrix `clip(T + int(k u) - m, 0, T)` with rows
+    `m = 0 .. T + int((K - 1) u)`, `T` steps for each of `K` frames and `stagger = u / T`. 0 is
+    `FullSequence`, 1 finishes each frame before the next one starts. With `block > 1` as many frames share
+    a rank; the last block may be shorter.
+    """
+
+    size: int = 8
+    context: int = 2
+    stagger: float = 0.25
+    block: int = 1
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.block < 1:
+            raise InputError(f"a block holds at least one frame: choose block >= 1, not {self.block}")
+
+    @property
+    def _ranks(self):
+        return np.arange(self.stride) // self.block
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trapezoid(_Staggered):
+    """A pyramid from both ends, `r_k = min(k, K - 1 - k)` for the `K` frames behind the context: what lies
+    between a beginning and an end is finished last, the middle last of all."""
+
+    size: int = 8
+    context: int = 2
+    stagger: float = 0.25
+
+    @property
+    def _ranks(self):
+        ranks = np.arange(self.stride)
+        return np.minimum(ranks, ranks[::-1])

@@ -1,0 +1,105 @@
+"""Words of the command line that exchange parts: alone, several at once, and inside each other."""
+
+import dataclasses
+
+import pytest
+
+from configs.debug import experiment as debug
+from data.augment import ShiftReflect, Translate
+from rolling.denoisers import Prediction
+from rolling.errors import InputError
+from rolling.noise import Cosine, LinearLogsnr, Logit, NoiseSchedule
+from rolling.run import codec
+from rolling.run.cli import main
+from rolling.run.options import alternatives, parse
+from rolling.windows import (
+    HistoryDropout,
+    IndependentTimes,
+    NoisyContext,
+    Pyramid,
+    Rolling,
+    TrainedOn,
+    Trapezoid,
+    Window,
+)
+
+SHAPE = {"size": debug.window.size, "context": debug.window.context}
+
+
+def window(*words: str):
+    return parse(debug, list(words), "test").window
+
+
+def test_a_package_holds_the_alternatives_to_a_part():
+    names = set(alternatives(Window, Rolling()))
+    assert names == {
+        *("rolling", "full_sequence", "autoregressive", "pyramid", "trapezoid"),
+        *("independent_times", "noisy_context", "aligned_context", "history_dropout", "trained_on"),
+    }
+    assert {"cosine", "logit", "linear_logsnr", "flow_matching"} <= set(alternatives(NoiseSchedule, Cosine()))
+    assert set(alternatives(NoiseSchedule)) == set(alternatives(NoiseSchedule, Cosine()))
+    # A module alone, with a protocol of its own, as before.
+    assert set(alternatives(Prediction)) == {"x", "v", "eps", "score", "flow_velocity"}
+
+
+def test_parts_of_a_package_are_chosen_by_name():
+    assert window("--window", "pyramid") == Pyramid(**SHAPE)
+    assert window("--window", "trapezoid", "--window.stagger", "0.5") == Trapezoid(**SHAPE, stagger=0.5)
+    schedules = {"logit": Logit(), "linear-logsnr": LinearLogsnr(minimum=-15.0, maximum=15.0)}
+    for name, schedule in schedules.items():  # the limits are those of the cosine that was there
+        assert parse(debug, ["--schedule", name], "test").schedule == schedule
+
+
+def test_a_part_around_a_part_takes_the_one_that_was_there():
+    inner = dataclasses.replace(debug.window, size=5)
+    assert window("--window", "independent-times", "--window.roll.size", "5") == IndependentTimes(roll=inner)
+    fifo = window("--window", "trained_on", "--window.roll.size", "24")
+    assert fifo == TrainedOn(roll=dataclasses.replace(debug.window, size=24), trained=debug.window)
+
+
+def test_parts_of_parts_are_chosen_by_name():
+    words = ("--window", "history_dropout", "--window.roll", "noisy_context", "--window.roll.roll", "pyramid")
+    changed = window(*words, "--window.roll.roll.stagger", "1.0")
+    assert changed == HistoryDropout(roll=NoisyContext(roll=Pyramid(**SHAPE, stagger=1.0)))
+    with pytest.raises(InputError, match=r"--window\.roll knows no 'pyramyd': the nearest is 'pyramid'"):
+        window("--window", "noisy_context", "--window.roll", "pyramyd")
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        ("translate,shift_reflect", (Translate(), ShiftReflect())),
+        ("shift-reflect", (ShiftReflect(),)),
+        ("translate, translate", (Translate(), Translate())),
+        ("", ()),
+    ],
+)
+def test_several_parts_are_chosen_by_their_names(words, parts):
+    for before in ((), (ShiftReflect(mode=2),)):
+        preset = dataclasses.replace(debug, augment=before)
+        assert parse(preset, ["--augment", words], "test") == dataclasses.replace(debug, augment=parts)
+
+
+def test_the_fields_of_several_parts_are_options():
+    changed = parse(debug, ["--augment", "translate,shift_reflect", "--augment.1.mode", "2"], "test")
+    assert changed.augment == (Translate(), ShiftReflect(mode=2))
+    with pytest.raises(InputError, match="--augment knows no 'translat': the nearest is 'translate'"):
+        parse(debug, ["--augment", "shift_reflect,translat"], "test")
+
+
+def test_help_tells_which_parts_there_are(capsys):
+    with pytest.raises(SystemExit):
+        main(["show", "debug", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "pyramid" in said and "logit" in said and "joined by commas" in said
+
+
+def test_a_class_may_be_named_by_its_package():
+    """The tags of runs that were made when the package was a file."""
+    fields = {"size": 3, "context": 1}
+    for name in ("rolling.windows.Rolling", "rolling.windows.rolling.Rolling"):
+        assert codec.decode({"type": name, **fields}) == Rolling(**fields)
+    assert codec.encode(Rolling())["type"] == "rolling.windows.rolling.Rolling"
+    for name in ("rolling.rollout.Rolling", "rolling.run.experiment.Cosine"):  # imported, not its own
+        with pytest.raises(InputError, match="not part of this installation"):
+            codec.decode({"type": name})

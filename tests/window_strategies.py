@@ -1,0 +1,55 @@
+"""Random windows of every kind, for property tests."""
+
+from hypothesis import strategies as st
+
+from rolling.windows import (
+    AlignedContext,
+    Autoregressive,
+    FullSequence,
+    HistoryDropout,
+    IndependentTimes,
+    NoisyContext,
+    Pyramid,
+    Rolling,
+    TrainedOn,
+    Trapezoid,
+)
+
+# Every size is compiled anew, so there are few of them and every context.
+shapes = st.sampled_from([1, 2, 3, 5]).flatmap(
+    lambda size: st.tuples(st.just(size), st.integers(0, size - 1))
+)
+staggers = st.sampled_from([0.0, 1.0]) | st.floats(0.0, 1.0)
+
+
+def _in_blocks(shape):
+    size, context = shape
+    blocks = [b for b in range(1, size - context + 1) if (size - context) % b == 0]
+    return st.sampled_from(blocks).map(lambda block: Rolling(size=size, context=context, block=block))
+
+
+rolling = shapes.flatmap(_in_blocks)
+full = shapes.map(lambda shape: FullSequence(size=shape[0], context=shape[1]))
+autoregressive = shapes.map(lambda shape: Autoregressive(context=shape[0] - 1))
+pyramids = st.builds(
+    lambda shape, stagger, block: Pyramid(size=shape[0], context=shape[1], stagger=stagger, block=block),
+    shapes,
+    staggers,
+    st.integers(1, 3),
+)
+trapezoids = st.builds(
+    lambda shape, stagger: Trapezoid(size=shape[0], context=shape[1], stagger=stagger), shapes, staggers
+)
+# Windows that train on their own clocks and show a clean context.
+plain = st.one_of(rolling, full, autoregressive, pyramids, trapezoids)
+shown = st.one_of(
+    st.builds(lambda roll, level: NoisyContext(roll=roll, level=level), plain, st.floats(0.0, 1.0)),
+    plain.map(lambda roll: AlignedContext(roll=roll)),
+)
+# Windows whose training times are others than their clocks.
+retrained = st.one_of(
+    st.builds(lambda roll, monotone: IndependentTimes(roll=roll, monotone=monotone), plain, st.booleans()),
+    plain.map(lambda roll: TrainedOn(roll=roll)),
+    shown.map(lambda roll: HistoryDropout(roll=roll)),
+)
+windows = st.one_of(plain, shown, retrained)
