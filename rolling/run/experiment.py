@@ -6,6 +6,7 @@ import importlib.util
 import json
 import pkgutil
 import sys
+from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -132,9 +133,26 @@ class Experiment:
         _ = self.sampler  # checks itself
 
 
+FAMILIES = "families"
+"""The module of `configs/` that holds no experiment but functions from any experiment to one of a family."""
+
+
 def presets() -> list[str]:
     """The names of the presets, the modules of `configs/`."""
-    return [module.name for module in pkgutil.iter_modules(importlib.import_module("configs").__path__)]
+    modules = pkgutil.iter_modules(importlib.import_module("configs").__path__)
+    return [module.name for module in modules if module.name != FAMILIES]
+
+
+def families() -> dict[str, Callable[[Experiment], Experiment]]:
+    """The families of methods by name: each takes any experiment and gives it in that family."""
+    module = importlib.import_module(f"configs.{FAMILIES}")
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if callable(value)
+        and not name.startswith("_")
+        and getattr(value, "__module__", "") == module.__name__
+    }
 
 
 def first_line(preset: str) -> str:

@@ -193,6 +193,10 @@ def sequence_keys(seed: int, places: list[tuple[int, int]]) -> jax.Array:
     )
 
 
+class NotFinite(InputError):
+    """A forecast that blew up."""
+
+
 @dataclasses.dataclass
 class _Batch:
     """Forecasts that are sampled together; the last one may be padded by repetition."""
@@ -213,15 +217,19 @@ def write(
     label: str,
     *,
     overwrite: bool = False,
+    given: int = 0,
 ) -> Path:
     """Streams a forecast to a store at `path`, or goes on with the one that was begun there.
+
+    It starts where at least `given` frames lie before it, and no fewer than the window's context: two windows
+    that are given the same number start at the same places.
 
     Memory does not grow with the number of frames. After each chunk the carry is saved beside the store; a
     run that was killed goes on from it to the identical store. A store of another forecast is replaced only
     where `overwrite` says so, and anything else never.
     """
     n = forecaster.experiment.window.context
-    starts = store.choose_starts(test, n, forecast.frames, forecast.starts)
+    starts = store.choose_starts(test, max(n, given), forecast.frames, forecast.starts)
     cycles = forecaster.cycles(forecast.frames, forecast.chunk)
     times = np.concatenate([test.times(s.sequence, s.frame - 1, s.frame) for s in starts])
     identity = {
@@ -289,7 +297,7 @@ def _check_finite(frames, places, lead, starts, path):
     for (start, member), good in zip(places, sane, strict=False):
         if not good.all():
             bad = lead + int(np.argmin(good))
-            raise InputError(
+            raise NotFinite(
                 f"the forecast from {starts[start]} (member {member}) is not finite at lead {bad + 1}; the"
                 f" leads before it are in {path}: train longer, or give it more --calls-per-frame"
             )
