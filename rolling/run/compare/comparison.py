@@ -2,16 +2,16 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rolling.run.compare.boards import Board, Scored
-from rolling.run.compare.runs import Group
+from rolling.run.compare.runs import Group, Run
 from rolling.run.compare.scores import LEVEL, RESAMPLES, Estimate, rank
-from rolling.run.compare.tables import Cell, Table, by_calls, by_lead, calls_told, of_rollouts
+from rolling.run.compare.tables import Cell, Table, by_calls, by_lead, calls_told, heading, of_rollouts
 from rolling.run.report.describe import Part, describe
 from rolling.run.report.words import Words, listed
 
@@ -92,14 +92,14 @@ class Comparison:
         for group in self.groups:
             experiment, runs = group.experiment, self.scored[group.name]
             parts = {part.name: part for part in describe(experiment)}
-            minutes = [training_seconds(run.folder) / 60 for run in group.runs]
+            seconds = np.mean([training_seconds(run) for run in group.runs])
             cells = (
                 _told(parts["window"]),
                 _told(parts["solver"]),
                 str(experiment.calls_per_frame),
                 f"{runs[0].parameters:,}",
                 f"{experiment.training.steps:,} of {experiment.training.batch}",
-                f"{np.mean(minutes):.3g} min",
+                _duration(float(seconds)),
                 str(len(group.runs)),
             )
             rows.append((group.name, tuple(Cell(text=cell) for cell in cells)))
@@ -113,7 +113,7 @@ class Comparison:
             "training time",
             "seeds",
         )
-        return Table(caption="What is compared", heads=heads, rows=tuple(rows))
+        return Table(caption="", heads=heads, rows=tuple(rows))
 
     def verdict(self) -> str:
         """Who has the smallest first measure at each number of calls, and who is tied."""
@@ -126,8 +126,8 @@ class Comparison:
                 tied = [n for n in means if n != best and ranking.tied[n][0] and self.covers()]
                 said = f"; tied with it: {listed(tied)}" if tied else ""
                 sentences.append(
-                    f"At {calls_told(board.calls)}, {best} has the smallest {board.measure.title} of"
-                    f" {self.words.title(board.variable)}, averaged over all leads{said}."
+                    f"At {calls_told(board.calls)}, {best} has the smallest"
+                    f" {heading(board, self.words)}, averaged over all leads{said}."
                 )
         return " ".join(sentences)
 
@@ -138,14 +138,14 @@ class Comparison:
             return "There is one seed and one start, so there are no intervals."
         only = "" if len(covers) == 2 else f" They cover {covers[0]} only."
         return (
-            f"Means over {_count(self.seeds, 'seed')} of scores over {_count(self.starts(), 'start')},"
-            f" the same for all; ± is half of the {LEVEL:.0%} interval of a bootstrap over {' and '.join(covers)}"
-            f" ({RESAMPLES} resamples). The best of a column is bold; ≈ marks those for which the interval of"
-            f" the paired difference from the best contains zero.{only}{few}"
+            f"Means over {_count(self.seeds, 'seed')} of scores over {_count(self.starts(), 'start')}, the"
+            f" same for all; ± is half of the {LEVEL:.0%} interval of a bootstrap over"
+            f" {' and '.join(covers)} ({RESAMPLES} resamples). The best of a column is bold; ≈ marks those"
+            f" for which the interval of the paired difference from the best contains zero.{only}{few}"
         )
 
     def to_json(self) -> dict[str, Any]:
-        """All numbers; see `docs` of the entries in `_board` and `_group`."""
+        """All numbers, in the order of the page."""
         return {
             "title": self.title,
             "command": self.command,
@@ -174,23 +174,29 @@ class Comparison:
                 {
                     "folder": str(run.folder),
                     "seed": run.experiment.training.seed,
-                    "training_seconds": training_seconds(run.folder),
+                    "training_seconds": _finite([training_seconds(run)])[0],
                 }
                 for run in group.runs
             ],
         }
 
 
-def training_seconds(folder: Path) -> float:
-    """How long a run trained, compilation included, from the speeds in its log."""
-    experiment = json.loads((folder / "experiment.json").read_text())
-    frames = experiment["training"]["batch"]
+def training_seconds(run: Run) -> float:
+    """How long a run trained, compilation included, from the speeds in its log; NaN without a log."""
+    path, frames = run.folder / "log.jsonl", run.experiment.training.batch * run.experiment.window.size
+    if not path.exists():
+        return math.nan
     seconds, last = 0.0, 0
-    for line in (folder / "log.jsonl").read_text().splitlines():
-        record = json.loads(line)
+    for record in map(json.loads, path.read_text().splitlines()):
         seconds += (record["step"] - last) * frames / record["frames_per_second"]
         last = record["step"]
     return seconds
+
+
+def _duration(seconds: float) -> str:
+    if not math.isfinite(seconds):
+        return "–"
+    return f"{seconds:.2g} s" if seconds < 60 else f"{seconds / 60:.3g} min"
 
 
 def _board(board: Board) -> dict[str, Any]:
@@ -226,7 +232,7 @@ def _estimate(estimate: Estimate) -> dict[str, Any]:
     }
 
 
-def _finite(values: np.ndarray) -> list[float | None]:
+def _finite(values: Sequence[float] | np.ndarray) -> list[float | None]:
     return [float(value) if np.isfinite(value) else None for value in values]
 
 

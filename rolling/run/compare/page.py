@@ -7,14 +7,13 @@ from pathlib import Path
 from rolling.errors import InputError
 from rolling.run.compare import plots
 from rolling.run.compare.comparison import Comparison
-from rolling.run.compare.tables import Table, calls_told
+from rolling.run.compare.tables import Table, calls_told, heading
 from rolling.run.evaluate import write_file
 from rolling.run.report import markup
 from rolling.run.report.describe import describe
 from rolling.run.report.page import compose, write_page
 
-LEADS_NOTE = "Bands are the intervals; thin lines are persistence and climatology."
-CALLS_NOTE = "The mean over all leads; bars are the intervals."
+NOTE = "Bands and bars are the intervals; against calls per frame stands the mean over all leads."
 
 
 def write(comparison: Comparison, folder: Path) -> None:
@@ -36,8 +35,7 @@ def _overview(comparison: Comparison):
     series = comparison.series()
     if not series:
         return None
-    title = f"{series[0][0].measure.title} of {comparison.words.title(series[0][0].variable)}"
-    return plots.overview(series[0], comparison.words, comparison.names, title)
+    return plots.overview(series[0], comparison.words, comparison.names)
 
 
 def markdown(comparison: Comparison) -> str:
@@ -64,7 +62,7 @@ def html(comparison: Comparison) -> str:
     rollouts = others.pop() if comparison.rollouts else None
     figures = "".join(_figures(comparison))
     sections = [
-        markup.section("Skill", "", f'<div class="plots">{figures}</div>' if figures else ""),
+        markup.section("Skill", NOTE, f'<div class="plots">{figures}</div>' if figures else ""),
         markup.section("Further measures", "", "".join(table.html(words) for table in others)),
         _rollouts(comparison, rollouts),
         _compared(comparison),
@@ -87,18 +85,15 @@ def _figures(comparison: Comparison) -> Iterator[str]:
     words, names = comparison.words, comparison.names
     for number, boards in enumerate(comparison.series()):
         about = markup.about(boards[0].variable, words)
-        title = boards[0].measure.title
-        if len(words.layout.names) > 1:
-            title += f" · {words.title(boards[0].variable)}"
+        title = heading(boards[0], words)
         for board in boards:
             figure = plots.over_leads(board, words, names)
             name = f"compare-{number}-{board.calls}"
-            heading = f"{title} at {calls_told(board.calls)}"
-            yield markup.titled(figure, name, heading, LEADS_NOTE, about)
+            yield markup.titled(figure, name, f"{title} at {calls_told(board.calls)}", "", about)
         if boards[0].measure.averaged and len(boards) > 1:
             figure = plots.over_calls(boards, names)
-            heading = f"{title} against calls per frame"
-            yield markup.titled(figure, f"compare-{number}-calls", heading, CALLS_NOTE, about)
+            name = f"compare-{number}-calls"
+            yield markup.titled(figure, name, f"{title} against calls per frame", "", about)
 
 
 def _rollouts(comparison: Comparison, table: Table | None) -> str:
@@ -121,6 +116,6 @@ def _compared(comparison: Comparison) -> str:
         f"<p><strong>{markup.text(group.name)}</strong> {markup.text(group.about)}</p>" for group in about
     )
     notes = "".join(f"<p>{markup.text(note)}</p>" for note in comparison.notes)
-    body = comparison.facts().html(comparison.words) + told + notes
+    body = comparison.facts().html(comparison.words, numbers=False) + told + notes
     lead = "The same data, the same starts; the time is that of training, compilation included."
     return markup.section("What is compared", lead, body)

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from rolling.run.compare.boards import Board
+from rolling.run.compare.tables import calls_told, heading
 from rolling.run.report.colours import INK, SERIES
 from rolling.run.report.plots import HEIGHT, LINES, WIDTH, legend, styled
 from rolling.run.report.words import Words
@@ -48,16 +49,17 @@ def over_calls(boards: Sequence[Board], names: Sequence[str]) -> Figure:
 
 
 @styled
-def overview(boards: Sequence[Board], words: Words, names: Sequence[str], title: str) -> Figure:
+def overview(boards: Sequence[Board], words: Words, names: Sequence[str]) -> Figure:
     """Skill against lead time at the fewest calls beside skill against calls, where there are several."""
     several = len(boards) > 1
     figure = Figure(figsize=((2 if several else 1) * 1.25 * WIDTH, 1.3 * HEIGHT), layout="constrained")
     axes = figure.subplots(1, 2 if several else 1, squeeze=False)[0]
     _draw_leads(axes[0], boards[0], words, names)
-    axes[0].set_title(f"{title}\nat {boards[0].calls} per frame", fontsize=9.5, loc="left")
+    title = heading(boards[0], words)
+    axes[0].set_title(f"{title} at {calls_told(boards[0].calls)}", fontsize=9.5, loc="left")
     if several:
         _draw_calls(axes[1], boards, names)
-        axes[1].set_title(f"{title}\nmean over {len(boards[0].leads)} leads", fontsize=9.5, loc="left")
+        axes[1].set_title(f"{title}, mean over {len(boards[0].leads)} leads", fontsize=9.5, loc="left")
     legend(axes[0])
     return figure
 

@@ -45,7 +45,7 @@ class Table:
             )
             for line in lines
         ]
-        return "\n".join([self.caption, *(line.rstrip() for line in body)])
+        return "\n".join([*filter(None, [self.caption]), *(line.rstrip() for line in body)])
 
     def markdown(self) -> str:
         """The best is bold; `≈` marks what is tied with it."""
@@ -58,9 +58,9 @@ class Table:
             "| " + " | ".join(word.replace("|", "\\|") for word in line) + " |"
             for line in (self.heads, rule, *told)
         ]
-        return "\n".join([f"{self.caption}:", "", *lines])
+        return "\n".join([*([f"{self.caption}:", ""] if self.caption else []), *lines])
 
-    def html(self, words: Words) -> str:
+    def html(self, words: Words, *, numbers: bool = True) -> str:
         return markup.grid(
             self.caption,
             self.heads,
@@ -69,6 +69,7 @@ class Table:
                 for name, cells in self.rows
             ],
             markup.about(self.variable, words),
+            numbers=numbers,
         )
 
 
@@ -87,10 +88,15 @@ def calls_told(calls: int | None) -> str:
     return "" if calls is None else f"{calls} {'call' if calls == 1 else 'calls'} per frame"
 
 
+def heading(board: Board, words: Words) -> str:
+    """The measure, and of what, where that says something new: `CRPS of 2 m temperature`."""
+    alone = len(words.layout.names) == 1 and words.variable(board.variable)
+    return board.measure.title if alone else f"{board.measure.title} of {words.title(board.variable)}"
+
+
 def title(board: Board, words: Words) -> str:
-    """`CRPS of vorticity (1/s)`."""
-    what = f"{board.measure.title}, {words.title(board.variable)}"
-    return with_units(what, pretty_units(board.units))
+    """`CRPS of 2 m temperature (K)`."""
+    return with_units(heading(board, words), pretty_units(board.units))
 
 
 def by_lead(board: Board, words: Words, names: Sequence[str], *, sure: bool) -> Table:

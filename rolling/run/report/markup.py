@@ -79,14 +79,18 @@ def grid(
     heads: Sequence[str],
     rows: Iterable[tuple[str, Iterable[tuple[str, bool]]]],
     attributes: str = "",
+    *,
+    numbers: bool = True,
 ) -> str:
-    """A table of numbers in words, of which those that are marked stand in bold."""
+    """A table of words, of which those that are marked stand in bold; `numbers` end at one line."""
+    kind = ' class="numbers"' if numbers else ""
+    told = f"<caption>{text(caption)}</caption>" if caption else ""
     head, *others = (f"<th>{text(word)}</th>" for word in heads)
     body = "".join(
         f"<tr><th>{text(name)}</th>{''.join(_told(*cell) for cell in cells)}</tr>" for name, cells in rows
     )
     return (
-        f'<div class="table"{attributes}><table class="numbers"><caption>{text(caption)}</caption>'
+        f'<div class="table"{attributes}><table{kind}>{told}'
         f"<thead><tr>{head}{''.join(others)}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
