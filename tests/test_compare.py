@@ -14,9 +14,13 @@ from rolling.errors import InputError
 from rolling.run import experiment as experiments
 from rolling.run import job
 from rolling.run.cli import main
-from rolling.run.compare import boards, runs, scores
+from rolling.run.compare import boards, page, runs, scores
+from rolling.run.compare.comparison import Comparison
+from rolling.run.compare.runs import Group, Run
 from rolling.run.compare.tables import Cell, Table, number
 from rolling.run.evaluate import evaluate
+from rolling.run.report.words import Words
+from tests.fake_runs import weather
 from tests.run_tools import tree
 from tests.test_evaluate import Walk, constant, plain, store_forecast
 
@@ -24,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 FAMILIES = ("--windows", "rolling,full_sequence", "--seeds", "2", "--calls", "1")
 SHORT = (
-    *("--training.steps", "2", "--training.batch", "2", "--network.blocks", "1", "1"),
+    *("--training.steps", "2", "--training.batch", "2", "--network.channels", "8", "--network.blocks", "1"),
     *("--forecast.starts", "3", "--forecast.frames", "4", "--forecast.batch", "6"),
     *("--long.starts", "3", "--long.members", "2", "--long.frames", "8", "--long.batch", "6"),
 )
@@ -261,14 +265,10 @@ def test_forecasts_begin_where_they_are_given_frames(place):
     from rolling.run.forecast import write
 
     experiment, forecaster, split = job.open_run(place[0] / "both" / "rolling-0")
-    forecast = dataclasses.replace(experiment.forecast, frames=2, starts=1, members=1)
-    frames = {}
-    for given in (0, 5):
-        store = write(
-            forecaster, split.test, forecast, place[0] / f"given-{given}.zarr", "given", given=given
-        )
-        frames[given] = int(xr.open_zarr(store)["frame"][0])
-    assert frames == {0: experiment.window.context, 5: 5}
+    store = write(forecaster, split.test, experiment.forecast, place[0] / "given.zarr", "given", given=5)
+    assert int(xr.open_zarr(store)["frame"].min()) == 5
+    without = xr.open_zarr(place[0] / "both" / "rolling-0" / "calls-1.zarr")
+    assert int(without["frame"].min()) == experiment.window.context < 5
 
 
 def test_what_cannot_run_is_left_out_with_a_note(place):
@@ -280,6 +280,86 @@ def test_what_cannot_run_is_left_out_with_a_note(place):
 
     note = boards._forecast(TwoCalls(), None, 1, None, place[0] / "none.zarr", 0)
     assert note == "Heun wants two calls a step" and not (place[0] / "none.zarr").exists()
+
+
+@pytest.fixture
+def invented(tmp_path):
+    """Two variables, seven groups, three numbers of calls, of which one group cannot do the first."""
+    layout, rng = weather().layout, np.random.default_rng(6)
+    names, calls, leads = [f"method {i}" for i in range(6)] + ["a <b>"], (1, 2, 4), np.arange(1.0, 21.0)
+    experiment = experiments.find("debug")
+    groups = [Group(name=n, runs=(Run(folder=tmp_path, experiment=experiment),) * 3) for n in names]
+
+    def board(measure, variable, k):
+        curve = np.sqrt(leads) if measure.ideal is None else np.full(20, 0.9)
+        curve = curve[-1:] if measure.last else curve / (k or 1) ** 0.3
+        noise = lambda: curve * (1 + 0.1 * rng.normal(size=(501, 1)) + 0.01 * rng.normal())  # noqa: E731
+        return boards.Board(
+            measure=measure,
+            variable=variable,
+            units="K" if variable == "t2m" else "m s-1",
+            calls=k,
+            leads=leads[-1:] if measure.last else leads,
+            estimates={
+                name: scores.Estimate.over_seeds([noise() for _ in range(3)])
+                for name in (names[1:] if k == 1 else names)
+            },
+            baselines={} if measure.ideal or measure.last else {"persistence": np.linspace(2, 5, 20)},
+        )
+
+    kinds = [(k, measure) for k in calls for measure in scores.FORECAST] + [(None, m) for m in scores.LONG]
+    scored = boards.Scored(
+        parameters=1_234_567, starts={1: 8, None: 1}, curves={}, evaluations={}, notes=["one is left out"]
+    )
+    return Comparison(
+        title="invented",
+        command="rolling compare runs/a runs/b",
+        groups=groups,
+        scored={name: [scored] * 3 for name in names},
+        boards=[board(measure, v, k) for k, measure in kinds for v in ("t2m", "u10")],
+        words=Words(layout),
+    )
+
+
+def test_a_page_of_many_methods(invented, tmp_path):
+    page.write(invented, tmp_path / "page")
+    text = (tmp_path / "page" / "comparison.html").read_text()
+    assert "a &lt;b&gt;" in text and "a <b>" not in text
+    # Each measure of each variable at three numbers of calls, the first two also against calls.
+    assert text.count("<svg") == 2 * (3 * 3 + 2)
+    assert 'class="chooser"' in text and text.count('data-variable="u10"') >= 20
+    assert "one is left out" in text and "CRPS of eastward wind (m s⁻¹), mean over 20 leads" in text
+    found = json.loads((tmp_path / "page" / "comparison.json").read_text())
+    assert "method 0" not in found["forecast"][0]["groups"] and len(found["forecast"]) == 2 * 3 * 3
+    assert found["groups"]["a <b>"]["runs"][0]["training_seconds"] is None
+    markdown = (tmp_path / "page" / "comparison.md").read_text()
+    assert (
+        "| method 0 | – | " in markdown and "| lead time | 1 h | 3 h | 5 h | 8 h | 12 h | 20 h |" in markdown
+    )
+    told = "\n".join(table.plain() for table in invented.main_tables())
+    assert told.count("CRPS of 2 m temperature (K)") == 4
+
+
+def test_one_seed_and_one_start_are_told(invented):
+    few = dataclasses.replace(
+        invented,
+        groups=[dataclasses.replace(group, runs=group.runs[:1]) for group in invented.groups],
+    )
+    assert few.covers() == ["starts"] and "They cover starts only." in few.method()
+    assert few.covers(long=True) == [] and "±" not in few.tables()[-1].plain()
+
+
+def test_a_full_disk_leaves_the_old_comparison(invented, tmp_path, monkeypatch):
+    page.write(invented, tmp_path / "page")
+    before = tree(tmp_path / "page")
+
+    def full(self, *_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_text", full)
+    with pytest.raises(InputError, match=r"comparison\.json cannot be written .*No space left"):
+        page.write(dataclasses.replace(invented, title="other"), tmp_path / "page")
+    assert tree(tmp_path / "page") == before
 
 
 # Bad input.
@@ -298,8 +378,9 @@ def one_sentence(words, capsys):
         ([], "wants two runs or more"),
         (["runs/a"], "wants two runs or more"),
         (["runs/a", "runs/b"], "runs/a is no run"),
-        (["debug", "--windows", "rollin"], "no family 'rollin': the nearest is 'rolling'"),
+        (["debug", "--windows", "rollin,full_sequence"], "no family 'rollin': the nearest is 'rolling'"),
         (["debug", "--windows", ""], "two runs or more"),
+        (["debug", "--windows", "rolling"], "two runs or more"),
         (["debug", "--windows", "rolling,full_sequence", "--seeds", "0"], "--seeds is a whole number from 1"),
         (["debug", "--windows", "rolling,full_sequence", "--calls", "1,x"], "--calls wants whole numbers"),
         (["debug", "--windows", "rolling,full_sequence", "--calls", "0"], "--calls wants whole numbers"),

@@ -57,8 +57,10 @@ class Forecaster:
 
     def sample_with(self, solver: Solver, calls_per_frame: int) -> None:
         """Forecasts from now on by another solver, or at another number of calls per frame."""
-        self.sampler = dataclasses.replace(self.sampler, solver=solver, calls_per_frame=calls_per_frame)
-        self._rollouts.clear()
+        sampler = dataclasses.replace(self.sampler, solver=solver, calls_per_frame=calls_per_frame)
+        if sampler != self.sampler:  # what is compiled for the same one stays
+            self.sampler = sampler
+            self._rollouts.clear()
 
     def cycles(self, frames: int, chunk: int) -> int:
         """Cycles in a chunk of about `chunk` frames, and no more than `frames` need."""
