@@ -7,7 +7,7 @@ what it stores does not grow with the number of starts.
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -87,9 +87,20 @@ class Sums:
         """`[...]`: the mean over starts and leads."""
         return self._total[name][leads].sum(axis=0) / self._count[leads].sum()
 
+    @classmethod
+    def weighted(cls, parts: Sequence["Sums"], weights: np.ndarray) -> Iterator["Sums"]:
+        """For each row of `weights [row, part]` the weighted sum of sums of one setting."""
+        counts = np.stack([part._count for part in parts])
+        totals = {name: np.stack([part._total[name] for part in parts]) for name in parts[0]._total}
+        for row in weights:
+            sums = cls(parts[0].setting, parts[0].tools)
+            sums._count = row @ counts
+            sums._total = {name: np.tensordot(row, total, axes=1) for name, total in totals.items()}
+            yield sums
+
 
 class Averaged:
-    """Base of a `rolling.metrics.Metric` made from means: a subclass says which, and what to do with them.
+    """Base of a `rolling.metrics.Resampled` made from means: a subclass says which, and what to do with them.
 
     Measures with the same `tools` and `terms` name them alike in `shared`; then they are computed once.
     """
@@ -111,6 +122,9 @@ class Averaged:
         # A ratio of two zeros, such as the correlation of a constant field, is NaN: "no value".
         with np.errstate(divide="ignore", invalid="ignore"):
             return self.scores(state)
+
+    def resample(self, states: Sequence[Sums], weights: np.ndarray) -> Iterator[Sums]:
+        return Sums.weighted(states, weights)
 
     def tools(self, setting: Setting) -> Any:
         """What `terms` needs for this layout; None where the measure makes no sense."""

@@ -6,7 +6,7 @@ are scored by the same code, as forecasts of one member.
 """
 
 import dataclasses
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -88,3 +88,12 @@ class Metric(Protocol):
 
     def result(self, state: Any) -> tuple[Score, ...]:
         """The scores of all that was seen: one per variable, or per derived quantity."""
+
+
+@runtime_checkable
+class Resampled(Metric, Protocol):
+    """A measure whose sums can be weighted by start: a bootstrap tells how sure its scores are."""
+
+    def resample(self, states: Sequence[Any], weights: np.ndarray) -> Iterator[Any]:
+        """For each row of `weights [resample, state]` the sums that saw what `states[i]` did `weights[., i]`
+        times; all the states are of one setting."""

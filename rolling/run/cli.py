@@ -18,6 +18,7 @@ USAGE = """usage: rolling COMMAND ...
   rollout RUN          forecasts of a trained run, streamed to a Zarr store
   evaluate RUN         score them against the truth, persistence and climatology
   report RUN           write report.html
+  compare RUN RUN ...  finished runs side by side; EXPERIMENT --windows A,B trains one of each family first
   list                 the presets
   show EXPERIMENT      everything that an experiment holds
   oracle               the exact error of a window and a solver on a linear-Gaussian sequence
@@ -200,6 +201,22 @@ def _report(words: list[str]) -> None:
     print(job.report(Path(run), poster=Path(options.poster) if options.poster else None))
 
 
+def _compare(words: list[str]) -> None:
+    from rolling.run.compare import commands
+    from rolling.run.options import parse
+
+    if words and words[0] in ("-h", "--help"):
+        print(commands.usage(), end="")
+        return
+    named = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
+    if any(word.split("=")[0] == "--windows" for word in words):
+        experiment, families = _experiment_and_options(words, "compare", commands.FamilyOptions)
+        print(commands.compare_families(experiment, families, words))
+    else:
+        options = parse(commands.RunOptions(), words[named:], "rolling compare")
+        print(commands.compare_runs(words[:named], options, words))
+
+
 def _oracle(words: list[str]) -> None:
     from rolling.oracle import Oracle
     from rolling.run import codec
@@ -215,6 +232,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "rollout": _rollout,
     "evaluate": _evaluate,
     "report": _report,
+    "compare": _compare,
     "list": _list,
     "show": _show,
     "oracle": _oracle,

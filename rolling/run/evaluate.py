@@ -58,8 +58,8 @@ def evaluate(
     dataset = to_dataset(scores, test.layout.time_units)
     dataset.attrs |= {"starts": forecast.starts, "members": forecast.members, "leads": leads}
     text = json.dumps(evaluation, indent=1, allow_nan=False) + "\n"
-    _write(output_stem.with_name(output_stem.name + ".json"), lambda path: path.write_text(text))
-    _write(
+    write_file(output_stem.with_name(output_stem.name + ".json"), lambda path: path.write_text(text))
+    write_file(
         output_stem.with_name(output_stem.name + ".nc"),
         lambda path: dataset.to_netcdf(path, engine="h5netcdf"),
     )
@@ -68,8 +68,7 @@ def evaluate(
 
 def _score(forecast, test, statistics, metrics, leads, read_bytes) -> dict[str, Scores]:
     """The scores of each forecast by its name: model, persistence, climatology."""
-    mask = _both(test.mask, statistics.mask)
-    setting = Setting(layout=test.layout, leads=leads, members=forecast.members, mask=mask)
+    setting = setting_of(forecast, test, statistics, leads)
     single = dataclasses.replace(setting, members=1)
     running = {
         "model": _Running(metrics, setting, lambda sample: sample),
@@ -77,10 +76,11 @@ def _score(forecast, test, statistics, metrics, leads, read_bytes) -> dict[str, 
         "climatology": _Running(metrics, single, climatology),
     }
     with Progress("evaluate", total=forecast.starts * leads, unit="frame") as progress:
-        for sample in _samples(forecast, test, statistics, setting, read_bytes):
-            for one in running.values():
-                one.update(sample)
-            progress.update(len(sample.truth))
+        for start in range(forecast.starts):
+            for sample in samples(forecast, start, test, statistics, setting, read_bytes):
+                for one in running.values():
+                    one.update(sample)
+                progress.update(len(sample.truth))
     return {name: one.result() for name, one in running.items()}
 
 
@@ -110,29 +110,40 @@ def climatology(sample: Sample) -> Sample:
     return dataclasses.replace(sample, forecast=sample.climatology[None])
 
 
-def _samples(
-    forecast: StoredForecast, test: Sequences, statistics: Statistics, setting: Setting, read_bytes: int
+def setting_of(forecast: StoredForecast, test: Sequences, statistics: Statistics, leads: int) -> Setting:
+    """What the measures of a stored forecast are told."""
+    mask = _both(test.mask, statistics.mask)
+    return Setting(layout=test.layout, leads=leads, members=forecast.members, mask=mask)
+
+
+def samples(
+    forecast: StoredForecast,
+    start: int,
+    test: Sequences,
+    statistics: Statistics,
+    setting: Setting,
+    read_bytes: int = READ_BYTES,
 ) -> Iterator[Sample]:
+    """One start of a stored forecast beside its truth, in blocks of leads."""
     layout, chunk = test.layout, forecast.lead_chunk
     lead_bytes = 4 * forecast.members * math.prod(layout.shape)
     read, score = (max(1, size // lead_bytes) for size in (read_bytes, min(read_bytes, SCORE_BYTES)))
     if read > chunk:
         read -= read % chunk  # no chunk is decompressed twice
-    for start in range(forecast.starts):
-        sequence, frame = int(forecast.sequence[start]), int(forecast.frame[start])
-        initial = test.read(sequence, frame - 1, frame)[0]
-        for first, stop in _spans(0, setting.leads, read):
-            fields = forecast.read(start, first, stop)
-            _check_finite(forecast, fields, start, first, setting.mask)
-            for a, b in _spans(first, stop, score):
-                times = test.times(sequence, frame + a, frame + b)
-                yield Sample(
-                    first=a,
-                    forecast=fields[:, a - first : b - first],
-                    truth=test.read(sequence, frame + a, frame + b),
-                    climatology=np.asarray(statistics.climatology_at(layout, times)),
-                    initial=initial,
-                )
+    sequence, frame = int(forecast.sequence[start]), int(forecast.frame[start])
+    initial = test.read(sequence, frame - 1, frame)[0]
+    for first, stop in _spans(0, setting.leads, read):
+        fields = forecast.read(start, first, stop)
+        _check_finite(forecast, fields, start, first, setting.mask)
+        for a, b in _spans(first, stop, score):
+            times = test.times(sequence, frame + a, frame + b)
+            yield Sample(
+                first=a,
+                forecast=fields[:, a - first : b - first],
+                truth=test.read(sequence, frame + a, frame + b),
+                climatology=np.asarray(statistics.climatology_at(layout, times)),
+                initial=initial,
+            )
 
 
 def _spans(first: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
@@ -216,7 +227,7 @@ def _axis(dataset: xr.Dataset, name: str, score: Score, time_units: str) -> str:
     return axis
 
 
-def _write(path: Path, write: Callable[[Path], Any]) -> None:
+def write_file(path: Path, write: Callable[[Path], Any]) -> None:
     """Writes a file beside `path` and renames it, so that `path` is never half of anything."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

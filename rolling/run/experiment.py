@@ -6,6 +6,7 @@ import importlib.util
 import json
 import pkgutil
 import sys
+from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -76,8 +77,6 @@ class Forecast:
     frames: int = 20
     batch: int = 16
     chunk: int = 32
-    history: int = 0
-    """Frames before the first start, at least: for models that are given different numbers of frames."""
     seed: int = 0
 
     def __post_init__(self):
@@ -86,11 +85,8 @@ class Forecast:
                 raise InputError(
                     f"a forecast's {name} is a whole number from 1 on, not {getattr(self, name)}"
                 )
-        for name in ("frames", "history"):
-            if getattr(self, name) < 0:
-                raise InputError(
-                    f"a forecast's {name} is a whole number from 0 on, not {getattr(self, name)}"
-                )
+        if self.frames < 0:
+            raise InputError(f"a forecast's frames is a whole number from 0 on, not {self.frames}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -125,9 +121,26 @@ class Experiment(Sampling):
             raise InputError(f"an experiment's name becomes a folder: {self.name!r} will not do")
 
 
+FAMILIES = "families"
+"""The module of `configs/` that holds no experiment but functions from any experiment to one of a family."""
+
+
 def presets() -> list[str]:
     """The names of the presets, the modules of `configs/`."""
-    return [module.name for module in pkgutil.iter_modules(importlib.import_module("configs").__path__)]
+    modules = pkgutil.iter_modules(importlib.import_module("configs").__path__)
+    return [module.name for module in modules if module.name != FAMILIES]
+
+
+def families() -> dict[str, Callable[[Experiment], Experiment]]:
+    """The families of methods by name: each takes any experiment and gives it in that family."""
+    module = importlib.import_module(f"configs.{FAMILIES}")
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if callable(value)
+        and not name.startswith("_")
+        and getattr(value, "__module__", "") == module.__name__
+    }
 
 
 def first_line(preset: str) -> str:

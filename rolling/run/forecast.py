@@ -23,7 +23,7 @@ from rolling.rollout import Rollout
 from rolling.run import codec, model, store
 from rolling.run.checkpoint import Checkpoints, check_shapes
 from rolling.run.experiment import Experiment, Forecast
-from rolling.sampler import Carry, Denoisers, Sampling
+from rolling.sampler import Carry, Denoisers, Sampler, Sampling
 
 Times = Callable[[int, int], np.ndarray]
 """`(first, count)` to the times of frames counted from the first frame of the context."""
@@ -40,6 +40,7 @@ class Forecaster:
         check_shapes(params, fresh, "the checkpoint")
         self.params = jax.device_put(params)
         self.bind = model.binder(experiment, apply)
+        self.sampler: Sampler | None = None
         self.sample_with(experiment)
 
     def fingerprint(self) -> str:
@@ -51,8 +52,9 @@ class Forecaster:
 
     def sample_with(self, sampling: Sampling) -> None:
         """Forecasts from now on in another way."""
-        self.sampler, self._weak = sampling.sampler, _weak_network(sampling, self.layout)
-        self._rollouts: dict[int, Rollout] = {}
+        if sampling.sampler != self.sampler:  # what is compiled for the same one stays
+            self.sampler, self._weak = sampling.sampler, _weak_network(sampling, self.layout)
+            self._rollouts: dict[int, Rollout] = {}
 
     def rollout(self, cycles: int) -> Rollout:
         """The compiled loop whose chunks hold `cycles` cycles."""
@@ -214,6 +216,10 @@ def sequence_keys(seed: int, places: list[tuple[int, int]]) -> jax.Array:
     )
 
 
+class NotFinite(InputError):
+    """A forecast that blew up."""
+
+
 @dataclasses.dataclass
 class _Batch:
     """Forecasts that are sampled together; the last one may be padded by repetition."""
@@ -234,15 +240,19 @@ def write(
     label: str,
     *,
     overwrite: bool = False,
+    given: int = 0,
 ) -> Path:
     """Streams a forecast to a store at `path`, or goes on with the one that was begun there.
+
+    It starts where at least `given` frames lie before it, and no fewer than the window's context: two windows
+    that are given the same number start at the same places.
 
     Memory does not grow with the number of frames. After each chunk the carry is saved beside the store; a
     run that was killed goes on from it to the identical store. A store of another forecast is replaced only
     where `overwrite` says so, and anything else never.
     """
     # Persistence, with which every forecast is compared, wants a frame even where the window is given none.
-    before = max(forecaster.sampler.given, forecast.history, 1)
+    before = max(forecaster.sampler.given, given, 1)
     starts = store.choose_starts(test, before, forecast.frames, forecast.starts)
     cycles = forecaster.cycles(forecast.frames, forecast.chunk)
     times = np.concatenate([test.times(s.sequence, s.frame - 1, s.frame) for s in starts])
@@ -310,7 +320,7 @@ def _check_finite(frames, places, lead, starts, path):
     for (start, member), good in zip(places, sane, strict=False):
         if not good.all():
             bad = lead + int(np.argmin(good))
-            raise InputError(
+            raise NotFinite(
                 f"the forecast from {starts[start]} (member {member}) is not finite at lead {bad + 1}; the"
                 f" leads before it are in {path}: train longer, or give it more --calls-per-frame"
             )

@@ -30,8 +30,8 @@ STORES = {"forecast": "evaluation", "long": "evaluation-long"}
 """The stores of a run, and the stem of the evaluation of each."""
 
 
-def prepare_folder(experiment: Experiment, folder: Path, *, resume: bool) -> None:
-    """Makes a run's folder, or takes up one that exists where `resume` is set and the experiment the same."""
+def check_folder(experiment: Experiment, folder: Path, *, resume: bool) -> None:
+    """Raises `InputError` where a run's folder is taken: only the same experiment goes on, if `resume`."""
     described = folder / "experiment.json"
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file, and a run wants a folder: choose another --name or --folder")
@@ -50,9 +50,14 @@ def prepare_folder(experiment: Experiment, folder: Path, *, resume: bool) -> Non
             )
     elif folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder} exists and holds no run: choose another --name or --folder")
+
+
+def prepare_folder(experiment: Experiment, folder: Path, *, resume: bool) -> None:
+    """Makes a run's folder, or takes up one that exists where `resume` is set and the experiment the same."""
+    check_folder(experiment, folder, resume=resume)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        experiments.save(experiment, described)
+        experiments.save(experiment, folder / "experiment.json")
     except (PermissionError, FileNotFoundError, NotADirectoryError) as error:
         raise InputError(f"the folder {folder} cannot be made or written: choose another --folder") from error
 
@@ -98,7 +103,7 @@ class RolloutOptions(Sampling, Forecast):
 
 def rollout(folder: Path, choose: Callable[[RolloutOptions], RolloutOptions]) -> Path:
     """Writes a forecast of the held-out part; `choose` turns the run's own options into those wanted."""
-    experiment, forecaster, split = _open(folder)
+    experiment, forecaster, split = open_run(folder)
     own = {f.name: getattr(experiment.forecast, f.name) for f in dataclasses.fields(Forecast)}
     parts = {f.name: getattr(experiment, f.name) for f in dataclasses.fields(Sampling)}
     options = choose(RolloutOptions(**own, **parts))
@@ -121,13 +126,13 @@ def rollout(folder: Path, choose: Callable[[RolloutOptions], RolloutOptions]) ->
 
 def evaluate(folder: Path) -> str:
     """Scores the stores of a run; returns a table."""
-    _, forecaster, split = _open(folder)
+    _, forecaster, split = open_run(folder)
     return _evaluate(forecaster, split, folder)
 
 
 def report(folder: Path, *, poster: Path | None = None) -> Path:
     """Writes `report.html`, and a picture of the first forecast if `poster` names a file."""
-    _, forecaster, split = _open(folder)
+    _, forecaster, split = open_run(folder)
     written = _report(forecaster, split, folder)
     if poster is not None:
         if poster.suffix not in (".png", ".svg", ".pdf"):
@@ -142,7 +147,8 @@ def describe(experiment: Experiment) -> str:
     return "\n".join(lines)
 
 
-def _open(folder: Path) -> tuple[Experiment, Forecaster, Split]:
+def open_run(folder: Path) -> tuple[Experiment, Forecaster, Split]:
+    """A trained run, and the data as they are now, which must be laid out as they were then."""
     forecaster = load(folder)
     split = forecaster.experiment.source.open()
     if split.test.layout != forecaster.layout:

@@ -12,6 +12,8 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 OURS, MEMBER, PERSISTENCE, CLIMATOLOGY, TRUTH = "#0072b2", "#56b4e9", "#d55e00", "#009e73", "#1b1f24"
+SERIES = (OURS, PERSISTENCE, CLIMATOLOGY, "#cc79a7", "#e69f00", MEMBER)
+"""Colours of forecasts that are compared with each other."""
 INK, RULE = "#57606a", "#d8dee4"
 MASKED = "#9b9b9b"
 LEVELS = 200  # of a scale: no two look the same to eight bits, so that a colour can be read back

@@ -67,8 +67,32 @@ def summary(variable: str, rows: Sequence[Row], words: Words) -> str:
 
 def _cell(row: Row, name: str) -> str:
     value = getattr(row, name)
-    told = "–" if value is None else f"{value:.3g}"
-    return f'<td class="best">{told}</td>' if name == row.best else f"<td>{told}</td>"
+    return _told("–" if value is None else f"{value:.3g}", name == row.best)
+
+
+def _told(words: str, best: bool) -> str:
+    return f'<td class="best">{text(words)}</td>' if best else f"<td>{text(words)}</td>"
+
+
+def grid(
+    caption: str,
+    heads: Sequence[str],
+    rows: Iterable[tuple[str, Iterable[tuple[str, bool]]]],
+    attributes: str = "",
+    *,
+    numbers: bool = True,
+) -> str:
+    """A table of words, of which those that are marked stand in bold; `numbers` end at one line."""
+    kind = ' class="numbers"' if numbers else ""
+    told = f"<caption>{text(caption)}</caption>" if caption else ""
+    head, *others = (f"<th>{text(word)}</th>" for word in heads)
+    body = "".join(
+        f"<tr><th>{text(name)}</th>{''.join(_told(*cell) for cell in cells)}</tr>" for name, cells in rows
+    )
+    return (
+        f'<div class="table"{attributes}><table{kind}>{told}'
+        f"<thead><tr>{head}{''.join(others)}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
 
 
 def numbers(found: Sequence[Number], words: Words) -> str:
@@ -96,17 +120,21 @@ def _figure(plot: Plot, name: str, words: Words) -> str:
     title, variable = plot.measure.title, words.title(plot.variable)
     if len(words.layout.names) > 1 or not words.variable(plot.variable):
         title += f" · {variable}" if variable not in title else ""
-    note = f"<p>{text(plot.measure.note)}</p>" if plot.measure.note else ""
-    return (
-        f'<figure class="plot"{about(plot.variable, words)}><figcaption><h3>{text(title)}</h3>{note}'
-        f"</figcaption>{plots.svg(plot.draw(), name)}</figure>"
-    )
+    return titled(plot.draw(), name, title, plot.measure.note, about(plot.variable, words))
 
 
 def drawn(figure: Figure, name: str, title: str, note: str) -> str:
     """One figure with its heading."""
-    caption = f"<figcaption><h3>{text(title)}</h3><p>{text(note)}</p></figcaption>"
-    return f'<div class="plots"><figure class="plot">{caption}{plots.svg(figure, name)}</figure></div>'
+    return f'<div class="plots">{titled(figure, name, title, note)}</div>'
+
+
+def titled(figure: Figure, name: str, title: str, note: str, attributes: str = "") -> str:
+    """A figure with its heading, to stand among others."""
+    note = f"<p>{text(note)}</p>" if note else ""
+    return (
+        f'<figure class="plot"{attributes}><figcaption><h3>{text(title)}</h3>{note}</figcaption>'
+        f"{plots.svg(figure, name)}</figure>"
+    )
 
 
 def player(

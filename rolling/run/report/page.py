@@ -67,7 +67,31 @@ def write_report(
         markup.experiment(describe(experiment)),
         markup.commands(commands),
     ]
-    return _write(run / "report.html", page.filled(experiment.name, evaluation, sections))
+    return write_page(run / "report.html", page.filled(experiment.name, evaluation, sections))
+
+
+def compose(
+    *,
+    kind: str,
+    title: str,
+    verdict: str,
+    facts: str,
+    words: Words,
+    summary: str,
+    sections: Sequence[str],
+) -> str:
+    """A whole page: a head that tells the result, and the sections; `summary` and `sections` are HTML."""
+    return _resource("template.html").substitute(
+        kind=markup.text(kind.capitalize()),
+        title=markup.text(title),
+        verdict=markup.text(verdict),
+        facts=markup.text(facts),
+        chooser=markup.chooser(words),
+        summary=summary,
+        sections="\n".join(sections),
+        style=_resource("style.css").template,
+        script=_resource("player.js").template,
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -82,15 +106,14 @@ class _Page:
     def filled(self, name: str, evaluation: Evaluation, sections: Sequence[str]) -> str:
         """The page: a head that tells the result, and the sections."""
         members, facts = self.facts()
-        return _resource("template.html").substitute(
-            title=markup.text(name),
-            verdict=markup.text(verdict(evaluation.get("rmse", {}), members, self.words)),
-            facts=markup.text(facts),
-            chooser=markup.chooser(self.words),
+        return compose(
+            kind="forecast report",
+            title=name,
+            verdict=verdict(evaluation.get("rmse", {}), members, self.words),
+            facts=facts,
+            words=self.words,
             summary=self.summary(evaluation),
-            sections="\n".join(sections),
-            style=_resource("style.css").template,
-            script=_resource("player.js").template,
+            sections=sections,
         )
 
     def facts(self) -> tuple[int, str]:
@@ -190,7 +213,7 @@ def _resource(name: str) -> Template:
     return Template(resources.files(__package__).joinpath(name).read_text(encoding="utf-8"))
 
 
-def _write(path: Path, content: str) -> Path:
+def write_page(path: Path, content: str) -> Path:
     """Replaces the file at once, so that no half of a page is ever seen."""
     temporary = path.with_suffix(".html.tmp")
     try:

@@ -1,0 +1,123 @@
+"""The two forms of `rolling compare`: runs that are finished, and families that are trained first."""
+
+import dataclasses
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from rolling.errors import InputError
+from rolling.run import experiment as experiments
+from rolling.run import job
+from rolling.run.compare import page, runs
+from rolling.run.compare.boards import boards, score_run
+from rolling.run.compare.comparison import Comparison
+from rolling.run.compare.runs import Group
+from rolling.run.experiment import Experiment
+from rolling.run.report.words import Words
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Compares finished runs of the same data, at equal calls per frame."""
+
+    calls: str = ""
+    """Numbers of calls per frame, 1,2,4; the runs' own if none are named."""
+    output: str = "compare"
+    """The folder for comparison.html, .md, .png and .json."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FamilyOptions:
+    windows: str = ""
+    """Families to train, rolling,full_sequence."""
+    seeds: int = 1
+    """Runs of each family."""
+    calls: str = ""
+    """Numbers of calls per frame, 1,2,4; the experiment's own if none are named."""
+    folder: str = ""
+    """The folder for the runs and the comparison; runs/compare-NAME if none is named."""
+
+
+def usage() -> str:
+    """What `rolling compare --help` prints."""
+    families = "\n".join(f"  {name:18s}{runs.about(name)}" for name in experiments.families())
+    return f"""usage: rolling compare RUN RUN ... [--calls 1,2,4] [--output compare]
+       rolling compare EXPERIMENT --windows FAMILY,FAMILY,... [--seeds 3] [--calls 1,2,4]
+                       [--folder runs/compare-EXPERIMENT] [any field of the experiment]
+
+The first compares finished runs of the same data. The second first trains a run for each family and seed,
+with the same network, data and training steps; given again, it goes on where it was.
+
+families:
+{families}
+"""
+
+
+def compare_runs(folders: Sequence[str], options: RunOptions, command: Sequence[str]) -> str:
+    """Compares finished runs; returns the main table. Raises `InputError` where they cannot be compared."""
+    groups = runs.finished([Path(folder) for folder in folders])
+    output = Path(options.output)
+    _check_output(output)
+    title = " · ".join(group.name for group in groups)
+    return _compare(groups, _calls(options.calls, groups), output, title, command)
+
+
+def compare_families(experiment: Experiment, options: FamilyOptions, command: Sequence[str]) -> str:
+    """Trains a run for each family and seed where that is not done, and compares them by family."""
+    families = list(dict.fromkeys(filter(None, options.windows.split(","))))
+    folder = Path(options.folder or f"runs/compare-{experiment.name}")
+    _check_output(folder)
+    groups = runs.planned(experiment, families, options.seeds, folder)
+    calls = _calls(options.calls, groups)
+    fresh = not folder.exists()
+    try:
+        runs.train(groups)
+    except InputError:
+        if fresh and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+        raise
+    return _compare(groups, calls, folder, experiment.name, command)
+
+
+def _compare(
+    groups: Sequence[Group], calls: Sequence[int], output: Path, title: str, command: Sequence[str]
+) -> str:
+    # Whatever the windows, the forecasts start at the same places.
+    given = max(group.experiment.given for group in groups)
+    scored = {group.name: [score_run(run, calls, given) for run in group.runs] for group in groups}
+    found = list(boards(groups, scored, calls))
+    if not found:
+        raise InputError(
+            "there is nothing to compare: the experiments have none of the measures that a comparison shows,"
+            " or none of them can run at these --calls"
+        )
+    _, _, split = job.open_run(groups[0].runs[0].folder)
+    comparison = Comparison(
+        title=title,
+        command=shlex.join(["rolling", "compare", *command]),
+        groups=groups,
+        scored=scored,
+        boards=found,
+        words=Words(split.test.layout),
+    )
+    page.write(comparison, output)
+    tables = [table.plain() for table in comparison.main_tables() or comparison.tables()]
+    return "\n\n".join([*tables, *comparison.notes, f"comparison: {output / 'comparison.html'}"])
+
+
+def _calls(words: str, groups: Sequence[Group]) -> tuple[int, ...]:
+    """Numbers of calls in order; each group's own where none are named, for all of them."""
+    if not words:
+        return tuple(sorted({group.experiment.calls_per_frame for group in groups}))
+    try:
+        calls = {int(word) for word in words.split(",")}
+    except ValueError:
+        calls = set()
+    if not calls or min(calls) < 1:
+        raise InputError(f"--calls wants whole numbers from 1 on, such as 1,2,4, not {words!r}")
+    return tuple(sorted(calls))
+
+
+def _check_output(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file, and a comparison wants a folder: choose another")

@@ -1,0 +1,246 @@
+"""What a comparison found: its boards, the facts of what is compared, and both in words and in JSON."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rolling.run.compare.boards import Board, Scored
+from rolling.run.compare.runs import Group, Run
+from rolling.run.compare.scores import LEVEL, RESAMPLES, Estimate, rank
+from rolling.run.compare.tables import Cell, Table, by_calls, by_lead, calls_told, heading, of_rollouts
+from rolling.run.report.describe import Part, describe
+from rolling.run.report.words import Words, listed
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Groups side by side; `scored` has a run's scores in each place of its group."""
+
+    title: str
+    command: str
+    groups: Sequence[Group]
+    scored: dict[str, list[Scored]]
+    boards: Sequence[Board]
+    words: Words
+
+    @property
+    def names(self) -> list[str]:
+        return [group.name for group in self.groups]
+
+    @property
+    def forecasts(self) -> list[Board]:
+        return [board for board in self.boards if board.calls is not None]
+
+    @property
+    def rollouts(self) -> list[Board]:
+        return [board for board in self.boards if board.calls is None]
+
+    @property
+    def notes(self) -> list[str]:
+        return [note for runs in self.scored.values() for run in runs for note in run.notes]
+
+    def starts(self, *, long: bool = False) -> int:
+        """How many starts the forecasts, or the long rollouts, have."""
+        runs = [run for runs in self.scored.values() for run in runs]
+        return max((n for run in runs for key, n in run.starts.items() if (key is None) == long), default=0)
+
+    @property
+    def seeds(self) -> int:
+        return max(len(group.runs) for group in self.groups)
+
+    def covers(self, *, long: bool = False) -> list[str]:
+        """What the intervals cover: seeds, starts, both or nothing, as there are several of them."""
+        there = {"seeds": self.seeds, "starts": self.starts(long=long)}
+        return [name for name, count in there.items() if count > 1]
+
+    def series(self) -> list[list[Board]]:
+        """The boards of each measure and variable, over calls per frame."""
+        found: dict[tuple[str, str], list[Board]] = {}
+        for board in self.forecasts:
+            found.setdefault((board.measure.name, board.variable), []).append(board)
+        return list(found.values())
+
+    def main_tables(self) -> list[Table]:
+        """The first measure, against lead time and against calls."""
+        return [
+            table for boards in self.series()[: len(self.words.layout.names)] for table in self._of(boards)
+        ]
+
+    def tables(self) -> list[Table]:
+        """All tables of scores."""
+        found = [table for boards in self.series() for table in self._of(boards)]
+        if self.rollouts:
+            found.append(
+                of_rollouts(self.rollouts, self.words, self.names, sure=bool(self.covers(long=True)))
+            )
+        return found
+
+    def _of(self, boards: Sequence[Board]) -> list[Table]:
+        sure = bool(self.covers())
+        found = [by_lead(board, self.words, self.names, sure=sure) for board in boards]
+        if boards[0].measure.averaged and len(boards) > 1:
+            found.append(by_calls(boards, self.words, self.names, sure=sure))
+        return found
+
+    def facts(self) -> Table:
+        """What is compared: method, size, training."""
+        rows = []
+        for group in self.groups:
+            experiment, runs = group.experiment, self.scored[group.name]
+            parts = {part.name: part for part in describe(experiment)}
+            seconds = np.mean([training_seconds(run) for run in group.runs])
+            cells = (
+                _told(parts["window"]),
+                _told(parts["solver"]),
+                str(experiment.calls_per_frame),
+                f"{runs[0].parameters:,}",
+                f"{experiment.training.steps:,} of {experiment.training.batch}",
+                _duration(float(seconds)),
+                str(len(group.runs)),
+            )
+            rows.append((group.name, tuple(Cell(text=cell) for cell in cells)))
+        heads = (
+            "",
+            "window",
+            "solver",
+            "own calls",
+            "parameters",
+            "training steps",
+            "training time",
+            "seeds",
+        )
+        return Table(caption="", heads=heads, rows=tuple(rows))
+
+    def verdict(self) -> str:
+        """Who has the smallest first measure at each number of calls, and who is tied."""
+        sentences = []
+        for boards in self.series()[:1]:
+            for board in boards:
+                means = {name: estimate.over_leads() for name, estimate in board.estimates.items()}
+                ranking = rank(means, board.measure)
+                best = ranking.best[0]
+                tied = [n for n in means if n != best and ranking.tied[n][0] and self.covers()]
+                said = f"; tied with it: {listed(tied)}" if tied else ""
+                sentences.append(
+                    f"At {calls_told(board.calls)}, {best} has the smallest"
+                    f" {heading(board, self.words)}, averaged over all leads{said}."
+                )
+        return " ".join(sentences)
+
+    def method(self) -> str:
+        """How the intervals are made, in words."""
+        covers, few = self.covers(), " With so few seeds they are rather too narrow." * (1 < self.seeds < 5)
+        if not covers:
+            return "There is one seed and one start, so there are no intervals."
+        only = "" if len(covers) == 2 else f" They cover {covers[0]} only."
+        return (
+            f"Means over {_count(self.seeds, 'seed')} of scores over {_count(self.starts(), 'start')}, the"
+            f" same for all; ± is half of the {LEVEL:.0%} interval of a bootstrap over"
+            f" {' and '.join(covers)} ({RESAMPLES} resamples). The best of a column is bold; ≈ marks those"
+            f" for which the interval of the paired difference from the best contains zero.{only}{few}"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """All numbers, in the order of the page."""
+        return {
+            "title": self.title,
+            "command": self.command,
+            "level": LEVEL,
+            "resamples": RESAMPLES,
+            "intervals_cover": self.covers(),
+            "starts": self.starts(),
+            "long_starts": self.starts(long=True),
+            "groups": {group.name: self._group(group) for group in self.groups},
+            "forecast": [_board(board) for board in self.forecasts],
+            "long": [_board(board) for board in self.rollouts],
+            "notes": self.notes,
+        }
+
+    def _group(self, group: Group) -> dict[str, Any]:
+        parts = {part.name: part for part in describe(group.experiment)}
+        return {
+            "about": group.about,
+            "window": _told(parts["window"]),
+            "solver": _told(parts["solver"]),
+            "calls_per_frame": group.experiment.calls_per_frame,
+            "parameters": self.scored[group.name][0].parameters,
+            "training_steps": group.experiment.training.steps,
+            "batch": group.experiment.training.batch,
+            "runs": [
+                {
+                    "folder": str(run.folder),
+                    "seed": run.experiment.training.seed,
+                    "training_seconds": _finite([training_seconds(run)])[0],
+                }
+                for run in group.runs
+            ],
+        }
+
+
+def training_seconds(run: Run) -> float:
+    """How long a run trained, compilation included, from the speeds in its log; NaN without a log."""
+    path, frames = run.folder / "log.jsonl", run.experiment.training.batch * run.experiment.window.size
+    if not path.exists():
+        return math.nan
+    seconds, last = 0.0, 0
+    for record in map(json.loads, path.read_text().splitlines()):
+        seconds += (record["step"] - last) * frames / record["frames_per_second"]
+        last = record["step"]
+    return seconds
+
+
+def _duration(seconds: float) -> str:
+    if not math.isfinite(seconds):
+        return "–"
+    return f"{seconds:.2g} s" if seconds < 60 else f"{seconds / 60:.3g} min"
+
+
+def _board(board: Board) -> dict[str, Any]:
+    """Curves over `leads` by group: the value, its interval, what each seed has, and the interval of what
+    the group loses against the best (of the distance from 1 in the logarithm, where 1 is ideal)."""
+    ranking = rank(board.estimates, board.measure)
+    return {
+        "measure": board.measure.name,
+        "variable": board.variable,
+        "unit": board.units,
+        "calls_per_frame": board.calls,
+        "leads": board.leads.tolist(),
+        "best": ranking.best,
+        "groups": {
+            name: _estimate(estimate)
+            | {
+                "loss_against_best": [_finite(row) for row in ranking.difference[name]],
+                "tied": ranking.tied[name].tolist(),
+            }
+            for name, estimate in board.estimates.items()
+        },
+        **{name: _finite(values) for name, values in board.baselines.items()},
+    }
+
+
+def _estimate(estimate: Estimate) -> dict[str, Any]:
+    low, high = estimate.interval
+    return {
+        "value": _finite(estimate.value),
+        "low": _finite(low),
+        "high": _finite(high),
+        "seeds": [_finite(run) for run in estimate.runs],
+    }
+
+
+def _finite(values: Sequence[float] | np.ndarray) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for value in values]
+
+
+def _told(part: Part) -> str:
+    """`Rolling (size 8, context 2)`."""
+    settings = ", ".join(f"{name} {value}" for name, value in part.settings)
+    return f"{part.kind} ({settings})" if settings else part.kind
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,121 @@
+"""The files of a comparison: `comparison.json`, `.md`, `.png` and `.html`, each replaced at once."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from rolling.errors import InputError
+from rolling.run.compare import plots
+from rolling.run.compare.comparison import Comparison
+from rolling.run.compare.tables import Table, calls_told, heading
+from rolling.run.evaluate import write_file
+from rolling.run.report import markup
+from rolling.run.report.describe import describe
+from rolling.run.report.page import compose, write_page
+
+NOTE = "Bands and bars are the intervals; against calls per frame stands the mean over all leads."
+
+
+def write(comparison: Comparison, folder: Path) -> None:
+    """Writes all four files into `folder`, which is made where it is missing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the folder {folder} cannot be made ({error.strerror}): choose another") from error
+    content = json.dumps(comparison.to_json(), indent=1, allow_nan=False) + "\n"
+    write_file(folder / "comparison.json", lambda path: path.write_text(content))
+    write_file(folder / "comparison.md", lambda path: path.write_text(markdown(comparison)))
+    figure = _overview(comparison)
+    if figure is not None:
+        write_file(folder / "comparison.png", lambda path: figure.savefig(path, format="png", dpi=160))
+    write_page(folder / "comparison.html", html(comparison))
+
+
+def _overview(comparison: Comparison):
+    series = comparison.series()
+    if not series:
+        return None
+    return plots.overview(series[0], comparison.words, comparison.names)
+
+
+def markdown(comparison: Comparison) -> str:
+    """All tables, with what they mean and how they were made."""
+    tables = [comparison.facts(), *comparison.tables()]
+    parts = [
+        f"# {comparison.title}",
+        comparison.verdict(),
+        comparison.method(),
+        *(table.markdown() for table in tables),
+        *(f"- {note}" for note in comparison.notes),
+        f"```bash\n{comparison.command}\n```",
+    ]
+    if comparison.series():
+        parts.insert(3, "![Skill against lead time and against calls per frame](comparison.png)")
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def html(comparison: Comparison) -> str:
+    """The page."""
+    words = comparison.words
+    main, tables = comparison.main_tables(), comparison.tables()
+    others = tables[len(main) :]
+    rollouts = others.pop() if comparison.rollouts else None
+    figures = "".join(_figures(comparison))
+    sections = [
+        markup.section("Skill", NOTE, f'<div class="plots">{figures}</div>' if figures else ""),
+        markup.section("Further measures", "", "".join(table.html(words) for table in others)),
+        _rollouts(comparison, rollouts),
+        _compared(comparison),
+        markup.experiment(describe(comparison.groups[0].experiment)),
+        markup.commands([comparison.command]),
+    ]
+    return compose(
+        kind="comparison",
+        title=comparison.title,
+        verdict=comparison.verdict(),
+        facts=comparison.method(),
+        words=words,
+        summary="".join(table.html(words) for table in main),
+        sections=sections,
+    )
+
+
+def _figures(comparison: Comparison) -> Iterator[str]:
+    """Every measure against lead time at each number of calls, then its mean against calls."""
+    words, names = comparison.words, comparison.names
+    for number, boards in enumerate(comparison.series()):
+        about = markup.about(boards[0].variable, words)
+        title = heading(boards[0], words)
+        for board in boards:
+            figure = plots.over_leads(board, words, names)
+            name = f"compare-{number}-{board.calls}"
+            yield markup.titled(figure, name, f"{title} at {calls_told(board.calls)}", "", about)
+        if boards[0].measure.averaged and len(boards) > 1:
+            figure = plots.over_calls(boards, names)
+            name = f"compare-{number}-calls"
+            yield markup.titled(figure, name, f"{title} against calls per frame", "", about)
+
+
+def _rollouts(comparison: Comparison, table: Table | None) -> str:
+    if table is None:
+        return ""
+    covers = comparison.covers(long=True)
+    starts = comparison.starts(long=True)
+    over = f"intervals over {' and '.join(covers)}" if covers else "without intervals"
+    lead = (
+        "Far beyond what can be predicted, frames differ from the truth's and their statistics should not:"
+        f" {starts} start{'' if starts == 1 else 's'}, {over}. The error of the spectrum is the mean over"
+        " wavenumbers of |log₁₀ (forecast / truth)|."
+    )
+    return markup.section("The long rollout", lead, table.html(comparison.words))
+
+
+def _compared(comparison: Comparison) -> str:
+    about = [group for group in comparison.groups if group.about]
+    told = "".join(
+        f"<p><strong>{markup.text(group.name)}</strong> {markup.text(group.about)}</p>" for group in about
+    )
+    notes = "".join(f"<p>{markup.text(note)}</p>" for note in comparison.notes)
+    body = comparison.facts().html(comparison.words, numbers=False) + told + notes
+    lead = "The same data, the same starts; the time is that of training, compilation included."
+    return markup.section("What is compared", lead, body)

@@ -1,0 +1,168 @@
+"""The runs of a comparison: finished ones that are alike enough, or one for each family and seed, trained."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from rolling.errors import InputError
+from rolling.run import codec, job
+from rolling.run import experiment as experiments
+from rolling.run.checkpoint import Checkpoints
+from rolling.run.experiment import Experiment
+
+ALIKE = {"forecast": ("starts", "members", "frames"), "long": ("starts", "members", "frames")}
+KEPT = ("source", "network", "training", "forecast", "long")
+"""What a family leaves as it is, so that nothing but the method differs."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Run:
+    folder: Path
+    experiment: Experiment
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Group:
+    """Runs that differ in nothing but their seed; `about` says in one line what they are."""
+
+    name: str
+    runs: tuple[Run, ...]
+    about: str = ""
+
+    @property
+    def experiment(self) -> Experiment:
+        return self.runs[0].experiment
+
+
+def finished(folders: Sequence[Path]) -> list[Group]:
+    """Groups of trained runs. Raises `InputError` for any that is missing, unfinished, or of other data."""
+    if len(folders) < 2:
+        raise InputError("a comparison wants two runs or more, or an experiment and --windows")
+    runs = []
+    for folder in folders:
+        if folder.resolve() in [run.folder.resolve() for run in runs]:
+            raise InputError(f"{folder} is named twice: name each run once")
+        runs.append(_finished(folder))
+    check_alike(runs)
+    return grouped(runs)
+
+
+def _finished(folder: Path) -> Run:
+    if not (folder / "experiment.json").exists():
+        raise InputError(f"{folder} is no run: it has no experiment.json; `rolling train` makes one")
+    experiment = experiments.from_json(folder / "experiment.json")
+    done, steps = steps_done(folder), experiment.training.steps
+    if done < steps:
+        raise InputError(
+            f"{folder} is not finished, {done} of {steps} steps are done: go on with `rolling train {folder}"
+            f" --folder {folder.parent} --resume`"
+        )
+    return Run(folder=folder, experiment=experiment)
+
+
+def steps_done(folder: Path) -> int:
+    """Training steps of a run's last checkpoint; 0 where there is none."""
+    if not (folder / "checkpoints").is_dir():
+        return 0
+    checkpoints = Checkpoints(folder / "checkpoints")
+    try:
+        return checkpoints.latest() or 0
+    finally:
+        checkpoints.close()
+
+
+def check_alike(runs: Sequence[Run]) -> None:
+    """Raises `InputError` where two runs have other data, or forecast other starts, members or leads."""
+    first = runs[0]
+    for run in runs[1:]:
+        told = codec.differences(codec.encode(first.experiment.source), codec.encode(run.experiment.source))
+        if told:
+            raise InputError(
+                f"{first.folder} and {run.folder} have other data ({'; '.join(told)}): compare runs of the"
+                " same source"
+            )
+        told = [
+            f"{part}.{name}: {a} / {b}"
+            for part, names in ALIKE.items()
+            for name in names
+            if (a := getattr(getattr(first.experiment, part), name))
+            != (b := getattr(getattr(run.experiment, part), name))
+        ]
+        if told:
+            raise InputError(
+                f"{first.folder} and {run.folder} make other forecasts ({'; '.join(told)}): compare runs that"
+                " forecast the same starts, members and frames"
+            )
+
+
+def grouped(runs: Sequence[Run]) -> list[Group]:
+    """Runs by experiment, whatever their names and seeds, in order of appearance."""
+    by_method: dict[str, list[Run]] = {}
+    for run in runs:
+        training = dataclasses.replace(run.experiment.training, seed=0)
+        method = dataclasses.replace(run.experiment, name="any", training=training)
+        by_method.setdefault(json.dumps(codec.encode(method)), []).append(run)
+    names = [_name(found) for found in by_method.values()]
+    if len(set(names)) < len(names):  # folders of one name in several places
+        names = [str(found[0].folder) for found in by_method.values()]
+    return [Group(name=n, runs=tuple(found)) for n, found in zip(names, by_method.values(), strict=True)]
+
+
+def _name(runs: Sequence[Run]) -> str:
+    """The folder's name, of several runs without the seed at its end: `rolling` for `rolling-0`, ..."""
+    name = runs[0].folder.resolve().name
+    return name if len(runs) == 1 else name.removesuffix(f"-{runs[0].experiment.training.seed}")
+
+
+def planned(experiment: Experiment, families: Sequence[str], seeds: int, folder: Path) -> list[Group]:
+    """A run for each family and seed, `folder/FAMILY-SEED`, none of which is touched yet.
+
+    Raises `InputError` for an unknown family, one that changes more than the method, fewer seeds than one,
+    and folders that hold another experiment.
+    """
+    if seeds < 1:
+        raise InputError(f"--seeds is a whole number from 1 on, not {seeds}")
+    if len(families) * seeds < 2:
+        raise InputError("a comparison wants two runs or more: name several families in --windows")
+    groups = []
+    for family in families:
+        make = _family(family)
+        method = make(experiment)
+        changed = [part for part in KEPT if getattr(method, part) != getattr(experiment, part)]
+        if changed:
+            raise InputError(
+                f"the family {family} changes {', '.join(changed)}, which must be the same for all that is"
+                " compared: set it in the experiment"
+            )
+        runs = []
+        for seed in range(seeds):
+            training, name = dataclasses.replace(experiment.training, seed=seed), f"{family}-{seed}"
+            seeded = dataclasses.replace(method, name=name, training=training)
+            job.check_folder(seeded, folder / name, resume=True)
+            runs.append(Run(folder=folder / name, experiment=seeded))
+        groups.append(Group(name=family, runs=tuple(runs), about=about(family)))
+    return groups
+
+
+def _family(name: str):
+    known = experiments.families()
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
+        hint = f"the nearest is {near[0]!r}; " if near else ""
+        raise InputError(f"--windows knows no family {name!r}: {hint}there are {', '.join(known)}")
+    return known[name]
+
+
+def about(family: str) -> str:
+    """What a family says of itself, the first line of its docstring."""
+    return (experiments.families()[family].__doc__ or "").strip().split("\n")[0]
+
+
+def train(groups: Sequence[Group]) -> None:
+    """Trains what is not finished, from where it was left; seed by seed, so that families advance alike."""
+    for runs in zip(*(group.runs for group in groups), strict=True):
+        for run in runs:
+            if steps_done(run.folder) < run.experiment.training.steps:
+                job.train(run.experiment, run.folder, resume=True)

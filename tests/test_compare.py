@@ -1,0 +1,453 @@
+"""Comparisons: the bootstrap against closed forms, and the whole command on runs of seconds."""
+
+import dataclasses
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from physics.flow_verification import SpectrumLogError
+from physics.verification import Crps, Rmse, SpreadSkillRatio, StandardDeviation
+from rolling.errors import InputError
+from rolling.run import experiment as experiments
+from rolling.run import job
+from rolling.run.cli import main
+from rolling.run.compare import boards, page, runs, scores
+from rolling.run.compare.comparison import Comparison
+from rolling.run.compare.runs import Group, Run
+from rolling.run.compare.tables import Cell, Table, number
+from rolling.run.evaluate import evaluate
+from rolling.run.report.words import Words
+from tests.fake_runs import weather
+from tests.run_tools import tree
+from tests.test_evaluate import Walk, constant, plain, store_forecast
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+FAMILIES = ("--windows", "rolling,full_sequence", "--seeds", "2", "--calls", "1")
+SHORT = (
+    *("--training.steps", "2", "--training.batch", "2", "--network.channels", "8", "--network.blocks", "1"),
+    *("--forecast.starts", "3", "--forecast.frames", "4", "--forecast.batch", "6"),
+    *("--long.starts", "3", "--long.members", "2", "--long.frames", "8", "--long.batch", "6"),
+)
+
+
+def curve_of(values, resamples=scores.RESAMPLES):
+    """The resampled means of `values [start, lead]`, as a measure that is a mean has them."""
+    weights = scores.draws(len(values), scores.STARTS, resamples)
+    return weights @ values / weights.sum(axis=1, keepdims=True)
+
+
+# The bootstrap.
+
+
+def test_intervals_over_starts_are_those_of_normal_theory():
+    """Half of the 95 % interval of a mean of n numbers is 1.96 s / sqrt(n), also for few of them."""
+    rng = np.random.default_rng(3)
+    for count in (8, 100):
+        values = rng.normal(size=(count, 20)) * 3.0 + 5.0
+        found = scores.Estimate.over_seeds([curve_of(values, 4000)])
+        np.testing.assert_allclose(found.value, values.mean(axis=0))
+        deviation = values.std(axis=0, ddof=1) / np.sqrt(count)
+        np.testing.assert_allclose(found.draws[1:].std(axis=0), deviation, rtol=0.05)
+        low, high = found.interval
+        np.testing.assert_allclose(((high - low) / 2 / deviation).mean(), 1.96, rtol=0.04)
+
+
+def test_intervals_cover_seeds_and_starts():
+    """Variances of a mean over seeds and starts add up, with those of the seeds unbiased for three."""
+    rng = np.random.default_rng(4)
+    starts, seeds = rng.normal(size=(30, 1)), rng.normal(size=3) * 2.0
+    found = scores.Estimate.over_seeds([curve_of(starts + seed, 8000) for seed in seeds])
+    expected = starts.var(ddof=1) / 30 + seeds.var(ddof=1) / 3
+    np.testing.assert_allclose(found.draws[1:].var(axis=0), expected, rtol=0.06)
+    np.testing.assert_allclose(found.runs[:, 0], starts.mean() + seeds)
+
+
+def test_a_constant_offset_is_certain():
+    """Pairing: what all starts and seeds have in common leaves the difference alone."""
+    rng = np.random.default_rng(5)
+    runs_of_one = [curve_of(rng.normal(size=(6, 4)) + 9.0) for _ in range(3)]
+    estimates = {
+        "worse": scores.Estimate.over_seeds([run + 0.125 for run in runs_of_one]),
+        "best": scores.Estimate.over_seeds(runs_of_one),
+        "noisy": scores.Estimate.over_seeds([run + rng.normal(size=run.shape) for run in runs_of_one]),
+    }
+    assert np.ptp(estimates["best"].interval, axis=0).min() > 0.1
+    found = scores.rank({name: estimates[name] for name in ("worse", "best")}, scores.FORECAST[0])
+    assert found.best == ["best"] * 4
+    np.testing.assert_allclose(found.difference["worse"], 0.125, rtol=1e-9)
+    assert not found.tied["worse"].any() and found.tied["best"].all()
+    assert scores.rank(estimates, scores.FORECAST[0]).tied["noisy"].all()
+
+
+def test_ratios_are_ranked_by_their_distance_from_one():
+    ratio = next(measure for measure in scores.FORECAST if measure.ideal)
+    flat = lambda *values: scores.Estimate.over_seeds([np.tile(values, (9, 1))])  # noqa: E731
+    found = scores.rank({"a": flat(2.0, 0.9, np.nan), "b": flat(0.6, 1.2, 1.0)}, ratio)
+    assert found.best == ["b", "a", "b"] and not found.tied["a"][:1].any()
+
+
+# Scores start by start.
+
+MEASURES = {
+    "crps": (Crps(), scores.FORECAST[0]),
+    "rmse": (Rmse(), scores.FORECAST[1]),
+    "spread_skill_ratio": (SpreadSkillRatio(), scores.FORECAST[2]),
+    "cumulative_spectrum_log_error": (SpectrumLogError(cumulative=True), scores.LONG[0]),
+    "cumulative_standard_deviation": (StandardDeviation(cumulative=True), scores.LONG[1]),
+}
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    """A stored forecast of three starts, and its evaluation."""
+    folder, test = tmp_path_factory.mktemp("stored"), Walk(plain())
+    store_forecast(folder / "forecast.zarr", test)
+    metrics = [metric for metric, _ in MEASURES.values()]
+    found = evaluate(folder / "forecast.zarr", test, constant(test), metrics, folder / "evaluation")
+    states = scores.per_start(folder / "forecast.zarr", test, constant(test), metrics)
+    return found, {metric.name: (metric, rows) for metric, rows in states}
+
+
+def test_scores_of_single_starts_average_to_the_crps(stored):
+    found, states = stored
+    metric, rows = states["crps"]
+    (single,) = scores.curves(metric, rows, np.eye(3), MEASURES["crps"][1])
+    assert single.values.shape == (3, 8) and np.ptp(single.values, axis=0).min() > 0
+    np.testing.assert_allclose(single.values.mean(axis=0), found["crps"]["vorticity"]["model"], rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_all_starts_together_score_as_the_evaluation(stored, name):
+    found, states = stored
+    metric, rows = states[name]
+    measure = MEASURES[name][1]
+    curves = scores.curves(metric, rows, scores.draws(3, scores.STARTS, 7), measure)
+    assert [curve.variable for curve in curves] == list(found[name])
+    for curve in curves:
+        entry = found[name][curve.variable]
+        wanted = np.array(entry["model"])
+        if measure.relative:
+            wanted = wanted / np.array(entry["reference"])
+        wanted = wanted[-1:] if measure.last else wanted
+        np.testing.assert_allclose(curve.values[0], wanted, rtol=1e-12)
+        assert curve.values.shape == (8, len(wanted)) and len(curve.coordinate) == len(wanted)
+
+
+def test_a_resample_is_the_measure_of_the_starts_drawn(stored):
+    """A root mean square is the root of the mean, not the mean of the roots."""
+    metric, rows = stored[1]["rmse"]
+    (curve,) = scores.curves(metric, rows, np.vstack([np.eye(3), [2, 0, 1]]), MEASURES["rmse"][1])
+    one, _, three, drawn = curve.values**2
+    np.testing.assert_allclose(drawn, (2 * one + three) / 3, rtol=1e-12)
+
+
+# In words.
+
+
+@pytest.mark.parametrize(
+    ("value", "bounds", "told"),
+    [
+        (0.123456, (0.1192, 0.1276), "0.1235 ± 0.0042"),
+        (12.3456, (2.0, 22.0), "12 ± 10"),
+        (0.123456, None, "0.123"),
+        (0.5, (0.5, 0.5), "0.5"),
+        (np.nan, None, "–"),
+    ],
+)
+def test_a_number_is_told_as_far_as_it_is_sure(value, bounds, told):
+    assert number(value, bounds) == told
+
+
+def test_a_table_in_text_and_markdown():
+    cells = (Cell(text="1", best=True, tied=True), Cell(text="20", tied=True), Cell(text="3"))
+    table = Table(caption="CRPS", heads=("", "a", "b", "c"), rows=(("one", cells),))
+    assert table.plain().splitlines() == ["CRPS", "      a    b   c", "one  1*  20~  3"]
+    assert table.markdown().splitlines()[-1] == "| one | **1** | ≈ 20 | 3 |"
+
+
+# The command.
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Two families of two seeds, trained and compared, by a command that was stopped after the first run."""
+    folder = tmp_path_factory.mktemp("compared")
+    words = ["compare", "debug", *FAMILIES, *SHORT, "--folder", str(folder / "both")]
+    patch = pytest.MonkeyPatch()
+    patch.chdir(folder)
+    patch.setenv("ROLLING_CACHE", str(folder / "cache"))
+    train = job.train
+
+    def stop_at_the_second(experiment, run, **options):
+        if run.name == "full_sequence-0":
+            raise KeyboardInterrupt
+        return train(experiment, run, **options)
+
+    with pytest.MonkeyPatch.context() as stop:
+        stop.setattr(job, "train", stop_at_the_second)
+        assert main(words) == 130
+    first = tree(folder / "both" / "rolling-0")
+    assert main(words) == 0
+    yield folder, words, first
+    patch.undo()
+
+
+def test_a_stopped_comparison_keeps_what_was_finished(place, capsys):
+    folder, words, first = place
+    run = tree(folder / "both" / "rolling-0")
+    assert len(first) > 10 and {name: run[name] for name in first} == first
+    before = {name: tree(folder / "both" / name) for name in ("rolling-0", "full_sequence-1")}
+    assert main(words) == 0
+    assert {name: tree(folder / "both" / name) for name in before} == before
+    said = capsys.readouterr()
+    assert "train" not in said.err and "evaluate" not in said.err
+    assert said.out.startswith("CRPS, 1 call per frame\nlead (frames)")
+    assert said.out.endswith("comparison.html\n") and "persistence" in said.out
+
+
+def test_all_numbers_are_in_the_json(place):
+    folder = place[0] / "both"
+    found = json.loads((folder / "comparison.json").read_text())
+    assert found["intervals_cover"] == ["seeds", "starts"] and found["starts"] == found["long_starts"] == 3
+    assert list(found["groups"]) == ["rolling", "full_sequence"]
+    assert [run["seed"] for run in found["groups"]["rolling"]["runs"]] == [0, 1]
+    assert found["groups"]["rolling"]["about"].startswith("Rolling diffusion")
+    assert all(run["training_seconds"] > 0 for run in found["groups"]["rolling"]["runs"])
+    crps = next(board for board in found["forecast"] if board["measure"] == "crps")
+    one = crps["groups"]["full_sequence"]
+    evaluations = [
+        json.loads((folder / f"full_sequence-{seed}" / "calls-1.json").read_text()) for seed in (0, 1)
+    ]
+    by_hand = [entry["crps"]["height"]["model"] for entry in evaluations]
+    np.testing.assert_allclose(one["seeds"], by_hand, rtol=1e-6)
+    np.testing.assert_allclose(one["value"], np.mean(by_hand, axis=0), rtol=1e-6)
+    assert all(a < b < c for a, b, c in zip(one["low"], one["value"], one["high"], strict=True))
+    assert {board["measure"] for board in found["long"]} == {measure.name for measure in scores.LONG}
+    assert np.isfinite(crps["persistence"]).all()
+
+
+def test_the_page_is_whole(place):
+    folder = place[0] / "both"
+    text = (folder / "comparison.html").read_text()
+    headings = re.findall(r"<h2>(.*?)</h2>", text)
+    assert headings[:4] == ["Skill", "Further measures", "The long rollout", "What is compared"]
+    assert "http:" not in text and "https:" not in text and "<link" not in text
+    assert text.count("<svg") == 3 and text.count('class="best"') >= 8
+    assert "$" not in re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
+    assert (folder / "comparison.png").read_bytes().startswith(b"\x89PNG")
+    markdown = (folder / "comparison.md").read_text()
+    assert "| full_sequence |" in markdown and "rolling compare debug --windows" in markdown
+    assert not list(folder.glob("*.tmp")) and not list(folder.glob(".*"))
+
+
+def test_finished_runs_are_grouped_by_method_and_start_alike(place, capsys):
+    """Runs of one method are its seeds; a window with another context is given the same starts."""
+    folder = place[0]
+    words = [str(folder / "both" / name) for name in ("rolling-0", "rolling-1", "full_sequence-0")]
+    assert main(["compare", *words, "--calls", "1", "--output", str(folder / "again")]) == 0
+    assert "full_sequence-0" in capsys.readouterr().out
+    found = json.loads((folder / "again" / "comparison.json").read_text())
+    assert list(found["groups"]) == ["rolling", "full_sequence-0"]
+    both = json.loads((folder / "both" / "comparison.json").read_text())
+    assert (
+        found["forecast"][0]["groups"]["rolling"]["value"]
+        == both["forecast"][0]["groups"]["rolling"]["value"]
+    )
+
+
+def test_forecasts_begin_where_they_are_given_frames(place):
+    import xarray as xr
+
+    from rolling.run.forecast import write
+
+    experiment, forecaster, split = job.open_run(place[0] / "both" / "rolling-0")
+    store = write(forecaster, split.test, experiment.forecast, place[0] / "given.zarr", "given", given=5)
+    assert int(xr.open_zarr(store)["frame"].min()) == 5
+    without = xr.open_zarr(place[0] / "both" / "rolling-0" / "calls-1.zarr")
+    assert int(without["frame"].min()) == experiment.window.context < 5
+
+
+def test_what_cannot_run_is_left_out_with_a_note(place):
+    class TwoCalls:
+        experiment = experiments.find("debug")
+
+        def sample_with(self, solver, calls):
+            raise InputError("Heun wants two calls a step")
+
+    note = boards._forecast(TwoCalls(), None, 1, None, place[0] / "none.zarr", 0)
+    assert note == "Heun wants two calls a step" and not (place[0] / "none.zarr").exists()
+
+
+@pytest.fixture
+def invented(tmp_path):
+    """Two variables, seven groups, three numbers of calls, of which one group cannot do the first."""
+    layout, rng = weather().layout, np.random.default_rng(6)
+    names, calls, leads = [f"method {i}" for i in range(6)] + ["a <b>"], (1, 2, 4), np.arange(1.0, 21.0)
+    experiment = experiments.find("debug")
+    groups = [Group(name=n, runs=(Run(folder=tmp_path, experiment=experiment),) * 3) for n in names]
+
+    def board(measure, variable, k):
+        curve = np.sqrt(leads) if measure.ideal is None else np.full(20, 0.9)
+        curve = curve[-1:] if measure.last else curve / (k or 1) ** 0.3
+        noise = lambda: curve * (1 + 0.1 * rng.normal(size=(501, 1)) + 0.01 * rng.normal())  # noqa: E731
+        return boards.Board(
+            measure=measure,
+            variable=variable,
+            units="K" if variable == "t2m" else "m s-1",
+            calls=k,
+            leads=leads[-1:] if measure.last else leads,
+            estimates={
+                name: scores.Estimate.over_seeds([noise() for _ in range(3)])
+                for name in (names[1:] if k == 1 else names)
+            },
+            baselines={} if measure.ideal or measure.last else {"persistence": np.linspace(2, 5, 20)},
+        )
+
+    kinds = [(k, measure) for k in calls for measure in scores.FORECAST] + [(None, m) for m in scores.LONG]
+    scored = boards.Scored(
+        parameters=1_234_567, starts={1: 8, None: 1}, curves={}, evaluations={}, notes=["one is left out"]
+    )
+    return Comparison(
+        title="invented",
+        command="rolling compare runs/a runs/b",
+        groups=groups,
+        scored={name: [scored] * 3 for name in names},
+        boards=[board(measure, v, k) for k, measure in kinds for v in ("t2m", "u10")],
+        words=Words(layout),
+    )
+
+
+def test_a_page_of_many_methods(invented, tmp_path):
+    page.write(invented, tmp_path / "page")
+    text = (tmp_path / "page" / "comparison.html").read_text()
+    assert "a &lt;b&gt;" in text and "a <b>" not in text
+    # Each measure of each variable at three numbers of calls, the first two also against calls.
+    assert text.count("<svg") == 2 * (3 * 3 + 2)
+    assert 'class="chooser"' in text and text.count('data-variable="u10"') >= 20
+    assert "one is left out" in text and "CRPS of eastward wind (m s⁻¹), mean over 20 leads" in text
+    found = json.loads((tmp_path / "page" / "comparison.json").read_text())
+    assert "method 0" not in found["forecast"][0]["groups"] and len(found["forecast"]) == 2 * 3 * 3
+    assert found["groups"]["a <b>"]["runs"][0]["training_seconds"] is None
+    markdown = (tmp_path / "page" / "comparison.md").read_text()
+    assert (
+        "| method 0 | – | " in markdown and "| lead time | 1 h | 3 h | 5 h | 8 h | 12 h | 20 h |" in markdown
+    )
+    told = "\n".join(table.plain() for table in invented.main_tables())
+    assert told.count("CRPS of 2 m temperature (K)") == 4
+
+
+def test_one_seed_and_one_start_are_told(invented):
+    few = dataclasses.replace(
+        invented,
+        groups=[dataclasses.replace(group, runs=group.runs[:1]) for group in invented.groups],
+    )
+    assert few.covers() == ["starts"] and "They cover starts only." in few.method()
+    assert few.covers(long=True) == [] and "±" not in few.tables()[-1].plain()
+
+
+def test_a_full_disk_leaves_the_old_comparison(invented, tmp_path, monkeypatch):
+    page.write(invented, tmp_path / "page")
+    before = tree(tmp_path / "page")
+
+    def full(self, *_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_text", full)
+    with pytest.raises(InputError, match=r"comparison\.json cannot be written .*No space left"):
+        page.write(dataclasses.replace(invented, title="other"), tmp_path / "page")
+    assert tree(tmp_path / "page") == before
+
+
+# Bad input.
+
+
+def one_sentence(words, capsys):
+    assert main(words) == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1 and said[0].startswith("rolling: ")
+    return said[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "wants two runs or more"),
+        (["runs/a"], "wants two runs or more"),
+        (["runs/a", "runs/b"], "runs/a is no run"),
+        (["debug", "--windows", "rollin,full_sequence"], "no family 'rollin': the nearest is 'rolling'"),
+        (["debug", "--windows", ""], "two runs or more"),
+        (["debug", "--windows", "rolling"], "two runs or more"),
+        (["debug", "--windows", "rolling,full_sequence", "--seeds", "0"], "--seeds is a whole number from 1"),
+        (["debug", "--windows", "rolling,full_sequence", "--calls", "1,x"], "--calls wants whole numbers"),
+        (["debug", "--windows", "rolling,full_sequence", "--calls", "0"], "--calls wants whole numbers"),
+        (["debug", "--windows", "rolling", "--seed", "3"], "no option --seed; the nearest is --seeds"),
+        (["debug", "--windows", "rolling,full_sequence", "--folder", "file"], "file is a file"),
+        (["dbug", "--windows", "rolling"], "did you mean 'debug'"),
+    ],
+)
+def test_bad_input_gets_one_sentence_and_leaves_nothing(words, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    assert said in one_sentence(["compare", *words], capsys)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def altered(place, tmp_path, change):
+    """A copy of a finished run whose experiment was changed afterwards."""
+    run = tmp_path / "altered"
+    shutil.copytree(place[0] / "both" / "rolling-1", run)
+    experiments.save(change(experiments.find(str(run))), run / "experiment.json")
+    return str(run)
+
+
+def part(name, **changes):
+    return lambda experiment: dataclasses.replace(
+        experiment, **{name: dataclasses.replace(getattr(experiment, name), **changes)}
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (part("training", steps=9), "is not finished, 2 of 9 steps"),
+        (part("source", test=3), "have other data (source.test: 2 / 3)"),
+        (part("forecast", starts=4), "make other forecasts (forecast.starts: 3 / 4)"),
+        (part("long", frames=9), "make other forecasts (long.frames: 8 / 9)"),
+    ],
+)
+def test_runs_that_cannot_be_compared(place, tmp_path, capsys, change, said):
+    first = str(place[0] / "both" / "rolling-0")
+    output = tmp_path / "output"
+    found = one_sentence(
+        ["compare", first, altered(place, tmp_path, change), "--output", str(output)], capsys
+    )
+    assert said.replace("source.test", "test") in found.replace("source.test", "test")
+    assert not output.exists()
+    assert "is named twice" in one_sentence(["compare", first, first], capsys)
+
+
+def test_a_run_of_another_experiment_is_not_taken_up(place, capsys):
+    folder, words, _ = place
+    before = tree(folder / "both" / "rolling-0")
+    assert "holds another experiment" in one_sentence([*words, "--training.ema", "0.5"], capsys)
+    assert tree(folder / "both" / "rolling-0") == before
+
+
+def test_a_family_changes_the_method_only(monkeypatch, tmp_path):
+    def longer(experiment):
+        return part("training", steps=7)(experiment)
+
+    monkeypatch.setattr(experiments, "families", lambda: {"longer": longer})
+    with pytest.raises(InputError, match="family longer changes training"):
+        runs.planned(experiments.find("debug"), ["longer"], 2, tmp_path)
+
+
+def test_help_names_the_families(capsys):
+    assert main(["compare", "--help"]) == 0
+    said = capsys.readouterr().out
+    for name in experiments.families():
+        assert re.search(rf"^  {name} +\S.*$", said, flags=re.MULTILINE)
