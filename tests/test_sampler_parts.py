@@ -1,0 +1,351 @@
+"""The parts of a sampler: noise laws, starts, views, sweeps, draining, and how the context is shown."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rolling.denoisers import NOTHING, Condition
+from rolling.draws import CONTEXT, FRESH, Correlated, Independent, NoiseLaw, covariance, gaussian
+from rolling.errors import InputError
+from rolling.guidance import HistoryGuidance
+from rolling.noise import Cosine, diffuse, expand
+from rolling.oracle import UNCLIPPED, Oracle
+from rolling.rollout import Rollout
+from rolling.sampler import Carry, Sampler, Sampling
+from rolling.solvers import Ancestral, Ddim, Deis, DpmSolverPlusPlus, Heun, UniPC
+from rolling.starts import FromClip, FromGuess, FromNoise, Guess, Persistence, Start
+from rolling.sweeps import Even, Picard, Power, Sequential, Spacing, Sweep
+from rolling.views import Blocks, View, Whole
+from rolling.windows import AlignedContext, Autoregressive, FullSequence, NoisyContext, Pyramid, Rolling
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+GRID = (3, 2, 2)
+PARAMS = {"gain": jnp.asarray(0.9), "mix": jnp.asarray(0.3)}
+
+
+def bind(params):
+    """Looks at its neighbours, at the clocks and at the parameters."""
+
+    def denoise(z, logsnr, condition):
+        before = jnp.concatenate([z[:, :1], z[:, :-1]], axis=1)
+        return params["gain"] * jnp.tanh(z) + params["mix"] * before * jax.nn.sigmoid(expand(logsnr, z))
+
+    return denoise
+
+
+def keys(members: int = 2):
+    return jax.random.split(jax.random.key(11), members)
+
+
+SAMPLINGS = {
+    "correlated": Sampling(window=Rolling(size=5, context=1), noise=Correlated(lags=3)),
+    "blocks": Sampling(window=Rolling(size=5, context=1, block=2), solver=UniPC(), calls_per_frame=0.5),
+    "pyramid": Sampling(window=Pyramid(size=5, context=1, stagger=0.5), solver=Deis()),
+    "guess": Sampling(window=Rolling(size=4, context=0), start=FromGuess(), solver=Heun(), calls_per_frame=2),
+    "clip": Sampling(window=Rolling(size=6, context=1), start=FromClip(frames=3), solver=Ancestral()),
+    "fifo": Sampling(window=Rolling(size=10, context=2), view=Blocks(size=4), solver=DpmSolverPlusPlus()),
+    "noisy context": Sampling(window=NoisyContext(roll=Rolling(size=4, context=2)), solver=Ancestral()),
+    "aligned context": Sampling(window=AlignedContext(roll=Autoregressive(context=2)), calls_per_frame=3),
+    "history guidance": Sampling(window=Rolling(size=4, context=2), guidance=(HistoryGuidance(),)),
+    "picard": Sampling(window=FullSequence(size=5, context=2), sweep=Picard(tolerance=0.0)),
+    "power": Sampling(window=Rolling(size=4, context=1), spacing=Power(exponent=2.0), calls_per_frame=3),
+    "drained": Sampling(window=Rolling(size=5, context=1), drain=True, solver=Ancestral()),
+}
+
+
+def given_to(sampling):
+    rng = np.random.default_rng(0)
+    return jnp.asarray(rng.normal(size=(2, sampling.given, *GRID)), jnp.float32)
+
+
+def frames_of(sampling, count=7, cycles=3, resume=None, given=None):
+    rollout = Rollout(sampling.sampler, bind, cycles=cycles)
+    given = given_to(sampling) if given is None else given
+    return list(rollout.chunks(PARAMS, given, keys(), count, resume=resume))
+
+
+def joined(chunks) -> np.ndarray:
+    return joined(chunks)
+
+
+@functools.cache
+def whole(name: str) -> np.ndarray:
+    return joined(frames_of(SAMPLINGS[name]))
+
+
+@pytest.mark.parametrize("name", SAMPLINGS)
+def test_chunks_and_stops_change_no_bit(name):
+    """Every part: a rollout that is cut otherwise, and that goes on from a carry on disk."""
+    assert whole(name).shape == (2, 7, *GRID) and np.isfinite(whole(name)).all()
+    chunks = frames_of(SAMPLINGS[name], cycles=1)
+    np.testing.assert_array_equal(joined(chunks), whole(name))
+    stop = SAMPLINGS[name].window.stride
+    rollout = Rollout(SAMPLINGS[name].sampler, bind, cycles=1)
+    carry = next(rollout.chunks(PARAMS, given_to(SAMPLINGS[name]), keys(), 7)).carry
+    rest = frames_of(SAMPLINGS[name], resume=(stop, carry))
+    np.testing.assert_array_equal(joined(rest), whole(name)[:, stop:])
+
+
+def test_parts_are_what_they_say():
+    for part in (Independent(), Correlated()):
+        assert isinstance(part, NoiseLaw)
+    for part in (FromNoise(), FromGuess(), FromClip()):
+        assert isinstance(part, Start)
+    assert isinstance(Persistence(), Guess)
+    assert isinstance(Whole(), View) and isinstance(Blocks(), View)
+    assert isinstance(Even(), Spacing) and isinstance(Power(), Spacing)
+    assert isinstance(Sequential(), Sweep) and isinstance(Picard(), Sweep)
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.5, 1.0, 2.0])
+def test_correlated_noise_is_an_autoregressive_process(strength):
+    with jax.enable_x64(True):
+        found = covariance(Correlated(strength=strength, lags=60), 6)
+        c = strength / np.hypot(1, strength)
+        lags = np.abs(np.subtract.outer(np.arange(6), np.arange(6)))
+        np.testing.assert_allclose(found, c**lags, atol=2 * c**60 + 1e-14)
+        np.testing.assert_allclose(np.diag(covariance(Correlated(lags=2), 6)), 1.0, atol=1e-15)
+
+
+def test_noise_belongs_to_its_frame():
+    law = Correlated(lags=4)
+    draw = lambda frame: gaussian(keys(), frame, FRESH, GRID, jnp.float32)  # noqa: E731
+    np.testing.assert_allclose(law(draw, 0, 9)[:, 4:], law(draw, 4, 5), rtol=1e-6, atol=1e-6)
+
+
+def test_correlated_noise_in_one_chunk_is_exact_and_in_a_rolling_window_is_not():
+    """Fresh noise that goes with noise that the flow has bent already leaves a bias."""
+    chunk = {"window": FullSequence(size=6, context=0), "frames": 6, "noise": Correlated()}
+    errors = [Oracle(**chunk, calls_per_frame=n).max_covariance_error() for n in (4, 16)]
+    assert errors[1] < errors[0] / 3 < 0.03
+    rolling = [Oracle(noise=Correlated(), calls_per_frame=n).max_covariance_error() for n in (32, 128)]
+    assert rolling[0] == pytest.approx(0.0561, abs=1e-3) and rolling[1] == pytest.approx(0.0646, abs=1e-3)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Truth:
+    """A guess that counts on."""
+
+    def __call__(self, given, frames):
+        return given[:, -1:] + jnp.arange(1, frames + 1, dtype=given.dtype)[None, :, None, None, None]
+
+
+@pytest.mark.parametrize(
+    "start", [FromNoise(), FromGuess(), FromClip(frames=2), FromClip(frames=4)], ids=repr
+)
+@pytest.mark.parametrize("context", [1, 2])
+def test_whatever_the_start_frames_are_told_of_themselves(start, context):
+    """A network that repeats the frame's own vector, which is its index."""
+    sampler = Sampler(window=Rolling(size=6, context=context), schedule=UNCLIPPED, start=start)
+    told = lambda z, logsnr, condition: 0 * z + condition.vectors[:, :, None, None, :]  # noqa: E731
+
+    def conditions(first, count):
+        assert first >= 0
+        return Condition(
+            vectors=jnp.tile(jnp.arange(first, first + count, dtype=jnp.float32)[None, :, None], (2, 1, 1))
+        )
+
+    given = jnp.tile(jnp.arange(sampler.given, dtype=jnp.float32)[None, :, None, None, None], (2, 1, 1, 1, 1))
+    chunks = Rollout(sampler, lambda _: told, cycles=2).chunks(None, given, keys(), 7, conditions)
+    found = joined(chunks)
+    np.testing.assert_allclose(found[0, :, 0, 0, 0], sampler.given + np.arange(7), atol=1e-5)
+
+
+def test_a_guess_is_diffused_to_the_clocks_of_a_cycle():
+    window = Rolling(size=5, context=1)
+    sampler = Sampler(window=window, schedule=Cosine(), start=FromGuess(guess=Truth()))
+    x = jnp.arange(5.0)[None, :, None, None, None] * jnp.ones((2, 1, *GRID))
+    carry = sampler.place(x, keys(), 0)
+    noise = gaussian(keys(), jnp.arange(5), FRESH, GRID, jnp.float32)
+    expected = diffuse(x, noise, Cosine().logsnr(window.cycle(jnp.ones(1))))
+    np.testing.assert_allclose(carry.z[:, 1:], expected[:, 1:], rtol=1e-6)
+    np.testing.assert_array_equal(carry.z[:, 0], x[:, 0])
+
+
+def test_a_guess_is_forgotten_where_it_was_noised_enough():
+    """With the exact denoiser the frames that began as noise have the exact law again."""
+    exact = Oracle(start=FromNoise(), calls_per_frame=32, frames=24)
+    guess = dataclasses.replace(exact, start=FromGuess())
+    z, process = guess.coefficients(), 0.9 ** np.abs(np.subtract.outer(np.arange(25), np.arange(25)))
+    error = np.abs(z @ z.T - process)
+    assert error[:6, :6].max() > 0.1 and error[20:, 20:].max() < 0.03
+
+
+def test_persistence_is_damped():
+    given = jnp.ones((1, 2, *GRID))
+    np.testing.assert_allclose(Persistence(damping=0.5)(given, 3)[0, :, 0, 0, 0], [0.5, 0.25, 0.125])
+
+
+def test_one_block_of_all_frames_is_the_whole_window():
+    plain = Oracle(calls_per_frame=4, frames=8)
+    block = dataclasses.replace(plain, view=Blocks(size=6, lookahead=False))
+    assert block.max_covariance_error() == pytest.approx(plain.max_covariance_error(), abs=1e-10)
+
+
+@pytest.mark.parametrize("lookahead", [False, True])
+def test_blocks_are_one_call_and_belong_to_their_slots(lookahead):
+    calls = []
+
+    def network(z, logsnr, condition):
+        calls.append(z.shape)
+        return (
+            z * expand(logsnr, z)
+            + condition.vectors[:, :, None, None]
+            + condition.label[:, None, None, None, None]
+        )
+
+    rng = np.random.default_rng(0)
+    z, logsnr = rng.normal(size=(2, 10, 1, 1, 1)), rng.normal(size=(1, 10))
+    condition = Condition(label=jnp.asarray([1, 2]), vectors=jnp.asarray(rng.normal(size=(2, 10, 1))))
+    view = Blocks(size=4, lookahead=True) if lookahead else Blocks(size=5, lookahead=False)
+    found = view(network)(jnp.asarray(z), jnp.asarray(logsnr), condition)
+    expected = network(jnp.asarray(z), jnp.broadcast_to(logsnr, (2, 10)), condition)
+    ahead = 2 if lookahead else 0
+    np.testing.assert_allclose(found[:, ahead:], expected[:, ahead:], rtol=1e-6)
+    assert calls[0] == ((8, 4, 1, 1, 1) if lookahead else (4, 5, 1, 1, 1))
+
+
+def test_partitions_lose_and_lookahead_wins_some_of_it_back():
+    """A queue of 16 on the oracle: blocks do not see each other."""
+
+    def error(size, lookahead):
+        ahead = size // 2 if lookahead else 0
+        window = Rolling(size=16 + ahead, context=ahead)
+        view = Blocks(size=size, lookahead=lookahead)
+        return Oracle(window=window, view=view, calls_per_frame=4, frames=30).max_covariance_error()
+
+    plain, ahead = ([error(size, look) for size in (4, 8, 16)] for look in (False, True))
+    assert plain[0] > plain[1] > plain[2] and ahead[0] < plain[0] and ahead[1] < plain[1]
+    assert ahead[2] > plain[2]  # one block that sees all of the queue needs no lookahead
+
+
+@pytest.mark.parametrize(
+    "solver",
+    [Ddim(), Ddim(eta=0.5), Ancestral(), DpmSolverPlusPlus(order=3), UniPC(order=2), Deis()],
+    ids=repr,
+)
+def test_picard_ends_at_the_sequential_sampler(solver):
+    """To 1e-6, and to rounding where it runs to the end."""
+    window = FullSequence(size=5, context=1)
+    plain = Sampling(window=window, solver=solver, calls_per_frame=4)
+    given = given_to(plain)
+    expected = joined(frames_of(plain, 8, given=given))
+    for tolerance, close in ((0.0, 2e-6), (1e-7, 2e-6), (1e-2, 1e-1)):
+        found = frames_of(dataclasses.replace(plain, sweep=Picard(tolerance=tolerance)), 8, given=given)
+        found = joined(found)
+        np.testing.assert_allclose(found, expected, atol=close)
+
+
+def test_picard_needs_fewer_rounds_than_steps():
+    rounds = []
+
+    def network(z, logsnr, condition):
+        jax.debug.callback(lambda: rounds.append(1))
+        return bind(PARAMS)(z, logsnr, condition)
+
+    sampler = Sampler(window=FullSequence(size=5, context=1), calls_per_frame=8, sweep=Picard(tolerance=1e-3))
+    carry = sampler.begin(jnp.zeros((2, 1, *GRID)), keys())
+    jax.block_until_ready(sampler.cycle(network, carry, NOTHING).z)
+    jax.effects_barrier()
+    assert 3 < len(rounds) < 20 < sampler.cycle_steps
+
+
+def test_a_drained_rollout_begins_nothing_behind_its_end():
+    sampling = Sampling(window=Rolling(size=5, context=1), drain=True, calls_per_frame=2)
+    carry = frames_of(sampling, count=3)[-1].carry
+    behind = np.arange(5) + int(carry.first) >= 1 + 3
+    fresh = gaussian(keys(), carry.first + jnp.arange(5), FRESH, GRID, jnp.float32)
+    assert behind.sum() == 3
+    np.testing.assert_array_equal(carry.z[:, behind], fresh[:, behind])
+    exact = Oracle(calls_per_frame=32, frames=5, drain=True).max_covariance_error()
+    assert exact == pytest.approx(Oracle(calls_per_frame=32, frames=5).max_covariance_error(), rel=0.5)
+
+
+def test_the_context_is_shown_at_its_clock_and_kept_clean():
+    shown = []
+
+    def network(z, logsnr, condition):
+        jax.debug.callback(lambda *a: shown.append(tuple(map(np.asarray, a))), z, logsnr, ordered=True)
+        return 0.5 * z
+
+    window = AlignedContext(roll=Autoregressive(context=2))
+    sampler = Sampler(window=window, schedule=UNCLIPPED, calls_per_frame=4)
+    context = given_to(Sampling(window=window))
+    carry = sampler.warm_up(network, sampler.begin(context, keys()), NOTHING)
+    jax.effects_barrier()
+    np.testing.assert_array_equal(carry.z[:, :2], context)
+    eps = gaussian(keys(), jnp.arange(2), CONTEXT, GRID, jnp.float32)
+    assert len(shown) == 4
+    for (z, logsnr), tau in zip(shown, (1.0, 0.75, 0.5, 0.25), strict=True):
+        level = UNCLIPPED.logsnr(jnp.full((1, 2), tau))
+        np.testing.assert_allclose(z[:, :2], diffuse(context, eps, level), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            logsnr[:, :2], np.broadcast_to(level, logsnr[:, :2].shape), rtol=1e-5, atol=1e-5
+        )
+
+
+def test_a_noisy_context_costs_what_it_hides():
+    """The more of the context is hidden, the worse the law, at any number of steps."""
+    errors = [
+        Oracle(
+            window=NoisyContext(roll=Rolling(size=6, context=1), level=level), calls_per_frame=32
+        ).max_covariance_error()
+        for level in (0.0, 0.05, 0.3)
+    ]
+    assert errors[0] == pytest.approx(0.0155, abs=2e-4) and errors[0] < errors[1] < errors[2]
+
+
+@pytest.mark.parametrize("spacing", [Even(), Power(exponent=0.5), Power(exponent=3.0)], ids=repr)
+def test_spacings_fall_from_one_to_zero(spacing):
+    for steps in (1, 2, 7):
+        times = spacing.times(steps)
+        assert len(times) == steps + 1 and times[0] == 1 and times[-1] == 0 and (np.diff(times) < 0).all()
+
+
+def test_a_non_uniform_grid_converges_too():
+    errors = [Oracle(spacing=Power(exponent=2.0), calls_per_frame=n).max_covariance_error() for n in (8, 32)]
+    assert errors[1] < errors[0] / 3
+
+
+def test_a_carry_holds_all_of_it():
+    assert {field.name for field in dataclasses.fields(Carry)} == {"z", "history", "first", "step", "key"}
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (lambda: Sampling(solver=Heun()), "choose a whole multiple of 2"),
+        (lambda: Sampling(window=FullSequence(), calls_per_frame=0.25), "1.5 steps of Ddim for the 6 frames"),
+        (lambda: Sampling(start=FromClip(frames=9)), "a clip of 9 frames does not fit"),
+        (lambda: FromClip(frames=0), "at least one frame, not 0"),
+        (lambda: Blocks(size=5), "an even one with lookahead, not 5"),
+        (lambda: Sampling(view=Blocks(size=4)), "cannot be cut into blocks of 4, overlapping|context of 2"),
+        (
+            lambda: Sampling(window=Rolling(size=9, context=2), view=Blocks(size=4)),
+            "a size of 2 plus a multiple of 2",
+        ),
+        (
+            lambda: Sampling(window=Rolling(size=8, context=3), view=Blocks(size=4)),
+            "context of 2 instead of 3",
+        ),
+        (
+            lambda: Sampling(window=Rolling(size=9, context=0), view=Blocks(size=4, lookahead=False)),
+            "multiple of 4",
+        ),
+        (
+            lambda: Sampling(sweep=Picard(), solver=Heun(), calls_per_frame=2),
+            "Heun calls the network 2 times",
+        ),
+        (lambda: Picard(tolerance=-1.0), "not negative"),
+        (lambda: Power(exponent=0.0), "is positive, not 0"),
+        (lambda: Correlated(strength=-1.0), "strength >= 0"),
+        (lambda: Persistence(damping=2.0), "a factor in \\[0, 1\\], not 2"),
+    ],
+)
+def test_parts_that_do_not_suit_each_other(build, words):
+    with pytest.raises(InputError, match=words):
+        build()
