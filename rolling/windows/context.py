@@ -1,7 +1,7 @@
 """Windows that change how the context is shown: a little noisy, as noisy as what is made, or not at all.
 
 What is shown at a level is diffused to that level, in training and in a rollout. Nothing is learnt from the
-frames shown, which have `rate = 0`.
+frames shown, which have `rate = 0`. Where such windows are nested, the outermost one decides.
 """
 
 import dataclasses
