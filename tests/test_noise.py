@@ -25,7 +25,7 @@ SCHEDULES = {
     "flow matching": noise.FlowMatching(),
     "flow matching, shifted, unclipped": noise.FlowMatching(shift=3.0, epsilon=0.0),
     "logit": noise.Logit(),
-    "logit, shifted, unclipped": noise.Logit(scale=1.3, shift=-2.0, epsilon=0.0),
+    "logit, with an offset, unclipped": noise.Logit(scale=1.3, offset=-2.0, epsilon=0.0),
     "linear": noise.LinearLogsnr(),
     "linear beta": noise.LinearBeta(),
     "sigmoid": noise.Sigmoid(),
@@ -52,7 +52,7 @@ any_schedule = st.one_of(
     ),
     st.builds(noise.FlowMatching, shift=st.floats(0.2, 8.0), epsilon=st.floats(0.0, 0.1)),
     st.builds(
-        noise.Logit, scale=st.floats(0.5, 4.0), shift=st.floats(-3.0, 3.0), epsilon=st.floats(0.0, 0.1)
+        noise.Logit, scale=st.floats(0.5, 4.0), offset=st.floats(-3.0, 3.0), epsilon=st.floats(0.0, 0.1)
     ),
     st.builds(noise.LinearLogsnr, minimum=widths.map(lambda w: -w), maximum=widths),
     st.builds(noise.LinearBeta, beta_min=st.floats(0.01, 1.0), beta_max=st.floats(1.0, 30.0)),

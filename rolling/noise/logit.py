@@ -36,25 +36,25 @@ class _LogitOfTime:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Logit(_LogitOfTime):
-    """`logsnr = scale log((1 - t) / t) + shift`, with `t` from `epsilon` to `1 - epsilon`.
+    """`logsnr = scale log((1 - t) / t) + offset`, with `t` from `epsilon` to `1 - epsilon`.
 
     The normal path of flow matching is `scale = 2`; a larger one spends less of the time at middling noise.
     `epsilon = 0` leaves the schedule unclipped.
     """
 
     scale: float = 2.4
-    shift: float = 0.0
+    offset: float = 0.0
     epsilon: float = 1e-3
 
     def __post_init__(self):
-        if not (self.scale > 0 and math.isfinite(self.shift) and 0 <= self.epsilon < 0.5):
+        if not (self.scale > 0 and math.isfinite(self.offset) and 0 <= self.epsilon < 0.5):
             raise InputError(
-                f"the logit schedule needs scale > 0, a finite shift and 0 <= epsilon < 1/2, not {self}"
+                f"the logit schedule needs scale > 0, a finite offset and 0 <= epsilon < 1/2, not {self}"
             )
 
     @property
     def _line(self):
-        return self.scale, self.shift
+        return self.scale, self.offset
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
