@@ -1,5 +1,7 @@
 """One step of every solver: the protocol, masks, marginals, closed forms."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from rolling.errors import InputError
 from rolling.noise import Cosine, Edm, FlowMatching, alpha_sigma, flow_from_x
 from rolling.oracle import UNCLIPPED, draws_noise
+from rolling.run import codec
 from rolling.solvers import (
     Ancestral,
     Ddim,
@@ -50,26 +53,28 @@ def test_a_step_calls_the_network_as_often_as_it_says(solver):
     assert all(shape[:2] == SHAPE[:2] for shape in shapes), "a history is not beside its frames"
 
 
-@every_solver
+SCHEDULES = [
+    (UNCLIPPED, jnp.float32),
+    (Cosine(), jnp.float64),
+    (Edm(rho=-10.0), jnp.float64),
+    (FlowMatching(epsilon=0.0), jnp.float64),
+]
+
+
 @pytest.mark.parametrize(
-    ("schedule", "dtype"),
-    [
-        (UNCLIPPED, jnp.float32),
-        (UNCLIPPED, jnp.float64),
-        (Cosine(), jnp.float64),
-        (Edm(rho=-10.0), jnp.float64),
-        (FlowMatching(epsilon=0.0), jnp.float64),
-    ],
+    ("solver", "schedule", "dtype"),
+    [(solver, UNCLIPPED, jnp.float64) for solver in SOLVERS]
+    + [(solver, *rest) for solver in SOLVERS[1::5] for rest in SCHEDULES],
 )
 def test_the_true_denoiser_is_followed_to_the_frame(solver, schedule, dtype):
     """With `D = x` every solver ends at `x`, up to the noise that the schedule leaves there."""
     x = normal(0).astype(dtype)
     left = np.asarray(alpha_sigma(schedule.logsnr(jnp.asarray(0.0)))[1])
-    tau = jnp.asarray(np.linspace(1, 0, 9)[:, None, None] * np.ones((1, 1, 5)), dtype)
-    noise = normal(2, (8, *SHAPE)).astype(dtype)
+    tau = jnp.asarray(np.linspace(1, 0, 6)[:, None, None] * np.ones((1, 1, 5)), dtype)
+    noise = normal(2, (5, *SHAPE)).astype(dtype)
     z, history = normal(1).astype(dtype), solver.init(x)
     plan = step_between(schedule, tau[:-1], tau[1:])
-    for i in range(8):
+    for i in range(5):
         step = jax.tree.map(lambda part, i=i: part[i], plan)
         z, history = solver.step(lambda *_: x, z, history, step, lambda _, i=i: noise[i])
     assert z.dtype == dtype and all(part.dtype == dtype for part in jax.tree.leaves(history))
@@ -223,6 +228,14 @@ def test_churn_takes_a_frame_back_to_a_higher_noise_level():
     edm = z / alpha_t[None, :, None, None, None] + added[None, :, None, None, None] * noise
     expected = alpha[None, :, None, None, None] * edm
     np.testing.assert_allclose(seen[:, back], expected[:, back], rtol=1e-9)
+
+
+@every_solver
+def test_experiments_know_a_solver_by_its_package(solver):
+    """Whichever file of the package it is in."""
+    encoded = codec.encode(solver)
+    assert encoded["type"] == f"rolling.solvers.{type(solver).__name__}"
+    assert codec.decode(json.loads(json.dumps(encoded, allow_nan=False))) == solver
 
 
 def test_which_solvers_draw_noise():
