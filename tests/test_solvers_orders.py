@@ -76,6 +76,21 @@ def test_one_call_for_each_frame(solver, schedule, value):
     assert oracle.max_covariance_error() == pytest.approx(value, abs=1e-4)
 
 
+def test_the_sde_form_of_second_order_errs_by_less():
+    """To the same law: the noise in its history leaves an error of first order, but a smaller one."""
+    first, second = (
+        Oracle(
+            window=Rolling(size=4, context=2),
+            solver=DpmSolverPlusPlus(order=order, eta=1.0),
+            calls_per_frame=32,
+            correlation=(0.8,),
+            frames=2,
+        ).max_covariance_error()
+        for order in (1, 2)
+    )
+    assert first < 0.08 and second < 0.4 * first
+
+
 def test_a_rollout_does_not_depend_on_how_it_is_cut():
     """Noise and histories come from the key and the frame, not from the place in a chunk."""
 
