@@ -9,7 +9,7 @@ import pytest
 from rolling.errors import InputError
 from rolling.noise import Cosine
 from rolling.oracle import Oracle, autoregressive_covariance, exact_denoiser
-from rolling.solvers import Ancestral, Ddim, DpmSolverPlusPlus
+from rolling.solvers import Ancestral, Ddim, DpmSolverPlusPlus, UniPC
 from rolling.windows import Autoregressive, FullSequence, IndependentTimes, Rolling
 
 AR2 = (1.6, -0.8)
@@ -108,7 +108,7 @@ WINDOWS = {
     "full": FullSequence(size=4, context=2),
     "autoregressive": Autoregressive(context=1),
 }
-SOLVERS = [Ddim(eta=0.5), Ancestral(interpolation=0.5), DpmSolverPlusPlus()]
+SOLVERS = [Ddim(eta=0.5), Ancestral(interpolation=0.5), UniPC()]
 
 
 @pytest.mark.parametrize("solver", SOLVERS, ids=repr)

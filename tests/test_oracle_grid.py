@@ -23,7 +23,7 @@ WINDOWS = {
     "pyramid": lambda n: Pyramid(size=n + 3, context=n, stagger=0.5),
     "trapezoid": lambda n: Trapezoid(size=n + 3, context=n, stagger=0.5),
 }
-FIRST = {"ddim": Ddim(), "ancestral": Ancestral(), "sde": DpmSolverPlusPlus(order=2, eta=1.0)}
+FIRST = {"ddim": Ddim(), "ancestral": Ancestral()}
 HIGHER = {
     "2m": DpmSolverPlusPlus(order=2),
     "3m": DpmSolverPlusPlus(order=3),
@@ -49,27 +49,24 @@ def error(window: str, solver: str, context: int, calls: int) -> float:
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("window", WINDOWS)
 def test_more_calls_lead_to_the_exact_law(window, solver):
-    coarse, fine = (error(window, solver, 1, calls) for calls in (8, 32))
-    assert fine < coarse / 2.5 and fine < 0.06
+    coarse, fine = (error(window, solver, 1, calls) for calls in (8, 64))
+    assert fine < coarse / 3 and fine < 0.08
     if solver in HIGHER:
-        assert fine < error(window, "ddim", 1, 32) / 2
+        assert fine < error(window, "ddim", 1, 64) / 2
 
 
-@pytest.mark.parametrize("solver", ["ddim", "unipc"])
+@pytest.mark.parametrize("window", ["rolling", "full sequence"])
+def test_two_frames_of_context_are_as_good(window):
+    coarse, fine = (error(window, "ddim", 2, calls) for calls in (8, 64))
+    assert fine < coarse / 3
+
+
 @pytest.mark.parametrize("window", WINDOWS)
-def test_two_frames_of_context_are_as_good(window, solver):
-    coarse, fine = (error(window, solver, 2, calls) for calls in (8, 32))
-    assert fine < coarse / 2.5
-
-
-@pytest.mark.parametrize("solver", ["ddim", "ancestral", "unipc"])
-@pytest.mark.parametrize("window", WINDOWS)
-def test_without_context_a_bias_remains(window, solver):
-    """It shrinks with the window, and not with the steps; chunks do not even know of each other."""
-    coarse, fine = (error(window, solver, 0, calls) for calls in (16, 64))
-    assert fine > 0.03 and abs(coarse - fine) < 0.6 * coarse
-    if window not in ("rolling", "blocks"):
-        assert fine > 0.85
+def test_without_context_a_bias_remains(window):
+    """In a rolling window it is small, as the frames in the making remember; chunks know of nothing."""
+    coarse, fine = (error(window, "ddim", 0, calls) for calls in (16, 64))
+    assert fine > (0.03 if window in ("rolling", "blocks") else 0.85)
+    assert abs(coarse - fine) < 0.6 * coarse
 
 
 @pytest.mark.parametrize(
