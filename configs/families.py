@@ -45,7 +45,7 @@ def one_call(experiment: Experiment) -> Experiment:
         experiment,
         "one_call",
         window=Rolling(**_frame(experiment)),
-        schedule=Logit(scale=2.2),
+        schedule=Logit(scale=2.0),
         solver=UniPC(order=2),
     )
 
