@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -21,6 +22,18 @@ KEPT = ("source", "network", "training", "forecast", "long")
 class Run:
     folder: Path
     experiment: Experiment
+
+    @property
+    def training_seconds(self) -> float:
+        """How long it trained, compilation included, from the speeds in its log; NaN without a log."""
+        path, training = self.folder / "log.jsonl", self.experiment.training
+        if not path.exists():
+            return math.nan
+        seconds, last = 0.0, 0
+        for record in map(json.loads, path.read_text().splitlines()):
+            frames = (record["step"] - last) * training.batch * self.experiment.window.size
+            seconds, last = seconds + frames / record["frames_per_second"], record["step"]
+        return seconds
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
