@@ -311,7 +311,12 @@ def invented(tmp_path):
 
     kinds = [(k, measure) for k in calls for measure in scores.FORECAST] + [(None, m) for m in scores.LONG]
     scored = boards.Scored(
-        parameters=1_234_567, starts={1: 8, None: 1}, curves={}, evaluations={}, notes=["one is left out"]
+        layout=layout,
+        parameters=1_234_567,
+        starts={1: 8, None: 1},
+        curves={},
+        evaluations={},
+        notes=["one is left out"],
     )
     return Comparison(
         title="invented",
@@ -387,6 +392,7 @@ def one_sentence(words, capsys):
         (["debug", "--windows", "rolling,full_sequence", "--calls", "0"], "--calls wants whole numbers"),
         (["debug", "--windows", "rolling", "--seed", "3"], "no option --seed; the nearest is --seeds"),
         (["debug", "--windows", "rolling,full_sequence", "--folder", "file"], "file is a file"),
+        (["debug", *FAMILIES, "--forecast.frames", "0"], "debug has no forecasts to compare"),
         (["dbug", "--windows", "rolling"], "did you mean 'debug'"),
     ],
 )
