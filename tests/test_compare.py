@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 
+import jax
 import numpy as np
 import pytest
 
@@ -179,6 +180,7 @@ def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("compared")
     words = ["compare", "debug", *FAMILIES, *SHORT, "--folder", str(folder / "both")]
     patch = pytest.MonkeyPatch()
+    jax.config.update("jax_disable_most_optimizations", True)  # the fixture for it comes after this one
     patch.chdir(folder)
     patch.setenv("ROLLING_CACHE", str(folder / "cache"))
     train = job.train
@@ -307,7 +309,12 @@ def invented(tmp_path):
 
     kinds = [(k, measure) for k in calls for measure in scores.FORECAST] + [(None, m) for m in scores.LONG]
     scored = boards.Scored(
-        parameters=1_234_567, starts={1: 8, None: 1}, curves={}, evaluations={}, notes=["one is left out"]
+        layout=layout,
+        parameters=1_234_567,
+        starts={1: 8, None: 1},
+        curves={},
+        evaluations={},
+        notes=["one is left out"],
     )
     return Comparison(
         title="invented",
@@ -348,16 +355,15 @@ def test_one_seed_and_one_start_are_told(invented):
 
 
 def test_a_full_disk_leaves_the_old_comparison(invented, tmp_path, monkeypatch):
-    page.write(invented, tmp_path / "page")
-    before = tree(tmp_path / "page")
+    (tmp_path / "comparison.json").write_text("{}")
 
     def full(self, *_, **__):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pathlib.Path.write_text", full)
     with pytest.raises(InputError, match=r"comparison\.json cannot be written .*No space left"):
-        page.write(dataclasses.replace(invented, title="other"), tmp_path / "page")
-    assert tree(tmp_path / "page") == before
+        page.write(invented, tmp_path)
+    assert tree(tmp_path) == {"comparison.json": b"{}"}
 
 
 # Bad input.
@@ -384,6 +390,7 @@ def one_sentence(words, capsys):
         (["debug", "--windows", "rolling,full_sequence", "--calls", "0"], "--calls wants whole numbers"),
         (["debug", "--windows", "rolling", "--seed", "3"], "no option --seed; the nearest is --seeds"),
         (["debug", "--windows", "rolling,full_sequence", "--folder", "file"], "file is a file"),
+        (["debug", *FAMILIES, "--forecast.frames", "0"], "debug has no forecasts to compare"),
         (["dbug", "--windows", "rolling"], "did you mean 'debug'"),
     ],
 )

@@ -10,6 +10,7 @@ import numpy as np
 
 from data.source import Sequences, Split
 from rolling.errors import InputError
+from rolling.fields import Layout
 from rolling.metrics import Metric, Resampled
 from rolling.run import job, model
 from rolling.run.compare.runs import Group, Run
@@ -25,7 +26,7 @@ from rolling.run.compare.scores import (
     per_start,
 )
 from rolling.run.evaluate import evaluate
-from rolling.run.experiment import Forecast
+from rolling.run.experiment import Experiment, Forecast
 from rolling.run.forecast import Forecaster, NotFinite, write
 
 BASELINES = ("persistence", "climatology")
@@ -51,6 +52,7 @@ class Board:
 class Scored:
     """What a run scored: `curves[calls][measure]` (calls None: the long rollout), evaluations likewise."""
 
+    layout: Layout
     parameters: int
     starts: dict[int | None, int]
     curves: dict[int | None, dict[str, list[Curve]]]
@@ -61,25 +63,54 @@ class Scored:
 def score_run(run: Run, calls: Sequence[int], given: int) -> Scored:
     """Forecasts of one run, each of which is kept for the next time, and their scores."""
     experiment, forecaster, split = job.open_run(run.folder)
-    own, found = (
-        experiment.calls_per_frame,
-        Scored(parameters=model.count(forecaster.params), starts={}, curves={}, evaluations={}, notes=[]),
+    parameters = model.count(forecaster.params)
+    found = Scored(
+        layout=forecaster.layout, parameters=parameters, starts={}, curves={}, evaluations={}, notes=[]
     )
-    wanted = [(k, k, experiment.forecast, f"calls-{k}", FORECAST, experiment.metrics) for k in calls]
-    wanted.append((None, own, experiment.long, f"long-calls-{own}", LONG, experiment.long_metrics))
-    for key, k, forecast, stem, measures, metrics in wanted:
-        if not forecast.frames:
-            continue
-        store = run.folder / f"{stem}.zarr"
-        note = _forecast(forecaster, split.test, k, forecast, store, given)
+    for wanted in _wanted(experiment, calls):
+        store = run.folder / f"{wanted.stem}.zarr"
+        note = _forecast(forecaster, split.test, wanted.calls, wanted.forecast, store, given)
         if note:
-            found.notes.append(
-                f"{run.folder.name} is left out at {k} {'call' if k == 1 else 'calls'}: {note}"
-            )
+            found.notes.append(f"{run.folder.name} is left out in {wanted.stem}: {note}")
             continue
-        found.evaluations[key] = _evaluation(store, split, forecaster, metrics)
-        found.starts[key], found.curves[key] = _curves(store, split.test, forecaster, metrics, measures)
+        found.evaluations[wanted.key] = _evaluation(store, split, forecaster, wanted.metrics)
+        found.starts[wanted.key], found.curves[wanted.key] = _curves(store, split, forecaster, wanted)
     return found
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Wanted:
+    """A forecast that is to be made and scored; `stem` names its files, `key` its scores."""
+
+    key: int | None
+    calls: int
+    stem: str
+    forecast: Forecast
+    measures: Sequence[Measure]
+    metrics: Sequence[Metric]
+
+
+def _wanted(experiment: Experiment, calls: Sequence[int]) -> Iterator[_Wanted]:
+    """The ensemble at each number of calls, and the long rollouts at the experiment's own."""
+    for k in calls:
+        yield _Wanted(
+            key=k,
+            calls=k,
+            stem=f"calls-{k}",
+            forecast=experiment.forecast,
+            measures=FORECAST,
+            metrics=experiment.metrics,
+        )
+    if experiment.long.frames:
+        own = experiment.calls_per_frame
+        yield _Wanted(
+            key=None,
+            calls=own,
+            stem=f"long-calls-{own}",
+            forecast=experiment.long,
+            measures=LONG,
+            metrics=experiment.long_metrics,
+        )
 
 
 def _forecast(
@@ -110,11 +141,13 @@ def _evaluation(
     return evaluate(store, split.test, forecaster.statistics, metrics, store.with_suffix(""))
 
 
-def _curves(store, test, forecaster, metrics, measures) -> tuple[int, dict[str, list[Curve]]]:
+def _curves(
+    store: Path, split: Split, forecaster: Forecaster, wanted: _Wanted
+) -> tuple[int, dict[str, list[Curve]]]:
     """How many starts there are, and the resampled curves of the measures that the experiment has."""
-    by_name = {measure.name: measure for measure in measures}
-    chosen = [m for m in metrics if m.name in by_name and isinstance(m, Resampled)]
-    found = per_start(store, test, forecaster.statistics, chosen)
+    by_name = {measure.name: measure for measure in wanted.measures}
+    chosen = [m for m in wanted.metrics if m.name in by_name and isinstance(m, Resampled)]
+    found = per_start(store, split.test, forecaster.statistics, chosen)
     if not found:
         return 0, {}
     starts = len(found[0][1])

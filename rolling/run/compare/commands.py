@@ -7,7 +7,6 @@ from pathlib import Path
 
 from rolling.errors import InputError
 from rolling.run import experiment as experiments
-from rolling.run import job
 from rolling.run.compare import page, runs
 from rolling.run.compare.boards import boards, score_run
 from rolling.run.compare.comparison import Comparison
@@ -88,17 +87,16 @@ def _compare(
     found = list(boards(groups, scored, calls))
     if not found:
         raise InputError(
-            "there is nothing to compare: the experiments have none of the measures that a comparison shows,"
-            " or none of them can run at these --calls"
+            f"nothing can be compared at --calls {','.join(map(str, calls))}, choose others:"
+            f" {next(note for found in scored.values() for run in found for note in run.notes)}"
         )
-    _, _, split = job.open_run(groups[0].runs[0].folder)
     comparison = Comparison(
         title=title,
         command=shlex.join(["rolling", "compare", *command]),
         groups=groups,
         scored=scored,
         boards=found,
-        words=Words(split.test.layout),
+        words=Words(scored[groups[0].name][0].layout),
     )
     page.write(comparison, output)
     tables = [table.plain() for table in comparison.main_tables() or comparison.tables()]

@@ -1,7 +1,6 @@
 """What a comparison found: its boards, the facts of what is compared, and both in words and in JSON."""
 
 import dataclasses
-import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rolling.run.compare.boards import Board, Scored
-from rolling.run.compare.runs import Group, Run
+from rolling.run.compare.runs import Group
 from rolling.run.compare.scores import LEVEL, RESAMPLES, Estimate, rank
 from rolling.run.compare.tables import Cell, Table, by_calls, by_lead, calls_told, heading, of_rollouts
 from rolling.run.report.describe import Part, describe
@@ -92,7 +91,7 @@ class Comparison:
         for group in self.groups:
             experiment, runs = group.experiment, self.scored[group.name]
             parts = {part.name: part for part in describe(experiment)}
-            seconds = np.mean([training_seconds(run) for run in group.runs])
+            seconds = np.mean([run.training_seconds for run in group.runs])
             cells = (
                 _told(parts["window"]),
                 _told(parts["solver"]),
@@ -117,19 +116,25 @@ class Comparison:
 
     def verdict(self) -> str:
         """Who has the smallest first measure at each number of calls, and who is tied."""
+        boards = next(iter(self.series()), [])
         sentences = []
-        for boards in self.series()[:1]:
-            for board in boards:
-                means = {name: estimate.over_leads() for name, estimate in board.estimates.items()}
-                ranking = rank(means, board.measure)
-                best = ranking.best[0]
-                tied = [n for n in means if n != best and ranking.tied[n][0] and self.covers()]
-                said = f"; tied with it: {listed(tied)}" if tied else ""
-                sentences.append(
-                    f"At {calls_told(board.calls)}, {best} has the smallest"
-                    f" {heading(board, self.words)}, averaged over all leads{said}."
-                )
+        for board in boards:
+            said = f"it is {self._best(board)}"
+            if board is boards[0]:
+                what = heading(board, self.words)
+                said = f"the smallest {what}, averaged over all leads, is that of {self._best(board)}"
+            sentences.append(f"At {calls_told(board.calls)} {said}.")
         return " ".join(sentences)
+
+    def _best(self, board: Board) -> str:
+        """The best of a board's means over leads, and what is tied with it."""
+        means = {name: estimate.over_leads() for name, estimate in board.estimates.items()}
+        ranking = rank(means, board.measure)
+        best = ranking.best[0]
+        tied = [name for name in means if name != best and ranking.tied[name][0]]
+        if not (tied and self.covers()):
+            return best
+        return f"{best}, tied with {'all others' if 1 < len(tied) == len(means) - 1 else listed(tied)}"
 
     def method(self) -> str:
         """How the intervals are made, in words."""
@@ -174,23 +179,11 @@ class Comparison:
                 {
                     "folder": str(run.folder),
                     "seed": run.experiment.training.seed,
-                    "training_seconds": _finite([training_seconds(run)])[0],
+                    "training_seconds": _finite([run.training_seconds])[0],
                 }
                 for run in group.runs
             ],
         }
-
-
-def training_seconds(run: Run) -> float:
-    """How long a run trained, compilation included, from the speeds in its log; NaN without a log."""
-    path, frames = run.folder / "log.jsonl", run.experiment.training.batch * run.experiment.window.size
-    if not path.exists():
-        return math.nan
-    seconds, last = 0.0, 0
-    for record in map(json.loads, path.read_text().splitlines()):
-        seconds += (record["step"] - last) * frames / record["frames_per_second"]
-        last = record["step"]
-    return seconds
 
 
 def _duration(seconds: float) -> str:

@@ -10,7 +10,7 @@ from rolling.run.compare.comparison import Comparison
 from rolling.run.compare.tables import Table, calls_told, heading
 from rolling.run.evaluate import write_file
 from rolling.run.report import markup
-from rolling.run.report.describe import describe
+from rolling.run.report.describe import Part, describe
 from rolling.run.report.page import compose, write_page
 
 NOTE = "Bands and bars are the intervals; against calls per frame stands the mean over all leads."
@@ -66,7 +66,7 @@ def html(comparison: Comparison) -> str:
         markup.section("Further measures", "", "".join(table.html(words) for table in others)),
         _rollouts(comparison, rollouts),
         _compared(comparison),
-        markup.experiment(describe(comparison.groups[0].experiment)),
+        markup.experiment(_common(comparison)),
         markup.commands([comparison.command]),
     ]
     return compose(
@@ -110,12 +110,19 @@ def _rollouts(comparison: Comparison, table: Table | None) -> str:
     return markup.section("The long rollout", lead, table.html(comparison.words))
 
 
+def _common(comparison: Comparison) -> list[Part]:
+    """The parts of the experiment that all groups share."""
+    first, *others = (describe(group.experiment) for group in comparison.groups)
+    return [part for part in first if all(part in parts for parts in others)]
+
+
 def _compared(comparison: Comparison) -> str:
     about = [group for group in comparison.groups if group.about]
     told = "".join(
-        f"<p><strong>{markup.text(group.name)}</strong> {markup.text(group.about)}</p>" for group in about
+        f'<p class="hint"><strong>{markup.text(group.name)}</strong> {markup.text(group.about)}</p>'
+        for group in about
     )
-    notes = "".join(f"<p>{markup.text(note)}</p>" for note in comparison.notes)
+    notes = "".join(f'<p class="hint">{markup.text(note)}</p>' for note in comparison.notes)
     body = comparison.facts().html(comparison.words, numbers=False) + told + notes
     lead = "The same data, the same starts; the time is that of training, compilation included."
     return markup.section("What is compared", lead, body)

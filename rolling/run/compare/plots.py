@@ -66,14 +66,18 @@ def overview(boards: Sequence[Board], words: Words, names: Sequence[str]) -> Fig
 
 def _draw_leads(axes: Axes, board: Board, words: Words, names: Sequence[str]) -> None:
     leads = words.leads(board.leads)
-    few = len(leads) <= 24
+    few, faint = len(leads) <= 24, min(0.16, 0.5 / len(names))
     for name, values in board.baselines.items():
         axes.plot(leads, values, **LINES[name] | {"color": INK, "linewidth": 1.2})
     for place, name in reversed(list(enumerate(names))):
-        if name in board.estimates:
-            estimate, style = board.estimates[name], line(place)
-            axes.fill_between(leads, *estimate.interval, color=style["color"], alpha=0.16, linewidth=0)
-            axes.plot(leads, estimate.value, label=name, **style if few else style | {"marker": None})
+        style = line(place) if few else line(place) | {"marker": None}
+        estimate = board.estimates.get(name)
+        # What is not there is named all the same, so that all legends are alike.
+        axes.plot(
+            leads, np.full(len(leads), np.nan) if estimate is None else estimate.value, label=name, **style
+        )
+        if estimate is not None:
+            axes.fill_between(leads, *estimate.interval, color=style["color"], alpha=faint, linewidth=0)
     low, high = axes.get_ylim()
     if board.measure.ideal is not None:
         axes.axhline(board.measure.ideal, color=INK, linewidth=1, zorder=1)

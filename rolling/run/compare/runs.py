@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -10,6 +11,7 @@ from rolling.errors import InputError
 from rolling.run import codec, job
 from rolling.run import experiment as experiments
 from rolling.run.checkpoint import Checkpoints
+from rolling.run.compare.scores import FORECAST
 from rolling.run.experiment import Experiment
 
 ALIKE = {"forecast": ("starts", "members", "frames"), "long": ("starts", "members", "frames")}
@@ -21,6 +23,18 @@ KEPT = ("source", "network", "training", "forecast", "long")
 class Run:
     folder: Path
     experiment: Experiment
+
+    @property
+    def training_seconds(self) -> float:
+        """How long it trained, compilation included, from the speeds in its log; NaN without a log."""
+        path, training = self.folder / "log.jsonl", self.experiment.training
+        if not path.exists():
+            return math.nan
+        seconds, last = 0.0, 0
+        for record in map(json.loads, path.read_text().splitlines()):
+            frames = (record["step"] - last) * training.batch * self.experiment.window.size
+            seconds, last = seconds + frames / record["frames_per_second"], record["step"]
+        return seconds
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,6 +60,7 @@ def finished(folders: Sequence[Path]) -> list[Group]:
             raise InputError(f"{folder} is named twice: name each run once")
         runs.append(_finished(folder))
     check_alike(runs)
+    check_scored(runs[0].experiment)
     return grouped(runs)
 
 
@@ -97,6 +112,16 @@ def check_alike(runs: Sequence[Run]) -> None:
             )
 
 
+def check_scored(experiment: Experiment) -> None:
+    """Raises `InputError` where an experiment makes no forecasts, or measures nothing that is compared."""
+    wanted = [measure.name for measure in FORECAST]
+    if not experiment.forecast.frames or not {m.name for m in experiment.metrics} & set(wanted):
+        raise InputError(
+            f"{experiment.name} has no forecasts to compare: give it forecast.frames and one of the measures"
+            f" {', '.join(wanted)}"
+        )
+
+
 def grouped(runs: Sequence[Run]) -> list[Group]:
     """Runs by experiment, whatever their names and seeds, in order of appearance."""
     by_method: dict[str, list[Run]] = {}
@@ -126,6 +151,7 @@ def planned(experiment: Experiment, families: Sequence[str], seeds: int, folder:
         raise InputError(f"--seeds is a whole number from 1 on, not {seeds}")
     if len(families) * seeds < 2:
         raise InputError("a comparison wants two runs or more: name several families in --windows")
+    check_scored(experiment)
     groups = []
     for family in families:
         make = _family(family)
