@@ -127,8 +127,11 @@ class Oracle:
                 f"the oracle rolls out at least one frame: choose frames >= 1, not {self.frames}"
             )
 
-    def coefficients(self) -> np.ndarray:
-        """`[context + frames, noise]`: context and emitted frames as linear maps of the noise, float64."""
+    def coefficients(self, denoiser: Denoiser | None = None) -> np.ndarray:
+        """`[context + frames, noise]`: context and emitted frames as linear maps of the noise, float64.
+
+        The denoiser is the exact one, unless another that is linear in `z` is given.
+        """
         window = self.window
         sampler = Sampler(
             window=window, schedule=self.schedule, solver=self.solver, calls_per_frame=self.calls_per_frame
@@ -144,17 +147,16 @@ class Oracle:
             factor = np.linalg.cholesky(covariance[: window.context, : window.context])
             context = np.zeros((1, window.context, 1, 1, basis.channels))
             context[0, :, 0, 0, : window.context] = factor
-            rollout = Rollout(
-                dataclasses.replace(sampler, noise=basis), lambda _: exact_denoiser(jnp.asarray(covariance))
-            )
+            used = denoiser or exact_denoiser(jnp.asarray(covariance))
+            rollout = Rollout(dataclasses.replace(sampler, noise=basis), lambda _: used)
             key = jax.random.split(jax.random.key(0), 1)
             chunks = rollout.chunks(None, jnp.asarray(context), key, self.frames)
             emitted = [np.asarray(chunk.frames)[0, :, 0, 0] for chunk in chunks]
         return np.concatenate([context[0, :, 0, 0], *emitted])
 
-    def max_covariance_error(self) -> float:
+    def max_covariance_error(self, denoiser: Denoiser | None = None) -> float:
         """The largest `|Z Z^T - K|` over the context and the emitted frames, `Z` the coefficients."""
-        z = self.coefficients()
+        z = self.coefficients(denoiser)
         return float(np.abs(z @ z.T - autoregressive_covariance(self.correlation, len(z))).max())
 
 
