@@ -184,7 +184,9 @@ def consistency_loss(
     square = (student(z, logsnr) - wanted).astype(jnp.float32) ** 2
     # A little inside the segment: the infinite ends of an unclipped schedule have no weight of their own.
     inside = segments.t + 1e-2 * (segments.end - segments.t)
-    return weighted_mean(square, frame_weights(weighting, schedule, SampledTimes(inside, segments.rate)), mask)
+    return weighted_mean(
+        square, frame_weights(weighting, schedule, SampledTimes(inside, segments.rate)), mask
+    )
 
 
 def moment_matching_losses(

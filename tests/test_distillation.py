@@ -59,7 +59,9 @@ def tabulated(clocks, matrices):
     def denoise(z, logsnr, condition=None):
         tau = UNCLIPPED.tau(logsnr)
         row = jnp.argmin(jnp.abs(clocks[None] - tau[:, None]).sum(axis=2), axis=1)
-        return jnp.einsum("bij,bjhwc->bihwc", jnp.broadcast_to(matrices[row], (len(z), *matrices.shape[1:])), z)
+        return jnp.einsum(
+            "bij,bjhwc->bihwc", jnp.broadcast_to(matrices[row], (len(z), *matrices.shape[1:])), z
+        )
 
     return denoise
 
@@ -92,14 +94,22 @@ def iterate(window, rounds, calls=1, fine=FINE):
     return segments, found
 
 
-def test_print():
+def print_():
     for name, window in WINDOWS.items():
         segments, found = iterate(window, FINE + 1)
         moving = segments.rate > 0
-        gaps = [float(jnp.abs(jnp.where(moving[..., None], a - b, 0)).max()) for a, b in zip(found[1:], found[:-1])]
+        gaps = [
+            float(jnp.abs(jnp.where(moving[..., None], a - b, 0)).max())
+            for a, b in zip(found[1:], found[:-1])
+        ]
         print(name, gaps)
         oracle = Oracle(window=window, calls_per_frame=1, frames=12)
         s = tabulated(segments.t, found[-1])
         many = dataclasses.replace(oracle, calls_per_frame=FINE)
         z, y = oracle.coefficients(s), many.coefficients()
-        print(np.abs(z @ z.T - y @ y.T).max(), oracle.max_covariance_error(), many.max_covariance_error(), oracle.max_covariance_error(s))
+        print(
+            np.abs(z @ z.T - y @ y.T).max(),
+            oracle.max_covariance_error(),
+            many.max_covariance_error(),
+            oracle.max_covariance_error(s),
+        )

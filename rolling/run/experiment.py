@@ -18,6 +18,7 @@ from rolling.metrics import Metric
 from rolling.noise import Cosine, NoiseSchedule
 from rolling.rollout import Sampler
 from rolling.run import codec
+from rolling.run.objectives import Denoising, Objective
 from rolling.run.optimisers import AdamW, Optimiser
 from rolling.solvers import Ddim, Solver
 from rolling.windows import Rolling, Window
@@ -101,6 +102,8 @@ class Experiment:
     """What the network's output means."""
     weighting: Weighting = VLoss()
     """Weights of the noise levels in the loss."""
+    objective: Objective = Denoising()
+    """What is trained, and by which loss."""
     solver: Solver = Ddim()
     calls_per_frame: int = 1
     """Solver steps for each frame that is emitted."""
