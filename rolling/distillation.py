@@ -129,6 +129,11 @@ def _weight_of_x(z: Frames, step: Step) -> Array:
     return alpha_s - alpha_t * sigma_s / sigma_t
 
 
+def renoise(z: Frames, x: Frames, step: Step, noise: Frames) -> Frames:
+    """A draw from `q(z_s | z_t, x)`; `z` itself for frames that stand still."""
+    return step.hold(Ancestral().step(lambda z, _: x, z, (), step, lambda _: noise)[0], z)
+
+
 def consistency_target(
     student: Denoise,
     z: Frames,
@@ -213,7 +218,7 @@ def moment_matching_losses(
     z = diffuse(x, jax.random.normal(z_key, x.shape, x.dtype), step.logsnr_t)
     made = student(z, step.logsnr_t)
     noise = jax.random.normal(s_key, x.shape, x.dtype)
-    z_s = stop(step.hold(Ancestral().step(lambda z, _: made, z, (), step, lambda _: noise)[0], z))
+    z_s = stop(renoise(z, made, step, noise))
     wanted, found = stop(teacher(z_s, step.logsnr_s)), auxiliary(z_s, step.logsnr_s)
     errors = (stop(made) - found) ** 2 + (wanted - found) ** 2
     weights = frame_weights(weighting, schedule, SampledTimes(segments.s, segments.rate))
