@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from functools import partial
 
 import jax
 import numpy as np
@@ -10,14 +11,14 @@ import pytest
 
 from configs.debug import experiment as debug
 from rolling.errors import InputError
-from rolling.run import job
+from rolling.run import job, model
 from rolling.run.checkpoint import Checkpoints
 from rolling.run.cli import main
 from rolling.run.distill import methods, student_of
 from rolling.run.experiment import find
 from rolling.run.forecast import load
 from rolling.run.objectives import Consistency, Denoising, MomentMatching
-from rolling.run.train import Trainer
+from rolling.run.train import Trainer, first_state, make_step
 from rolling.solvers import Ancestral, Ddim
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -90,39 +91,42 @@ def test_the_student_has_the_solver_of_its_method(teacher):
     assert debug.objective == Denoising() and debug.objective.teacher == ""
 
 
-def test_consistency_training_needs_no_teacher_and_accumulates(tmp_path):
-    training = dataclasses.replace(SHORT, accumulate=2, steps=2)
-    experiment = short(debug, objective=Consistency(training=True), training=training, solver=Ddim())
-    job.train(experiment, tmp_path / "run")
-    assert load(tmp_path / "run").step == 2
+def test_consistency_training_needs_no_teacher_and_accumulates():
+    experiment = short(debug, objective=Consistency(training=True))
+    layout = experiment.source.open().train.layout
+    apply, fresh = model.build(experiment, layout, None)
+    trained = experiment.objective.start(fresh, None)
+    losses = []
+    for parts in (1, 2):
+        changed = dataclasses.replace(SHORT, accumulate=parts)
+        experiment = dataclasses.replace(experiment, training=changed)
+        batch = {"x": jax.ShapeDtypeStruct((2, experiment.window.size, *layout.shape), "float32")}
+        state = jax.eval_shape(partial(first_state, experiment), trained)
+        losses.append(jax.eval_shape(make_step(experiment, apply, None), state, batch)[1])
+    assert [figures.shape for figures in losses] == [(2,), (2,)]
+
+
+def scores(*values):
+    return {"height": {"unit": "1", "leads": [0.5, 1.0, 1.5], "model": list(values)}}
 
 
 def test_distilling_from_the_command_line(teacher, tmp_path, capsys):
     copy = tmp_path / "teacher"
     shutil.copytree(teacher, copy)
-    forecast = ("--forecast.starts", "1", "--forecast.frames", "3")
-    assert main(["rollout", str(copy), "--starts", "1", "--frames", "3"]) == 0
-    assert main(["evaluate", str(copy)]) == 0
-    capsys.readouterr()
-    words = [
-        "distill",
-        str(copy),
-        "--steps-per-frame",
-        "2",
-        "--method=consistency",
-        "--objective.variance",
-        "0.5",
-    ]
-    assert main([*words, *forecast]) == 0
+    (copy / "evaluation.json").write_text(json.dumps({"crps": scores(0.125, 0.25, None)}))
+    words = ["distill", str(copy), "--steps-per-frame", "2", "--method=consistency", "--name", "quick"]
+    words += ["--forecast.starts", "1", "--forecast.frames", "3"]
+    assert main(words) == 0
     told = capsys.readouterr().out
     lines = [line.split() for line in told.splitlines() if line.startswith("crps of height")]
-    assert len(lines) == 2 and all(float(number) > 0 for line in lines for number in line[-3:])
-    student = find(str(tmp_path / "teacher-distilled"))
-    assert student.calls_per_frame == 2 and student.objective.variance == 0.5
-    evaluation = json.loads((tmp_path / "teacher-distilled" / "evaluation.json").read_text())
-    assert np.isfinite(evaluation["crps"]["height"]["model"]).all()
+    assert [line[3:5] for line in lines] == [["0.5", "0.125"], ["1.5", "-"]]
+    evaluation = json.loads((tmp_path / "quick" / "evaluation.json").read_text())
+    crps = evaluation["crps"]["height"]["model"]
+    assert [float(line[5]) for line in lines] == pytest.approx([crps[0], crps[2]], rel=1e-3)
+    student = find(str(tmp_path / "quick"))
+    assert student.calls_per_frame == 2 and student.objective == Consistency(teacher=str(copy))
     (copy / "evaluation.json").unlink()
-    assert main([*words, *forecast, "--resume"]) == 0
+    assert main([*words, "--resume"]) == 0
     assert f"no {copy / 'evaluation.json'} to compare with" in capsys.readouterr().out
 
 
