@@ -17,7 +17,7 @@ import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
-CHECKED = ("noise", "windows", "solvers", "denoisers", "losses", "rollout", "oracle")
+CHECKED = ("noise", "windows", "solvers", "denoisers", "losses", "rollout", "oracle", "distillation")
 
 # The hook rewrites modules while they are imported: before any test imports them.
 install_import_hook([f"rolling.{name}" for name in CHECKED], "beartype.beartype")
