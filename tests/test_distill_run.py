@@ -11,6 +11,7 @@ import pytest
 
 from configs.debug import experiment as debug
 from rolling.errors import InputError
+from rolling.losses import XLoss
 from rolling.run import job, model
 from rolling.run.checkpoint import Checkpoints
 from rolling.run.cli import main
@@ -84,6 +85,7 @@ def test_a_distillation_resumes_to_the_same_bits_and_forecasts_alone(method, tea
 def test_the_student_has_the_solver_of_its_method(teacher):
     one, other = (student_of(teacher, method, 3) for method in ("consistency", "moment_matching"))
     assert one.solver == Ddim() and other.solver == Ancestral()
+    assert one.weighting == debug.weighting and other.weighting == XLoss()
     assert one.objective == Consistency(teacher=str(teacher))
     assert other.objective == MomentMatching(teacher=str(teacher))
     assert one.calls_per_frame == 3 and one.name == "teacher-distilled"

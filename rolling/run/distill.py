@@ -18,7 +18,7 @@ from rolling.run.forecast import load
 from rolling.run.objectives import Denoising, Objective
 from rolling.run.options import alternatives
 
-SHARE_OF_STEPS = 0.25
+SHARE_OF_STEPS = 0.25  # of the teacher's training: the student begins as the teacher
 SHARE_OF_PEAK = 0.2
 
 
@@ -31,7 +31,7 @@ def methods() -> dict[str, type]:
 
 
 def student_of(run: Path, method: str, steps_per_frame: int) -> Experiment:
-    """The experiment that distils a run: the method's solver, fewer steps and a lower peak than its own."""
+    """The experiment that distils a run: what suits the method, fewer steps and a lower peak than its own."""
     if not (run / "experiment.json").exists():
         raise InputError(f"{run} is no run: `rolling distill` wants the folder of a trained one")
     if method not in methods():
@@ -43,10 +43,10 @@ def student_of(run: Path, method: str, steps_per_frame: int) -> Experiment:
         own,
         name=f"{run.name}-distilled",
         objective=objective,
-        solver=objective.solver,
         calls_per_frame=steps_per_frame,
         training=dataclasses.replace(training, steps=max(1, round(SHARE_OF_STEPS * training.steps))),
         optimiser=dataclasses.replace(optimiser, peak=SHARE_OF_PEAK * optimiser.peak),
+        **objective.suited,
     )
 
 

@@ -16,9 +16,9 @@ from rolling.distillation import (
     whole_segment,
 )
 from rolling.errors import InputError
-from rolling.losses import Weighting, diffusion_loss
+from rolling.losses import Weighting, XLoss, diffusion_loss
 from rolling.rollout import Sampler
-from rolling.solvers import Ancestral, Ddim, Solver
+from rolling.solvers import Ancestral, Ddim
 
 Params = Any
 Batch = dict[str, Any]
@@ -110,8 +110,9 @@ class Consistency:
         _check_share(self.warmup_share)
 
     @property
-    def solver(self) -> Solver:
-        return Ddim()
+    def suited(self) -> dict[str, Any]:
+        """The fields of an experiment that go with this method."""
+        return {"solver": Ddim()}
 
     def start(self, fresh, teacher):
         if teacher is None and not self.training:
@@ -164,8 +165,13 @@ class MomentMatching:
         _check_share(self.warmup_share)
 
     @property
-    def solver(self) -> Solver:
-        return Ancestral()
+    def suited(self) -> dict[str, Any]:
+        """The fields of an experiment that go with this method.
+
+        The student's gradient is a plain difference of two predictions: with the weights of the v-loss it
+        would grow as `1 / sigma` towards the clean end.
+        """
+        return {"solver": Ancestral(), "weighting": XLoss()}
 
     def start(self, fresh, teacher):
         if teacher is None:
