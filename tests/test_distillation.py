@@ -49,12 +49,15 @@ def frames(matrix):
 
 def grid(window, calls=1, fine=FINE):
     """Every place of `small_steps(fine)` in all segments of the warm-up and the cycle, in one batch."""
-    parts = []
-    steps = calls * window.stride
-    for clocks, count in ((window.warmup, warmup_steps(window, steps)), (window.cycle, steps)):
-        u = (jnp.arange(count * fine) + 0.5) / (count * fine)
-        parts.append(segments_at(clocks, count, u, small_steps(fine)))
-    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
+
+    def build():
+        parts, steps = [], calls * window.stride
+        for clocks, count in ((window.warmup, warmup_steps(window, steps)), (window.cycle, steps)):
+            u = (jnp.arange(count * fine) + 0.5) / (count * fine)
+            parts.append(segments_at(clocks, count, u, small_steps(fine)))
+        return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
+
+    return jax.jit(build)()
 
 
 def tabulated(clocks, matrices):
@@ -76,8 +79,8 @@ def teacher_of(window, correlation=(0.9,)):
 
 def matrices_of(denoise, clocks):
     """`x` as a matrix for each row of clocks."""
-    eye = jnp.broadcast_to(jnp.eye(clocks.shape[1]), (len(clocks), clocks.shape[1], clocks.shape[1]))
-    return denoise(frames(eye), UNCLIPPED.logsnr(clocks))[:, :, 0, 0]
+    eye = frames(np.broadcast_to(np.eye(clocks.shape[1]), (*clocks.shape, clocks.shape[1])))
+    return jax.jit(lambda clocks: denoise(eye, UNCLIPPED.logsnr(clocks))[:, :, 0, 0])(clocks)
 
 
 @functools.cache
@@ -85,8 +88,7 @@ def iterate(window, rounds, calls=1, fine=FINE):
     """The student's table after so many rounds of: the student becomes its own target."""
     segments, teacher = grid(window, calls, fine), teacher_of(window)
     student = matrices_of(teacher, segments.t)
-    eye = frames(jnp.broadcast_to(jnp.eye(window.size), student.shape))
-    x = teacher(eye, UNCLIPPED.logsnr(segments.t))
+    eye, x = frames(np.broadcast_to(np.eye(window.size), student.shape)), frames(student)
 
     @jax.jit
     def once(student):
@@ -99,11 +101,7 @@ def iterate(window, rounds, calls=1, fine=FINE):
     return segments, found
 
 
-def covariance(coefficients):
-    return coefficients @ coefficients.T
-
-
-@pytest.mark.parametrize(("name", "calls"), [("rolling", 1), ("rolling", 2), ("full", 1), ("next", 2)])
+@pytest.mark.parametrize(("name", "calls"), [("rolling", 1), ("full", 1), ("next", 2)])
 def test_the_fixed_point_is_the_teacher_with_many_calls(name, calls):
     """One small step of each segment is learned in a round, and the rollout is the teacher's to the bit."""
     window = WINDOWS[name]
@@ -114,8 +112,11 @@ def test_the_fixed_point_is_the_teacher_with_many_calls(name, calls):
     few = Oracle(window=window, calls_per_frame=calls, frames=12)
     many = dataclasses.replace(few, calls_per_frame=calls * FINE)
     student = few.coefficients(tabulated(segments.t, found[-1]))
-    np.testing.assert_allclose(covariance(student), covariance(many.coefficients()), atol=1e-12)
-    assert few.max_covariance_error() > 2.5 * few.max_covariance_error(tabulated(segments.t, found[-1]))
+    found = student @ student.T
+    fine, coarse = (oracle.coefficients() for oracle in (many, few))
+    np.testing.assert_allclose(found, fine @ fine.T, atol=1e-12)
+    truth = autoregressive_covariance((0.9,), len(found))
+    assert np.abs(coarse @ coarse.T - truth).max() > 2.5 * np.abs(found - truth).max()
 
 
 def test_the_exact_flow_is_its_own_target_up_to_the_order_of_a_step():
@@ -126,12 +127,11 @@ def test_the_exact_flow_is_its_own_target_up_to_the_order_of_a_step():
 
     def gap(count):
         coarse = grid(ROLLING, fine=count)
-        eye = frames(jnp.broadcast_to(jnp.eye(6), (len(coarse.t), 6, 6)))
-        logsnr = UNCLIPPED.logsnr(coarse.t)
-        target = consistency_target(flow, eye, teacher(eye, logsnr), coarse, UNCLIPPED)
-        moving = (coarse.rate > 0)[:, :, None, None, None]
-        gaps = jnp.abs(jnp.where(moving, target - flow(eye, logsnr), 0.0))
-        return float(gaps[count - 1 :: count].max())  # where segments begin
+        own, x = matrices_of(flow, coarse.t), frames(matrices_of(teacher, coarse.t))
+        eye = frames(np.broadcast_to(np.eye(6), own.shape))
+        target = jax.jit(lambda x: consistency_target(flow, eye, x, coarse, UNCLIPPED))(x)[:, :, 0, 0]
+        gaps = np.abs(np.where((coarse.rate > 0)[:, :, None], target - own, 0.0))
+        return gaps[count - 1 :: count].max()  # where segments begin
 
     assert gap(4) > 1e-3
     assert gap(4) / gap(8) == pytest.approx(4, rel=0.3)
@@ -166,14 +166,16 @@ def test_the_loss_vanishes_at_the_fixed_point():
     def loss(student, teacher=teacher, **more):
         key = jax.random.key(2)
         options = {"schedule": UNCLIPPED, "weighting": VLoss(), **more}
-        return float(consistency_loss(student, student, teacher, x, drawn, key, **options))
+        loss = jax.jit(lambda x: consistency_loss(student, student, teacher, x, drawn, key, **options))
+        return float(loss(x))
 
     student = tabulated(segments.t, found[-1])
-    assert loss(student) < 1e-8 < 1e-3 < loss(teacher)
+    of_teacher = loss(teacher)
+    assert loss(student) < 1e-8 < 1e-3 < of_teacher
     assert loss(student, teacher=None) > 1e-3
     assert loss(student, variance=0.75) > 1e-3
     half = jnp.zeros((4, 4, 1)).at[:2].set(1.0)
-    assert 0 < loss(teacher, mask=half) != loss(teacher)
+    assert 0 < loss(teacher, mask=half) != of_teacher
 
 
 def steps_of(tau_t, tau_s):
@@ -255,11 +257,11 @@ def means_given_noisy(student, tau):
 
 def test_moments_match_for_exact_samples_only():
     teacher, exact = teacher_of(FULL), sampling_map(FULL)
+    step_of_teacher = matrices_of(teacher, jnp.asarray([[0.0, 1.0, 1.0, 1.0]]))[0]
     for tau in (0.1, 0.5, 0.9):
         found, logsnr = means_given_noisy(exact, tau)
         wanted = teacher(frames(np.eye(4)[None]), logsnr)[0, :, 0, 0]
         np.testing.assert_allclose(found, wanted, atol=1e-10)
-        step_of_teacher = matrices_of(teacher, jnp.asarray([[0.0, 1.0, 1.0, 1.0]]))[0]
         assert np.abs(means_given_noisy(step_of_teacher, tau)[0] - wanted).max() > 0.05
 
 
@@ -268,7 +270,7 @@ def test_gradients_of_moment_matching():
     teacher, exact = teacher_of(FULL), jnp.asarray(sampling_map(FULL))
     n, size, tau = FULL.context, FULL.size, 0.5
     factor = np.linalg.cholesky(autoregressive_covariance((0.9,), size))
-    noise = np.random.default_rng(0).normal(size=(1, size, 200, 200, 1))
+    noise = np.random.default_rng(0).normal(size=(1, size, 100, 100, 1))
     x = jnp.einsum("ij,bjhwc->bihwc", jnp.asarray(factor), jnp.asarray(noise))
     behind = jnp.asarray([[0.0] * n + [1.0] * (size - n)])
     segments = Segments(t=behind, s=tau * behind, end=0 * behind, rate=behind)
@@ -283,7 +285,7 @@ def test_gradients_of_moment_matching():
                 matrix(student), matrix(auxiliary), teacher, x, segments, key, **options
             )
 
-        one, other = jax.jacrev(losses, argnums=(0, 1))(student, auxiliary)
+        one, other = jax.jit(jax.jacrev(losses, argnums=(0, 1)))(student, auxiliary)
         np.testing.assert_array_equal(one[0], 0.0)
         np.testing.assert_array_equal(other[1], 0.0)
         return one[1][n:], other[0][n:]
@@ -293,6 +295,6 @@ def test_gradients_of_moment_matching():
         mean, logsnr = means_given_noisy(student, tau)
         best = (mean + teacher(frames(np.eye(size)[None]), logsnr)[0, :, 0, 0]) / 2
         of_auxiliary, of_student = gradients(student, best)
-        assert np.abs(of_auxiliary).max() < 0.01  # of 40,000 samples
+        assert np.abs(of_auxiliary).max() < 0.03  # of 10,000 samples
         towards = jnp.sum(of_student * (student - exact)[n:])
         assert (np.abs(of_student).max() < 1e-12) if scale == 1 else (towards > 5e-3)
