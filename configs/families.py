@@ -9,9 +9,9 @@ import dataclasses
 from rolling.denoisers import V
 from rolling.draws import Correlated
 from rolling.losses import LogNormal
-from rolling.noise import Edm, Logit
+from rolling.noise import Edm
 from rolling.run.experiment import Experiment
-from rolling.solvers import Heun, UniPC
+from rolling.solvers import Heun
 from rolling.starts import FromGuess
 from rolling.views import Blocks
 from rolling.windows import (
@@ -37,17 +37,6 @@ def _frame(experiment: Experiment) -> dict[str, int]:
 def rolling(experiment: Experiment) -> Experiment:
     """Rolling diffusion: noise rises along the window, frames leave one by one."""
     return _with(experiment, "rolling", window=Rolling(**_frame(experiment)))
-
-
-def one_call(experiment: Experiment) -> Experiment:
-    """Rolling diffusion with the schedule and the solver for one call per frame."""
-    return _with(
-        experiment,
-        "one_call",
-        window=Rolling(**_frame(experiment)),
-        schedule=Logit(scale=2.0),
-        solver=UniPC(order=2),
-    )
 
 
 def blocks(experiment: Experiment) -> Experiment:

@@ -6,7 +6,7 @@ from physics.measures import FORECAST, ROLLOUT
 from physics.simulators import Kolmogorov
 from rolling.run.experiment import Experiment, Forecast, Training
 from rolling.run.optimisers import Muon
-from rolling.solvers import Ancestral
+from rolling.solvers import UniPC
 from rolling.windows import Rolling
 from video.uvit import VideoUViT
 
@@ -15,7 +15,7 @@ experiment = Experiment(
     source=Simulated(simulator=Kolmogorov(), train=64, frames=110, test=8, test_frames=320),
     network=VideoUViT(),
     window=Rolling(size=8, context=2),
-    solver=Ancestral(interpolation=0.4),
+    solver=UniPC(order=2),
     augment=(Translate(axes=("x",)), ShiftReflect(mode=4)),
     optimiser=Muon(peak=1e-2),
     training=Training(steps=1300, batch=4, ema=0.995),

@@ -111,6 +111,15 @@ def frame_weights(weighting: Weighting, schedule: NoiseSchedule, times: SampledT
     return jnp.where(moving, weight, 0.0)
 
 
+def weighted_mean(
+    values: Frames, weights: Clocks, mask: Float[Array, "height width channel"] | None = None
+) -> Float[Array, ""]:
+    """A mean over sequences and over cells where `mask` is 1, a sum over frames with their weights."""
+    cells = jnp.ones(values.shape[2:], values.dtype) if mask is None else mask
+    per_frame = jnp.einsum("bthwc,hwc->bt", values, cells) / jnp.sum(cells)
+    return jnp.mean(jnp.sum(weights * per_frame, axis=1))
+
+
 def diffusion_loss(
     denoise: Callable[[Frames, Clocks], Frames],
     x: Frames,
@@ -122,11 +131,9 @@ def diffusion_loss(
     noise: NoiseLaw = Independent(),  # noqa: B008
     mask: Float[Array, "height width channel"] | None = None,
 ) -> Float[Array, ""]:
-    """The loss of one batch: a mean over sequences and over cells where `mask` is 1, a sum over frames."""
+    """The loss of one batch, `weighted_mean` of `|x - x^|^2`."""
     logsnr = schedule.logsnr(times.tau)
     draw = lambda frame: jax.random.normal(key, (len(x), len(frame), *x.shape[2:]), x.dtype)  # noqa: E731
     z = diffuse(x, noise(draw, 0, x.shape[1]), logsnr)
     square = (x - denoise(z, logsnr)).astype(jnp.float32) ** 2
-    cells = jnp.ones(x.shape[2:]) if mask is None else mask
-    error = jnp.einsum("bthwc,hwc->bt", square, cells) / jnp.sum(cells)
-    return jnp.mean(jnp.sum(frame_weights(weighting, schedule, times) * error, axis=1))
+    return weighted_mean(square, frame_weights(weighting, schedule, times), mask)

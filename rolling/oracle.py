@@ -142,14 +142,17 @@ class Oracle(Sampling):
         frames = self.given + self.frames + window.size + window.stride
         return Basis(self.given, self.noise.memory + window.size, frames, lifetime)
 
-    def coefficients(self) -> np.ndarray:
-        """`[given + frames, noise]`: given and emitted frames as linear maps of the noise, float64."""
+    def coefficients(self, denoiser: Denoiser | None = None) -> np.ndarray:
+        """`[given + frames, noise]`: given and emitted frames as linear maps of the noise, float64.
+
+        The denoiser is the exact one, unless another that is linear in `z` is given.
+        """
         basis, given = self._basis(), self.given
         sampler = dataclasses.replace(self.sampler, generator=basis)
         with jax.enable_x64(True):
             seen = self.view.frames(self.window)
             process = jnp.asarray(autoregressive_covariance(self.correlation, seen))
-            denoise = exact_denoiser(process, covariance(self.noise, seen))
+            denoise = denoiser or exact_denoiser(process, covariance(self.noise, seen))
             known = np.zeros((1, given, 1, 1, basis.channels))
             if given:
                 past = autoregressive_covariance(self.correlation, given)
@@ -160,9 +163,9 @@ class Oracle(Sampling):
             emitted = [np.asarray(chunk.frames)[0, :, 0, 0] for chunk in chunks]
         return np.concatenate([known[0, :, 0, 0], *emitted])
 
-    def max_covariance_error(self) -> float:
+    def max_covariance_error(self, denoiser: Denoiser | None = None) -> float:
         """The largest `|Z Z^T - K|` over the given and the emitted frames, `Z` the coefficients."""
-        z = self.coefficients()
+        z = self.coefficients(denoiser)
         return float(np.abs(z @ z.T - autoregressive_covariance(self.correlation, len(z))).max())
 
 

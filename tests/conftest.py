@@ -28,6 +28,7 @@ CHECKED = (
     "sweeps",
     "starts",
     "losses",
+    "distillation",
     "sampler",
     "rollout",
     "oracle",

@@ -16,6 +16,7 @@ USAGE = """usage: rolling COMMAND ...
   run EXPERIMENT       train, roll out, evaluate, report: everything, into runs/NAME
   train EXPERIMENT     train only
   rollout RUN          forecasts of a trained run, streamed to a Zarr store
+  distill RUN          a run of few calls per frame from a trained one (--steps-per-frame, --method)
   evaluate RUN         score them against the truth, persistence and climatology
   report RUN           write report.html
   compare RUN RUN ...  finished runs side by side; EXPERIMENT --windows A,B trains one of each family first
@@ -103,11 +104,16 @@ def _first(words: list[str], command: str, what: str) -> tuple[str | None, list[
 def _experiment_and_options(words: list[str], command: str, options: type):
     """Parses `EXPERIMENT --folder ... --window.size ...`: the options of the command beside all fields."""
     from rolling.run import experiment as experiments
-    from rolling.run.options import parse
 
     name, rest = _first(words, command, "experiment")
-    preset = experiments.find(name)
-    base = experiments.Experiment
+    return _overridden(experiments.find(name), rest, f"rolling {command} {name}", options)
+
+
+def _overridden(preset, rest: list[str], program: str, options: type):
+    """The preset with the fields that the words name replaced, and the options of the command."""
+    from rolling.run.options import parse
+
+    base = type(preset)
     both = dataclasses.make_dataclass(
         "Arguments",
         [(f.name, f.type, dataclasses.field(default=f.default)) for f in dataclasses.fields(options)],
@@ -117,7 +123,7 @@ def _experiment_and_options(words: list[str], command: str, options: type):
         namespace={"__doc__": base.__doc__},
     )
     values = {field.name: getattr(preset, field.name) for field in dataclasses.fields(base)}
-    parsed = parse(both(**values), rest, f"rolling {command} {name}")
+    parsed = parse(both(**values), rest, program)
     return (
         base(**{name: getattr(parsed, name) for name in values}),
         options(**{f.name: getattr(parsed, f.name) for f in dataclasses.fields(options)}),
@@ -144,6 +150,46 @@ def _run(words: list[str]) -> None:
 
     experiment, options = _experiment_and_options(words, "run", TrainOptions)
     job.run(experiment, Path(options.folder) / experiment.name, resume=options.resume)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DistillOptions:
+    steps_per_frame: int = 1
+    """Network calls for each frame after the distillation."""
+    method: str = "consistency"
+    """consistency or moment_matching."""
+    folder: str = ""
+    """The run's folder goes into this one; by default it goes beside the teacher's."""
+    resume: bool = False
+    """Go on with the distillation of this name."""
+
+
+def _take(words: list[str], option: str, default: str) -> tuple[str, list[str]]:
+    """The value of `option VALUE` or `option=VALUE`, and the other words."""
+    for place, word in enumerate(words):
+        if word.startswith(option + "="):
+            return word.removeprefix(option + "="), words[:place] + words[place + 1 :]
+        if word == option:
+            if place + 1 == len(words):
+                raise InputError(f"{option} wants a value")
+            return words[place + 1], words[:place] + words[place + 2 :]
+    return default, words
+
+
+def _distill(words: list[str]) -> None:
+    from rolling.run import distill, job
+
+    name, rest = _first(words, "distill", "run")
+    run = Path(name)
+    # These two decide the defaults of everything else.
+    steps, rest = _take(rest, "--steps-per-frame", str(DistillOptions.steps_per_frame))
+    method, rest = _take(rest, "--method", DistillOptions.method)
+    if not steps.isdigit():
+        raise InputError(f"--steps-per-frame is a whole number from 1 on, not {steps!r}")
+    student = distill.student_of(run, method.replace("-", "_"), int(steps))
+    experiment, options = _overridden(student, rest, f"rolling distill {name}", DistillOptions)
+    folder = Path(options.folder) if options.folder else run.parent
+    job.distill(experiment, folder / experiment.name, resume=options.resume)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -230,6 +276,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "run": _run,
     "train": _train,
     "rollout": _rollout,
+    "distill": _distill,
     "evaluate": _evaluate,
     "report": _report,
     "compare": _compare,

@@ -17,6 +17,7 @@ from rolling.errors import InputError
 from rolling.losses import VLoss, Weighting
 from rolling.metrics import Metric
 from rolling.run import codec
+from rolling.run.objectives import Denoising, Objective
 from rolling.run.optimisers import AdamW, Optimiser
 from rolling.sampler import Sampling
 
@@ -102,6 +103,8 @@ class Experiment(Sampling):
     """What the network's output means."""
     weighting: Weighting = VLoss()
     """Weights of the noise levels in the loss."""
+    objective: Objective = Denoising()
+    """What is trained, and by which loss."""
     augment: tuple[Augmentation, ...] = ()
     """Symmetries of the data, applied to training clips."""
     optimiser: Optimiser = AdamW()

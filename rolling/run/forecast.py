@@ -199,11 +199,12 @@ def load(path: str | Path) -> Forecaster:
     finally:
         checkpoints.close()
     where = f"the checkpoint of {folder}"
+    experiment = codec.decode(items["experiment"], where=where)
     return Forecaster(
-        codec.decode(items["experiment"], where=where),
+        experiment,
         codec.decode(items["layout"], where=where),
         Statistics.from_arrays(items["statistics"]),
-        items["ema"],
+        experiment.objective.forecasts(items["ema"]),
         step,
     )
 

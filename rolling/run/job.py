@@ -17,6 +17,7 @@ from data.source import Split
 from rolling.errors import InputError
 from rolling.run import codec
 from rolling.run import experiment as experiments
+from rolling.run.distill import beside
 from rolling.run.evaluate import evaluate as score
 from rolling.run.evaluate import summary_table
 from rolling.run.experiment import Experiment, Forecast
@@ -89,6 +90,12 @@ def run(experiment: Experiment, folder: Path, *, resume: bool = False) -> None:
             write(forecaster, split.test, forecast, folder / f"{name}.zarr", _label(name, forecast))
     print(_evaluate(forecaster, split, folder))
     print(f"\nreport: {_report(forecaster, split, folder)}")
+
+
+def distill(experiment: Experiment, folder: Path, *, resume: bool = False) -> None:
+    """Runs a distillation, and sets its scores beside those of its teacher."""
+    run(experiment, folder, resume=resume)
+    print(f"\n{beside(Path(experiment.objective.teacher), folder)}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,11 +24,12 @@ from data.source import Split
 from data.statistics import Statistics, measure
 from rolling.denoisers import Apply, denoiser
 from rolling.errors import InputError
-from rolling.losses import diffusion_loss
 from rolling.progress import Progress
 from rolling.run import codec, model
 from rolling.run.checkpoint import Checkpoints, check_shapes
+from rolling.run.distill import load_teacher
 from rolling.run.experiment import Experiment, Training
+from rolling.run.objectives import Setting
 from rolling.windows import training_frames
 
 
@@ -67,55 +69,52 @@ def first_state(experiment: Experiment, params: Any) -> State:
 
 
 def make_loss(experiment: Experiment, apply: Apply, mask: np.ndarray | None) -> Callable:
-    """`(params, batch, key) -> loss`, the mean over a batch of clips."""
-    cells = model.static_fields(mask)
+    """`(params, frozen, batch, key) -> loss`, the mean over a batch of clips."""
 
-    def loss(params, batch, key):
-        times_key, noise_key, dropout_key = jax.random.split(key, 3)
+    def bind(params, batch, dropout_key):
         condition = model.condition_of(batch, mask)
-        if experiment.training.drop_condition > 0:
-            unlucky = jax.random.uniform(jax.random.fold_in(key, 3), len(batch["x"]))
+        if experiment.training.drop_condition > 0 and dropout_key is not None:
+            unlucky = jax.random.uniform(jax.random.fold_in(dropout_key, 1), len(batch["x"]))
             condition = condition.dropped(unlucky < experiment.training.drop_condition)
         denoise = denoiser(
             lambda z, logsnr, condition: apply(params, z, logsnr, condition, dropout_key=dropout_key),
             experiment.prediction,
         )
-        return diffusion_loss(
-            lambda z, logsnr: denoise(z, logsnr, condition),
-            batch["x"],
-            experiment.window.sample_times(times_key, len(batch["x"])),
-            noise_key,
-            schedule=experiment.schedule,
-            weighting=experiment.weighting,
-            noise=experiment.noise,
-            mask=cells,
-        )
+        return lambda z, logsnr: denoise(z, logsnr, condition)
 
-    return loss
+    setting = Setting(bind, experiment.sampler, experiment.weighting, model.static_fields(mask))
+    return partial(experiment.objective.loss, setting)
 
 
 def make_step(experiment: Experiment, apply: Apply, mask: np.ndarray | None) -> Callable:
-    """The jitted `(state, batch) -> (state, (loss, norm of the gradient))`; it takes the state's memory."""
+    """The jitted `(state, batch, frozen) -> (state, (loss, norm of the gradient))`.
+
+    It takes the state's memory. `frozen` are the parameters of the objective's teacher, if it has one.
+    """
     training = experiment.training
     gradient = jax.value_and_grad(make_loss(experiment, apply, mask))
     optimiser = transformation(experiment)
 
-    def mean_gradient(params, batch, key):
+    def mean_gradient(params, frozen, batch, key):
         parts = training.accumulate
         if parts == 1:
-            return gradient(params, batch, key)
+            return gradient(params, frozen, batch, key)
         # Unrolled: in a loop's body the gradient of a convolution loses its fast path. Every `parts`-th clip
         # belongs to a part, so that on several devices each keeps its own.
         results = [
             gradient(
-                params, jax.tree.map(lambda leaf, i=i: leaf[i::parts], batch), jax.random.fold_in(key, i)
+                params,
+                frozen,
+                jax.tree.map(lambda leaf, i=i: leaf[i::parts], batch),
+                jax.random.fold_in(key, i),
             )
             for i in range(parts)
         ]
         return jax.tree.map(lambda *leaves: sum(leaves) / parts, *results)
 
-    def step(state, batch):
-        loss, gradients = mean_gradient(state.params, batch, jax.random.fold_in(state.key, state.step))
+    def step(state, batch, frozen=None):
+        key = jax.random.fold_in(state.key, state.step)
+        loss, gradients = mean_gradient(state.params, frozen, batch, key)
         updates, optimiser_state = optimiser.update(gradients, state.optimiser, state.params)
         params = optax.apply_updates(state.params, updates)
         # The average forgets the first steps faster than its final decay would.
@@ -196,8 +195,13 @@ class Trainer:
             seed=experiment.training.seed,
             augment=experiment.augment,
         )
-        self.state = jax.device_put(first_state(experiment, params), self.shardings.whole)
-        if self.checkpoints.latest() is not None:
+        begun = self.checkpoints.latest()
+        finished = begun is not None and begun >= experiment.training.steps  # nothing is left to be taught
+        teacher = None if finished else load_teacher(experiment, self.layout, self.statistics)
+        self.frozen = jax.device_put(teacher, self.shardings.whole)
+        trained = experiment.objective.start(params, params if finished else teacher)
+        self.state = jax.device_put(first_state(experiment, trained), self.shardings.whole)
+        if begun is not None:
             self._restore()
         self.step = make_step(experiment, self.apply, self.statistics.mask)
 
@@ -265,7 +269,7 @@ class Trainer:
         with Progress("train", training.steps, done=step) as progress:
             while step < training.steps:
                 batch = jax.device_put(next(self.iterator), self.shardings.batch)
-                self.state, figures = self.step(self.state, batch)
+                self.state, figures = self.step(self.state, batch, self.frozen)
                 pending.append(figures)
                 step += 1
                 due = step % training.checkpoint_every == 0 or step == training.steps

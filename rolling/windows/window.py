@@ -59,13 +59,15 @@ def training_frames(window: Window) -> int:
     return jax.eval_shape(lambda key: window.sample_times(key, 1), jax.random.key(0)).tau.shape[1]
 
 
-def sweep_times(window: Window, key: Key[Array, ""], batch: int, warmup_share: float) -> SampledTimes:
-    """Clocks of a random `t ~ U(0, 1)` of the warm-up, with probability `warmup_share`, or of the cycle.
+def stratified(key: Key[Array, ""], batch: int) -> Float[Array, " batch"]:
+    """Times of a batch (arXiv 2107.00630, app. I.1): each is uniform in [0, 1), together they spread."""
+    return (jax.random.uniform(key) + jnp.arange(batch) / batch) % 1.0
 
-    The `t` of a batch are stratified (arXiv 2107.00630, app. I.1): each is uniform, together they spread.
-    """
+
+def sweep_times(window: Window, key: Key[Array, ""], batch: int, warmup_share: float) -> SampledTimes:
+    """Clocks of a random `t ~ U(0, 1)` of the warm-up, with probability `warmup_share`, or of the cycle."""
     time_key, phase_key = jax.random.split(key)
-    t = (jax.random.uniform(time_key) + jnp.arange(batch) / batch) % 1.0
+    t = stratified(time_key, batch)
     one = jnp.ones_like(t)
     warm_tau, warm_rate = jax.jvp(window.warmup, (t,), (one,))
     tau, rate = jax.jvp(window.cycle, (t,), (one,))

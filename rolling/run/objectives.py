@@ -1,0 +1,216 @@
+"""What a run trains, and by which loss: to denoise, or to do in few steps what a teacher does in many."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import jax
+from jaxtyping import Array, Float, Key
+
+from rolling.distillation import (
+    Denoise,
+    consistency_loss,
+    moment_matching_losses,
+    sample_segments,
+    small_steps,
+    whole_segment,
+)
+from rolling.errors import InputError
+from rolling.losses import Weighting, XLoss, diffusion_loss
+from rolling.sampler import Sampler
+from rolling.solvers import Ancestral, Ddim
+
+Params = Any
+Batch = dict[str, Any]
+
+
+class Setting(NamedTuple):
+    """What a loss takes from an experiment and its network."""
+
+    bind: Callable[[Params, Batch, Key[Array, ""] | None], Denoise]
+    """A network's parameters, a batch and a key for dropout (None: no dropout) to `(z, logsnr) -> x`."""
+    sampler: Sampler
+    weighting: Weighting
+    mask: Float[Array, "height width channel"] | None
+
+
+@runtime_checkable
+class Objective(Protocol):
+    """`teacher` is the folder of the run that is learned from, empty where there is none.
+
+    Its parameters, those that forecast, are `frozen` in the loss and the beginning of what is trained.
+    """
+
+    @property
+    def teacher(self) -> str: ...
+
+    def start(self, fresh: Params, teacher: Params | None) -> Params:
+        """What is trained, from fresh parameters of the network and from the teacher's."""
+
+    def forecasts(self, trained: Params) -> Params:
+        """The parameters of the network that forecasts."""
+
+    def loss(
+        self, setting: Setting, params: Params, frozen: Params, batch: Batch, key: Key[Array, ""]
+    ) -> Float[Array, ""]:
+        """The mean over a batch of clips `batch["x"] [batch, time, height, width, channel]`."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Denoising:
+    """The diffusion loss of `rolling.losses`, at the clocks that the window samples."""
+
+    @property
+    def teacher(self) -> str:
+        return ""
+
+    def start(self, fresh, teacher):
+        return fresh
+
+    def forecasts(self, trained):
+        return trained
+
+    def loss(self, setting, params, frozen, batch, key):
+        times_key, noise_key, dropout_key = jax.random.split(key, 3)
+        x, sampler = batch["x"], setting.sampler
+        return diffusion_loss(
+            setting.bind(params, batch, dropout_key),
+            x,
+            sampler.window.sample_times(times_key, len(x)),
+            noise_key,
+            schedule=sampler.schedule,
+            weighting=setting.weighting,
+            noise=sampler.noise,
+            mask=setting.mask,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Consistency:
+    """Multistep consistency (arXiv 2403.06807): one DDIM step does what the teacher does in `small_steps`.
+
+    A segment is one solver step of the experiment, so that `calls_per_frame` decides how many there are.
+    """
+
+    teacher: str = ""
+    """The folder of the run to distil."""
+    training: bool = False
+    """Consistency training: the data point stands for the teacher's prediction."""
+    small_steps: int = 8
+    """Teacher's steps in a segment."""
+    variance: float = 0.75
+    """The share of the teacher's squared error that aDDIM gives back; 0: plain DDIM."""
+    warmup_share: float = 0.1
+    """Share of the training times that lie in the window's warm-up."""
+
+    def __post_init__(self):
+        if self.small_steps < 1:
+            raise InputError(f"objective.small_steps is a whole number from 1 on, not {self.small_steps}")
+        if not 0 <= self.variance <= 1:
+            raise InputError(f"objective.variance is a share between 0 and 1, not {self.variance}")
+        _check_share(self.warmup_share)
+
+    @property
+    def suited(self) -> dict[str, Any]:
+        """The fields of an experiment that go with this method."""
+        return {"solver": Ddim()}
+
+    def start(self, fresh, teacher):
+        if teacher is None and not self.training:
+            raise _no_teacher()
+        return _copy(fresh if teacher is None else teacher)
+
+    def forecasts(self, trained):
+        return trained
+
+    def loss(self, setting, params, frozen, batch, key):
+        times_key, noise_key, dropout_key = jax.random.split(key, 3)
+        x, sampler = batch["x"], setting.sampler
+        segments = sample_segments(
+            sampler.window,
+            sampler.cycle_steps,
+            small_steps(self.small_steps),
+            times_key,
+            len(x),
+            self.warmup_share,
+        )
+        return consistency_loss(
+            setting.bind(params, batch, dropout_key),
+            setting.bind(params, batch, None),
+            None if self.training else setting.bind(frozen, batch, None),
+            x,
+            segments,
+            noise_key,
+            schedule=sampler.schedule,
+            weighting=setting.weighting,
+            variance=self.variance,
+            mask=setting.mask,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MomentMatching:
+    """Moment matching (arXiv 2406.04103): the mean of the student's frames, seen through noise, is the
+    teacher's.
+
+    A second network, trained beside the student, estimates the student's. Both losses are summed, as no
+    gradient passes from one to the other's parameters.
+    """
+
+    teacher: str = ""
+    """The folder of the run to distil."""
+    warmup_share: float = 0.1
+    """Share of the training times that lie in the window's warm-up."""
+
+    def __post_init__(self):
+        _check_share(self.warmup_share)
+
+    @property
+    def suited(self) -> dict[str, Any]:
+        """The fields of an experiment that go with this method.
+
+        The student's gradient is a plain difference of two predictions: with the weights of the v-loss it
+        would grow as `1 / sigma` towards the clean end.
+        """
+        return {"solver": Ancestral(), "weighting": XLoss()}
+
+    def start(self, fresh, teacher):
+        if teacher is None:
+            raise _no_teacher()
+        return {"student": _copy(teacher), "auxiliary": _copy(teacher)}
+
+    def forecasts(self, trained):
+        return trained["student"]
+
+    def loss(self, setting, params, frozen, batch, key):
+        times_key, noise_key, *dropout_keys = jax.random.split(key, 4)
+        x, sampler = batch["x"], setting.sampler
+        segments = sample_segments(
+            sampler.window, sampler.cycle_steps, whole_segment, times_key, len(x), self.warmup_share
+        )
+        auxiliary, student = moment_matching_losses(
+            setting.bind(params["student"], batch, dropout_keys[0]),
+            setting.bind(params["auxiliary"], batch, dropout_keys[1]),
+            setting.bind(frozen, batch, None),
+            x,
+            segments,
+            noise_key,
+            schedule=sampler.schedule,
+            weighting=setting.weighting,
+            mask=setting.mask,
+        )
+        return auxiliary + student
+
+
+def _copy(params: Params) -> Params:
+    """Memory of its own: a training step gives away that of its state."""
+    return jax.tree.map(jax.numpy.copy, params)
+
+
+def _check_share(share: float) -> None:
+    if not 0 <= share <= 1:
+        raise InputError(f"objective.warmup_share is a probability: choose one from 0 to 1, not {share}")
+
+
+def _no_teacher() -> InputError:
+    return InputError("a distillation wants a teacher: give --objective.teacher the folder of a trained run")

@@ -1,0 +1,181 @@
+"""Runs that learn from a run: `rolling distill`, from the command line and as experiments."""
+
+import dataclasses
+import json
+import shutil
+from functools import partial
+
+import jax
+import numpy as np
+import pytest
+
+from configs.debug import experiment as debug
+from rolling.errors import InputError
+from rolling.losses import XLoss
+from rolling.run import job, model
+from rolling.run.checkpoint import Checkpoints
+from rolling.run.cli import main
+from rolling.run.distill import methods, student_of
+from rolling.run.experiment import find
+from rolling.run.forecast import load
+from rolling.run.objectives import Consistency, Denoising, MomentMatching
+from rolling.run.train import Trainer, first_state, make_step
+from rolling.solvers import Ancestral, Ddim
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+SHORT = dataclasses.replace(debug.training, steps=4, batch=2, checkpoint_every=2, log_every=2)
+
+
+def short(experiment, **changes):
+    none = dataclasses.replace(debug.forecast, frames=0)
+    few = {"training": SHORT, "forecast": none, "long": none}
+    return dataclasses.replace(experiment, **{**few, **changes})
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory):
+    """A trained run without forecasts."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    folder = tmp_path_factory.mktemp("teachers") / "teacher"
+    job.train(short(debug), folder)
+    return folder
+
+
+def trees(run, *names):
+    checkpoints = Checkpoints(run / "checkpoints")
+    found = checkpoints.restore(names or ("params", "ema", "optimiser", "progress"))
+    checkpoints.close()
+    return jax.tree.map(np.asarray, found)
+
+
+def assert_equal(a, b):
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+@pytest.mark.parametrize("method", ["consistency", "moment_matching"])
+def test_a_distillation_resumes_to_the_same_bits_and_forecasts_alone(method, teacher, tmp_path):
+    experiment = short(student_of(teacher, method, 2))
+    split = experiment.source.open()
+    whole, stopped, gone = tmp_path / "whole", tmp_path / "stopped", tmp_path / "teacher"
+    shutil.copytree(teacher, gone)
+    experiment = dataclasses.replace(
+        experiment, objective=dataclasses.replace(experiment.objective, teacher=str(gone))
+    )
+    job.train(experiment, whole)
+    # A run that was stopped after its second step.
+    shutil.copytree(whole, stopped)
+    shutil.rmtree(stopped / "checkpoints" / "4")
+    job.train(experiment, stopped, resume=True)
+    assert_equal(trees(stopped), trees(whole))
+    # The teacher is the beginning, and what was trained is something else; it stays as it was.
+    start = experiment.objective.start(None, trees(gone, "ema")["ema"])
+    changed = jax.tree.map(lambda a, b: bool((a != b).any()), start, trees(whole, "params")["params"])
+    assert any(jax.tree.leaves(changed))
+
+    shutil.rmtree(gone)
+    forecaster = load(whole)
+    assert_equal(forecaster.params, experiment.objective.forecasts(trees(whole, "ema")["ema"]))
+    assert forecaster.sampler.calls_per_frame == 2
+    Trainer(experiment, whole, split).close()  # nothing is left to be taught
+    shutil.rmtree(stopped / "checkpoints" / "4")
+    with pytest.raises(InputError, match=r"the teacher .* of this distillation is not there"):
+        job.train(experiment, stopped, resume=True)
+
+
+def test_the_student_has_the_solver_of_its_method(teacher):
+    one, other = (student_of(teacher, method, 3) for method in ("consistency", "moment_matching"))
+    assert one.solver == Ddim() and other.solver == Ancestral()
+    assert one.weighting == debug.weighting and other.weighting == XLoss()
+    assert one.objective == Consistency(teacher=str(teacher))
+    assert other.objective == MomentMatching(teacher=str(teacher))
+    assert one.calls_per_frame == 3 and one.name == "teacher-distilled"
+    assert set(methods()) == {"consistency", "moment_matching"}
+    assert debug.objective == Denoising() and debug.objective.teacher == ""
+
+
+def test_consistency_training_needs_no_teacher_and_accumulates():
+    experiment = short(debug, objective=Consistency(training=True))
+    layout = experiment.source.open().train.layout
+    apply, fresh = model.build(experiment, layout, None)
+    trained = experiment.objective.start(fresh, None)
+    losses = []
+    for parts in (1, 2):
+        changed = dataclasses.replace(SHORT, accumulate=parts)
+        experiment = dataclasses.replace(experiment, training=changed)
+        batch = {"x": jax.ShapeDtypeStruct((2, experiment.window.size, *layout.shape), "float32")}
+        state = jax.eval_shape(partial(first_state, experiment), trained)
+        losses.append(jax.eval_shape(make_step(experiment, apply, None), state, batch)[1])
+    assert [figures.shape for figures in losses] == [(2,), (2,)]
+
+
+def scores(*values):
+    return {"height": {"unit": "1", "leads": [0.5, 1.0, 1.5], "model": list(values)}}
+
+
+def test_distilling_from_the_command_line(teacher, tmp_path, capsys):
+    copy = tmp_path / "teacher"
+    shutil.copytree(teacher, copy)
+    (copy / "evaluation.json").write_text(json.dumps({"crps": scores(0.125, 0.25, None)}))
+    words = ["distill", str(copy), "--steps-per-frame", "2", "--method=consistency", "--name", "quick"]
+    words += ["--forecast.starts", "1", "--forecast.frames", "3"]
+    assert main(words) == 0
+    told = capsys.readouterr().out
+    lines = [line.split() for line in told.splitlines() if line.startswith("crps of height")]
+    assert [line[3:5] for line in lines] == [["0.5", "0.125"], ["1.5", "-"]]
+    evaluation = json.loads((tmp_path / "quick" / "evaluation.json").read_text())
+    crps = evaluation["crps"]["height"]["model"]
+    assert [float(line[5]) for line in lines] == pytest.approx([crps[0], crps[2]], rel=1e-3)
+    student = find(str(tmp_path / "quick"))
+    assert student.calls_per_frame == 2 and student.objective == Consistency(teacher=str(copy))
+    (copy / "evaluation.json").unlink()
+    assert main([*words, "--resume"]) == 0
+    assert f"no {copy / 'evaluation.json'} to compare with" in capsys.readouterr().out
+
+
+def spoiled(teacher, folder, **changes):
+    """A student of the teacher whose experiment does not suit it."""
+    return Trainer(short(student_of(teacher, "consistency", 1), **changes), folder, debug.source.open())
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (lambda t, f: Consistency(small_steps=0), "small_steps is a whole number from 1 on"),
+        (lambda t, f: Consistency(variance=2.0), "variance is a share between 0 and 1"),
+        (lambda t, f: MomentMatching(warmup_share=-1.0), "warmup_share is a probability"),
+        (lambda t, f: student_of(f, "consistency", 1), "is no run: `rolling distill` wants"),
+        (lambda t, f: student_of(t, "magic", 1), "--method knows no 'magic': there are consistency, moment"),
+        (lambda t, f: student_of(t, "consistency", 0), "choose a whole multiple of 1"),
+        (lambda t, f: spoiled(t, f, objective=Consistency()), "a distillation wants a teacher"),
+        (lambda t, f: spoiled(t, f, objective=MomentMatching()), "a distillation wants a teacher"),
+        (
+            lambda t, f: spoiled(t, f, network=dataclasses.replace(debug.network, embedding=24)),
+            r"is another network \(there / here: network.embedding: 16 / 24\)",
+        ),
+        (
+            lambda t, f: Trainer(
+                short(student_of(t, "consistency", 1)),
+                f,
+                dataclasses.replace(debug.source, train=3).open(),
+            ),
+            "was trained on other data",
+        ),
+    ],
+)
+def test_what_does_not_suit_is_told_in_one_sentence(build, words, teacher, tmp_path):
+    with pytest.raises(InputError, match=words):
+        build(teacher, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["distill"], "`rolling distill` wants a run"),
+        (["distill", "nowhere"], "nowhere is no run"),
+        (["distill", "nowhere", "--steps-per-frame", "some"], "--steps-per-frame is a whole number"),
+        (["distill", "nowhere", "--method"], "--method wants a value"),
+    ],
+)
+def test_bad_words(words, told, capsys):
+    assert main(words) == 2
+    assert told in capsys.readouterr().err
