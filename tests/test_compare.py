@@ -353,6 +353,8 @@ def test_one_seed_and_one_start_are_told(invented):
         groups=[dataclasses.replace(group, runs=group.runs[:1]) for group in invented.groups],
     )
     assert few.covers() == ["starts"] and "They cover starts only." in few.method()
+    uneven = dataclasses.replace(invented, groups=[few.groups[0], *invented.groups[1:]])
+    assert "1 to 3 seeds" in uneven.method() and "with one seed covers starts only" in uneven.method()
     assert few.covers(long=True) == [] and "±" not in few.tables()[-1].plain()
 
 
