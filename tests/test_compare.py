@@ -217,7 +217,7 @@ def test_all_numbers_are_in_the_json(place):
     assert found["intervals_cover"] == ["seeds", "starts"] and found["starts"] == found["long_starts"] == 3
     assert list(found["groups"]) == ["rolling", "full_sequence"]
     assert [run["seed"] for run in found["groups"]["rolling"]["runs"]] == [0, 1]
-    assert found["groups"]["rolling"]["about"].startswith("Rolling diffusion")
+    assert found["groups"]["rolling"]["about"] == runs.about("rolling") != ""
     assert all(run["training_seconds"] > 0 for run in found["groups"]["rolling"]["runs"])
     crps = next(board for board in found["forecast"] if board["measure"] == "crps")
     one = crps["groups"]["full_sequence"]

@@ -149,8 +149,8 @@ class Comparison:
         return (
             f"Means over {seeds} of scores over {_count(self.starts(), 'start')}, the same for all; ±"
             f" is half of the {LEVEL:.0%} interval of a bootstrap over {' and '.join(covers)}"
-            f" ({RESAMPLES} resamples). The best of a column is bold; ≈ marks those for which the interval of the paired difference"
-            f" from the best contains zero.{only}{few}"
+            f" ({RESAMPLES} resamples). The best of a column is bold; ≈ marks those for which the interval of"
+            f" the paired difference from the best contains zero.{only}{few}"
         )
 
     def to_json(self) -> dict[str, Any]:
