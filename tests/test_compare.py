@@ -218,7 +218,7 @@ def test_all_numbers_are_in_the_json(place):
     assert found["intervals_cover"] == ["seeds", "starts"] and found["starts"] == found["long_starts"] == 3
     assert list(found["groups"]) == ["rolling", "full_sequence"]
     assert [run["seed"] for run in found["groups"]["rolling"]["runs"]] == [0, 1]
-    assert found["groups"]["rolling"]["about"].startswith("Rolling diffusion")
+    assert found["groups"]["rolling"]["about"] == runs.about("rolling") != ""
     assert all(run["training_seconds"] > 0 for run in found["groups"]["rolling"]["runs"])
     crps = next(board for board in found["forecast"] if board["measure"] == "crps")
     one = crps["groups"]["full_sequence"]
@@ -351,6 +351,8 @@ def test_one_seed_and_one_start_are_told(invented):
         groups=[dataclasses.replace(group, runs=group.runs[:1]) for group in invented.groups],
     )
     assert few.covers() == ["starts"] and "They cover starts only." in few.method()
+    uneven = dataclasses.replace(invented, groups=[few.groups[0], *invented.groups[1:]])
+    assert "1 to 3 seeds" in uneven.method() and "with one seed covers starts only" in uneven.method()
     assert few.covers(long=True) == [] and "±" not in few.tables()[-1].plain()
 
 

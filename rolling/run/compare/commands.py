@@ -86,9 +86,10 @@ def _compare(
     scored = {group.name: [score_run(run, calls, given) for run in group.runs] for group in groups}
     found = list(boards(groups, scored, calls))
     if not found:
+        notes = [note for scores in scored.values() for run in scores for note in run.notes]
         raise InputError(
             f"nothing can be compared at --calls {','.join(map(str, calls))}, choose others:"
-            f" {next(note for found in scored.values() for run in found for note in run.notes)}"
+            f" {(notes or ['their measures have no scores'])[0]}"
         )
     comparison = Comparison(
         title=title,

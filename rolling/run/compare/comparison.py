@@ -142,11 +142,15 @@ class Comparison:
         if not covers:
             return "There is one seed and one start, so there are no intervals."
         only = "" if len(covers) == 2 else f" They cover {covers[0]} only."
+        fewest = min(len(group.runs) for group in self.groups)
+        seeds = _count(self.seeds, "seed") if fewest == self.seeds else f"{fewest} to {self.seeds} seeds"
+        if fewest == 1 < self.seeds:
+            few = " The interval of a method with one seed covers starts only." + few
         return (
-            f"Means over {_count(self.seeds, 'seed')} of scores over {_count(self.starts(), 'start')}, the"
-            f" same for all; ± is half of the {LEVEL:.0%} interval of a bootstrap over"
-            f" {' and '.join(covers)} ({RESAMPLES} resamples). The best of a column is bold; ≈ marks those"
-            f" for which the interval of the paired difference from the best contains zero.{only}{few}"
+            f"Means over {seeds} of scores over {_count(self.starts(), 'start')}, the same for all; ±"
+            f" is half of the {LEVEL:.0%} interval of a bootstrap over {' and '.join(covers)}"
+            f" ({RESAMPLES} resamples). The best of a column is bold; ≈ marks those for which the interval of"
+            f" the paired difference from the best contains zero.{only}{few}"
         )
 
     def to_json(self) -> dict[str, Any]:
