@@ -1,62 +1,131 @@
-"""The rollout loop adds less than 5 % to the bare network calls.
+"""The rollout loop adds little to the bare network calls, for every family of methods and at any length.
 
-    python benchmarks/rollout.py
+    python benchmarks/rollout.py [FAMILY ...]
 
-Times, in turns, a chunk of the main job's rollout (16 forecasts, one call per frame, ancestral noise) and as
-many calls of the network alone in one compiled loop. Prints the ratio of medians beside the bound of 1.05.
+For each family of `configs/families.py` on the main job's network: times, in turns, a chunk of a rollout (16
+forecasts) and as many calls of the network alone, on as many frames as it is shown, in one compiled loop;
+prints the ratio of medians beside the bound of 1.05. Then, on a tiny network, the time per frame of a rollout
+of 10,000 frames in terms of one of 100, beside the bound of 1.1: the cost of a frame does not grow.
 """
 
+import dataclasses
 import statistics
+import sys
 import time
 
 import jax
 import jax.numpy as jnp
 
-from configs.kolmogorov import experiment
+from configs import families
+from configs.debug import experiment as debug
+from configs.kolmogorov import experiment as kolmogorov
 from rolling.denoisers import NOTHING
 from rolling.fields import Axis, Layout, Variable
 from rolling.rollout import Rollout
 from rolling.run import model
+from rolling.run.experiment import families as named
 
-BATCH, CYCLES, ROUNDS = 16, 16, 9
+BATCH, FRAMES, ROUNDS = 16, 12, 7
 
 
-def main() -> None:
-    axis = Axis(name="x", values=tuple(float(i) for i in range(32)), periodic=True)
-    layout = Layout(variables=(Variable(name="vorticity"),), y=axis, x=axis)
-    apply, params = model.build(experiment, layout, None)
+def layout_of(size: int) -> Layout:
+    axis = Axis(name="x", values=tuple(float(i) for i in range(size)), periodic=True)
+    return Layout(variables=(Variable(name="vorticity"),), y=axis, x=axis)
+
+
+def prepared(experiment, size: int, cycles: int, batch: int):
+    """The network, and a rollout of it that is ready to run."""
+    apply, params = model.build(experiment, layout_of(size), None)
+    rollout = Rollout(experiment.sampler, model.binder(experiment, apply), cycles=cycles)
+    given = jnp.zeros((batch, experiment.given, *layout_of(size).shape))
+    return apply, params, rollout, given, jax.random.split(jax.random.key(0), batch)
+
+
+def shown(experiment, given) -> tuple[int, ...]:
+    """The shape of what the network is shown in one call."""
+    seen = []
+
+    def network(z, logsnr, condition):
+        seen.append(z.shape)
+        return z
+
+    def cycle(given):
+        sampler = experiment.sampler
+        x = jnp.zeros((given.shape[0], sampler.window.size, *given.shape[2:]))
+        return sampler.cycle(
+            network, sampler.place(x, jax.random.split(jax.random.key(0), len(given)), 0), NOTHING
+        )
+
+    jax.eval_shape(cycle, given)
+    return seen[0]
+
+
+def against_the_bare_network(experiment) -> tuple[float, float]:
+    """Milliseconds of a call, and the ratio of the loop to the bare network."""
     sampler = experiment.sampler
-    rollout = Rollout(sampler, model.binder(experiment, apply), cycles=CYCLES)
-    context = jnp.zeros((BATCH, experiment.window.context, *layout.shape))
-    key = jax.random.split(jax.random.key(0), BATCH)
-    logsnr = jnp.linspace(5.0, -5.0, experiment.window.size)[None]
+    cycles = -(-FRAMES // sampler.window.stride)
+    apply, params, rollout, given, key = prepared(experiment, 32, cycles, BATCH)
+    shape = shown(experiment, given)
+    logsnr = jnp.linspace(5.0, -5.0, shape[1])[None]
+    calls = cycles * sampler.cycle_steps * sampler.solver.calls
 
     @jax.jit
     def bare(params, z):
         body = lambda _, z: apply(params, z, logsnr, NOTHING)  # noqa: E731
-        return jax.lax.fori_loop(0, CYCLES * sampler.cycle_steps, body, z)
+        return jax.lax.fori_loop(0, calls, body, z)
 
     def loop():
-        carry = sampler.begin(context, key)
+        x = jnp.zeros((BATCH, sampler.window.size, *given.shape[2:]))
+        carry = jax.block_until_ready(sampler.place(x, key, 0))
         begin = time.perf_counter()
-        jax.block_until_ready(rollout._advance(params, carry, NOTHING, 0, CYCLES))
+        jax.block_until_ready(rollout._advance(params, carry, NOTHING, 0, cycles + 1, 2**30))
         return time.perf_counter() - begin
 
     def network():
-        z = jnp.zeros((BATCH, experiment.window.size, *layout.shape))
+        z = jnp.zeros(shape)
         begin = time.perf_counter()
         jax.block_until_ready(bare(params, z))
         return time.perf_counter() - begin
 
     loop(), network()  # compile
     pairs = [(loop(), network()) for _ in range(ROUNDS)]
-    ours, alone = (statistics.median(column) for column in zip(*pairs, strict=True))
-    ratio = statistics.median(a / b for a, b in pairs)
-    calls = CYCLES * sampler.cycle_steps
-    device = jax.devices()[0].device_kind
-    print(f"on {device}: {1000 * ours / calls:.2f} ms a call in the loop, {1000 * alone / calls:.2f} ms bare")
-    print(f"rollout / bare network: {ratio:.3f} (bound 1.05); compilations {rollout._advance._cache_size()}")
+    return 1000 * statistics.median(a for a, _ in pairs) / calls, statistics.median(a / b for a, b in pairs)
+
+
+def growth(experiment) -> float:
+    """Time per frame of 10,000 frames in terms of 100, without the start of the rollout."""
+    _, params, rollout, given, key = prepared(experiment, 8, 50, 1)
+
+    def per_frame(frames: int) -> float:
+        chunks = rollout.chunks(params, given, key, frames + rollout.frames_per_chunk)
+        next(chunks).frames.block_until_ready()
+        begin = time.perf_counter()
+        done = 0
+        for chunk in chunks:
+            done += chunk.frames.shape[1]
+            chunk.frames.block_until_ready()
+        return (time.perf_counter() - begin) / done
+
+    per_frame(100)
+    short = statistics.median(per_frame(100) for _ in range(5))
+    return per_frame(10_000) / short
+
+
+def main(chosen: list[str]) -> None:
+    print(f"on {jax.devices()[0].device_kind}, {BATCH} forecasts at a time")
+    tiny = dataclasses.replace(
+        debug, network=dataclasses.replace(debug.network, channels=(4,), blocks=(1,), heads=2, embedding=4)
+    )
+    for name in chosen or named():
+        experiment = getattr(families, name)(kolmogorov)
+        milliseconds, ratio = against_the_bare_network(experiment)
+        longer = growth(getattr(families, name)(tiny))
+        print(
+            f"{name:20s}{1000 / milliseconds:8.1f} calls/s  loop / bare network {ratio:.3f} (bound 1.05)"
+            f"  10,000 / 100 frames {longer:.2f} (bound 1.1)",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
