@@ -19,7 +19,7 @@ from rolling.run.objectives import Denoising, Objective
 from rolling.run.options import alternatives
 
 SHARE_OF_STEPS = 0.25  # of the teacher's training: the student begins as the teacher
-SHARE_OF_PEAK = 0.2
+SHARE_OF_PEAK = 0.1
 
 
 def methods() -> dict[str, type]:
