@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from configs.debug import experiment as debug
+from rolling.draws import Correlated
 from rolling.errors import InputError
 from rolling.losses import XLoss
 from rolling.run import job, model
@@ -21,6 +22,7 @@ from rolling.run.forecast import load
 from rolling.run.objectives import Consistency, Denoising, MomentMatching
 from rolling.run.train import Trainer, first_state, make_step
 from rolling.solvers import Ancestral, Ddim
+from rolling.sweeps import Power
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 SHORT = dataclasses.replace(debug.training, steps=4, batch=2, checkpoint_every=2, log_every=2)
@@ -148,6 +150,8 @@ def spoiled(teacher, folder, **changes):
         (lambda t, f: student_of(t, "consistency", 0), "choose a whole multiple of 1"),
         (lambda t, f: spoiled(t, f, objective=Consistency()), "a distillation wants a teacher"),
         (lambda t, f: spoiled(t, f, objective=MomentMatching()), "a distillation wants a teacher"),
+        (lambda t, f: spoiled(t, f, noise=Correlated()), "wants independent noise and even steps"),
+        (lambda t, f: spoiled(t, f, spacing=Power()), "wants independent noise and even steps"),
         (
             lambda t, f: spoiled(t, f, network=dataclasses.replace(debug.network, embedding=24)),
             r"is another network \(there / here: network.embedding: 16 / 24\)",

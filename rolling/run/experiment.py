@@ -122,6 +122,7 @@ class Experiment(Sampling):
         super().__post_init__()
         if not self.name or self.name != Path(self.name).name:
             raise InputError(f"an experiment's name becomes a folder: {self.name!r} will not do")
+        self.objective.check(self)
 
 
 FAMILIES = "families"

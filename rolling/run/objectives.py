@@ -15,10 +15,12 @@ from rolling.distillation import (
     small_steps,
     whole_segment,
 )
+from rolling.draws import Independent
 from rolling.errors import InputError
 from rolling.losses import Weighting, XLoss, diffusion_loss
-from rolling.sampler import Sampler
+from rolling.sampler import Sampler, Sampling
 from rolling.solvers import Ancestral, Ddim
+from rolling.sweeps import Even
 
 Params = Any
 Batch = dict[str, Any]
@@ -44,6 +46,9 @@ class Objective(Protocol):
     @property
     def teacher(self) -> str: ...
 
+    def check(self, sampling: Sampling) -> None:
+        """Raises `InputError` for a way of sampling that the loss does not know."""
+
     def start(self, fresh: Params, teacher: Params | None) -> Params:
         """What is trained, from fresh parameters of the network and from the teacher's."""
 
@@ -63,6 +68,9 @@ class Denoising:
     @property
     def teacher(self) -> str:
         return ""
+
+    def check(self, sampling):
+        pass
 
     def start(self, fresh, teacher):
         return fresh
@@ -85,8 +93,27 @@ class Denoising:
         )
 
 
+class _Distillation:
+    """What few-step students have in common: their segments are the equal steps of a sweep."""
+
+    warmup_share: float
+
+    def __post_init__(self):
+        if not 0 <= self.warmup_share <= 1:
+            raise InputError(
+                f"objective.warmup_share is a probability: choose one from 0 to 1, not {self.warmup_share}"
+            )
+
+    def check(self, sampling):
+        if not (isinstance(sampling.noise, Independent) and isinstance(sampling.spacing, Even)):
+            raise InputError(
+                "a distillation wants independent noise and even steps: give --noise independent and"
+                " --spacing even, and a teacher that was trained so"
+            )
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Consistency:
+class Consistency(_Distillation):
     """Multistep consistency (arXiv 2403.06807): one DDIM step does what the teacher does in `small_steps`.
 
     A segment is one solver step of the experiment, so that `calls_per_frame` decides how many there are.
@@ -108,7 +135,7 @@ class Consistency:
             raise InputError(f"objective.small_steps is a whole number from 1 on, not {self.small_steps}")
         if not 0 <= self.variance <= 1:
             raise InputError(f"objective.variance is a share between 0 and 1, not {self.variance}")
-        _check_share(self.warmup_share)
+        super().__post_init__()
 
     @property
     def suited(self) -> dict[str, Any]:
@@ -149,7 +176,7 @@ class Consistency:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MomentMatching:
+class MomentMatching(_Distillation):
     """Moment matching (arXiv 2406.04103): the mean of the student's frames, seen through noise, is the
     teacher's.
 
@@ -161,9 +188,6 @@ class MomentMatching:
     """The folder of the run to distil."""
     warmup_share: float = 0.1
     """Share of the training times that lie in the window's warm-up."""
-
-    def __post_init__(self):
-        _check_share(self.warmup_share)
 
     @property
     def suited(self) -> dict[str, Any]:
@@ -205,11 +229,6 @@ class MomentMatching:
 def _copy(params: Params) -> Params:
     """Memory of its own: a training step gives away that of its state."""
     return jax.tree.map(jax.numpy.copy, params)
-
-
-def _check_share(share: float) -> None:
-    if not 0 <= share <= 1:
-        raise InputError(f"objective.warmup_share is a probability: choose one from 0 to 1, not {share}")
 
 
 def _no_teacher() -> InputError:
