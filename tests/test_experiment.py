@@ -44,6 +44,8 @@ def small(experiment):
     changes["forecast"] = dataclasses.replace(experiment.forecast, starts=1, members=2, frames=3)
     long = dataclasses.replace(experiment.long, starts=1, frames=6)
     changes["long"] = long if experiment.long.frames else experiment.long
+    if experiment.name not in ("kolmogorov", "gridded", "kuramoto_sivashinsky"):  # a family on one of these
+        changes |= {"network": debug.network, "long": dataclasses.replace(debug.long, frames=0)}
     return dataclasses.replace(experiment, **changes)
 
 

@@ -12,6 +12,8 @@ from rolling.noise import Cosine, LinearLogsnr, Logit, NoiseSchedule
 from rolling.run import codec
 from rolling.run.cli import main
 from rolling.run.options import alternatives, parse
+from rolling.solvers import Heun
+from rolling.starts import FromGuess
 from rolling.windows import (
     HistoryDropout,
     IndependentTimes,
@@ -103,3 +105,12 @@ def test_a_class_may_be_named_by_its_package():
     for name in ("rolling.rollout.Rolling", "rolling.run.experiment.Cosine"):  # imported, not its own
         with pytest.raises(InputError, match="not part of this installation"):
             codec.decode({"type": name})
+
+
+def test_only_the_whole_of_the_arguments_is_checked():
+    """Two calls a step do not suit one call per frame, which is changed in the same line."""
+    words = ["--solver", "heun", "--calls-per-frame", "2", "--start", "from_guess"]
+    changed = parse(debug, words, "test")
+    assert changed == dataclasses.replace(debug, solver=Heun(), calls_per_frame=2, start=FromGuess())
+    with pytest.raises(InputError, match="choose a whole multiple of 2"):
+        parse(debug, words[:2], "test")

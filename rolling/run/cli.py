@@ -210,7 +210,7 @@ def _list(words: list[str]) -> None:
     if words:
         raise InputError("`rolling list` takes no arguments")
     for name in presets():
-        print(f"{name:24s}{first_line(name)}")
+        print(f"{name:32s}{first_line(name)}")
 
 
 def _rollout(words: list[str]) -> None:

@@ -120,8 +120,21 @@ def _choose_parts(default: T, arguments: list[str], prefix: str = "--") -> tuple
         if dataclasses.is_dataclass(part):
             part, rest = _choose_parts(part, rest, option + ".")
         if part is not value:
-            default = dataclasses.replace(default, **{field.name: part})
+            default = _unchecked(type(default), {**_fields(default), field.name: part})
     return default, rest
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.init}
+
+
+def _unchecked(kind: type[T], values: dict[str, Any]) -> T:
+    """An instance that does not check itself: arguments that are still to come may put it right."""
+    made = object.__new__(kind)
+    for field in dataclasses.fields(kind):
+        given = field.default_factory() if callable(field.default_factory) else field.default
+        object.__setattr__(made, field.name, values.get(field.name, given))
+    return made
 
 
 def _named(option: str, chosen: str, known: dict[str, type]) -> type:
@@ -145,7 +158,7 @@ def _one(option: str, chosen: str, protocol: type, value: Any) -> Any:
             kept[field.name] = getattr(value, field.name)
         elif field.init and hints[field.name] is protocol:
             kept[field.name] = value
-    return kind(**kept)
+    return _unchecked(kind, kept)
 
 
 def _several(option: str, chosen: str, protocol: type, values: tuple) -> tuple:
@@ -186,18 +199,17 @@ def _check_names(default: Any, arguments: list[str]) -> None:
 
 def _narrow(value: Any) -> Any:
     """The same value as an instance of a subclass whose annotations are the types of what it holds: tyro
-    can then look into parts that are annotated by a protocol."""
+    can then look into parts that are annotated by a protocol. It does not check itself: `_widen` does."""
     if isinstance(value, tuple):
         return tuple(_narrow(item) for item in value)
     if not dataclasses.is_dataclass(value):
         return value
     kind, hints = type(value), typing.get_type_hints(type(value))
-    parts = {
-        field.name: _narrow(getattr(value, field.name)) for field in dataclasses.fields(kind) if field.init
-    }
+    parts = {name: _narrow(part) for name, part in _fields(value).items()}
     annotations = {name: _type_of(part, hints[name]) for name, part in parts.items()}
     body = {"__annotations__": annotations, "__doc__": kind.__doc__, "__module__": kind.__module__}
     body |= {name: dataclasses.field(default=part) for name, part in parts.items()}
+    body["__post_init__"] = lambda self: None
     narrow = dataclasses.dataclass(frozen=True, kw_only=True)(type(kind.__name__, (kind,), body))
     return narrow(**parts)
 
@@ -211,7 +223,7 @@ def _type_of(part: Any, hint: Any) -> Any:
 
 
 def _widen(value: Any, kind: type) -> Any:
-    """Back from narrowed subclasses to the classes themselves."""
+    """Back from narrowed subclasses to the classes themselves, which check themselves."""
     if isinstance(value, tuple):
         return tuple(_widen(item, type(item).__base__) for item in value) if _holds_parts(value) else value
     fields = {}
