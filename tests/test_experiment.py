@@ -66,9 +66,9 @@ def hourly(folder):
     return dataset
 
 
+@pytest.mark.usefixtures("quick_compilation")
 @pytest.mark.parametrize("name", [name for name in presets() if name not in ("kolmogorov_gpu", "debug")])
-def test_every_preset_runs_its_real_loop(name, tmp_path, monkeypatch):
-    monkeypatch.setenv("ROLLING_CACHE", str(tmp_path / "cache"))
+def test_every_preset_runs_its_real_loop(name, tmp_path):
     experiment = small(find(name))
     if hasattr(experiment.source, "path"):
         hourly(tmp_path)
