@@ -118,9 +118,10 @@ def _forecast(
 ) -> str:
     """Writes a forecast; returns why there is none where the method cannot, or did not, make one."""
     try:
-        forecaster.sample_with(dataclasses.replace(forecaster.experiment, calls_per_frame=calls))
+        sampling = dataclasses.replace(forecaster.experiment, calls_per_frame=calls)
     except InputError as error:
         return str(error)
+    forecaster.sample_with(sampling)
     try:
         write(forecaster, test, forecast, store, str(store), overwrite=True, given=given)
     except NotFinite as error:
