@@ -265,7 +265,7 @@ def test_finished_runs_are_grouped_by_method_and_start_alike(place, capsys):
 def test_forecasts_begin_where_they_are_given_frames(place):
     import xarray as xr
 
-    from rolling.run.forecast import write
+    from rolling.run.streaming import write
 
     experiment, forecaster, split = job.open_run(place[0] / "both" / "rolling-0")
     store = write(forecaster, split.test, experiment.forecast, place[0] / "given.zarr", "given", given=5)

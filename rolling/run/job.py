@@ -21,9 +21,10 @@ from rolling.run.distill import beside
 from rolling.run.evaluate import evaluate as score
 from rolling.run.evaluate import summary_table
 from rolling.run.experiment import Experiment, Forecast
-from rolling.run.forecast import Forecaster, load, write
+from rolling.run.forecast import Forecaster, load
 from rolling.run.report.page import write_report
 from rolling.run.report.pictures import poster as draw_poster
+from rolling.run.streaming import write
 from rolling.run.train import Trainer
 from rolling.sampler import Sampling
 

@@ -27,7 +27,8 @@ from rolling.run.compare.scores import (
 )
 from rolling.run.evaluate import evaluate
 from rolling.run.experiment import Experiment, Forecast
-from rolling.run.forecast import Forecaster, NotFinite, write
+from rolling.run.forecast import Forecaster
+from rolling.run.streaming import NotFinite, write
 
 BASELINES = ("persistence", "climatology")
 
