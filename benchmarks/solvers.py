@@ -1,0 +1,71 @@
+"""Solvers on trained networks, at equal network calls: the same runs, the same starts, the same noise.
+
+    python benchmarks/solvers.py runs/compare-kolmogorov/rolling-* [--calls 1]
+
+For each run (one for each seed) and solver: CRPS, spread-skill and the error of the spectrum of the run's own
+ensemble. Prints means over the runs, and CRPS in terms of DDIM's, run by run.
+"""
+
+import argparse
+import dataclasses
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from rolling.run import load
+from rolling.run.evaluate import evaluate
+from rolling.run.streaming import write
+from rolling.solvers import Ancestral, Ddim, Deis, DpmSolverPlusPlus, UniPC
+
+SOLVERS = {
+    "Ddim": Ddim(),
+    "Ancestral": Ancestral(),
+    "Ancestral, 0.4": Ancestral(interpolation=0.4),
+    "Deis, order 2": Deis(order=2),
+    "DpmSolverPlusPlus, order 2": DpmSolverPlusPlus(order=2),
+    "UniPC, order 2": UniPC(order=2),
+    "UniPC, order 3": UniPC(order=3),
+}
+LEADS = (1, 3, 5, 8, 12)
+MEASURES = ("crps", "spread_skill_ratio", "spectrum_log_error")
+
+
+def curves(run: Path, calls: int) -> dict[str, np.ndarray]:
+    """`[measure, lead]` of the first variable for each solver."""
+    forecaster = load(run)
+    experiment = forecaster.experiment
+    test, found = experiment.source.open().test, {}
+    for name, solver in SOLVERS.items():
+        forecaster.sample_with(dataclasses.replace(experiment, solver=solver, calls_per_frame=calls))
+        with tempfile.TemporaryDirectory() as folder:
+            store = write(forecaster, test, experiment.forecast, Path(folder) / "forecast.zarr", name)
+            stem = Path(folder) / "scores"
+            scores = evaluate(store, test, forecaster.statistics, experiment.metrics, stem)
+        variable = forecaster.layout.names[0]
+        found[name] = np.array(
+            [[scores[measure][variable]["model"][lead - 1] for lead in LEADS] for measure in MEASURES]
+        )
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("--calls", type=int, default=1)
+    options = parser.parse_args()
+    runs = [curves(run, options.calls) for run in options.runs]
+    print(f"{len(runs)} runs, {options.calls} calls per frame, leads {LEADS}")
+    for i, measure in enumerate(MEASURES):
+        print(measure)
+        for name in SOLVERS:
+            mean = np.mean([run[name][i] for run in runs], axis=0)
+            print(f"  {name:30s}" + "".join(f"{value:9.3f}" for value in mean))
+    print("CRPS in terms of DDIM's, mean over the leads, run by run")
+    for name in SOLVERS:
+        ratios = [np.mean(run[name][0] / run["Ddim"][0]) for run in runs]
+        print(f"  {name:30s}" + "".join(f"{ratio:9.3f}" for ratio in ratios))
+
+
+if __name__ == "__main__":
+    main()
