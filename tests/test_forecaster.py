@@ -1,5 +1,6 @@
 """A trained run from Python: `load` in one line, forecasts in the data's own names and units."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,9 +8,15 @@ import pytest
 import xarray as xr
 
 from rolling.errors import InputError
+from rolling.guidance import Autoguidance, HistoryGuidance
 from rolling.run import load
 from rolling.run.cli import main
 from rolling.run.store import Start, choose_starts
+from rolling.solvers import Heun
+from rolling.starts import FromClip, FromGuess
+from rolling.sweeps import Picard
+from rolling.views import Blocks
+from rolling.windows import Pyramid, Rolling
 from tests.test_experiment import hourly
 
 
@@ -38,6 +45,28 @@ def test_a_forecast_has_the_names_units_and_times_of_the_data(trained):
     xr.testing.assert_identical(forecast, again)
     other = load(run).forecast(dataset, frames=7, members=3, seed=2)
     assert not np.allclose(forecast.t2m, other.t2m)
+
+
+@pytest.mark.usefixtures("quick_compilation")
+@pytest.mark.parametrize(
+    "ways",
+    [
+        {"window": Rolling(size=10, context=2), "view": Blocks(size=4), "start": FromClip(frames=5)},
+        {"window": Pyramid(size=6, context=0), "start": FromGuess(), "solver": Heun(), "calls_per_frame": 2},
+        {"guidance": (HistoryGuidance(), Autoguidance()), "sweep": Picard(), "drain": True},
+    ],
+    ids=["fifo", "pyramid from a guess", "guided"],
+)
+def test_a_network_samples_in_ways_that_it_was_not_trained_for(trained, ways):
+    """Queues longer than its window, guesses, guidance: with the hours of day that belong to the frames."""
+    run, dataset = trained
+    if "guidance" in ways:
+        ways = ways | {"guidance": (HistoryGuidance(), Autoguidance(weak=str(run)))}
+    forecaster = load(run)
+    forecaster.sample_with(dataclasses.replace(forecaster.experiment, **ways))
+    forecast = forecaster.forecast(dataset, frames=5, members=2)
+    assert forecast.t2m.shape == (1, 2, 5, 12, 18) and np.isfinite(forecast.t2m).all()
+    assert forecast.time.values[0] == dataset.time.values[-1]
 
 
 def test_members_do_not_depend_on_how_many_there_are(trained):
