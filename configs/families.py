@@ -85,7 +85,7 @@ def erdm(experiment: Experiment) -> Experiment:
     return _with(
         experiment,
         "erdm",
-        window=Rolling(size=experiment.window.size, context=0),
+        window=Rolling(size=experiment.window.size, context=0, warmup_share=0.0),
         schedule=Edm(rho=-10.0),
         prediction=V(),  # with data of unit variance this is EDM's preconditioning
         weighting=LogNormal(mean=0.5, std=1.2),

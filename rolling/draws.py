@@ -50,6 +50,9 @@ class NoiseLaw(Protocol):
     def memory(self) -> int:
         """How many frames before a frame its noise depends on."""
 
+    def check(self, solver: Any) -> None:
+        """Raises `InputError` for a solver whose own noise does not go with this law."""
+
     def __call__(self, draw: Draw, first: Int[Array, ""] | int, count: int) -> Frames:
         """The noise of the frames `first .. first + count - 1`."""
 
@@ -61,6 +64,9 @@ class Independent:
     @property
     def memory(self) -> int:
         return 0
+
+    def check(self, solver):
+        pass
 
     def __call__(self, draw, first, count):
         return draw(first + jnp.arange(count))
@@ -81,12 +87,20 @@ class Correlated:
     lags: int = 20
 
     def __post_init__(self):
-        if self.strength < 0 or self.lags < 1:
+        if not 0 <= self.strength < np.inf or self.lags < 1:
             raise InputError(f"correlated noise needs strength >= 0 and lags >= 1, not {self}")
 
     @property
     def memory(self) -> int:
         return self.lags
+
+    def check(self, solver):
+        if solver.draws == "apart":
+            raise InputError(
+                f"correlated noise does not go with the fresh noise of {type(solver).__name__}, which differs"
+                " from frame to frame: choose a solver of the flow (ddim, uni_pc, heun without an interval of"
+                " churn), or independent noise"
+            )
 
     def mixing(self, count: int) -> np.ndarray:
         """`[count, lags + count]`: each frame's noise in terms of its own and the earlier draws."""

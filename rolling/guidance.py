@@ -45,6 +45,11 @@ class Guidance(Protocol):
     def __call__(self, question: Question, setting: Setting) -> list[Question]: ...
 
 
+def _check_interval(low: float, high: float) -> None:
+    if not low < high:
+        raise InputError(f"guidance acts for low <= logsnr <= high: {low} is not below {high}")
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Scaled:
     """`scale` where `low <= logsnr <= high`, and 1, which changes nothing, elsewhere: a guidance interval
@@ -55,8 +60,7 @@ class _Scaled:
     high: float = math.inf
 
     def __post_init__(self):
-        if not self.low < self.high:
-            raise InputError(f"guidance acts for low <= logsnr <= high: {self.low} is not below {self.high}")
+        _check_interval(self.low, self.high)
 
     def check(self, window):
         pass
@@ -88,6 +92,12 @@ class Autoguidance(_Scaled):
 
     weak: str = ""
 
+    def check(self, window):
+        if not self.weak:
+            raise InputError(
+                "autoguidance wants the folder of a run of a weaker network: give --guidance.0.weak runs/NAME"
+            )
+
     def __call__(self, question, setting):
         return self._weigh(question, question._replace(weak=True))
 
@@ -107,7 +117,8 @@ class History:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class HistoryGuidance:
-    """`D_0 + sum_i w_i (D(history i) - D_0)` (arXiv 2502.06764): `D_0` is shown no history.
+    """`D_0 + sum_i w_i (D(history i) - D_0)` (arXiv 2502.06764): `D_0` is shown no history. For frames with
+    `logsnr` below `low` or above `high` it is `D` with all the history, as without guidance.
 
     Vanilla: one whole history with `w > 1`; temporal: histories of different lengths; fractional: a further
     one that is shown partly noised, which guides its coarse features only. A history at `tau = 1` is dropped:
@@ -115,10 +126,13 @@ class HistoryGuidance:
     """
 
     histories: tuple[History, ...] = (History(),)
+    low: float = -math.inf
+    high: float = math.inf
 
     def __post_init__(self):
         if not self.histories:
             raise InputError("history guidance wants at least one history to show")
+        _check_interval(self.low, self.high)
 
     def check(self, window):
         longest = max(history.frames for history in self.histories)
@@ -131,13 +145,17 @@ class HistoryGuidance:
     def __call__(self, question, setting):
         shown = [(1 - sum(h.weight for h in self.histories), History(level=1.0))]
         shown += [(history.weight, history) for history in self.histories]
-        return [
+        inside = (question.logsnr >= self.low) & (question.logsnr <= self.high)
+        questions = [
             question._replace(
-                weight=question.weight * weight,
+                weight=question.weight * jnp.where(inside, jnp.asarray(weight, question.logsnr.dtype), 0.0),
                 logsnr=self._clocks(history, question.logsnr, setting),
             )
             for weight, history in shown
         ]
+        if self.low == -math.inf and self.high == math.inf:
+            return questions
+        return [*questions, question._replace(weight=question.weight * jnp.where(inside, 0.0, 1.0))]
 
     def _clocks(self, history: History, logsnr: Clocks, setting: Setting) -> Clocks:
         """Context clocks at the history's level, or at the level at which they are anyway, if noisier."""
@@ -175,6 +193,8 @@ def guided(
             questions = [new for old in questions for new in part(old, setting)]
         strong = ask(denoiser, z, [q for q in questions if not q.weak])
         others = [q for q in questions if q.weak]
+        if others and weak is None:
+            raise InputError("autoguidance asks a weaker network and there is none here: leave it out")
         return strong + ask(weak, z, others) if others else strong
 
     return denoise

@@ -5,6 +5,7 @@ rollout; `rollout.py` has the loop.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ from rolling.windows import Rolling, Window, warmup_steps
 
 Frames = Float[Array, "batch time height width channel"]
 FOREVER = np.iinfo(np.int32).max
+MOST_STEPS = 100_000
 
 
 @jax.tree_util.register_dataclass
@@ -49,6 +51,17 @@ class Denoisers(NamedTuple):
 
     strong: Denoiser
     weak: Denoiser | None = None
+
+
+def check_numbers(part: Any, name: str = "") -> None:
+    """Raises `InputError` where a part, or a part of it, holds what is no number (NaN)."""
+    for field in dataclasses.fields(part):
+        value, where = getattr(part, field.name), f"{name}.{field.name}".lstrip(".")
+        if isinstance(value, float) and math.isnan(value):
+            raise InputError(f"{where} is not a number: give it one")
+        for item in value if isinstance(value, tuple) else (value,):
+            if dataclasses.is_dataclass(item):
+                check_numbers(item, where)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,13 +89,15 @@ class Sampling:
     """Frames behind the end of a rollout stay pure noise; otherwise they are begun and dropped."""
 
     def __post_init__(self):
+        check_numbers(self)
         steps = self.calls_per_frame * self.window.stride / self.solver.calls
-        if steps < 1 or steps != round(steps):
+        if not 0.999 <= steps < MOST_STEPS or abs(steps - round(steps)) > 1e-3:
             raise InputError(
                 f"{self.calls_per_frame:g} calls per frame are {steps:.4g} steps of"
                 f" {type(self.solver).__name__} for the {self.window.stride} frames that a cycle finishes:"
                 f" choose a whole multiple of {self.solver.calls / self.window.stride:.4g}"
             )
+        self.noise.check(self.solver)
         self.start.given(self.window)
         self.view.frames(self.window)
         self.sweep.check(self.solver)
@@ -117,12 +132,14 @@ class Sampler(Sampling):
         noise = self._noise(key, n, self.window.size - n, FRESH, context)
         return self._carry(jnp.concatenate([context, noise], axis=1), key, 0)
 
-    def place(self, x: Frames, key: Key[Array, " batch"], first: int) -> Carry:
+    def place(self, x: Frames, key: Key[Array, " batch"], first: int, end=FOREVER) -> Carry:
         """Clean frames `[batch, size, ...]` of which the first is frame `first`, each behind the context
-        diffused to the clock with which a cycle begins."""
+        diffused to the clock with which a cycle begins; pure noise from frame `end` on if that is drained."""
         noise = self._noise(key, first, self.window.size, FRESH, x)
         tau = self._rounded(self.window.cycle(jnp.ones(1, x.dtype)))
         z = diffuse(x, noise, self.schedule.logsnr(tau))
+        if self.drain:
+            z = jnp.where(expand((first + jnp.arange(self.window.size) < end)[None], z), z, noise)
         return self._carry(jnp.where(self._in_context(x), x, z), key, first)
 
     def _carry(self, z, key, first) -> Carry:
@@ -181,9 +198,8 @@ class Sampler(Sampling):
         def plan_of(grid):
             tau = self._rounded(clocks(grid))[:, None, :]
             plan = step_between(self.schedule, tau[:-1], tau[1:])
-            made = jnp.arange(self.window.size) >= self.window.context
-            noisy = jnp.any((tau > 0) & ~made[None, None])
-            return plan._replace(moving=plan.moving & made[None, None]), noisy
+            context = jnp.arange(self.window.size) < self.window.context
+            return plan, jnp.any((tau > 0) & context[None, None])
 
         # Jitted, as each operation on its own would be compiled for each length.
         with jax.ensure_compile_time_eval():
@@ -200,9 +216,10 @@ class Sampler(Sampling):
 
             def show(z, logsnr):
                 """The context, which is clean in the carry, diffused to the clocks of its labels."""
-                eps = jnp.concatenate([noise] * (len(z) // len(noise)))
-                below = self._in_context(z) & expand(logsnr < clean, z)
-                return jnp.where(below, diffuse(z, eps, logsnr), z)
+                copies = len(z) // len(noise)
+                x, eps = (jnp.concatenate([part] * copies) for part in (carry.z, noise))
+                shown = jnp.where(expand(logsnr < clean, z), diffuse(x, eps, logsnr), x)
+                return jnp.where(self._in_context(z), shown, z)
 
             strong = guided(strong, weak, self.guidance, Setting(self.window, self.schedule), show)
 
@@ -226,7 +243,9 @@ class Sampler(Sampling):
                 return self._noise(key, carry.first, size, carry.step + i + 1, carry.z)
 
             moved = self.solver.step(denoise, *state, step, noise)
-            return jax.tree.map(step.hold, moved, state)
+            z, history = jax.tree.map(step.hold, moved, state)
+            # Context whose clock runs is shown at other levels (`show`), and is not denoised.
+            return jnp.where(self._in_context(z), state[0], z), history
 
         network = self._network(denoiser, carry, condition, noisy)
         z, history = self.sweep(move, network, (carry.z, carry.history), plan)

@@ -87,7 +87,7 @@ class FromGuess:
         size, n = sampler.window.size, sampler.window.context
         first = given.shape[1] - n
         x = jnp.concatenate([given[:, first:], self.guess(given, size - n)], axis=1)
-        return sampler.cycle(denoiser, sampler.place(x, key, first), condition.window(first, size), end)
+        return sampler.cycle(denoiser, sampler.place(x, key, first, end), condition.window(first, size), end)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -118,7 +118,7 @@ class FromClip:
         repeats = window.size - clip
         x = jnp.concatenate([jnp.repeat(given[:, :1], repeats, axis=1), given], axis=1)
         known = condition.after_repeats(repeats)
-        carry = sampler.place(x, key, -repeats)
+        carry = sampler.place(x, key, -repeats, end)
         carry = sampler.cycle(denoiser, carry, known.window(0, window.size), end)
 
         def body(_, carry):

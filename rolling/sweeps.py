@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from rolling.errors import InputError
-from rolling.solvers import Solver, Step
+from rolling.solvers import Solver, Step, TimeShift
 
 Frames = Float[Array, "batch time height width channel"]
 State = tuple[Frames, Any]
@@ -42,8 +42,8 @@ class Power:
     exponent: float = 1.5
 
     def __post_init__(self):
-        if self.exponent <= 0:
-            raise InputError(f"the exponent of a power spacing is positive, not {self.exponent}")
+        if not 0 < self.exponent < np.inf:
+            raise InputError(f"the exponent of a power spacing is positive and finite, not {self.exponent}")
 
     def times(self, steps):
         return Even().times(steps) ** self.exponent
@@ -88,21 +88,22 @@ class Picard:
     An iteration calls the network on the whole trajectory in one batch and then lets the solver run along it
     with these predictions. After `j` iterations the first `j` steps are those of the sequential sampler, so
     that it ends after as many iterations as there are steps at the latest, and usually much sooner: fewer
-    rounds of a wider batch, for the same frames. It stops when no value of the trajectory moves by more than
-    `tolerance`; the noise of stochastic solvers belongs to the step and does not change.
+    rounds of a wider batch, for the same frames. It stops when no value of the trajectories of a batch moves
+    by more than `tolerance`: within it, a sequence depends on its companions. The noise of stochastic solvers
+    belongs to the step and does not change.
     """
 
     tolerance: float = 1e-4
 
     def __post_init__(self):
-        if self.tolerance < 0:
-            raise InputError(f"the tolerance of Picard's iteration is not negative, as {self.tolerance} is")
+        if not 0 <= self.tolerance < np.inf:
+            raise InputError(f"Picard's iteration wants a finite tolerance >= 0, not {self.tolerance}")
 
     def check(self, solver):
-        if solver.calls != 1:
+        if solver.calls != 1 or isinstance(solver, TimeShift):
             raise InputError(
-                f"{type(solver).__name__} calls the network {solver.calls} times a step and Picard's"
-                " iteration is for solvers with one call: choose another solver, or --sweep sequential"
+                f"Picard's iteration asks the network once for each step, at its clocks, and"
+                f" {type(solver).__name__} does not: choose another solver, or --sweep sequential"
             )
 
     def __call__(self, move, network, state, plan):

@@ -23,6 +23,7 @@ from rolling.run.objectives import Consistency, Denoising, MomentMatching
 from rolling.run.train import Trainer, first_state, make_step
 from rolling.solvers import Ancestral, Ddim
 from rolling.sweeps import Power
+from rolling.windows import AlignedContext, Rolling, TrainedOn
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 SHORT = dataclasses.replace(debug.training, steps=4, batch=2, checkpoint_every=2, log_every=2)
@@ -151,6 +152,11 @@ def spoiled(teacher, folder, **changes):
         (lambda t, f: spoiled(t, f, objective=Consistency()), "a distillation wants a teacher"),
         (lambda t, f: spoiled(t, f, objective=MomentMatching()), "a distillation wants a teacher"),
         (lambda t, f: spoiled(t, f, noise=Correlated()), "wants independent noise and even steps"),
+        (
+            lambda t, f: spoiled(t, f, window=TrainedOn(roll=Rolling(size=5, context=1))),
+            "clips of its own size",
+        ),
+        (lambda t, f: spoiled(t, f, window=AlignedContext()), "whose context stands still"),
         (lambda t, f: spoiled(t, f, spacing=Power()), "wants independent noise and even steps"),
         (
             lambda t, f: spoiled(t, f, network=dataclasses.replace(debug.network, embedding=24)),
@@ -176,7 +182,7 @@ def test_what_does_not_suit_is_told_in_one_sentence(build, words, teacher, tmp_p
     [
         (["distill"], "`rolling distill` wants a run"),
         (["distill", "nowhere"], "nowhere is no run"),
-        (["distill", "nowhere", "--steps-per-frame", "some"], "--steps-per-frame is a whole number"),
+        (["distill", "nowhere", "--steps-per-frame", "some"], "--steps-per-frame is a number above 0"),
         (["distill", "nowhere", "--method"], "--method wants a value"),
     ],
 )

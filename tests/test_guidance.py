@@ -66,7 +66,7 @@ def told(z, logsnr, condition):
     return 0.5 * z + label[:, None, None, None, None]
 
 
-@pytest.mark.parametrize("guidance", [ClassifierFree(), HistoryGuidance(), Autoguidance()])
+@pytest.mark.parametrize("guidance", [ClassifierFree(), HistoryGuidance(), Autoguidance(weak="x")])
 def test_they_are_guidance(guidance):
     assert isinstance(guidance, Guidance)
 
@@ -125,6 +125,16 @@ def test_temporal_and_fractional_histories():
     none = asked((1.0, 1.0, 1.0))
     expected = none + 1.2 * (asked((1.0, 1.0, 0.0)) - none) + 0.7 * (asked((0.4, 0.4, 0.4)) - none)
     np.testing.assert_allclose(found[:, 3:], expected[:, 3:], atol=1e-13)
+
+
+def test_history_guidance_in_an_interval():
+    z, show = frames(), shown_with(frames(1))
+    logsnr = clocks()
+    ask = lambda guidance: guided(exact(), None, [guidance], SETTING, show)(z, logsnr, NOTHING)  # noqa: E731
+    always, plain = ask(HistoryGuidance()), exact()(z, logsnr)
+    found = ask(HistoryGuidance(low=-1.0, high=5.0))
+    inside = ((logsnr >= -1) & (logsnr <= 5))[..., None, None, None]
+    np.testing.assert_allclose(found, np.where(inside, always, plain), atol=1e-13)
 
 
 def test_guidances_compose_in_one_call():
@@ -224,6 +234,9 @@ def test_two_networks_ride_together():
         (lambda: ClassifierFree(low=2.0, high=1.0), "2.0 is not below 1.0"),
         (lambda: History(level=1.5), "a level in \\[0, 1\\]"),
         (lambda: HistoryGuidance(histories=()), "at least one history"),
+        (lambda: HistoryGuidance(low=1.0, high=1.0), "1.0 is not below 1.0"),
+        (lambda: Oracle(guidance=(Autoguidance(),)), "wants the folder of a run"),
+        (lambda: Oracle(guidance=(Autoguidance(weak="x"),)).coefficients(), "there is none here"),
         (
             lambda: Oracle(window=Rolling(size=4, context=0), guidance=(HistoryGuidance(),)),
             "the window has 0",

@@ -11,12 +11,12 @@ import pytest
 from rolling.denoisers import NOTHING, Condition
 from rolling.draws import CONTEXT, FRESH, Correlated, Independent, NoiseLaw, covariance, gaussian
 from rolling.errors import InputError
-from rolling.guidance import HistoryGuidance
-from rolling.noise import Cosine, diffuse, expand
+from rolling.guidance import History, HistoryGuidance
+from rolling.noise import Cosine, Logit, diffuse, expand
 from rolling.oracle import UNCLIPPED, Oracle
 from rolling.rollout import Rollout
 from rolling.sampler import Carry, Sampler, Sampling
-from rolling.solvers import Ancestral, Ddim, Deis, DpmSolverPlusPlus, Heun, UniPC
+from rolling.solvers import Ancestral, Ddim, Deis, DpmSolverPlusPlus, Heun, TimeShift, UniPC
 from rolling.starts import FromClip, FromGuess, FromNoise, Guess, Persistence, Start
 from rolling.sweeps import Even, Picard, Power, Sequential, Spacing, Sweep
 from rolling.views import Blocks, View, Whole
@@ -265,6 +265,33 @@ def test_a_drained_rollout_begins_nothing_behind_its_end():
     assert exact == pytest.approx(Oracle(calls_per_frame=32, frames=5).max_covariance_error(), rel=0.5)
 
 
+@pytest.mark.parametrize("start", [FromNoise(), FromGuess(), FromClip(frames=2)], ids=repr)
+def test_whatever_the_start_what_is_drained_is_pure_noise(start):
+    sampling = Sampling(window=Rolling(size=5, context=1), drain=True, start=start)
+    carry = frames_of(sampling, count=1)[-1].carry
+    behind = np.arange(5) + int(carry.first) >= sampling.given + 1
+    fresh = gaussian(keys(), carry.first + jnp.arange(5), FRESH, GRID, jnp.float32)
+    assert behind.sum() == 3
+    np.testing.assert_array_equal(carry.z[:, behind], fresh[:, behind])
+
+
+def test_a_second_call_sees_the_context_as_noisy_as_the_frame():
+    levels = []
+
+    def network(z, logsnr, condition):
+        jax.debug.callback(lambda a: levels.append(np.asarray(a)), logsnr, ordered=True)
+        return 0.5 * z
+
+    window = AlignedContext(roll=Autoregressive(context=2))
+    sampler = Sampler(window=window, solver=Heun(), calls_per_frame=4)
+    carry = sampler.begin(given_to(Sampling(window=window)), keys())
+    jax.block_until_ready(sampler.warm_up(network, carry, NOTHING).z)
+    jax.effects_barrier()
+    assert len(levels) == 4
+    for level in levels:
+        np.testing.assert_array_equal(level, np.broadcast_to(level[:, -1:], level.shape))
+
+
 def test_the_context_is_shown_at_its_clock_and_kept_clean():
     shown = []
 
@@ -337,11 +364,28 @@ def test_a_carry_holds_all_of_it():
         ),
         (
             lambda: Sampling(sweep=Picard(), solver=Heun(), calls_per_frame=2),
-            "Heun calls the network 2 times",
+            "asks the network once for each step",
         ),
-        (lambda: Picard(tolerance=-1.0), "not negative"),
-        (lambda: Power(exponent=0.0), "is positive, not 0"),
+        (lambda: Picard(tolerance=-1.0), "a finite tolerance >= 0"),
+        (lambda: Power(exponent=0.0), "positive and finite, not 0"),
         (lambda: Correlated(strength=-1.0), "strength >= 0"),
+        (lambda: Sampling(sweep=Picard(), solver=TimeShift()), "TimeShift does not"),
+        (
+            lambda: Sampling(noise=Correlated(), solver=Ancestral()),
+            "does not go with the fresh noise of Ancestral",
+        ),
+        (
+            lambda: Sampling(noise=Correlated(), solver=Heun(churn=0.1, churn_low=0.0), calls_per_frame=2),
+            "Heun",
+        ),
+        (lambda: Sampling(calls_per_frame=float("nan")), "calls_per_frame is not a number"),
+        (lambda: Sampling(calls_per_frame=float("inf")), "choose a whole multiple of 1"),
+        (lambda: Sampling(spacing=Power(exponent=float("inf"))), "positive and finite"),
+        (lambda: Sampling(schedule=Logit(offset=1.0, scale=float("nan"))), "needs scale > 0|not a number"),
+        (
+            lambda: Sampling(guidance=(HistoryGuidance(histories=(History(weight=float("nan")),)),)),
+            "weight is not",
+        ),
         (lambda: Persistence(damping=2.0), "a factor in \\[0, 1\\], not 2"),
     ],
 )

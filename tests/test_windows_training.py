@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from rolling.errors import InputError
 from rolling.windows import (
     AlignedContext,
     Autoregressive,
@@ -235,3 +236,9 @@ def test_a_window_may_be_trained_on_another():
         np.testing.assert_array_equal(found, own)
     for wrap in (NoisyContext, AlignedContext, HistoryDropout):
         assert training_frames(wrap(roll=window)) == 5
+
+
+@pytest.mark.parametrize("kind", [NoisyContext, AlignedContext, HistoryDropout, IndependentTimes])
+def test_wrappers_stand_inside_a_window_that_is_trained_on_another(kind):
+    with pytest.raises(InputError, match="put it inside"):
+        kind(roll=TrainedOn(roll=Rolling(size=12, context=4), trained=Rolling(size=6, context=2)))

@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import json
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -97,7 +98,10 @@ def _first(words: list[str], command: str, what: str) -> tuple[str | None, list[
     if not words or words[0].startswith("-"):
         if words and words[0] in ("-h", "--help"):
             raise InputError(f"name the {what} first: `rolling {command} {what.upper()} --help`")
-        raise InputError(f"`rolling {command}` wants a {what}: `rolling {command} {what.upper()} ...`")
+        article = "an" if what[0] in "aeiou" else "a"
+        raise InputError(
+            f"`rolling {command}` wants {article} {what}: `rolling {command} {what.upper()} ...`"
+        )
     return words[0], words[1:]
 
 
@@ -176,6 +180,17 @@ def _take(words: list[str], option: str, default: str) -> tuple[str, list[str]]:
     return default, words
 
 
+def _calls(word: str) -> int | float:
+    """Calls per frame: whole, or a part where a cycle finishes several frames."""
+    try:
+        calls = float(word)
+    except ValueError:
+        calls = math.nan
+    if not 0 < calls < math.inf:
+        raise InputError(f"--steps-per-frame is a number above 0, such as 1, not {word!r}")
+    return int(calls) if calls == int(calls) else calls
+
+
 def _distill(words: list[str]) -> None:
     from rolling.run import distill, job
 
@@ -184,9 +199,7 @@ def _distill(words: list[str]) -> None:
     # These two decide the defaults of everything else.
     steps, rest = _take(rest, "--steps-per-frame", str(DistillOptions.steps_per_frame))
     method, rest = _take(rest, "--method", DistillOptions.method)
-    if not steps.isdigit():
-        raise InputError(f"--steps-per-frame is a whole number from 1 on, not {steps!r}")
-    student = distill.student_of(run, method.replace("-", "_"), int(steps))
+    student = distill.student_of(run, method.replace("-", "_"), _calls(steps))
     experiment, options = _overridden(student, rest, f"rolling distill {name}", DistillOptions)
     folder = Path(options.folder) if options.folder else run.parent
     job.distill(experiment, folder / experiment.name, resume=options.resume)

@@ -30,7 +30,7 @@ def methods() -> dict[str, type]:
     }
 
 
-def student_of(run: Path, method: str, steps_per_frame: int) -> Experiment:
+def student_of(run: Path, method: str, steps_per_frame: int | float) -> Experiment:
     """The experiment that distils a run: what suits the method, fewer steps and a lower peak than its own."""
     if not (run / "experiment.json").exists():
         raise InputError(f"{run} is no run: `rolling distill` wants the folder of a trained one")

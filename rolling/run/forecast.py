@@ -15,7 +15,7 @@ from data.statistics import Statistics
 from rolling.denoisers import Condition
 from rolling.errors import InputError
 from rolling.fields import Layout
-from rolling.guidance import Autoguidance
+from rolling.guidance import Autoguidance, ClassifierFree
 from rolling.rollout import Rollout
 from rolling.run import codec, model, store
 from rolling.run.checkpoint import Checkpoints, check_shapes
@@ -43,18 +43,23 @@ class Forecaster:
     def fingerprint(self) -> str:
         """A check sum of the parameters: forecasts of two networks are never taken for each other."""
         total = 0
-        for leaf in jax.tree.leaves(self.params):
+        self.rollout(1)  # with the weaker network of autoguidance, if there is one
+        for leaf in jax.tree.leaves((self.params, self._weak and self._weak.params)):
             total = zlib.crc32(np.asarray(leaf).tobytes(), total)
         return f"{total:08x}"
 
     def sample_with(self, sampling: Sampling) -> None:
         """Forecasts from now on in another way."""
         if sampling.sampler != self.sampler:  # what is compiled for the same one stays
-            self.sampler, self._weak = sampling.sampler, _weak_network(sampling, self.layout)
+            self.sampler = sampling.sampler
             self._rollouts: dict[int, Rollout] = {}
+            self._weak: Forecaster | None = None
 
     def rollout(self, cycles: int) -> Rollout:
         """The compiled loop whose chunks hold `cycles` cycles."""
+
+        if self._weak is None:
+            self._weak = _weak_network(self.sampler, self.layout)
 
         def bind(params):
             strong, weak = params
@@ -92,10 +97,9 @@ class Forecaster:
     ) -> Iterator[tuple[int, np.ndarray, Carry]]:
         """`(first lead, frames, carry)` for `given [batch, n, height, width, variable]`, physical units."""
         clean = jnp.asarray(self.statistics.normalise(given), jnp.float32)
+        rollout = self.rollout(cycles)
         params = (self.params, self._weak and self._weak.params)
-        chunks = self.rollout(cycles).chunks(
-            params, clean, keys, frames, self.conditions(times), resume=resume
-        )
+        chunks = rollout.chunks(params, clean, keys, frames, self.conditions(times), resume=resume)
         for chunk in chunks:
             yield chunk.start, self.statistics.denormalise(np.asarray(chunk.frames)), chunk.carry
 
@@ -170,7 +174,11 @@ def _last_time(times: np.ndarray, step: Any, n: int) -> Any:
 
 
 def _weak_network(sampling: Sampling, layout: Layout) -> Forecaster | None:
-    """The weaker network that autoguidance asks."""
+    """The weaker network that autoguidance asks. Raises `InputError` for guidance that it cannot give."""
+    if any(isinstance(part, ClassifierFree) for part in sampling.guidance):
+        raise InputError(
+            "classifier-free guidance leads by labels or tokens, and this network is told none: leave it out"
+        )
     names = {part.weak for part in sampling.guidance if isinstance(part, Autoguidance)}
     if not names:
         return None

@@ -84,6 +84,9 @@ def train(experiment: Experiment, folder: Path, *, resume: bool = False) -> Spli
 def run(experiment: Experiment, folder: Path, *, resume: bool = False) -> None:
     """Everything: train, roll out, evaluate, report. Each part that a resumed run has finished is kept."""
     split = train(experiment, folder, resume=resume)
+    if not (experiment.forecast.frames or experiment.long.frames):
+        print(f"trained; no forecast was asked for: `rolling rollout {folder} --frames 20` makes one")
+        return
     forecaster = load(folder)
     for name in STORES:
         forecast = getattr(experiment, name)

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key
 
 from rolling.distillation import (
@@ -21,6 +23,7 @@ from rolling.losses import Weighting, XLoss, diffusion_loss
 from rolling.sampler import Sampler, Sampling
 from rolling.solvers import Ancestral, Ddim
 from rolling.sweeps import Even
+from rolling.windows import check_share, training_frames
 
 Params = Any
 Batch = dict[str, Any]
@@ -99,12 +102,16 @@ class _Distillation:
     warmup_share: float
 
     def __post_init__(self):
-        if not 0 <= self.warmup_share <= 1:
-            raise InputError(
-                f"objective.warmup_share is a probability: choose one from 0 to 1, not {self.warmup_share}"
-            )
+        check_share("objective.warmup_share", self.warmup_share)
 
     def check(self, sampling):
+        window = sampling.window
+        ends = np.asarray(window.cycle(jnp.asarray([1.0, 0.0])))[:, : window.context]
+        if training_frames(window) != window.size or (ends[0] != ends[1]).any():
+            raise InputError(
+                "a distillation wants a window that is trained on clips of its own size, and whose context"
+                f" stands still, and {type(window).__name__} is not one: distil a run of another window"
+            )
         if not (isinstance(sampling.noise, Independent) and isinstance(sampling.spacing, Even)):
             raise InputError(
                 "a distillation wants independent noise and even steps: give --noise independent and"

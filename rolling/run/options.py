@@ -94,9 +94,12 @@ def _homes(kind: type) -> list[str]:
 
 
 def _protocol_of_items(hint: Any) -> type | None:
-    """`P` of a field annotated `tuple[P, ...]`, where P is a protocol."""
+    """`P` of a field annotated `tuple[P, ...]`, where P is a protocol or a dataclass."""
     items = typing.get_args(hint) if typing.get_origin(hint) is tuple else ()
-    return items[0] if items[1:] == (...,) and getattr(items[0], "_is_protocol", False) else None
+    if items[1:] != (...,):
+        return None
+    part = getattr(items[0], "_is_protocol", False) or dataclasses.is_dataclass(items[0])
+    return items[0] if part else None
 
 
 def _choose_parts(default: T, arguments: list[str], prefix: str = "--") -> tuple[T, list[str]]:
@@ -119,7 +122,13 @@ def _choose_parts(default: T, arguments: list[str], prefix: str = "--") -> tuple
             part = value
         if dataclasses.is_dataclass(part):
             part, rest = _choose_parts(part, rest, option + ".")
-        if part is not value:
+        elif items:
+            chosen = []
+            for i, item in enumerate(part):
+                item, rest = _choose_parts(item, rest, f"{option}.{i}.")
+                chosen.append(item)
+            part = tuple(chosen)
+        if part is not value and part != value:
             default = _unchecked(type(default), {**_fields(default), field.name: part})
     return default, rest
 

@@ -35,6 +35,10 @@ class Ddim:
         if not 0 <= self.eta <= 1:
             raise InputError(f"DDIM's eta lies between 0 and 1, not at {self.eta}")
 
+    @property
+    def draws(self) -> str:
+        return "apart" if self.eta > 0 else "none"
+
     def init(self, z):
         return ()
 
@@ -59,6 +63,7 @@ class Ancestral:
     """
 
     calls: ClassVar[int] = 1
+    draws: ClassVar[str] = "apart"
     interpolation: float = 0.0
 
     def __post_init__(self):

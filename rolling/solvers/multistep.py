@@ -58,6 +58,10 @@ class DpmSolverPlusPlus:
         if not 0 <= self.eta <= 1:
             raise InputError(f"DPM-Solver++'s eta lies between 0 and 1, not at {self.eta}")
 
+    @property
+    def draws(self) -> str:
+        return "apart" if self.eta > 0 else "none"
+
     def init(self, z):
         return no_past(z, self.order - 1)
 
@@ -89,6 +93,7 @@ class Deis:
     """
 
     calls: ClassVar[int] = 1
+    draws: ClassVar[str] = "none"
     order: int = 3
 
     def __post_init__(self):
@@ -126,6 +131,7 @@ class UniPC:
     """
 
     calls: ClassVar[int] = 1
+    draws: ClassVar[str] = "none"
     order: int = 2
     corrector: bool = True
 

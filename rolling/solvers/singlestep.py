@@ -54,6 +54,12 @@ class Heun:
         if not 0 < self.noise_scale < math.inf:
             raise InputError(f"Heun's noise_scale is a positive number, not {self.noise_scale}")
 
+    @property
+    def draws(self) -> str:
+        if self.churn == 0:
+            return "none"
+        return "alike" if self.churn_low == -math.inf and self.churn_high == math.inf else "apart"
+
     def init(self, z):
         return ()
 
@@ -91,6 +97,7 @@ class DpmSolverPlusPlus2S:
     """
 
     calls: ClassVar[int] = 2
+    draws: ClassVar[str] = "none"
 
     def init(self, z):
         return ()

@@ -51,6 +51,11 @@ class Solver(Protocol):
     def calls(self) -> int:
         """Network calls in one step."""
 
+    @property
+    def draws(self) -> str:
+        """The noise that a step draws: "none", "alike" (it multiplies the `sigma` of all frames by the same
+        factor) or "apart"."""
+
     def init(self, z: Frames) -> Any:
         """The history of fresh frames."""
 

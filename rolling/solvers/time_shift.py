@@ -54,6 +54,10 @@ class TimeShift:
     def calls(self) -> int:
         return self.solver.calls
 
+    @property
+    def draws(self) -> str:
+        return self.solver.draws
+
     def init(self, z):
         return Watched(self.solver.init(z), jnp.ones_like(z, shape=z.shape[:2]))
 

@@ -28,6 +28,7 @@ class IndependentTimes(Wrapper):
     random_history: bool = False
 
     def __post_init__(self):
+        self.check_clips()
         check_share("the clean_share of independent times", self.clean_share)
 
     def sample_times(self, key, batch):

@@ -2,14 +2,23 @@
 
 import dataclasses
 
+from rolling.errors import InputError
 from rolling.windows.rolling import Rolling
-from rolling.windows.window import Window
+from rolling.windows.window import Window, training_frames
 
 
 class Wrapper:
     """All that a window has, as `roll` has it: whoever extends it replaces what is to be different."""
 
     roll: Window
+
+    def check_clips(self) -> None:
+        """Raises `InputError` where `roll` trains on clips of another size than it rolls."""
+        if training_frames(self.roll) != self.roll.size:
+            raise InputError(
+                f"{type(self).__name__} cannot stand around a window that is trained on another one: put it"
+                " inside, around `roll` and around `trained`"
+            )
 
     @property
     def size(self) -> int:

@@ -13,6 +13,7 @@ from rolling.run import experiment as experiments
 from rolling.run.checkpoint import Checkpoints
 from rolling.run.compare.scores import FORECAST
 from rolling.run.experiment import Experiment
+from rolling.windows import training_frames
 
 ALIKE = {"forecast": ("starts", "members", "frames"), "long": ("starts", "members", "frames")}
 KEPT = ("source", "network", "training", "forecast", "long")
@@ -32,7 +33,7 @@ class Run:
             return math.nan
         seconds, last = 0.0, 0
         for record in map(json.loads, path.read_text().splitlines()):
-            frames = (record["step"] - last) * training.batch * self.experiment.window.size
+            frames = (record["step"] - last) * training.batch * training_frames(self.experiment.window)
             seconds, last = seconds + frames / record["frames_per_second"], record["step"]
         return seconds
 
