@@ -16,16 +16,13 @@ import numpy as np
 from rolling.run import load
 from rolling.run.evaluate import evaluate
 from rolling.run.streaming import write
-from rolling.solvers import Ancestral, Ddim, Deis, DpmSolverPlusPlus, UniPC
+from rolling.solvers import Ancestral, Ddim, DpmSolverPlusPlus, UniPC
 
 SOLVERS = {
     "Ddim": Ddim(),
-    "Ancestral": Ancestral(),
     "Ancestral, 0.4": Ancestral(interpolation=0.4),
-    "Deis, order 2": Deis(order=2),
     "DpmSolverPlusPlus, order 2": DpmSolverPlusPlus(order=2),
     "UniPC, order 2": UniPC(order=2),
-    "UniPC, order 3": UniPC(order=3),
 }
 LEADS = (1, 3, 5, 8, 12)
 MEASURES = ("crps", "spread_skill_ratio", "spectrum_log_error")
