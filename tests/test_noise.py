@@ -141,7 +141,7 @@ def test_ends_of_clipped_schedules():
         np.testing.assert_allclose(sigma, [0.002, 80.0])
     assert ends(noise.FlowMatching(epsilon=1e-3)) == pytest.approx([2 * np.log(999), -2 * np.log(999)])
     reach = 2.4 * np.log(99)
-    assert ends(noise.Logit(shift=1.0, epsilon=0.01)) == pytest.approx([1 + reach, 1 - reach])
+    assert ends(noise.Logit(offset=1.0, epsilon=0.01)) == pytest.approx([1 + reach, 1 - reach])
     assert ends(noise.LinearLogsnr(minimum=-9.0, maximum=12.0)) == [12.0, -9.0]
     assert ends(noise.LinearBeta(epsilon=0.5))[1] == pytest.approx(-np.log(np.expm1((0.1 + 20.0) / 2)))
 
@@ -158,9 +158,9 @@ def test_closed_forms():
     np.testing.assert_allclose(sigma / alpha, t / (1 - t), rtol=1e-10)
 
     # Flow matching is a logit, and any logit has odds that are a power of those of time.
-    logit = noise.Logit(scale=2.0, shift=-2 * np.log(3.0), epsilon=0.0).logsnr(tau)
+    logit = noise.Logit(scale=2.0, offset=-2 * np.log(3.0), epsilon=0.0).logsnr(tau)
     np.testing.assert_allclose(noise.FlowMatching(shift=3.0, epsilon=0.0).logsnr(tau), logit, rtol=1e-12)
-    odds = np.exp(noise.Logit(scale=2.6, shift=0.5, epsilon=0.0).logsnr(tau))
+    odds = np.exp(noise.Logit(scale=2.6, offset=0.5, epsilon=0.0).logsnr(tau))
     np.testing.assert_allclose(odds, np.exp(0.5) * (1 / tau - 1) ** 2.6, rtol=1e-9)
 
     steps = np.diff(noise.LinearLogsnr(minimum=-10.0, maximum=14.0).logsnr(jnp.asarray(grid())))
@@ -196,7 +196,7 @@ def test_closed_forms():
         (lambda: noise.FlowMatching(shift=0.0), "shift"),
         (lambda: noise.FlowMatching(epsilon=0.5), "epsilon"),
         (lambda: noise.Logit(scale=0.0), "scale"),
-        (lambda: noise.Logit(shift=INFINITE), "finite shift"),
+        (lambda: noise.Logit(offset=INFINITE), "finite offset"),
         (lambda: noise.Logit(epsilon=0.5), "epsilon"),
         (lambda: noise.LinearLogsnr(minimum=2.0, maximum=1.0), "minimum < maximum"),
         (lambda: noise.LinearLogsnr(maximum=INFINITE), "finite limits"),
