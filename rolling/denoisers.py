@@ -5,7 +5,7 @@ here; guidance and partitioning are functions from denoisers to a denoiser.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import jax
@@ -61,8 +61,7 @@ class Condition:
 
     def copies(self, count: int) -> "Condition":
         """The same for `count` copies of the batch, one after the other."""
-        tile = lambda part: jnp.concatenate([part] * count)  # noqa: E731
-        return self.map(frames=tile, sequences=tile)
+        return joined([self] * count)
 
     def dropped(self, where: Bool[Array, " batch"] | None = None) -> "Condition":
         """Without what the sequence is about: label and tokens stand for "any" (in some sequences only)."""
@@ -74,6 +73,14 @@ class Condition:
             return jnp.where(chosen.reshape(-1, *[1] * (part.ndim - 1)), jnp.full_like(part, nothing), part)
 
         return dataclasses.replace(self, label=drop(self.label, NO_LABEL), tokens=drop(self.tokens, 0))
+
+
+def joined(conditions: Sequence[Condition]) -> Condition:
+    """One condition for several batches, one after the other, which are told the same sort of things."""
+    batched = [
+        {"label": c.label, "tokens": c.tokens, "vectors": c.vectors, "fields": c.fields} for c in conditions
+    ]
+    return dataclasses.replace(conditions[0], **jax.tree.map(lambda *parts: jnp.concatenate(parts), *batched))
 
 
 NOTHING = Condition()

@@ -19,8 +19,8 @@ from jaxtyping import Array, Float, Key
 
 from rolling.losses import Weighting, frame_weights, weighted_mean
 from rolling.noise import NoiseSchedule, alpha_sigma, diffuse, eps_from_x, expand
-from rolling.solvers import Ancestral, Ddim, Step, step_between
-from rolling.windows import SampledTimes, Window, stratified, warmup_steps
+from rolling.solvers import Ancestral, Step, first_order, step_between
+from rolling.windows import SampledTimes, Window, rounded, stratified, warmup_steps
 
 Frames = Float[Array, "batch time height width channel"]
 Clocks = Float[Array, "#batch time"]
@@ -63,11 +63,9 @@ def segments_at(
 
     `places` turns the share of the segment that lies behind `u`, seen from its end, into those of `t`, `s`.
     """
-    grain = 4 * jnp.finfo(u.dtype).eps
 
     def at(share):
-        # Clocks that differ by rounding are equal, as in a rollout: no frame seems to move by a single bit.
-        return jnp.round(clocks((segment + share) / steps) / grain) * grain
+        return rounded(clocks((segment + share) / steps))
 
     segment = jnp.minimum(jnp.floor(u * steps), steps - 1)
     of_t, of_s = places(u * steps - segment)
@@ -96,7 +94,7 @@ def sample_segments(
 
 def ddim(z: Frames, x: Frames, step: Step) -> Frames:
     """`z_s = alpha_s x + (sigma_s / sigma_t)(z_t - alpha_t x)`; `z` itself for frames that stand still."""
-    return step.hold(Ddim().step(lambda z, _: x, z, (), step, lambda _: z)[0], z)
+    return step.hold(first_order.ddim(z, x, step.logsnr_t, step.logsnr_s), z)
 
 
 def addim(z: Frames, x: Frames, step: Step, variance: Float[Array, "#batch #time"]) -> Frames:

@@ -13,10 +13,10 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from rolling.denoisers import Condition, Denoiser
+from rolling.denoisers import Condition, Denoiser, joined
 from rolling.errors import InputError
 from rolling.noise import NoiseSchedule, expand
-from rolling.windows import Window
+from rolling.windows import Window, in_context
 
 Clocks = Float[Array, "#batch time"]
 
@@ -45,29 +45,33 @@ class Guidance(Protocol):
     def __call__(self, question: Question, setting: Setting) -> list[Question]: ...
 
 
-def _check_interval(low: float, high: float) -> None:
-    if not low < high:
-        raise InputError(f"guidance acts for low <= logsnr <= high: {low} is not below {high}")
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Scaled:
-    """`scale` where `low <= logsnr <= high`, and 1, which changes nothing, elsewhere: a guidance interval
-    (arXiv 2404.07724), frame by frame."""
+class _Interval:
+    """Acts where `low <= logsnr <= high`: a guidance interval (arXiv 2404.07724), frame by frame."""
 
-    scale: float = 1.5
     low: float = -math.inf
     high: float = math.inf
 
     def __post_init__(self):
-        _check_interval(self.low, self.high)
+        if not self.low < self.high:
+            raise InputError(f"guidance acts for low <= logsnr <= high: {self.low} is not below {self.high}")
+
+    def _where(self, logsnr: Clocks, inside: float, outside: float) -> Clocks:
+        acts = (logsnr >= self.low) & (logsnr <= self.high)
+        return jnp.where(acts, jnp.asarray(inside, logsnr.dtype), outside)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Scaled(_Interval):
+    """`scale` in the interval, and 1, which changes nothing, elsewhere."""
+
+    scale: float = 1.5
 
     def check(self, window):
         pass
 
     def _weigh(self, question: Question, other: Question) -> list[Question]:
-        inside = (question.logsnr >= self.low) & (question.logsnr <= self.high)
-        weight = jnp.where(inside, jnp.asarray(self.scale, question.logsnr.dtype), 1.0)
+        weight = self._where(question.logsnr, self.scale, 1.0)
         return [
             question._replace(weight=question.weight * weight),
             other._replace(weight=question.weight * (1 - weight)),
@@ -116,7 +120,7 @@ class History:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class HistoryGuidance:
+class HistoryGuidance(_Interval):
     """`D_0 + sum_i w_i (D(history i) - D_0)` (arXiv 2502.06764): `D_0` is shown no history. For frames with
     `logsnr` below `low` or above `high` it is `D` with all the history, as without guidance.
 
@@ -126,13 +130,11 @@ class HistoryGuidance:
     """
 
     histories: tuple[History, ...] = (History(),)
-    low: float = -math.inf
-    high: float = math.inf
 
     def __post_init__(self):
+        super().__post_init__()
         if not self.histories:
             raise InputError("history guidance wants at least one history to show")
-        _check_interval(self.low, self.high)
 
     def check(self, window):
         longest = max(history.frames for history in self.histories)
@@ -145,17 +147,19 @@ class HistoryGuidance:
     def __call__(self, question, setting):
         shown = [(1 - sum(h.weight for h in self.histories), History(level=1.0))]
         shown += [(history.weight, history) for history in self.histories]
-        inside = (question.logsnr >= self.low) & (question.logsnr <= self.high)
         questions = [
             question._replace(
-                weight=question.weight * jnp.where(inside, jnp.asarray(weight, question.logsnr.dtype), 0.0),
+                weight=question.weight * self._where(question.logsnr, weight, 0.0),
                 logsnr=self._clocks(history, question.logsnr, setting),
             )
             for weight, history in shown
         ]
         if self.low == -math.inf and self.high == math.inf:
             return questions
-        return [*questions, question._replace(weight=question.weight * jnp.where(inside, 0.0, 1.0))]
+        return [
+            *questions,
+            question._replace(weight=question.weight * self._where(question.logsnr, 0.0, 1.0)),
+        ]
 
     def _clocks(self, history: History, logsnr: Clocks, setting: Setting) -> Clocks:
         """Context clocks at the history's level, or at the level at which they are anyway, if noisier."""
@@ -163,7 +167,7 @@ class HistoryGuidance:
         context = setting.window.context
         kept = slot >= context - (history.frames or context)
         level = setting.schedule.logsnr(jnp.where(kept, history.level, 1.0).astype(logsnr.dtype))
-        return jnp.where(slot < context, jnp.minimum(level, logsnr), logsnr)
+        return jnp.where(in_context(setting.window, slot.shape), jnp.minimum(level, logsnr), logsnr)
 
 
 def guided(
@@ -182,7 +186,7 @@ def guided(
         batch = z.shape[0]
         frames = jnp.concatenate([show(z, q.logsnr) for q in questions])
         clocks = jnp.concatenate([jnp.broadcast_to(q.logsnr, z.shape[:2]) for q in questions])
-        condition = _joined([q.condition for q in questions])
+        condition = joined([q.condition for q in questions])
         answers = network(frames, clocks, condition).reshape(len(questions), batch, *z.shape[1:])
         return sum(expand(q.weight, z) * x for q, x in zip(questions, answers, strict=True))
 
@@ -198,13 +202,3 @@ def guided(
         return strong + ask(weak, z, others) if others else strong
 
     return denoise
-
-
-def _joined(conditions: list[Condition]) -> Condition:
-    """One condition for the batches, one after the other."""
-    first = conditions[0]
-    parts = {}
-    for name in ("label", "tokens", "vectors", "fields"):
-        if getattr(first, name) is not None:
-            parts[name] = jnp.concatenate([getattr(condition, name) for condition in conditions])
-    return dataclasses.replace(first, **parts)

@@ -22,7 +22,6 @@ from rolling.losses import Elbo, frame_weights
 from rolling.noise import Cosine, NoiseSchedule, alpha_sigma
 from rolling.rollout import Rollout
 from rolling.sampler import Sampling
-from rolling.solvers import Solver, step_between
 from rolling.windows import Rolling, SampledTimes, Window, warmup_steps
 
 UNCLIPPED = Cosine(minimum=-np.inf, maximum=np.inf)
@@ -100,19 +99,6 @@ class Basis:
         return jax.nn.one_hot(index, self.channels, dtype=dtype)[None, :, None, None, :]
 
 
-def draws_noise(solver: Solver) -> bool:
-    """Whether a solver's step draws noise of its own."""
-    drawn = []
-    z = jnp.zeros((1, 1, 1, 1, 1))
-
-    def trace(z):
-        step = step_between(Cosine(), jnp.full((1, 1), 0.5), jnp.full((1, 1), 0.4))
-        return solver.step(lambda z, _: z, z, solver.init(z), step, lambda i: drawn.append(i) or z)
-
-    jax.eval_shape(trace, z)
-    return bool(drawn)
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Oracle(Sampling):
     """A way of sampling, and the process that it is tried on.
@@ -136,7 +122,7 @@ class Oracle(Sampling):
 
     def _basis(self) -> Basis:
         window, lifetime = self.window, 0
-        if draws_noise(self.solver):
+        if self.solver.draws != "none":
             cycles = -(-window.size // window.stride) + 1
             lifetime = warmup_steps(window, self.cycle_steps) + cycles * self.cycle_steps
         frames = self.given + self.frames + window.size + window.stride

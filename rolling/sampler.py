@@ -24,7 +24,7 @@ from rolling.solvers import Ddim, Solver, Step, step_between
 from rolling.starts import FromNoise, Start
 from rolling.sweeps import Even, Sequential, Spacing, Sweep
 from rolling.views import View, Whole
-from rolling.windows import Rolling, Window, warmup_steps
+from rolling.windows import Rolling, Window, in_context, rounded, warmup_steps
 
 Frames = Float[Array, "batch time height width channel"]
 FOREVER = np.iinfo(np.int32).max
@@ -90,7 +90,7 @@ class Sampling:
 
     def __post_init__(self):
         check_numbers(self)
-        steps = self.calls_per_frame * self.window.stride / self.solver.calls
+        steps = self._steps
         if not 0.999 <= steps < MOST_STEPS or abs(steps - round(steps)) > 1e-3:
             raise InputError(
                 f"{self.calls_per_frame:g} calls per frame are {steps:.4g} steps of"
@@ -109,8 +109,12 @@ class Sampling:
         return Sampler(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Sampling)})
 
     @property
+    def _steps(self) -> float:
+        return self.calls_per_frame * self.window.stride / self.solver.calls
+
+    @property
     def cycle_steps(self) -> int:
-        return round(self.calls_per_frame * self.window.stride / self.solver.calls)
+        return round(self._steps)
 
     @property
     def given(self) -> int:
@@ -136,7 +140,7 @@ class Sampler(Sampling):
         """Clean frames `[batch, size, ...]` of which the first is frame `first`, each behind the context
         diffused to the clock with which a cycle begins; pure noise from frame `end` on if that is drained."""
         noise = self._noise(key, first, self.window.size, FRESH, x)
-        tau = self._rounded(self.window.cycle(jnp.ones(1, x.dtype)))
+        tau = rounded(self.window.cycle(jnp.ones(1, x.dtype)))
         z = diffuse(x, noise, self.schedule.logsnr(tau))
         if self.drain:
             z = jnp.where(expand((first + jnp.arange(self.window.size) < end)[None], z), z, noise)
@@ -183,23 +187,15 @@ class Sampler(Sampling):
         return self.noise(draw, first, count)
 
     def _in_context(self, z: Frames) -> Array:
-        return expand(jnp.arange(self.window.size)[None] < self.window.context, z)
-
-    @staticmethod
-    def _rounded(tau):
-        """Clocks that differ by rounding are equal: 0 and 1 are met exactly, however a compiler rounds, and
-        no frame seems to move by a single bit."""
-        grain = 4 * jnp.finfo(tau.dtype).eps
-        return jnp.round(tau / grain) * grain
+        return expand(in_context(self.window, (1, self.window.size)), z)
 
     def _plan(self, clocks: Callable, steps: int, dtype) -> tuple[Step, bool]:
         """The steps of a sweep, constants of the program, and whether they show the context with noise."""
 
         def plan_of(grid):
-            tau = self._rounded(clocks(grid))[:, None, :]
+            tau = rounded(clocks(grid))[:, None, :]
             plan = step_between(self.schedule, tau[:-1], tau[1:])
-            context = jnp.arange(self.window.size) < self.window.context
-            return plan, jnp.any((tau > 0) & context[None, None])
+            return plan, jnp.any((tau > 0) & in_context(self.window, tau.shape))
 
         # Jitted, as each operation on its own would be compiled for each length.
         with jax.ensure_compile_time_eval():

@@ -71,3 +71,16 @@ def moments(solver, step):
 
     cases = np.eye(3)
     return np.stack([np.ravel(run(*(unit * c if c else nothing for c in case))) for case in cases])
+
+
+def draws_noise(solver) -> bool:
+    """Whether a solver's step draws noise of its own."""
+    drawn = []
+    z = jnp.zeros((1, 1, 1, 1, 1))
+
+    def trace(z):
+        step = step_between(UNCLIPPED, jnp.full((1, 1), 0.5), jnp.full((1, 1), 0.4))
+        return solver.step(lambda z, _: z, z, solver.init(z), step, lambda i: drawn.append(i) or z)
+
+    jax.eval_shape(trace, z)
+    return bool(drawn)

@@ -21,20 +21,10 @@ from rolling.starts import FromClip, FromGuess, FromNoise, Guess, Persistence, S
 from rolling.sweeps import Even, Picard, Power, Sequential, Spacing, Sweep
 from rolling.views import Blocks, View, Whole
 from rolling.windows import AlignedContext, Autoregressive, FullSequence, NoisyContext, Pyramid, Rolling
+from tests.test_rollout import PARAMS, bind, joined
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 GRID = (3, 2, 2)
-PARAMS = {"gain": jnp.asarray(0.9), "mix": jnp.asarray(0.3)}
-
-
-def bind(params):
-    """Looks at its neighbours, at the clocks and at the parameters."""
-
-    def denoise(z, logsnr, condition):
-        before = jnp.concatenate([z[:, :1], z[:, :-1]], axis=1)
-        return params["gain"] * jnp.tanh(z) + params["mix"] * before * jax.nn.sigmoid(expand(logsnr, z))
-
-    return denoise
 
 
 def keys(members: int = 2):
@@ -66,10 +56,6 @@ def frames_of(sampling, count=7, cycles=3, resume=None, given=None):
     rollout = Rollout(sampling.sampler, bind, cycles=cycles)
     given = given_to(sampling) if given is None else given
     return list(rollout.chunks(PARAMS, given, keys(), count, resume=resume))
-
-
-def joined(chunks) -> np.ndarray:
-    return np.concatenate([chunk.frames for chunk in chunks], axis=1)
 
 
 @functools.cache

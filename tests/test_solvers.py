@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rolling.errors import InputError
 from rolling.noise import Cosine, Edm, FlowMatching, alpha_sigma, flow_from_x
-from rolling.oracle import UNCLIPPED, draws_noise
+from rolling.oracle import UNCLIPPED
 from rolling.run import codec
 from rolling.solvers import (
     Ancestral,
@@ -24,7 +24,17 @@ from rolling.solvers import (
     UniPC,
     step_between,
 )
-from tests.solver_tools import MULTISTEP, SHAPE, SOLVERS, TWO_CALLS, a_step, moments, normal, trajectory
+from tests.solver_tools import (
+    MULTISTEP,
+    SHAPE,
+    SOLVERS,
+    TWO_CALLS,
+    a_step,
+    draws_noise,
+    moments,
+    normal,
+    trajectory,
+)
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 every_solver = pytest.mark.parametrize("solver", SOLVERS, ids=repr)
@@ -240,6 +250,7 @@ def test_experiments_know_a_solver_by_its_package(solver):
 
 def test_which_solvers_draw_noise():
     noisy = [solver for solver in SOLVERS if draws_noise(solver)]
+    assert noisy == [solver for solver in SOLVERS if solver.draws != "none"]
     assert noisy == [s for s in SOLVERS if getattr(s, "eta", 0) or isinstance(s, Ancestral)] + [
         s for s in SOLVERS if getattr(s, "churn", 0)
     ]

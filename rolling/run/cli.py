@@ -199,7 +199,7 @@ def _distill(words: list[str]) -> None:
     # These two decide the defaults of everything else.
     steps, rest = _take(rest, "--steps-per-frame", str(DistillOptions.steps_per_frame))
     method, rest = _take(rest, "--method", DistillOptions.method)
-    student = distill.student_of(run, method.replace("-", "_"), _calls(steps))
+    student = distill.student_of(run, method, _calls(steps))
     experiment, options = _overridden(student, rest, f"rolling distill {name}", DistillOptions)
     folder = Path(options.folder) if options.folder else run.parent
     job.distill(experiment, folder / experiment.name, resume=options.resume)

@@ -16,7 +16,7 @@ from rolling.run import experiment as experiments
 from rolling.run.experiment import Experiment
 from rolling.run.forecast import load
 from rolling.run.objectives import Denoising, Objective
-from rolling.run.options import alternatives
+from rolling.run.options import alternatives, named
 
 SHARE_OF_STEPS = 0.25  # of the teacher's training: the student begins as the teacher
 SHARE_OF_PEAK = 0.1
@@ -34,10 +34,9 @@ def student_of(run: Path, method: str, steps_per_frame: int | float) -> Experime
     """The experiment that distils a run: what suits the method, fewer steps and a lower peak than its own."""
     if not (run / "experiment.json").exists():
         raise InputError(f"{run} is no run: `rolling distill` wants the folder of a trained one")
-    if method not in methods():
-        raise InputError(f"--method knows no {method!r}: there are {', '.join(methods())}")
+    kind = named("--method", method, methods())
     own = experiments.from_json(run / "experiment.json")
-    objective = methods()[method](teacher=str(run))
+    objective = kind(teacher=str(run))
     training, optimiser = own.training, own.optimiser
     return dataclasses.replace(
         own,

@@ -43,8 +43,7 @@ class Forecaster:
     def fingerprint(self) -> str:
         """A check sum of the parameters: forecasts of two networks are never taken for each other."""
         total = 0
-        self.rollout(1)  # with the weaker network of autoguidance, if there is one
-        for leaf in jax.tree.leaves((self.params, self._weak and self._weak.params)):
+        for leaf in jax.tree.leaves(self._networks()):
             total = zlib.crc32(np.asarray(leaf).tobytes(), total)
         return f"{total:08x}"
 
@@ -55,11 +54,17 @@ class Forecaster:
             self._rollouts: dict[int, Rollout] = {}
             self._weak: Forecaster | None = None
 
-    def rollout(self, cycles: int) -> Rollout:
-        """The compiled loop whose chunks hold `cycles` cycles."""
+    def _networks(self) -> tuple[Any, Any]:
+        """The parameters of the network, and of the weaker one of autoguidance, if there is one.
 
+        That one is loaded here: a run whose weaker network is gone can still forecast without it.
+        """
         if self._weak is None:
             self._weak = _weak_network(self.sampler, self.layout)
+        return self.params, self._weak and self._weak.params
+
+    def rollout(self, cycles: int) -> Rollout:
+        """The compiled loop whose chunks hold `cycles` cycles."""
 
         def bind(params):
             strong, weak = params
@@ -97,9 +102,9 @@ class Forecaster:
     ) -> Iterator[tuple[int, np.ndarray, Carry]]:
         """`(first lead, frames, carry)` for `given [batch, n, height, width, variable]`, physical units."""
         clean = jnp.asarray(self.statistics.normalise(given), jnp.float32)
-        rollout = self.rollout(cycles)
-        params = (self.params, self._weak and self._weak.params)
-        chunks = rollout.chunks(params, clean, keys, frames, self.conditions(times), resume=resume)
+        chunks = self.rollout(cycles).chunks(
+            self._networks(), clean, keys, frames, self.conditions(times), resume=resume
+        )
         for chunk in chunks:
             yield chunk.start, self.statistics.denormalise(np.asarray(chunk.frames)), chunk.carry
 

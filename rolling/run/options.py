@@ -146,7 +146,7 @@ def _unchecked(kind: type[T], values: dict[str, Any]) -> T:
     return made
 
 
-def _named(option: str, chosen: str, known: dict[str, type]) -> type:
+def named(option: str, chosen: str, known: dict[str, type]) -> type:
     kind = known.get(chosen.replace("-", "_"))
     if kind is None:
         near = get_close_matches(chosen, known, n=1)
@@ -158,7 +158,7 @@ def _named(option: str, chosen: str, known: dict[str, type]) -> type:
 def _one(option: str, chosen: str, protocol: type, value: Any) -> Any:
     """Another part in the place of `value`: it keeps the fields that both have, and one that is made of
     parts of the same sort (a window around a window) is put around `value`."""
-    kind = _named(option, chosen, alternatives(protocol, value))
+    kind = named(option, chosen, alternatives(protocol, value))
     hints = typing.get_type_hints(kind)
     here = {field.name for field in dataclasses.fields(value)}
     kept = {}
@@ -173,7 +173,7 @@ def _one(option: str, chosen: str, protocol: type, value: Any) -> Any:
 def _several(option: str, chosen: str, protocol: type, values: tuple) -> tuple:
     """Parts by their names, joined by commas; none for the empty word."""
     known = alternatives(protocol, *values)
-    return tuple(_named(option, name.strip(), known)() for name in chosen.split(",") if chosen.strip())
+    return tuple(named(option, name.strip(), known)() for name in chosen.split(",") if chosen.strip())
 
 
 def _exchangeable(default: Any) -> str:

@@ -89,6 +89,13 @@ def check_share(name: str, share: float) -> None:
         raise InputError(f"{name} is a probability: choose one between 0 and 1, not {share}")
 
 
+def rounded(tau: LocalTimes) -> LocalTimes:
+    """Clocks that differ by rounding are equal: 0 and 1 are met exactly, however a compiler rounds, and no
+    frame seems to move by a single bit."""
+    grain = 4 * jnp.finfo(tau.dtype).eps
+    return jnp.round(tau / grain) * grain
+
+
 def for_each(t: Float[Array, "*batch"], frames: np.ndarray) -> LocalTimes:
     """One number for each frame of a window, once for every `t` and in its precision."""
     return jnp.broadcast_to(jnp.asarray(frames, t.dtype), (*t.shape, len(frames)))
