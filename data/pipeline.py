@@ -8,6 +8,7 @@ import numpy as np
 
 from data import calendar
 from data.augment import Augmentation
+from data.conditions import told
 from data.source import Sequences
 from data.statistics import Statistics
 from rolling.errors import InputError
@@ -38,15 +39,14 @@ class _Cuts:
         return int(self.ends[-1])
 
     def __getitem__(self, index: int) -> Batch:
-        layout = self.sequences.layout
         sequence = int(np.searchsorted(self.ends, index, side="right"))
         before = int(self.ends[sequence - 1]) if sequence else 0
         start = (int(index) - before) * self.stride
-        clip = {"x": self.sequences.read(sequence, start, start + self.frames)}
-        if layout.features:
-            times = self.sequences.times(sequence, start, start + self.frames)
-            clip["vectors"] = calendar.features(layout, times)
-        return clip
+        stop = start + self.frames
+        return {
+            "x": self.sequences.read(sequence, start, stop),
+            **told(self.sequences, sequence, start, stop),
+        }
 
 
 def clips(
@@ -61,12 +61,13 @@ def clips(
     threads: int = 2,
     ahead: int = 8,
 ) -> grain.DatasetIterator[Batch]:
-    """An endless iterator of `{"x": [B, T, H, W, C], "vectors": [B, T, d]}`, float32.
+    """An endless iterator of `{"x": [B, T, H, W, C], "vectors": [B, T, d], "label": [B], ...}`.
 
-    `x` is normalised and 0 in masked cells; `vectors` holds the calendar's features, and is absent where
-    there are none. Every epoch has its own order, every clip its own random numbers, both functions of `seed`
-    alone: neither `threads` nor `ahead`, the batches kept ready, change a bit. `get_state()` is a JSON value;
-    after `set_state` the same batches follow. With `threads=0` nothing is prefetched.
+    `x` is normalised and 0 in masked cells, float32; the others are what a network is told, see
+    `data.conditions`, and absent where there is nothing of the sort. Every epoch has its own order, every
+    clip its own random numbers, both functions of `seed` alone: neither `threads` nor `ahead`, the batches
+    kept ready, change a bit. `get_state()` is a JSON value; after `set_state` the same batches follow. With
+    `threads=0` nothing is prefetched.
 
     Raises `InputError` where no sequence has `frames` frames, or an augmentation does not suit the data.
     """

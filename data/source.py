@@ -31,6 +31,18 @@ class Sequences(Protocol):
         """Times of frames, `datetime64[ns]` or float64; `stop` may lie beyond the end of the sequence."""
 
 
+@runtime_checkable
+class Told(Protocol):
+    """Sequences of which more is known than their frames: what a network may be told of them."""
+
+    def told(self, index: int, start: int, stop: int) -> dict[str, np.ndarray]:
+        """Of the frames of one sequence, whichever the layout has: `label []`, an index into its `labels` or
+        -1, int32; `tokens [n, layout.tokens]`; `actions [stop - start, layout.actions]`, float32.
+
+        Raises `InputError` where `stop` lies beyond the actions that are known.
+        """
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Split:
     """The two parts of a data set. Nothing of `test` is ever seen in training, statistics included."""

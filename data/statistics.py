@@ -5,6 +5,7 @@ The same object normalises and denormalises; it travels in the checkpoint as pla
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -62,8 +63,20 @@ class Statistics:
         return self.mask.reshape((1,) * (x.ndim - 3) + self.mask.shape)
 
 
+@runtime_checkable
+class Measured(Sequences, Protocol):
+    """Sequences that were measured already, as they were prepared."""
+
+    def statistics(self) -> Statistics: ...
+
+
 def measure(sequences: Sequences) -> Statistics:
-    """Reads every frame once. Raises `InputError` for data of which no scale can be found."""
+    """Reads every frame once, unless the data know their statistics already.
+
+    Raises `InputError` for data of which no scale can be found.
+    """
+    if isinstance(sequences, Measured):
+        return sequences.statistics()
     layout, mask = sequences.layout, sequences.mask
     total = sum(sequences.length(i) for i in range(len(sequences)))
     if total == 0:

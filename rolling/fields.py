@@ -8,6 +8,8 @@ import dataclasses
 
 import numpy as np
 
+COLOUR = ("red", "green", "blue")
+GREY = ("luma",)
 LATITUDE_UNITS = ("degrees_north", "degree_north", "degrees_n", "degree_n")
 LONGITUDE_UNITS = ("degrees_east", "degree_east", "degrees_e", "degree_e")
 
@@ -20,6 +22,16 @@ class Variable:
     units: str = "1"
     long_name: str = ""
     standard_name: str = ""  # of the CF conventions; metrics recognise velocities and vorticity by it
+    dtype: str = "float32"
+    """How values are stored; `"uint8"`: grey levels of a picture, whole numbers from 0 to 255."""
+
+    def stored(self, values: np.ndarray) -> np.ndarray:
+        """Values as they are stored: rounded to the next whole number, and no further than the dtype goes."""
+        dtype = np.dtype(self.dtype)
+        if dtype.kind == "f":
+            return values.astype(dtype, copy=False)
+        limits = np.iinfo(dtype)
+        return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,7 +69,9 @@ class Layout:
     `step` is the time between frames in `time_units`: `"hours"` where the data have a calendar (times are
     then `datetime64`), `"1"` where time is a plain number. `features` are functions of the time that are
     known for the future (names of `data.calendar`); `phase` is what the climatology is a function of:
-    `"none"`, or another name of `data.calendar`.
+    `"none"`, or another name of `data.calendar`. `labels` names the classes that sequences have, `tokens` is
+    the size of the embeddings that describe one, `actions` the numbers that go with each frame: 0 where there
+    are none.
     """
 
     variables: tuple[Variable, ...]
@@ -67,6 +81,14 @@ class Layout:
     time_units: str = "1"
     features: tuple[str, ...] = ()
     phase: str = "none"
+    labels: tuple[str, ...] = ()
+    tokens: int = 0
+    actions: int = 0
+
+    @property
+    def is_video(self) -> bool:
+        """Whether a frame is a picture: grey levels of red, green and blue, or of luma alone."""
+        return self.names in (COLOUR, GREY) and all(v.dtype == "uint8" for v in self.variables)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -87,3 +109,15 @@ class Layout:
         if self.y.is_latitude:
             weights *= np.cos(np.deg2rad(np.asarray(self.y.values)))[:, None]
         return weights / weights.mean()
+
+
+def video(height: int, width: int, *, rate: float = 1.0, colour: bool = True, **told) -> Layout:
+    """The layout of pictures, `rate` a second, row 0 on top; `told` are labels, tokens, actions."""
+    return Layout(
+        variables=tuple(Variable(name=name, dtype="uint8") for name in (COLOUR if colour else GREY)),
+        y=Axis(name="y", values=tuple(float(i) for i in range(height - 1, -1, -1)), units="pixel"),
+        x=Axis(name="x", values=tuple(float(i) for i in range(width)), units="pixel"),
+        step=1 / rate,
+        time_units="s",
+        **told,
+    )

@@ -1,7 +1,7 @@
 """The protocol of a forecast measure: streaming sums over starts and blocks of lead times.
 
 A measure never sees a whole store. It is started once for a layout, updated with one block of leads of
-one start after another, in any order, and asked for its scores at the end. Persistence and climatology
+one start after another, and asked for its scores at the end. Persistence and climatology
 are scored by the same code, as forecasts of one member.
 """
 
@@ -18,14 +18,15 @@ from rolling.fields import Layout
 class Setting:
     """What a measure may know before it sees a number; equal to itself alone.
 
-    `mask [height, width, variable]` is True where there are data (None: everywhere); `members` is the
-    size of the ensemble that will be scored; frames of lead `i` are `(i + 1) * layout.step` after the last
-    frame that was given.
+    `mask [height, width, variable]` is True where there are data (None: everywhere); `members` is the size of
+    the ensemble that will be scored, `given` the number of frames that it was given; frames of lead `i` are
+    `(i + 1) * layout.step` after the last of them.
     """
 
     layout: Layout
     leads: int
     members: int
+    given: int = 1
     mask: np.ndarray | None = None
 
 
@@ -34,17 +35,23 @@ class Sample:
     """Leads `first .. first + T - 1` (counted from 0) of one start, in physical units.
 
     `forecast [member, T, height, width, variable]`; `truth`, `climatology [T, height, width, variable]`;
-    `initial [height, width, variable]`, the last frame that was given. NaN only where the mask is False.
+    `given [n, height, width, variable]`, the frames before lead 0, at least one. NaN only where the mask is
+    False. The samples of one start come one after another, in the order of their leads.
     """
 
     first: int
     forecast: np.ndarray
     truth: np.ndarray
     climatology: np.ndarray
-    initial: np.ndarray
+    given: np.ndarray
     _shared: dict[Hashable, Any] = dataclasses.field(
         init=False, default_factory=dict, repr=False, compare=False
     )
+
+    @property
+    def initial(self) -> np.ndarray:
+        """`[height, width, variable]`: the last frame that was given."""
+        return self.given[-1]
 
     def share(self, key: Hashable, compute: Callable[[], Any]) -> Any:
         """What `compute` returns: called by the first measure that asks, remembered for the others.

@@ -56,7 +56,11 @@ def starts(grid, members=4, leads=6, count=3, mask=None, seed=0, dtype=np.float3
     draw = lambda *shape: (rng.normal(size=(*shape, *grid.shape)) + 3.0 + hole).astype(dtype)  # noqa: E731
     return [
         Sample(
-            first=0, forecast=draw(members, leads), truth=draw(leads), climatology=draw(leads), initial=draw()
+            first=0,
+            forecast=draw(members, leads),
+            truth=draw(leads),
+            climatology=draw(leads),
+            given=draw()[None],
         )
         for _ in range(count)
     ]
@@ -196,9 +200,7 @@ def gaussian(members, spread=1.0, offset=0.0, count=40):
         truth = signal + rng.normal(size=signal.shape)
         forecast = signal + offset + spread * rng.normal(size=(members, *signal.shape))
         samples.append(
-            Sample(
-                first=0, forecast=forecast, truth=truth, climatology=np.zeros_like(truth), initial=truth[0]
-            )
+            Sample(first=0, forecast=forecast, truth=truth, climatology=np.zeros_like(truth), given=truth[:1])
         )
     return grid, samples
 
@@ -245,7 +247,7 @@ def test_persistence_of_an_autoregressive_sequence():
             forecast=np.broadcast_to(initial, (1, *truth.shape)),
             truth=truth,
             climatology=np.zeros_like(truth),
-            initial=initial,
+            given=initial[None],
         )
         persistence.append(sample)
         climatology.append(dataclasses.replace(sample, forecast=sample.climatology[None]))
@@ -300,7 +302,7 @@ def swirl(grid, scale=1.0, speed=0.0, leads=4, members=2):
         forecast=np.repeat(scale * truth[None], members, axis=0),
         truth=truth,
         climatology=np.zeros_like(truth),
-        initial=initial,
+        given=initial[None],
     )
 
 
@@ -344,7 +346,7 @@ def test_energy_of_a_vorticity_on_a_torus():
     vorticity = (-np.cos(x) - np.cos(y))[..., None]
     truth = np.repeat(vorticity[None], 4, axis=0)
     sample = Sample(
-        first=0, forecast=0.9 * truth[None], truth=truth, climatology=0 * truth, initial=vorticity
+        first=0, forecast=0.9 * truth[None], truth=truth, climatology=0 * truth, given=vorticity[None]
     )
     for metric in (EnergyDrift(), EnergySpectrum()):
         ours = score(metric, setting_of(grid, [sample]), [sample])[-1]

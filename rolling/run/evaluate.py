@@ -113,7 +113,7 @@ def climatology(sample: Sample) -> Sample:
 def setting_of(forecast: StoredForecast, test: Sequences, statistics: Statistics, leads: int) -> Setting:
     """What the measures of a stored forecast are told."""
     mask = _both(test.mask, statistics.mask)
-    return Setting(layout=test.layout, leads=leads, members=forecast.members, mask=mask)
+    return Setting(layout=test.layout, leads=leads, members=forecast.members, given=forecast.given, mask=mask)
 
 
 def samples(
@@ -131,7 +131,7 @@ def samples(
     if read > chunk:
         read -= read % chunk  # no chunk is decompressed twice
     sequence, frame = int(forecast.sequence[start]), int(forecast.frame[start])
-    initial = test.read(sequence, frame - 1, frame)[0]
+    given = test.read(sequence, max(0, frame - setting.given), frame)
     for first, stop in _spans(0, setting.leads, read):
         fields = forecast.read(start, first, stop)
         _check_finite(forecast, fields, start, first, setting.mask)
@@ -142,7 +142,7 @@ def samples(
                 forecast=fields[:, a - first : b - first],
                 truth=test.read(sequence, frame + a, frame + b),
                 climatology=np.asarray(statistics.climatology_at(layout, times)),
-                initial=initial,
+                given=given,
             )
 
 

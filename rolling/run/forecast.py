@@ -1,5 +1,6 @@
 """A trained run as a forecaster."""
 
+import dataclasses
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from data.calendar import features
+from data.conditions import told
 from data.statistics import Statistics
-from rolling.denoisers import Condition
+from rolling.denoisers import NO_LABEL, Condition
 from rolling.errors import InputError
 from rolling.fields import Layout
 from rolling.guidance import Autoguidance, ClassifierFree
@@ -22,8 +23,8 @@ from rolling.run.checkpoint import Checkpoints, check_shapes
 from rolling.run.experiment import Experiment
 from rolling.sampler import Carry, Denoisers, Sampler, Sampling
 
-Times = Callable[[int, int], np.ndarray]
-"""`(first, count)` to the times of frames counted from the first frame of the context."""
+Known = Callable[[int, int], dict[str, np.ndarray]]
+"""`(first, count)`, frames counted from the first one of the context, to what is told of one forecast."""
 
 
 class Forecaster:
@@ -79,22 +80,20 @@ class Forecaster:
         stride = self.sampler.window.stride
         return max(1, min(chunk // stride, -(-frames // stride)))
 
-    def conditions(self, times: list[Times]) -> Callable[[int, int], Condition]:
-        """What a batch of forecasts may know, by the times of each."""
-        static = model.static_fields(self.statistics.mask)
+    def conditions(self, known: list[Known]) -> Callable[[int, int], Condition]:
+        """What a batch of forecasts may know."""
 
-        def known(first: int, count: int) -> Condition:
-            if not self.layout.features:
-                return Condition(static=static)
-            vectors = [features(self.layout, of(first, count)) for of in times]
-            return Condition(static=static, vectors=jnp.asarray(np.stack(vectors)))
+        def condition(first: int, count: int) -> Condition:
+            told = [of(first, count) for of in known]
+            batch = {name: jnp.asarray(np.stack([one[name] for one in told])) for name in told[0]}
+            return model.condition_of(batch, self.statistics.mask)
 
-        return known
+        return condition
 
     def sample(
         self,
         given: np.ndarray,
-        times: list[Times],
+        known: list[Known],
         keys: jax.Array,
         frames: int,
         cycles: int,
@@ -103,16 +102,28 @@ class Forecaster:
         """`(first lead, frames, carry)` for `given [batch, n, height, width, variable]`, physical units."""
         clean = jnp.asarray(self.statistics.normalise(given), jnp.float32)
         chunks = self.rollout(cycles).chunks(
-            self._networks(), clean, keys, frames, self.conditions(times), resume=resume
+            self._networks(), clean, keys, frames, self.conditions(known), resume=resume
         )
         for chunk in chunks:
             yield chunk.start, self.statistics.denormalise(np.asarray(chunk.frames)), chunk.carry
 
-    def forecast(self, data: xr.Dataset, frames: int, members: int = 4, seed: int = 0) -> xr.Dataset:
+    def forecast(
+        self,
+        data: xr.Dataset,
+        frames: int,
+        members: int = 4,
+        seed: int = 0,
+        *,
+        label: str = "",
+        tokens: np.ndarray | None = None,
+        actions: np.ndarray | None = None,
+    ) -> xr.Dataset:
         """`members` forecasts of the `frames` frames that follow the last ones of `data`.
 
         `data` holds the variables that the network was trained on, in the same units and on the same grid,
-        with a dimension `time` of at least as many frames as a rollout is given.
+        with a dimension `time` of at least as many frames as a rollout is given. `label` names a class, and
+        `tokens [n, d]` describe the sequence: any, without them; `actions [given + frames, a]`, of the given
+        and the coming frames, are needed where the network was trained with some.
         """
         if frames < 1 or members < 1:
             raise InputError(f"a forecast wants frames >= 1 and members >= 1, not {frames} and {members}")
@@ -123,17 +134,22 @@ class Forecaster:
             step = np.timedelta64(round(step * 3.6e12), "ns")
         last = _last_time(data["time"].values, step, n)
 
-        def times(first, count):
-            return last + step * (np.arange(first, first + count) - (n - 1))
+        sequence = _Sequence(
+            self.layout, lambda steps: last + step * (steps - (n - 1)), label, tokens, actions
+        )
+
+        def known(first, count):
+            return told(sequence, 0, first, first + count)
 
         given = np.broadcast_to(given[None], (members, *given.shape))
         keys = sequence_keys(seed, [(0, member) for member in range(members)])
-        chunks = self.sample(given, [times] * members, keys, frames, self.cycles(frames, 32))
+        chunks = self.sample(given, [known] * members, keys, frames, self.cycles(frames, 32))
         values = np.concatenate([block for _, block, _ in chunks], axis=1)
         result = store.skeleton(self.layout, np.asarray([last]), None, members, frames)
         for channel, variable in enumerate(self.layout.variables):
             attributes = store.attributes(variable)
-            result[variable.name] = (store.dimensions(self.layout), values[None, ..., channel], attributes)
+            stored = variable.stored(values[None, ..., channel])
+            result[variable.name] = (store.dimensions(self.layout), stored, attributes)
         return result
 
     def _given(self, data: xr.Dataset) -> np.ndarray:
@@ -178,9 +194,42 @@ def _last_time(times: np.ndarray, step: Any, n: int) -> Any:
     return times[-1]
 
 
+@dataclasses.dataclass(frozen=True)
+class _Sequence:
+    """What is told of one sequence that nobody stored."""
+
+    layout: Layout
+    times_of: Callable[[np.ndarray], np.ndarray]
+    label: str
+    embeddings: np.ndarray | None
+    actions: np.ndarray | None
+
+    def times(self, index, start, stop):
+        return self.times_of(np.arange(start, stop))
+
+    def told(self, index, start, stop):
+        found, layout = {}, self.layout
+        if layout.labels:
+            if self.label and self.label not in layout.labels:
+                raise InputError(f"no class {self.label!r}: choose one of {', '.join(layout.labels)}")
+            found["label"] = np.int32(layout.labels.index(self.label) if self.label else NO_LABEL)
+        if layout.tokens:
+            none = np.zeros((1, layout.tokens), np.float32)
+            found["tokens"] = none if self.embeddings is None else np.asarray(self.embeddings, np.float32)
+        if layout.actions:
+            if self.actions is None or np.shape(self.actions)[0] < stop:
+                raise InputError(
+                    f"this network is told {layout.actions} actions with each frame: give them for the frames"
+                    f" that are given and for those to come, {stop} at least"
+                )
+            found["actions"] = np.asarray(self.actions, np.float32)[start:stop]
+        return found
+
+
 def _weak_network(sampling: Sampling, layout: Layout) -> Forecaster | None:
     """The weaker network that autoguidance asks. Raises `InputError` for guidance that it cannot give."""
-    if any(isinstance(part, ClassifierFree) for part in sampling.guidance):
+    nothing = not layout.labels and not layout.tokens
+    if nothing and any(isinstance(part, ClassifierFree) for part in sampling.guidance):
         raise InputError(
             "classifier-free guidance leads by labels or tokens, and this network is told none: leave it out"
         )

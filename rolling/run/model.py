@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from data.calendar import feature_size
+from data.conditions import vector_size
 from rolling.denoisers import Apply, Condition, Denoiser, Inputs, denoiser, functional
 from rolling.fields import Layout
 from rolling.run.experiment import Experiment
@@ -21,7 +21,9 @@ def network_inputs(layout: Layout, mask: np.ndarray | None) -> Inputs:
         height=height,
         width=width,
         channels=channels,
-        vectors=feature_size(layout),
+        labels=len(layout.labels),
+        tokens=layout.tokens,
+        vectors=vector_size(layout),
         static=0 if mask is None else channels,
         periodic=(layout.y.periodic, layout.x.periodic),
     )
@@ -39,7 +41,8 @@ def static_fields(mask: np.ndarray | None) -> jax.Array | None:
 
 def condition_of(batch: dict[str, Any], mask: np.ndarray | None) -> Condition:
     """What a network is told of a batch of the input pipeline."""
-    return Condition(vectors=batch.get("vectors"), static=static_fields(mask))
+    told = {name: batch[name] for name in ("label", "tokens", "vectors") if name in batch}
+    return Condition(**told, static=static_fields(mask))
 
 
 def binder(experiment: Experiment, apply: Apply) -> Callable[[Any], Denoiser]:

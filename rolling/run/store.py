@@ -120,10 +120,10 @@ class ForecastStore:
             group.create_array(
                 variable.name,
                 shape=shape,
-                dtype="float32",
+                dtype=variable.dtype,
                 shards=(1, 1, chunk, *shape[3:]),
                 chunks=(1, 1, inner, *shape[3:]),
-                fill_value=float("nan"),
+                fill_value=float("nan") if variable.dtype == "float32" else 0,
                 dimension_names=names,
                 attributes=attributes(variable),
             )
@@ -136,8 +136,9 @@ class ForecastStore:
     def write(self, start: int, member: int, lead: int, frames: np.ndarray) -> None:
         """`frames [time, height, width, variable]` from lead `lead` on: a whole shard of each variable."""
         group = zarr.open_group(self.path, mode="r+")
-        for channel, name in enumerate(self.layout.names):
-            group[name][start, member, lead : lead + len(frames)] = frames[..., channel]
+        for channel, variable in enumerate(self.layout.variables):
+            stored = variable.stored(frames[..., channel])
+            group[variable.name][start, member, lead : lead + len(frames)] = stored
 
     def exists(self) -> bool:
         return self.path.exists()

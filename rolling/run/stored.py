@@ -16,6 +16,7 @@ from rolling.errors import InputError
 from rolling.fields import Layout
 
 LEAD = "prediction_timedelta"
+GIVEN = "given_frames"
 HOUR = np.timedelta64(1, "h")
 
 
@@ -36,6 +37,11 @@ class StoredForecast:
     @property
     def members(self) -> int:
         return self.dataset.sizes["number"]
+
+    @property
+    def given(self) -> int:
+        """Frames before lead 0 that the forecasts began from; one, for persistence, where there was none."""
+        return int(self.dataset.attrs.get(GIVEN, 1))
 
     @property
     def leads(self) -> int:

@@ -8,12 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from data.conditions import told
 from data.source import Sequences
 from rolling.errors import InputError
 from rolling.progress import Progress
 from rolling.run import codec, store
 from rolling.run.experiment import Forecast
 from rolling.run.forecast import Forecaster, sequence_keys
+from rolling.run.stored import GIVEN
 from rolling.sampler import Carry, Sampling
 
 
@@ -72,6 +74,7 @@ def write(
         note = target.load_note()
     if note is None:
         coordinates = store.skeleton(forecaster.layout, times, starts, forecast.members, forecast.frames)
+        coordinates.attrs[GIVEN] = max(forecaster.sampler.given, 1)
         target.create(coordinates, forecaster.rollout(cycles).frames_per_chunk)
     _write_batches(forecaster, test, forecast, starts, cycles, target, note, label)
     target.complete()
@@ -107,12 +110,12 @@ def _sample_batch(forecaster, test, forecast, starts, cycles, batch, resume):
     n = forecaster.sampler.given
     chosen = [starts[start] for start, _ in batch.padded]
     given = np.stack([test.read(s.sequence, s.frame - n, s.frame) for s in chosen])
-    times = [
-        lambda first, count, s=s: test.times(s.sequence, s.frame - n + first, s.frame - n + first + count)
+    known = [
+        lambda first, count, s=s: told(test, s.sequence, s.frame - n + first, s.frame - n + first + count)
         for s in chosen
     ]
     keys = sequence_keys(forecast.seed, batch.padded)
-    return forecaster.sample(given, times, keys, forecast.frames, cycles, resume)
+    return forecaster.sample(given, known, keys, forecast.frames, cycles, resume)
 
 
 def _check_finite(frames, places, lead, starts, path):
