@@ -89,7 +89,9 @@ def opens(tree: ast.AST) -> bool:
 def test_a_run_names_no_concrete_source():
     """What a run uses is named by its experiment; `rolling/run/` knows the protocols of `data/` only."""
     concrete = {
-        module_of(path) for path in sorted((ROOT / "data").glob("*.py")) if opens(ast.parse(path.read_text()))
+        module_of(path)
+        for path in sorted((ROOT / "data").rglob("*.py"))
+        if opens(ast.parse(path.read_text()))
     }
     assert concrete, "no source found: has the protocol changed?"
     for path in sorted((ROOT / "rolling" / "run").rglob("*.py")):

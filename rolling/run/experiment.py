@@ -16,6 +16,7 @@ from rolling.denoisers import Architecture, Prediction, V
 from rolling.errors import InputError
 from rolling.losses import VLoss, Weighting
 from rolling.metrics import Metric
+from rolling.outputs import Output
 from rolling.run import codec
 from rolling.run.objectives import Denoising, Objective
 from rolling.run.optimisers import AdamW, Optimiser
@@ -117,6 +118,8 @@ class Experiment(Sampling):
     """Measures of the forecasts."""
     long_metrics: tuple[Metric, ...] = ()
     """Measures of the long rollouts."""
+    outputs: tuple[Output, ...] = ()
+    """Files in which some of the forecasts are shown beside the truth."""
 
     def __post_init__(self):
         super().__post_init__()
