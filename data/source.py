@@ -49,6 +49,8 @@ class Split:
 
     train: Sequences
     test: Sequences
+    skipped: tuple[tuple[str, str], ...] = ()
+    """What could not be used, and why: a name and a reason each."""
 
 
 @runtime_checkable

@@ -69,7 +69,8 @@ class Score:
 
     `axis` is `"lead"` (coordinate: lead time in the layout's time units) or what the measure is a function
     of (`"wavenumber"`, `"rank"`, ...). `reference` holds the truth's own curve where there is one, as for
-    a spectrum.
+    a spectrum. `low` and `high` bound what the values may be, had other starts been drawn, where a measure
+    says so.
     """
 
     variable: str
@@ -78,6 +79,8 @@ class Score:
     coordinate: np.ndarray
     values: np.ndarray
     reference: np.ndarray | None = None
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
 
 
 @runtime_checkable

@@ -25,7 +25,7 @@ from rolling.run.stored import StoredForecast, one_line, open_forecast
 
 READ_BYTES = 2**26  # float32 values of the forecast, all members, that are read at a time
 SCORE_BYTES = 2**20  # ... and scored at a time: what fits into a cache takes half as long
-CURVES = ("model", "persistence", "climatology", "reference")
+CURVES = ("model", "persistence", "climatology", "reference", "low", "high")
 Scores = dict[str, tuple[Score, ...]]
 
 
@@ -42,7 +42,8 @@ def evaluate(
 
     `{metric: {variable: {"unit": str, "leads" or another axis: [...], "model": [...], ...}}}`, lists of
     finite numbers or None. Beside "model" stand "persistence" and "climatology", unless the measure makes no
-    sense for them, and "reference", the truth's own curve, where there is one. Only leads for which there is
+    sense for them, "reference", the truth's own curve, where there is one, and "low" and "high", the bounds
+    of an interval of confidence for the model, where a measure has one. Only leads for which there is
     truth at every start count.
 
     Raises `InputError` where the store is missing, incomplete, damaged or does not belong to `test`.
@@ -192,7 +193,8 @@ def _curves(scores: dict[str, Scores], name: str, index: int) -> dict[str, np.nd
     for baseline in ("persistence", "climatology"):
         if name in scores[baseline] and np.isfinite(scores[baseline][name][index].values).any():
             curves[baseline] = scores[baseline][name][index].values
-    return curves if model.reference is None else curves | {"reference": model.reference}
+    beside = {name: getattr(model, name) for name in ("reference", "low", "high")}
+    return curves | {name: values for name, values in beside.items() if values is not None}
 
 
 def _finite(values: np.ndarray) -> list[float | None]:
