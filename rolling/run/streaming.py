@@ -56,7 +56,9 @@ def write(
     """
     # Persistence, with which every forecast is compared, wants a frame even where the window is given none.
     before = max(forecaster.sampler.given, given, 1)
-    starts = store.choose_starts(test, before, forecast.frames, forecast.starts)
+    starts = store.choose_starts(
+        test, before, forecast.frames, forecast.starts, beginnings=forecast.beginnings
+    )
     for start in starts:
         check_actions(test, start.sequence, start.frame + forecast.frames)
     cycles = forecaster.cycles(forecast.frames, forecast.chunk)
