@@ -78,10 +78,13 @@ class Averaged:
         return None if tools is None else Sums(setting, tools)
 
     def update(self, state: Sums, sample: Sample) -> Sums:
-        compute = functools.partial(self.terms, state.tools, sample)
-        terms = sample.share((self.shared, state.setting), compute) if self.shared else compute()
-        state.add(sample.first, terms)
+        state.add(sample.first, self.computed(state, sample))
         return state
+
+    def computed(self, state: Sums, sample: Sample) -> Terms:
+        """The terms of a block, computed once for all measures that share them."""
+        compute = functools.partial(self.terms, state.tools, sample)
+        return sample.share((self.shared, state.setting), compute) if self.shared else compute()
 
     def result(self, state: Sums) -> tuple[Score, ...]:
         # A ratio of two zeros, such as the correlation of a constant field, is NaN: "no value".
