@@ -8,7 +8,6 @@ the training part at the phase of each frame; both are forecasts of one member.
 import dataclasses
 import json
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,10 @@ import xarray as xr
 from data.source import Sequences
 from data.statistics import Statistics
 from rolling.errors import InputError
+from rolling.files import write_file
 from rolling.metrics import Metric, Sample, Score, Setting
 from rolling.progress import Progress
-from rolling.run.stored import StoredForecast, one_line, open_forecast
+from rolling.run.stored import StoredForecast, open_forecast
 
 READ_BYTES = 2**26  # float32 values of the forecast, all members, that are read at a time
 SCORE_BYTES = 2**20  # ... and scored at a time: what fits into a cache takes half as long
@@ -227,20 +227,6 @@ def _axis(dataset: xr.Dataset, name: str, score: Score, time_units: str) -> str:
         words = {"units": time_units if lead else "1", "long_name": "lead time" if lead else score.axis}
         dataset.coords[axis] = xr.Variable((axis,), coordinate, words)
     return axis
-
-
-def write_file(path: Path, write: Callable[[Path], Any]) -> None:
-    """Writes a file beside `path` and renames it, so that `path` is never half of anything."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:  # HDF5 reports a full disk by a RuntimeError
-        raise InputError(
-            f"{path} cannot be written ({one_line(error)}): free some space, or its folder"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def summary_table(evaluation: dict[str, Any]) -> str:
