@@ -1,0 +1,7 @@
+"""Collections of clips, and the prepared store that training reads."""
+
+from data.clips.collection import Collection as Collection
+from data.clips.folders import Videos as Videos
+from data.clips.kinetics import Kinetics as Kinetics
+from data.clips.something import SomethingSomething as SomethingSomething
+from data.clips.ucf101 import Ucf101 as Ucf101

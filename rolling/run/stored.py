@@ -14,6 +14,7 @@ import xarray as xr
 from data.source import Sequences
 from rolling.errors import InputError
 from rolling.fields import Layout
+from rolling.files import one_line
 
 LEAD = "prediction_timedelta"
 GIVEN = "given_frames"
@@ -95,11 +96,6 @@ class StoredForecast:
                 f"start {start} of the forecast {self.path} is at time {found}, but in these test data it is"
                 f" at {expected}: evaluate it with the data that it was made from"
             )
-
-
-def one_line(error: Exception) -> str:
-    """What another library says, fit to stand within a sentence."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def start_dimension(layout: Layout) -> str:
