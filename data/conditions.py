@@ -40,3 +40,11 @@ def told(sequences: Sequences, index: int, start: int, stop: int) -> dict[str, n
         at = np.minimum(np.arange(start, stop), end - 1) - min(start, end - 1)
         vectors.append(found.pop("actions")[at])
     return found | ({"vectors": np.concatenate(vectors, axis=-1)} if vectors else {})
+
+
+def label(sequences: Sequences, index: int) -> str:
+    """The name of the class of a sequence; empty where it has none."""
+    if not sequences.layout.labels or not isinstance(sequences, Told):
+        return ""
+    number = int(sequences.told(index, 0, 1)["label"])
+    return sequences.layout.labels[number] if number >= 0 else ""
