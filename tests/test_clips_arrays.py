@@ -9,7 +9,7 @@ import pytest
 from data.clips import ArrayFiles
 from data.clips.collection import Entry, Picture
 from rolling.errors import InputError
-from tests.clip_tools import LUMA, SMALL, damage, joined, listed, refused
+from tests.record_tools import LUMA, SMALL, damage, joined, listed, refused
 
 RNG = np.random.default_rng(0)
 CLIPS = RNG.integers(0, 256, (3, 40, 8, 8, 3), dtype=np.uint8)  # n t h w c

@@ -7,7 +7,7 @@ from PIL import Image
 from data.clips import FrameFolders
 from data.clips.collection import Entry, Picture
 from rolling.errors import InputError
-from tests.clip_tools import LUMA, SMALL, damage, joined, listed, refused
+from tests.record_tools import LUMA, SMALL, damage, joined, listed, refused
 
 RNG = np.random.default_rng(0)
 

@@ -16,7 +16,7 @@ from data.clips import BairPushing, Tfds
 from data.clips.collection import Entry, Picture
 from data.clips.tfrecords import masked_crc
 from rolling.errors import InputError
-from tests.clip_tools import joined, listed, refused
+from tests.record_tools import joined, listed, refused
 
 RNG = np.random.default_rng(0)
 BAIR = Picture(height=64, width=64)
