@@ -3,7 +3,7 @@
 from data.augment import Mirror
 from data.clips.collection import Picture
 from data.clips.source import Clips
-from physics.measures import FORECAST, ROLLOUT
+from video.measures import FORECAST
 from rolling.run.experiment import Experiment, Forecast, Training
 from rolling.run.optimisers import Muon
 from rolling.solvers import UniPC
