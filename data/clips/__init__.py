@@ -4,4 +4,4 @@ from data.clips.collection import Collection as Collection
 from data.clips.folders import Videos as Videos
 from data.clips.kinetics import Kinetics as Kinetics
 from data.clips.something import SomethingSomething as SomethingSomething
-from data.clips.ucf101 import Ucf101 as Ucf101
+from data.clips.ucf101 import UCF101 as UCF101
