@@ -24,7 +24,8 @@ class Quality(Averaged):
     """Base of measures of single frames: a curve over lead time, the mean over starts and members.
 
     `best`: of the members of each start only the one counts whose mean over all leads is highest, "best of
-    K", the custom of stochastic video prediction (Denton and Fergus 2018, arXiv 1802.07687).
+    K", the custom of stochastic video prediction (Denton and Fergus 2018, arXiv 1802.07687). A single member
+    has no best.
     """
 
     best: bool
@@ -45,7 +46,9 @@ class Quality(Averaged):
 
     def tools(self, setting: Setting) -> np.ndarray | None:
         """`[leads, member]`: room for the qualities of the start that is under way."""
-        return np.full((setting.leads, setting.members), np.nan) if setting.layout.is_video else None
+        if not setting.layout.is_video or (self.best and setting.members == 1):
+            return None
+        return np.full((setting.leads, setting.members), np.nan)
 
     def terms(self, tools, sample):
         forecast, truth = (grey_levels(frames) for frames in (sample.forecast, sample.truth))

@@ -130,12 +130,14 @@ class Experiment(Sampling):
 
 FAMILIES = "families"
 """The module of `configs/` that holds no experiment but functions from any experiment to one of a family."""
+SCORING = "scoring"
+"""The module of `configs/` that holds no experiment but what scores clips from anywhere."""
 
 
 def presets() -> list[str]:
     """The names of the presets, the modules of `configs/`."""
     modules = pkgutil.iter_modules(importlib.import_module("configs").__path__)
-    return [module.name for module in modules if module.name != FAMILIES]
+    return [module.name for module in modules if module.name not in (FAMILIES, SCORING)]
 
 
 def families() -> dict[str, Callable[[Experiment], Experiment]]:

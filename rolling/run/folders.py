@@ -24,10 +24,9 @@ from rolling.metrics import Metric, Sample, Setting
 from rolling.progress import Progress
 from rolling.run.clip_sets import ClipSet, OneSize, Pair, paired
 from rolling.run.evaluate import Running, Scores, persistence, tabulate
+from rolling.run.experiment import SCORING
 from rolling.run.tables import against_lead, single_values
 
-SCORING = "scoring"
-"""The module of `configs/` that names the measures of this command, and the collection that reads a place."""
 BATCH = 16  # clips whose features are computed together
 
 
@@ -64,6 +63,7 @@ class FolderOptions:
 def score_folders(options: FolderOptions) -> str:
     """The scores as a table, and in `options.output` where it is named. Raises `InputError`."""
     real, fake = (_opened(options, side) for side in ("real", "fake"))
+    _tell_compressed(real, fake)
     pairs, size = paired(real.entries, fake.entries), OneSize()
     if pairs:
         scores, members = _by_pairs(real, fake, pairs, options, size), len(pairs[0].fakes)
@@ -203,6 +203,13 @@ def _check_enough(found: int, least: int, *sets: ClipSet) -> None:
         )
 
 
+def _tell_compressed(*sets: ClipSet) -> None:
+    compressed = [c.place for c in sets if _scoring().is_compressed(c.collection, c.entries[0])]
+    if compressed:
+        places = " and ".join(dict.fromkeys(compressed))
+        print(f"measured on compressed files: what codecs leave out of {places} counts, too", file=sys.stderr)
+
+
 def _tell_skipped(clips: ClipSet) -> None:
     if clips.skipped:
         name, why = next(iter(clips.skipped.items()))
@@ -229,4 +236,5 @@ def _summary(found: dict[str, Any]) -> str:
 
 @functools.cache
 def _scoring():
+    """The measures, and what reads a place: only `configs/` names them."""
     return importlib.import_module(f"configs.{SCORING}")
