@@ -3,6 +3,9 @@
 from data.clips.anywhere import collection, is_compressed
 from physics.verification import Crps, Rmse, SpreadSkillRatio
 from rolling.metrics import Metric
+from video.distances import tell
+from video.fvd import Fvd, Kvd
+from video.i3d import FEWEST_FRAMES
 from video.projection import ProjectionFrechetDistance
 from video.quality import Psnr, Ssim
 from video.spectral import SpectralFrechetDistance
@@ -22,5 +25,10 @@ FORECAST: tuple[Metric, ...] = (
 
 
 def distances(frames: int) -> tuple[Metric, ...]:
-    """Of two sets of clips of so many frames."""
-    return tuple(kind(frames=frames) for kind in (SpectralFrechetDistance, ProjectionFrechetDistance))
+    """Of two sets of clips of so many frames; FVD and KVD only with their weights (`rolling weights`)."""
+    kinds = (SpectralFrechetDistance, ProjectionFrechetDistance)
+    if frames >= FEWEST_FRAMES:
+        kinds = (Fvd, Kvd, *kinds)
+    else:
+        tell(f"fvd and kvd are left out: they compare clips of at least {FEWEST_FRAMES} frames")
+    return tuple(kind(frames=frames) for kind in kinds)

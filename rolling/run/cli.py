@@ -5,6 +5,7 @@ import errno
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ USAGE = """usage: rolling COMMAND ...
   compare RUN RUN ...  finished runs side by side; EXPERIMENT --windows A,B trains one of each family first
   list                 the presets
   show EXPERIMENT      everything that an experiment holds
+  weights NAME         where to get the file of weights that a measure wants (i3d), and whether it is right
   oracle               the exact error of a window and a solver on a linear-Gaussian sequence
 
 EXPERIMENT is a preset, a Python file that defines `experiment`, or a run. Every field is an option:
@@ -41,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0 if words else 2
     keep_freed_memory()
     try:
-        words = _load_code(words)
+        words = _find_weights(_load_code(words))
         command = COMMANDS.get(words[0])
         if command is None:
             raise InputError(f"there is no command {words[0]!r}: choose one of {', '.join(COMMANDS)}")
@@ -92,6 +94,20 @@ def _load_code(words: list[str]) -> list[str]:
             raise InputError("--code wants a Python file")
         load_code(Path(words[place + 1]))
         words = words[:place] + words[place + 2 :]
+    return words
+
+
+def _find_weights(words: list[str]) -> list[str]:
+    """Takes `--metrics.NAME-weights FILE` out of the words and puts it where measures look for it."""
+    for word in words:
+        if re.match(r"--metrics\.\w+-weights(=|$)", word):
+            from rolling.run.experiment import weights
+
+            for file in weights().values():
+                path, words = _take(words, file.option, "")
+                if path:
+                    os.environ[file.variable] = path
+            break
     return words
 
 
@@ -287,6 +303,16 @@ def _compare(words: list[str]) -> None:
         print(commands.compare_runs(words[:named], options, words))
 
 
+def _weights(words: list[str]) -> None:
+    from rolling.run.experiment import weights
+
+    known = weights()
+    name, rest = _first(words, "weights", "name")
+    if name not in known or rest:
+        raise InputError(f"`rolling weights` takes one name and nothing else: {', '.join(known)}")
+    print(known[name].told())
+
+
 def _oracle(words: list[str]) -> None:
     from rolling.oracle import Oracle
     from rolling.run import codec
@@ -306,6 +332,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "compare": _compare,
     "list": _list,
     "show": _show,
+    "weights": _weights,
     "oracle": _oracle,
 }
 
