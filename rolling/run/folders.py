@@ -48,6 +48,10 @@ class FolderOptions:
     """So many of them, the first of every clip, were given to the model."""
     size: tuple[int, int] = (0, 0)
     """Height and width that pictures are brought to; 0 0 leaves them as they are."""
+    real_scale: str = "levels"
+    """What the values of real arrays mean: levels of 0 to 255, unit for 0 to 1, signed for -1 to 1."""
+    fake_scale: str = "levels"
+    """The same of fake arrays."""
     output: str = ""
     """A JSON file for the scores."""
 
@@ -94,7 +98,8 @@ def _opened(options: FolderOptions, side: str) -> ClipSet:
         raise InputError("two sets of clips are compared: give --real FOLDER and --fake FOLDER")
     height, width = options.size
     picture = Picture(height=height, width=width)
-    return ClipSet.of(_scoring().collection(place), place, picture, options.frames)
+    collection = _scoring().collection(place, getattr(options, f"{side}_scale"))
+    return ClipSet.of(collection, place, picture, options.frames)
 
 
 def _by_sets(real: ClipSet, fake: ClipSet, frames: int, size: OneSize) -> dict[str, Scores]:
@@ -199,7 +204,7 @@ def _check_enough(found: int, least: int, *sets: ClipSet) -> None:
         why = next((f" ({name}: {why})" for clips in sets for name, why in clips.skipped.items()), "")
         raise InputError(
             f"there are too few clips in {' and '.join(clips.place for clips in sets)}: {found} can be"
-            f" used{why}, and at least {least} are wanted"
+            f" used{why}, and at least {least} are wanted; `rolling evaluate --help` tells how clips are read"
         )
 
 
