@@ -110,7 +110,7 @@ def fit(frames: np.ndarray, picture: Picture) -> np.ndarray:
         raise BadClip(
             f"its frames have the shape {frames.shape[1:]}, which is not height, width and 1 or 3 channels"
         )
-    size = (picture.height, picture.width)
+    size = picture.size(*frames.shape[1:3])
     sized = frames if frames.shape[1:3] == size else np.stack([_resized(f, size) for f in frames])
     if picture.colour:
         return einops.repeat(sized, "t h w 1 -> t h w 3") if sized.shape[-1] == 1 else sized

@@ -20,6 +20,7 @@ USAGE = """usage: rolling COMMAND ...
   rollout RUN          forecasts of a trained run, streamed to a Zarr store
   distill RUN          a run of few calls per frame from a trained one (--steps-per-frame, --method)
   evaluate RUN         score them against the truth, persistence and climatology
+  evaluate --real DIR --fake DIR   score clips of any model against real ones: videos, arrays, stores
   report RUN           write report.html
   compare RUN RUN ...  finished runs side by side; EXPERIMENT --windows A,B trains one of each family first
   list                 the presets
@@ -253,10 +254,20 @@ def _rollout(words: list[str]) -> None:
 def _evaluate(words: list[str]) -> None:
     from rolling.run import job
 
+    if words and words[0].startswith("-"):
+        return _evaluate_folders(words)
     run, rest = _first(words, "evaluate", "run")
     if rest:
         raise InputError(f"`rolling evaluate` takes a run and nothing else, not {rest[0]!r}")
     print(job.evaluate(Path(run)))
+
+
+def _evaluate_folders(words: list[str]) -> None:
+    from rolling.run import folders
+    from rolling.run.options import parse
+
+    options = parse(folders.FolderOptions(), words, "rolling evaluate")
+    print(folders.score_folders(options))
 
 
 def _report(words: list[str]) -> None:

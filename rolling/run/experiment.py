@@ -131,15 +131,15 @@ class Experiment(Sampling):
         self.objective.check(self)
 
 
-FAMILIES, WEIGHTS = "families", "weights"
-"""The modules of `configs/` that hold no experiment: functions from any experiment to one of a family, and
-files that measures want from outside."""
+FAMILIES, WEIGHTS, SCORING = "families", "weights", "scoring"
+"""The modules of `configs/` that hold no experiment: functions from any experiment to one of a family, files
+that measures want from outside, and what scores clips from anywhere."""
 
 
 def presets() -> list[str]:
     """The names of the presets, the modules of `configs/`."""
     modules = pkgutil.iter_modules(importlib.import_module("configs").__path__)
-    return [module.name for module in modules if module.name not in (FAMILIES, WEIGHTS)]
+    return [module.name for module in modules if module.name not in (FAMILIES, WEIGHTS, SCORING)]
 
 
 def families() -> dict[str, Callable[[Experiment], Experiment]]:
