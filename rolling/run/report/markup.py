@@ -229,14 +229,15 @@ def commands(lines: Sequence[str]) -> str:
 
 
 def skipped(found: Sequence[tuple[str, str]], most: int = 300) -> str:
-    """What of the data could not be used: how often for which reason, and folded away the names."""
+    """What of the data could not be used: how often for which reason, whatever the numbers in it, and folded
+    away the names."""
     if not found:
         return ""
-    counts = Counter(reason for _, reason in found).most_common()
+    counts = Counter(re.sub(r"\d+(\.\d+)?", "…", reason) for _, reason in found).most_common()
     reasons = grid("", ("reason", "how many"), [(why, [(str(many), False)]) for why, many in counts[:most]])
     names = grid(
         "", ("name", "reason"), [(name, [(why, False)]) for name, why in found[:most]], numbers=False
     )
     rest = f"<p>and {len(found) - most} more</p>" if len(found) > most else ""
     body = f"{reasons}<details><summary>Which ones</summary>{names}{rest}</details>"
-    return section("Left out", f"{len(found)} of the data's clips could not be used.", body)
+    return section("Left out", f"What of the data could not be used: {len(found)} in all.", body)

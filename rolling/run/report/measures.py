@@ -25,7 +25,8 @@ class Measure:
     """A title, one line on how to read it, the section of the report, the best value where there is one.
 
     `against` names a measure of the same unit: departures from the best value below a tenth of its largest
-    value are drawn as small as they are. `reference` is what a score's own reference stands for.
+    value are drawn as small as they are. `reference` is what a score's own reference stands for, `zero`
+    whether positive values are drawn above zero.
     """
 
     title: str
@@ -34,11 +35,36 @@ class Measure:
     ideal: float | None = None
     against: str = ""
     reference: str = "truth"
+    zero: bool = True
 
 
 FLOOR = "real against real"
 
 CATALOGUE = {
+    "psnr": Measure(
+        title="Peak signal-to-noise ratio",
+        note="Of single members, frame by frame; higher is better.",
+        section="skill",
+        zero=False,
+    ),
+    "best_psnr": Measure(
+        title="PSNR of the best member",
+        note="Of that member of each start which comes nearest: the more members, the higher.",
+        section="skill",
+        zero=False,
+    ),
+    "ssim": Measure(
+        title="Structural similarity",
+        note="Of single members; 1 is the same picture.",
+        section="skill",
+        zero=False,
+    ),
+    "best_ssim": Measure(
+        title="Structural similarity of the best member",
+        note="Of that member of each start which comes nearest: the more members, the higher.",
+        section="skill",
+        zero=False,
+    ),
     "rmse": Measure(
         title="Root mean square error",
         note="Lower is better. The forecast is the mean of its members.",
@@ -47,24 +73,6 @@ CATALOGUE = {
     "crps": Measure(
         title="Continuous ranked probability score",
         note="Fair CRPS, the error of the ensemble as a whole; lower is better.",
-        section="skill",
-    ),
-    "psnr": Measure(
-        title="Peak signal-to-noise ratio",
-        note="Of single members, frame by frame; higher is better.",
-        section="skill",
-    ),
-    "best_psnr": Measure(
-        title="PSNR of the best member",
-        note="Of that member of each start which comes nearest: the more members, the higher.",
-        section="skill",
-    ),
-    "ssim": Measure(
-        title="Structural similarity", note="Of single members; 1 is the same picture.", section="skill"
-    ),
-    "best_ssim": Measure(
-        title="Structural similarity of the best member",
-        note="Of that member of each start which comes nearest: the more members, the higher.",
         section="skill",
     ),
     "anomaly_correlation": Measure(
@@ -292,7 +300,9 @@ def _over_anything(score, entry, unit, words, floor) -> Figure:
 
 def _curves(score, entry, coordinate, x, y, floor) -> Figure:
     labels = {"reference": entry.reference}
-    return plots.lead_curves(score, coordinate, x=x, y=y, ideal=entry.ideal, floor=floor, labels=labels)
+    return plots.lead_curves(
+        score, coordinate, x=x, y=y, ideal=entry.ideal, floor=floor, labels=labels, zero=entry.zero
+    )
 
 
 DRAWN: dict[str, Callable[..., Figure]] = {

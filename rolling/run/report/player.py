@@ -73,6 +73,8 @@ def _scales(clips: list[Clip]) -> list[Palette]:
 
 def _labels(name: str, words: Words) -> list[str]:
     """What the colours of the sheets mean."""
+    if words.layout.is_video:
+        return [name, "Ensemble spread (grey levels)"]
     title, units = words.title(name), words.units(name)
     return [with_units(title, units), with_units(f"Ensemble spread of {title}", units)]
 

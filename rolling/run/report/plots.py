@@ -119,11 +119,13 @@ def lead_curves(
     ideal: float | None = None,
     floor: float = 0.0,
     labels: Mapping[str, str] | None = None,
+    zero: bool = True,
 ) -> Figure:
     """A measure against lead time.
 
     `ideal` draws a thin line at the best value, where there is one, and the axis reaches at least `floor` to
-    both sides of it, so that rounding errors are not magnified to look like a finding.
+    both sides of it, so that rounding errors are not magnified to look like a finding. Positive values stand
+    above zero, unless `zero` says that zero means nothing.
     """
     figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
     axes = figure.subplots()
@@ -132,7 +134,7 @@ def lead_curves(
     if ideal is not None:
         axes.axhline(ideal, color=INK, linewidth=1, zorder=1)
         axes.set_ylim(min(low, ideal - floor), max(high, ideal + floor))
-    elif low > 0:
+    elif low > 0 and zero:
         axes.set_ylim(0, high + 0.05 * low)  # room above curves that hardly vary
     axes.set(xlabel=x, ylabel=y)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))

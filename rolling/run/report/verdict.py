@@ -1,14 +1,16 @@
 """A forecast judged in one sentence, and in a small table, from the numbers of an evaluation."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from rolling.run.report.clips import spaced
+from rolling.run.report.measures import measure
 from rolling.run.report.words import Words, listed
 
 BASELINES = ("persistence", "climatology")
+DISTANCES = ("fvd", "spectral_frechet_distance")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -83,7 +85,8 @@ def table(score: Mapping, words: Words, *, higher: bool = False, most: int = 6) 
 
 
 def verdict(evaluation: Mapping[str, Mapping], members: int, words: Words) -> str:
-    """One sentence for each variable of the headline: where the forecast beats which baseline."""
+    """One sentence for each variable of the headline: where the forecast beats which baseline; and how far
+    its clips are from the real ones, where one number says so."""
     judge = headline(evaluation)
     subject = judge.several if members > 1 else judge.one
     scores, sentences = evaluation.get(judge.key, {}), []
@@ -99,7 +102,19 @@ def verdict(evaluation: Mapping[str, Mapping], members: int, words: Words) -> st
             of = f" of {words.title(name)}" if len(scores) > 1 else ""
             parts = [f"{listed(baselines)} {where}" for where, baselines in beaten.items()]
             sentences.append(f"{subject}{of} beats {listed(parts)}.")
-    return " ".join(sentences)
+    return " ".join([*sentences, *_distance(evaluation)])
+
+
+def _distance(evaluation: Mapping[str, Mapping]) -> Iterator[str]:
+    """A sentence on the first distance that is a single number."""
+    for name in DISTANCES:
+        score = evaluation.get(name, {}).get("clips", {})
+        if len(score.get("model", ())) == 1 and score["model"][0] is not None:
+            title = measure(name).title
+            other = score.get("persistence", [None])[0]
+            beside = "" if other is None else f", of persistence {other:.3g}"
+            yield f"{title} of its clips: {score['model'][0]:.3g}{beside}."
+            return
 
 
 def _wins(score: Mapping, baseline: str, higher: bool) -> list[bool]:
