@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from data.clips import Collection, Kinetics, SomethingSomething, UCF101, Videos
+from data.clips import UCF101, Collection, Kinetics, SomethingSomething, Videos
 from data.clips.collection import TEST, TRAIN, UNSAID, BadClip, Entry, Picture
 from rolling.errors import InputError
 from rolling.run.options import alternatives
