@@ -148,7 +148,7 @@ def _timed(container, stream, start: float, way: _Way) -> Iterator[tuple[float, 
     if not count:
         raise BadClip("there are no frames in it")
     if not way.seek:
-        _check_whole(container, stream, packets, last + shown)
+        _check_whole(container, stream, packets, None if way.count else last + shown)
 
 
 def _check_times(last: float, time: float, count: int) -> None:
@@ -158,11 +158,12 @@ def _check_times(last: float, time: float, count: int) -> None:
         raise _Doubt(f"nothing is shown for {time - last:.0f} s before frame {count}")
 
 
-def _check_whole(container, stream, packets: int, end: float) -> None:
-    """Raises `BadClip` for a file that promises more than it holds: the rest is lost."""
+def _check_whole(container, stream, packets: int, end: float | None) -> None:
+    """Raises `BadClip` for a file that promises more than it holds: the rest is lost. `end` is when its last
+    frame goes, where its times are good for anything."""
     if packets < stream.frames - max(1, SHORTFALL * stream.frames):
         raise BadClip(f"it holds {packets} of the {stream.frames} frames that it promises")
-    if not stream.frames and len(container.streams) == 1 and container.duration:
+    if end is not None and not stream.frames and len(container.streams) == 1 and container.duration:
         promised = container.duration / 1e6
         if end < promised - max(0.5, SHORTFALL * promised):
             raise BadClip(f"it ends after {end:.1f} s of the {promised:.1f} s that it promises")

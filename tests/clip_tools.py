@@ -1,0 +1,123 @@
+"""Small video files, written where a test wants them, and a collection of clips without any file."""
+
+import dataclasses
+import os
+import signal
+import time
+import wave
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from data.clips.collection import TEST, TRAIN, BadClip, Block, Entry
+from rolling.errors import InputError
+
+TICKS = 1000  # of the clock, in a second
+
+
+def levels(count: int, height: int = 32, width: int = 32) -> np.ndarray:
+    """Frames `[T, H, W, 1]` of one grey each, by which they are known: 4 times the frame's number."""
+    return (
+        np.full((count, height, width, 1), 4, np.uint8)
+        * np.arange(count, dtype=np.uint8)[:, None, None, None]
+    )
+
+
+def write_video(
+    path: Path,
+    frames: np.ndarray,
+    *,
+    rate: int = 10,
+    codec: str = "ffv1",
+    times=None,
+    aspect: Fraction | None = None,
+    turned: int = 0,
+    key_frames: int = 12,
+) -> Path:
+    """Writes `frames [T, H, W, C]`, lossless by default, at `times` in seconds or `rate` a second."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate)
+        stream.height, stream.width = frames.shape[1:3]
+        grey = frames.shape[-1] == 1
+        stream.pix_fmt = ("gray" if grey else "bgr0") if codec == "ffv1" else "yuv420p"
+        stream.codec_context.gop_size = key_frames
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = aspect
+        if turned:
+            stream.set_display_rotation(turned)
+        if times is not None:
+            stream.codec_context.time_base = Fraction(1, TICKS)
+        for number, array in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(*((array[..., 0], "gray") if grey else (array, "rgb24")))
+            if times is not None:
+                frame.pts, frame.time_base = round(times[number] * TICKS), Fraction(1, TICKS)
+            for packet in stream.encode(frame):
+                container.mux(packet)
+        for packet in stream.encode(None):
+            container.mux(packet)
+    return path
+
+
+def write_sound(path: Path) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(bytes(1600))
+    return path
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Made:
+    """Clips made up on the spot: clip `i` of `count`; what its name says goes wrong with it."""
+
+    count: int = 12
+    actions: int = 0
+    tokens: int = 0
+    odd: tuple[str, ...] = ()  # "NUMBER how"
+    pause: float = 0.0
+
+    def entries(self):
+        return [
+            Entry(name=f"clip{i}", split=TEST if i % 4 == 3 else TRAIN, label="ab"[i % 2])
+            for i in range(self.count)
+        ]
+
+    def read(self, entry, picture):
+        number = int(entry.name.removeprefix("clip"))
+        how = dict(word.split() for word in self.odd).get(str(number), "")
+        rng = np.random.default_rng(number)
+        time.sleep(self.pause)
+        actions = self.actions + (how == "many")
+        for block in range(3):
+            if block == 2 and how in BREAKS:
+                BREAKS[how]()
+            shape = (5, picture.height, picture.width, picture.channels)
+            told = {}
+            if actions:
+                told["actions"] = np.full((5, actions), number + block / 10, np.float32)
+            if self.tokens:
+                told["tokens"] = np.full((3, self.tokens), number, np.float32)
+            yield Block(frames=rng.integers(0, 256, shape, np.uint8), **told)
+
+
+def fail():
+    raise BadClip("it is bad")
+
+
+def stumble():
+    raise KeyError("header")
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def need():
+    raise InputError("a library is missing")
+
+
+BREAKS = {"bad": fail, "stumble": stumble, "die": die, "need": need}
