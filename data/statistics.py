@@ -98,10 +98,12 @@ def measure(sequences: Sequences) -> Statistics:
                 counts[p] += np.count_nonzero(phase == p)
             squares += np.square(values).sum((0, 1, 2))
             progress.update(len(block))
-    return _statistics(layout, mask, shift, sums, squares, counts)
+    return from_sums(layout, mask, shift, sums, squares, counts)
 
 
-def _statistics(layout, mask, shift, sums, squares, counts) -> Statistics:
+def from_sums(layout, mask, shift, sums, squares, counts) -> Statistics:
+    """From `sums [P, H, W, C]` and `squares [C]` of what the values exceed `shift [C]` by, and `counts [P]`
+    of frames. Raises `InputError` for a variable without any variance."""
     field = sums.sum(0) / counts.sum()
     mean = _masked_mean(field, mask)
     cells = np.prod(layout.shape[:2]) if mask is None else mask.sum((0, 1))

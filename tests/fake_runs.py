@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from rolling.fields import Axis, Layout, Variable
+from rolling.fields import Axis, Layout, Variable, video
 
 HOUR = np.timedelta64(3600 * 10**9, "ns")
 LEADS = 6
@@ -68,12 +68,34 @@ def box() -> Held:
     return Held(layout, [frames], [0.0], 0.4)
 
 
+@dataclasses.dataclass(frozen=True)
+class Film(Held):
+    """Pictures, each sequence of a class: the odd ones of the second."""
+
+    def told(self, index, start, stop):
+        return {"label": np.int32(index % 2)}
+
+
+def film(*, colour: bool = True, lengths=(14, 14, 9)) -> Film:
+    """A bright disc that crosses a dark picture of 24 x 32, ten frames a second."""
+    layout = video(24, 32, rate=10, colour=colour, labels=("to the right", "to the left"))
+    y, x = np.mgrid[:24, :32]
+    sequences = []
+    for index, length in enumerate(lengths):
+        place = 4 + 2 * np.arange(length)[:, None, None]
+        place = 31 - place if index % 2 else place
+        disc = (y - 12) ** 2 + (x - place) ** 2 < 25
+        colours = np.array([220, 120 - 40 * index, 40.0])[: len(layout.variables)]
+        sequences.append(np.where(disc[..., None], colours, 30 + 2.0 * y[..., None]).astype(np.float32))
+    return Film(layout, sequences, [0.0] * len(lengths), layout.step)
+
+
 def write_store(path, test: Held, starts, members: int, leads: int) -> None:
     """A forecast that is the truth with an error of its own for each member."""
     layout, noise = test.layout, np.random.default_rng(0)
     truth = np.stack([test.frames[s][f : f + leads] for s, f in starts])[:, None]
-    error = noise.normal(size=(len(starts), members, leads, *layout.shape)) * 0.2
-    forecast = (truth + error).astype(np.float32)
+    error = noise.normal(size=(len(starts), members, leads, *layout.shape)) * (8 if layout.is_video else 0.2)
+    forecast = truth + error
     first = "time" if layout.has_calendar else "start"
     lead = np.arange(1, leads + 1) * layout.step
     last = np.array([test.times(s, f - 1, f)[0] for s, f in starts])
@@ -88,7 +110,7 @@ def write_store(path, test: Held, starts, members: int, leads: int) -> None:
         "frame": (first, [f for _, f in starts]),
     }
     dimensions = (first, "number", "prediction_timedelta", layout.y.name, layout.x.name)
-    fields = {v.name: (dimensions, forecast[..., i]) for i, v in enumerate(layout.variables)}
+    fields = {v.name: (dimensions, v.stored(forecast[..., i])) for i, v in enumerate(layout.variables)}
     xr.Dataset(fields, coords=coordinates).to_zarr(path, mode="w", zarr_format=3, consolidated=False)
 
 

@@ -12,7 +12,8 @@ from PIL import Image, ImageOps
 
 from data.clips.collection import BadClip, Block, Entry, Picture
 from data.clips.fit import check_rate, fitted, readable
-from data.clips.names import in_order, judged, label_of, natural, root, split_of
+from data.clips.folders import judged
+from data.clips.names import in_order, label_of, natural, root, split_of
 from rolling.errors import InputError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
@@ -107,7 +108,7 @@ def _unbroken(names: list[str]) -> None:
     if len(odd):
         raise BadClip(
             f"it lacks frames, or has some twice: {names[odd[0]]} is followed by {names[odd[0] + 1]};"
-            " where the numbers mean something else, allow gaps"
+            " where the numbers mean something else, give --source.collection.gaps"
         )
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from data.source import Sequences
-from rolling.errors import InputError
+from rolling.files import write_file
 from rolling.run.report import markup, plots
 from rolling.run.report.clips import Budget, Clip, read_clips
 from rolling.run.report.describe import describe
@@ -27,7 +27,7 @@ from rolling.run.report.pictures import filmstrip
 from rolling.run.report.player import data_uri, manifest, panels
 from rolling.run.report.verdict import table, verdict
 from rolling.run.report.words import Words
-from rolling.run.stored import one_line, open_forecast
+from rolling.run.stored import open_forecast
 
 MOST_GIVEN = 8  # frames shown in front of a forecast
 FORECAST = Budget()
@@ -67,7 +67,8 @@ def write_report(
         markup.experiment(describe(experiment)),
         markup.commands(commands),
     ]
-    return write_page(run / "report.html", page.filled(experiment.name, evaluation, sections))
+    content = page.filled(experiment.name, evaluation, sections)
+    return write_file(run / "report.html", lambda path: path.write_text(content, encoding="utf-8"))
 
 
 def compose(
@@ -211,18 +212,3 @@ def _count(number: int, noun: str) -> str:
 
 def _resource(name: str) -> Template:
     return Template(resources.files(__package__).joinpath(name).read_text(encoding="utf-8"))
-
-
-def write_page(path: Path, content: str) -> Path:
-    """Replaces the file at once, so that no half of a page is ever seen."""
-    temporary = path.with_suffix(".html.tmp")
-    try:
-        temporary.write_text(content, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be written ({one_line(error)}): free some space, or its folder"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
