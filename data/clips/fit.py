@@ -1,7 +1,7 @@
 """From arrays of any size, range and order of axes to the frames of a `Picture`."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 
 import einops
@@ -16,11 +16,11 @@ SCALES = {"levels": (0.0, 255.0), "unit": (0.0, 1.0), "signed": (-1.0, 1.0)}
 """The values of black and of white: grey levels, [0, 1], [-1, 1]."""
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
-FRAMES = 32  # in a block: enough to be quick, and little memory however large the frames
+FRAMES = 32  # in a block
 
 
 def fitted(
-    read: Callable[[np.ndarray], np.ndarray],
+    read: Callable[[np.ndarray], Iterable[np.ndarray]],
     count: int,
     entry: Entry,
     picture: Picture,
@@ -30,7 +30,7 @@ def fitted(
     tokens: np.ndarray | None = None,
 ) -> Iterator[Block]:
     """A clip of `count` frames, `rate` a second, block by block; `read` gives the frames of some indices, in
-    ascending order, as `[T, H, W, c]`, uint8. Of `actions [count, a]`, those of the frames that are taken."""
+    ascending order, `[H, W, c]`, uint8, each. Of `actions [count, a]`, those of the frames that are taken."""
     tokens = None if tokens is None else _finite(np.atleast_2d(tokens), "tokens")
     if actions is not None:
         actions = _finite(actions, "actions")
@@ -99,19 +99,13 @@ def check_rate(rate: float | None) -> None:
         raise InputError(f"a rate of {rate} frames a second is none: it must be above 0")
 
 
-def fit(frames: np.ndarray, picture: Picture) -> np.ndarray:
-    """`[T, height, width, channel]` from `frames [T, H, W, c]`, uint8, c = 1 or 3.
+def fit(frames: Iterable[np.ndarray], picture: Picture) -> np.ndarray:
+    """`[T, height, width, channel]` from T frames `[H, W, c]`, uint8, c = 1 or 3.
 
     The middle, as wide for its height as the picture, is shrunk by averaging areas, or enlarged bicubically;
     then colours are joined (BT.601) or luma repeated. Raises `BadClip`.
     """
-    frames = np.asarray(frames)
-    if frames.ndim != 4 or frames.shape[-1] not in (1, 3) or 0 in frames.shape[1:]:
-        raise BadClip(
-            f"its frames have the shape {frames.shape[1:]}, which is not height, width and 1 or 3 channels"
-        )
-    size = (picture.height, picture.width)
-    sized = frames if frames.shape[1:3] == size else np.stack([_resized(f, size) for f in frames])
+    sized = np.stack([_resized(frame, (picture.height, picture.width)) for frame in frames])
     if picture.colour:
         return einops.repeat(sized, "t h w 1 -> t h w 3") if sized.shape[-1] == 1 else sized
     if sized.shape[-1] == 1:
@@ -121,6 +115,12 @@ def fit(frames: np.ndarray, picture: Picture) -> np.ndarray:
 
 def _resized(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """One frame `[H, W, c]` as `[height, width, c]`."""
+    if frame.ndim != 3 or frame.shape[-1] not in (1, 3) or 0 in frame.shape:
+        raise BadClip(
+            f"its frames have the shape {frame.shape}, which is not height, width and 1 or 3 channels"
+        )
+    if frame.shape[:2] == size:
+        return frame
     (above, left, below, right), channels = middle(frame.shape[:2], size), frame.shape[-1]
     if below - above >= size[0]:
         rows, columns = (

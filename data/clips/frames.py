@@ -55,8 +55,8 @@ class FrameFolders:
         files = self._files(folder)
         size = _decoded(files[0]).shape
 
-        def frames(indices: np.ndarray) -> np.ndarray:
-            return np.stack([_of_size(files[i], size, files[0].name) for i in indices])
+        def frames(indices: np.ndarray) -> Iterator[np.ndarray]:
+            return (_of_size(files[i], size, files[0].name) for i in indices)
 
         beside = {what: _beside(folder / f"{what}.npy") for what in ("actions", "tokens")}
         yield from fitted(frames, len(files), entry, picture, rate=self.rate, **beside)
@@ -119,7 +119,7 @@ def _decoded(file: Path) -> np.ndarray:
             raise BadClip(
                 f"{file.name} has more than eight bits ({image.mode}): write frames of grey levels 0 to 255"
             )
-        image = ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)
         if image.mode.endswith("A") or "transparency" in image.info:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)

@@ -72,7 +72,7 @@ class BairPushing:
                 f"it has no {key.format(0)}; there are: {', '.join(sorted(features)[:8]) or 'none'}"
             )
         yield from fitted(
-            lambda indices: np.stack([self._frame(features[key.format(t)]) for t in indices]),
+            lambda indices: (self._frame(features[key.format(t)]) for t in indices),
             count,
             entry,
             picture,
