@@ -157,7 +157,7 @@ def test_a_file_that_cannot_be_used_is_one_entry_that_is_refused(file):
     collection = ArrayFiles(path=str(file.parent))
     found = listed(collection)
     assert len(found) == 4
-    refused(collection, found[spoilt.name], f"{spoilt.name} cannot be read.*damaged, cut short")
+    refused(collection, found[spoilt.name], "the file cannot be read.*damaged, cut short")
     assert np.array_equal(joined(collection, found[f"{file.name}/frames[0]"])[0], CLIPS[0])
     file.unlink()
     with pytest.raises(InputError, match=f"{spoilt.name} cannot be used: .*cannot be read"):
@@ -180,7 +180,7 @@ def test_a_file_of_damaged_pixels_is_refused(tmp_path):
     content[len(content) // 2] ^= 255
     file.write_bytes(content)
     collection = ArrayFiles(path=str(file))
-    refused(collection, collection.entries()[0], "a.npz cannot be read")
+    refused(collection, collection.entries()[0], "the file cannot be read")
 
 
 def test_a_changed_file_is_read_anew(file):
@@ -295,4 +295,4 @@ def test_what_cannot_be_used_is_listed_with_the_reason(tmp_path):
     split = prepared(ArrayFiles(path=str(tmp_path / "data")), tmp_path / "cache")
     assert (len(split.train), len(split.test)) == (3, 3)
     ((name, reason),) = split.skipped
-    assert name == "train/c.h5" and reason.startswith("c.h5 cannot be read")
+    assert name == "train/c.h5" and reason.startswith("the file cannot be read")

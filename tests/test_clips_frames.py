@@ -150,7 +150,7 @@ def pickled_actions(folder):
     ("spoil", "words"),
     [
         (cut, "003.png cannot be read"),
-        (garbage, "003.png cannot be read"),
+        (garbage, r"^003.png cannot be read \(cannot identify image file\): it is damaged"),
         (empty, "003.png cannot be read"),
         (larger, "003.png is 9 x 8, but 000.png 8 x 8"),
         (deep, "003.png has more than eight bits"),

@@ -1,6 +1,7 @@
 """From arrays of any size, range and order of axes to the frames of a `Picture`."""
 
 import contextlib
+import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 
@@ -169,7 +170,9 @@ def readable(name: str, kind: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise BadClip(f"{name} is not there") from error
     except Exception as error:
-        words = " ".join(str(error).split())[:200] or type(error).__name__
+        # Without the path: what is wrong with many clips is to be one reason.
+        words = re.sub(r"['\"][^'\"]*[/\\][^'\"]*['\"]", "", str(error))
+        words = " ".join(words.split()).rstrip(" :")[:200] or type(error).__name__
         raise BadClip(f"{name} cannot be read ({words}): it is damaged, cut short or no {kind}") from error
 
 
