@@ -1,4 +1,4 @@
-"""BAIR robot pushing, 1 frame given and 15 predicted, 100 samples of 256 videos; --source.path softmotion30_44k."""
+"""BAIR robot pushing, 1 frame given, 15 predicted, 100 samples of 256 videos; --source.path FOLDER."""
 
 from data.clips import BairPushing
 from data.clips.collection import Picture
@@ -14,7 +14,10 @@ from video.sizes import BASE
 experiment = Experiment(
     name="bair",
     source=Clips(
-        collection=BairPushing(actions=()), picture=Picture(height=64, width=64), min_frames=16, labelled=False
+        collection=BairPushing(actions=()),
+        picture=Picture(height=64, width=64),
+        min_frames=16,
+        labelled=False,
     ),
     network=BASE,
     window=Rolling(size=16, context=1),

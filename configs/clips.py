@@ -3,11 +3,11 @@
 from data.augment import Mirror
 from data.clips.collection import Picture
 from data.clips.source import Clips
-from video.measures import FORECAST
 from rolling.run.experiment import Experiment, Forecast, Training
 from rolling.run.optimisers import Muon
 from rolling.solvers import UniPC
 from rolling.windows import Rolling
+from video.measures import FORECAST
 from video.uvit import VideoUViT
 
 experiment = Experiment(

@@ -1,4 +1,4 @@
-"""Kinetics-600 at 64 x 64, 5 frames given and 11 predicted, 1.2 G parameters: for a pod; --source.path FOLDER."""
+"""Kinetics-600 at 64 x 64, 5 frames given, 11 predicted, 1.2 G parameters; --source.path FOLDER."""
 
 from data.augment import Mirror
 from data.clips import Kinetics
@@ -21,7 +21,9 @@ experiment = Experiment(
     calls_per_frame=4,
     augment=(Mirror(),),
     optimiser=AdamW(peak=1e-4),
-    training=Training(steps=400_000, batch=256, warmup=5000, ema=0.9999, checkpoint_every=2000, log_every=100),
+    training=Training(
+        steps=400_000, batch=256, warmup=5000, ema=0.9999, checkpoint_every=2000, log_every=100
+    ),
     forecast=Forecast(starts=2048, members=1, frames=11, batch=64, chunk=11, beginnings=True),
     long=Forecast(starts=16, members=1, frames=59, batch=16, beginnings=True),
     metrics=FORECAST,

@@ -1,7 +1,7 @@
-"""UCF101, first fold, at 64 x 64: clips of 16 frames, 5 of them given, scored on 2,048; --source.path FOLDER."""
+"""UCF101, first fold, at 64 x 64: clips of 16 frames, 5 given, scored on 2,048; --source.path FOLDER."""
 
 from data.augment import Mirror
-from data.clips import Ucf101
+from data.clips import UCF101
 from data.clips.collection import Picture
 from data.clips.source import Clips
 from rolling.run.experiment import Experiment, Forecast, Training
@@ -14,7 +14,7 @@ from video.sizes import BASE
 
 experiment = Experiment(
     name="ucf101",
-    source=Clips(collection=Ucf101(fold=1), picture=Picture(height=64, width=64), min_frames=16),
+    source=Clips(collection=UCF101(fold=1), picture=Picture(height=64, width=64), min_frames=16),
     network=BASE,
     window=Rolling(size=16, context=5),
     solver=UniPC(order=2),

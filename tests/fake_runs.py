@@ -170,6 +170,45 @@ def write_rich(run: Path) -> Held:
     return test
 
 
+def write_film(run: Path, test: Held | None = None, starts=((0, 3), (1, 3), (2, 3))) -> Held:
+    """A run on pictures: three members, measures of frames over leads, distances of sets with intervals."""
+    test = test or film()
+    write_store(run / "forecast.zarr", test, list(starts), members=3, leads=LEADS)
+    write_store(run / "long.zarr", test, [tuple(starts[0])], members=1, leads=11)
+    leads = (test.layout.step * np.arange(1, LEADS + 1)).tolist()
+    falling = lambda first: (first - 1.5 * np.arange(LEADS)).tolist()  # noqa: E731
+    frames = lambda unit, model, other: {  # noqa: E731
+        "unit": unit, "leads": leads, "model": model, "persistence": other,
+    }  # fmt: skip
+    distance = {"unit": "1", "leads": leads[-1:], "model": [3.1], "persistence": [41.0], "low": [2.2]}
+    half = {**distance, "model": [5.2], "reference": [4.4], "low": [3.9], "high": [6.4]}
+    evaluation = {
+        "psnr": {"frame": frames("dB", falling(30), [31.0, *falling(27)[1:]])},
+        "best_psnr": {"frame": frames("dB", falling(32), falling(27))},
+        "ssim": {"frame": frames("1", [0.9 - 0.05 * i for i in range(LEADS)], [0.6] * LEADS)},
+        "rmse": {"pixel": frames("1", [8.0 + i for i in range(LEADS)], [20.0] * LEADS)},
+        "spread_skill_ratio": {"pixel": frames("1", [0.8] * LEADS, [None] * LEADS)},
+        "spectral_frechet_distance": {"clips": {**distance, "high": [4.0]}, "half": half},
+    }
+    (run / "evaluation.json").write_text(json.dumps(evaluation))
+    long = {
+        "spectral_frechet_distance": {
+            "clips": {
+                "unit": "1", "leads": leads, "model": [3.0 + i for i in range(LEADS)],
+                "low": [2.0 + i for i in range(LEADS)], "high": [4.5 + i for i in range(LEADS)],
+                "persistence": [40.0] * LEADS,
+            },
+            "half": {
+                "unit": "1", "leads": leads, "model": [5.0 + i for i in range(LEADS)],
+                "low": [4.0 + i for i in range(LEADS)], "high": [6.5 + i for i in range(LEADS)],
+                "reference": [4.0] * LEADS,
+            },
+        },
+    }  # fmt: skip
+    (run / "evaluation-long.json").write_text(json.dumps(long))
+    return test
+
+
 def write_plain(run: Path) -> Held:
     """A run with as little as there can be: one variable, one member, one measure."""
     test = box()

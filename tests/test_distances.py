@@ -197,14 +197,14 @@ def test_few_starts_have_no_interval_and_one_has_no_distance(capsys):
     assert scores(Frechet(frames=4, resamples=0), setting(leads=3), 8)[0].low is None
     assert [score.variable for score in scores(Frechet(frames=4), setting(leads=3), 3)] == ["clips"]
     assert scores(Frechet(frames=4), setting(leads=3), 1) == ()
-    assert "at least 2 starts" in capsys.readouterr().out
+    assert "at least 2 starts" in capsys.readouterr().err
 
 
 def test_a_measure_that_makes_no_sense_is_left_out(capsys):
     assert Frechet(frames=6).start(setting(leads=4)) is None
     assert (
         "frechet is left out: it compares clips of 6 frames, and the forecasts have 5"
-        in capsys.readouterr().out
+        in capsys.readouterr().err
     )
     variables = tuple(dataclasses.replace(v, dtype="float32") for v in LAYOUT.variables)
     assert Frechet(frames=3).start(setting(layout=dataclasses.replace(LAYOUT, variables=variables))) is None

@@ -18,6 +18,7 @@ about right where forecast and truth differ, and up to twice too wide where they
 
 import dataclasses
 import functools
+import sys
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
@@ -267,4 +268,4 @@ def _stacked(found: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
 @functools.cache
 def tell(words: Hashable) -> None:
     """Says once why a measure is left out."""
-    print(words, flush=True)
+    print(words, file=sys.stderr, flush=True)

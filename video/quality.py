@@ -4,10 +4,10 @@ Frames are rounded to grey levels 0 to 255 first, as they are stored.
 """
 
 import dataclasses
-import functools
 from typing import ClassVar
 
 import numpy as np
+import scipy.ndimage
 
 from rolling.averages import Averaged, Sums, over_leads
 from rolling.fields import Variable
@@ -24,7 +24,8 @@ class Quality(Averaged):
     """Base of measures of single frames: a curve over lead time, the mean over starts and members.
 
     `best`: of the members of each start only the one counts whose mean over all leads is highest, "best of
-    K", the custom of stochastic video prediction (Denton and Fergus 2018, arXiv 1802.07687).
+    K", the custom of stochastic video prediction (Denton and Fergus 2018, arXiv 1802.07687). A single member
+    has no best.
     """
 
     best: bool
@@ -45,7 +46,9 @@ class Quality(Averaged):
 
     def tools(self, setting: Setting) -> np.ndarray | None:
         """`[leads, member]`: room for the qualities of the start that is under way."""
-        return np.full((setting.leads, setting.members), np.nan) if setting.layout.is_video else None
+        if not setting.layout.is_video or (self.best and setting.members == 1):
+            return None
+        return np.full((setting.leads, setting.members), np.nan)
 
     def terms(self, tools, sample):
         forecast, truth = (grey_levels(frames) for frames in (sample.forecast, sample.truth))
@@ -131,21 +134,6 @@ def _similarity(x, y, mean_y, square_y) -> np.ndarray:
 
 
 def _smooth(planes: np.ndarray) -> np.ndarray:
-    """Means under the window, `[..., height, width]` to `[..., height - 10, width - 10]`.
-
-    As products with two banded matrices, the window being separable: of small pictures that is many times
-    faster than a loop over taps.
-    """
-    height, width = planes.shape[-2:]
-    return _window(height) @ planes @ _window(width).T
-
-
-@functools.lru_cache(maxsize=8)
-def _window(size: int) -> np.ndarray:
-    """`[size - 10, size]`: the window at each place where it fits, float32."""
-    taps = np.exp(-0.5 * (np.arange(-RADIUS, RADIUS + 1) / WIDTH) ** 2)
-    places = np.arange(size - 2 * RADIUS)
-    matrix = np.zeros((len(places), size), np.float32)
-    for offset, tap in enumerate(taps / taps.sum()):
-        matrix[places, places + offset] = tap
-    return matrix
+    """Means under the window, `[..., height, width]` to `[..., height - 10, width - 10]`."""
+    smooth = scipy.ndimage.gaussian_filter(planes, WIDTH, radius=RADIUS, axes=(-2, -1))
+    return smooth[..., RADIUS:-RADIUS, RADIUS:-RADIUS]

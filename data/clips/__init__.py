@@ -8,4 +8,4 @@ from data.clips.kinetics import Kinetics as Kinetics
 from data.clips.something import SomethingSomething as SomethingSomething
 from data.clips.tfds import Tfds as Tfds
 from data.clips.tfrecords import BairPushing as BairPushing
-from data.clips.ucf101 import Ucf101 as Ucf101
+from data.clips.ucf101 import UCF101 as UCF101

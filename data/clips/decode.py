@@ -148,7 +148,7 @@ def _timed(container, stream, start: float, way: _Way) -> Iterator[tuple[float, 
     if not count:
         raise BadClip("there are no frames in it")
     if not way.seek:
-        _check_whole(container, stream, packets, last + shown)
+        _check_whole(container, stream, packets, None if way.count else last + shown)
 
 
 def _check_times(last: float, time: float, count: int) -> None:
@@ -158,11 +158,12 @@ def _check_times(last: float, time: float, count: int) -> None:
         raise _Doubt(f"nothing is shown for {time - last:.0f} s before frame {count}")
 
 
-def _check_whole(container, stream, packets: int, end: float) -> None:
-    """Raises `BadClip` for a file that promises more than it holds: the rest is lost."""
+def _check_whole(container, stream, packets: int, end: float | None) -> None:
+    """Raises `BadClip` for a file that promises more than it holds: the rest is lost. `end` is when its last
+    frame goes, where its times are good for anything."""
     if packets < stream.frames - max(1, SHORTFALL * stream.frames):
         raise BadClip(f"it holds {packets} of the {stream.frames} frames that it promises")
-    if not stream.frames and len(container.streams) == 1 and container.duration:
+    if end is not None and not stream.frames and len(container.streams) == 1 and container.duration:
         promised = container.duration / 1e6
         if end < promised - max(0.5, SHORTFALL * promised):
             raise BadClip(f"it ends after {end:.1f} s of the {promised:.1f} s that it promises")
@@ -208,7 +209,7 @@ class _Fit:
     def __init__(self, picture: Picture, aspect: float):
         from av.video.reformatter import Interpolation, VideoReformatter
 
-        self.picture, self.aspect = picture, aspect
+        self.picture, self.aspect = picture, aspect if picture.height else 1.0
         self.reformatter = VideoReformatter()  # it keeps what it needs from one frame to the next
         # Averages over areas do not alias; there are none to average where pictures grow. Without the other
         # two, white is 253 and everything a little too dark.
@@ -227,13 +228,13 @@ class _Fit:
         return (np.rot90(array, turns) if turns else array)[rows, columns]
 
     def _planned(self, frame) -> tuple:
-        picture, turns = self.picture, round(frame.rotation / 90) % 4
+        turns = round(frame.rotation / 90) % 4
         shape = frame.height, frame.width * self.aspect
         shape = shape[::-1] if turns % 2 else shape
-        scale = max(picture.height / shape[0], picture.width / shape[1])
-        height = max(picture.height, round(shape[0] * scale))
-        width = max(picture.width, round(shape[1] * scale))
-        rows = slice((height - picture.height) // 2, (height - picture.height) // 2 + picture.height)
-        columns = slice((width - picture.width) // 2, (width - picture.width) // 2 + picture.width)
+        tall, wide = self.picture.size(*map(round, shape))
+        scale = max(tall / shape[0], wide / shape[1])
+        height, width = max(tall, round(shape[0] * scale)), max(wide, round(shape[1] * scale))
+        rows = slice((height - tall) // 2, (height - tall) // 2 + tall)
+        columns = slice((width - wide) // 2, (width - wide) // 2 + wide)
         size = (height, width) if turns % 2 else (width, height)
         return size, self.shrink if scale < 1 else self.grow, turns, rows, columns

@@ -106,7 +106,7 @@ def fit(frames: Iterable[np.ndarray], picture: Picture) -> np.ndarray:
     The middle, as wide for its height as the picture, is shrunk by averaging areas, or enlarged bicubically;
     then colours are joined (BT.601) or luma repeated. Raises `BadClip`.
     """
-    sized = np.stack([_resized(frame, (picture.height, picture.width)) for frame in frames])
+    sized = np.stack([_resized(frame, picture) for frame in frames])
     if picture.colour:
         return einops.repeat(sized, "t h w 1 -> t h w 3") if sized.shape[-1] == 1 else sized
     if sized.shape[-1] == 1:
@@ -114,21 +114,20 @@ def fit(frames: Iterable[np.ndarray], picture: Picture) -> np.ndarray:
     return np.rint(sized @ LUMA).astype(np.uint8)[..., None]
 
 
-def _resized(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _resized(frame: np.ndarray, picture: Picture) -> np.ndarray:
     """One frame `[H, W, c]` as `[height, width, c]`."""
     if frame.ndim != 3 or frame.shape[-1] not in (1, 3) or 0 in frame.shape:
         raise BadClip(
             f"its frames have the shape {frame.shape}, which is not height, width and 1 or 3 channels"
         )
-    if frame.shape[:2] == size:
+    height, width, channels = frame.shape
+    size = picture.size(height, width)
+    if size == (height, width):
         return frame
-    (above, left, below, right), channels = middle(frame.shape[:2], size), frame.shape[-1]
+    above, left, below, right = middle((height, width), size)
     if below - above >= size[0]:
-        rows, columns = (
-            _areas(len(frame), above, below, size[0]),
-            _areas(frame.shape[1], left, right, size[1]),
-        )
-        short = rows @ frame.reshape(len(frame), -1).astype(np.float32)
+        rows, columns = _areas(height, above, below, size[0]), _areas(width, left, right, size[1])
+        short = rows @ frame.reshape(height, -1).astype(np.float32)
         turned = einops.rearrange(short, "h (w c) -> w (h c)", c=channels)
         small = einops.rearrange(columns @ turned, "w (h c) -> h w c", c=channels)
         return np.rint(small).astype(np.uint8)

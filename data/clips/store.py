@@ -166,7 +166,7 @@ def shard_name(index: int) -> str:
 
 @lru_cache(maxsize=OPEN_SHARDS)
 def _mapped(path: Path) -> np.ndarray:
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
 
 
 @lru_cache(maxsize=8)

@@ -12,7 +12,7 @@ LISTS = "ucfTrainTestlist"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Ucf101(VideoFolder):
+class UCF101(VideoFolder):
     """`UCF-101/CLASS/v_CLASS_gNN_cMM.avi` and `ucfTrainTestlist/{train,test}list0{fold}.txt` (Soomro et al.
     2012, arXiv 1212.0402); `path` holds both, or is the folder `UCF-101` beside the lists.
 

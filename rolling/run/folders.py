@@ -24,10 +24,9 @@ from rolling.metrics import Metric, Sample, Setting
 from rolling.progress import Progress
 from rolling.run.clip_sets import ClipSet, OneSize, Pair, paired
 from rolling.run.evaluate import Running, Scores, persistence, tabulate
+from rolling.run.experiment import SCORING
 from rolling.run.tables import against_lead, single_values
 
-SCORING = "scoring"
-"""The module of `configs/` that names the measures of this command, and the collection that reads a place."""
 BATCH = 16  # clips whose features are computed together
 
 
@@ -49,6 +48,10 @@ class FolderOptions:
     """So many of them, the first of every clip, were given to the model."""
     size: tuple[int, int] = (0, 0)
     """Height and width that pictures are brought to; 0 0 leaves them as they are."""
+    real_scale: str = "levels"
+    """What the values of real arrays mean: levels of 0 to 255, unit for 0 to 1, signed for -1 to 1."""
+    fake_scale: str = "levels"
+    """The same of fake arrays."""
     output: str = ""
     """A JSON file for the scores."""
 
@@ -64,6 +67,7 @@ class FolderOptions:
 def score_folders(options: FolderOptions) -> str:
     """The scores as a table, and in `options.output` where it is named. Raises `InputError`."""
     real, fake = (_opened(options, side) for side in ("real", "fake"))
+    _tell_compressed(real, fake)
     pairs, size = paired(real.entries, fake.entries), OneSize()
     if pairs:
         scores, members = _by_pairs(real, fake, pairs, options, size), len(pairs[0].fakes)
@@ -94,7 +98,8 @@ def _opened(options: FolderOptions, side: str) -> ClipSet:
         raise InputError("two sets of clips are compared: give --real FOLDER and --fake FOLDER")
     height, width = options.size
     picture = Picture(height=height, width=width)
-    return ClipSet.of(_scoring().collection(place), place, picture, options.frames)
+    collection = _scoring().collection(place, getattr(options, f"{side}_scale"))
+    return ClipSet.of(collection, place, picture, options.frames)
 
 
 def _by_sets(real: ClipSet, fake: ClipSet, frames: int, size: OneSize) -> dict[str, Scores]:
@@ -199,8 +204,15 @@ def _check_enough(found: int, least: int, *sets: ClipSet) -> None:
         why = next((f" ({name}: {why})" for clips in sets for name, why in clips.skipped.items()), "")
         raise InputError(
             f"there are too few clips in {' and '.join(clips.place for clips in sets)}: {found} can be"
-            f" used{why}, and at least {least} are wanted"
+            f" used{why}, and at least {least} are wanted; `rolling evaluate --help` tells how clips are read"
         )
+
+
+def _tell_compressed(*sets: ClipSet) -> None:
+    compressed = [c.place for c in sets if _scoring().is_compressed(c.collection, c.entries[0])]
+    if compressed:
+        places = " and ".join(dict.fromkeys(compressed))
+        print(f"measured on compressed files: what codecs leave out of {places} counts, too", file=sys.stderr)
 
 
 def _tell_skipped(clips: ClipSet) -> None:
@@ -229,4 +241,5 @@ def _summary(found: dict[str, Any]) -> str:
 
 @functools.cache
 def _scoring():
+    """The measures, and what reads a place: only `configs/` names them."""
     return importlib.import_module(f"configs.{SCORING}")

@@ -230,6 +230,7 @@ def _report(forecaster: Forecaster, split: Split, folder: Path) -> Path:
         experiment=experiment,
         test=split.test,
         context=forecaster.sampler.given,
+        skipped=split.skipped,
         commands=[f"rolling run {folder / 'experiment.json'} --name NEW", f"rolling rollout {folder}"],
     )
 
