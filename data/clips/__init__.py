@@ -1,4 +1,4 @@
-"""Collections of clips as they lie on somebody's disk, and the prepared store that training reads."""
+"""Collections of clips, and the prepared store that training reads."""
 
 from data.clips.arrays import ArrayFiles as ArrayFiles
 from data.clips.collection import Collection as Collection

@@ -270,21 +270,12 @@ def _evaluate_folders(words: list[str]) -> None:
     print(folders.score_folders(options))
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ReportOptions:
-    """Writes report.html into the run's folder."""
-
-    poster: str = ""
-    """Also save a picture of the forecast beside the truth: a file ending in .png, .svg or .pdf."""
-
-
 def _report(words: list[str]) -> None:
     from rolling.run import job
     from rolling.run.options import parse
 
     run, rest = _first(words, "report", "run")
-    options = parse(ReportOptions(), rest, f"rolling report {run}")
-    print(job.report(Path(run), poster=Path(options.poster) if options.poster else None))
+    print(job.report(Path(run), lambda own: parse(own, rest, f"rolling report {run}")))
 
 
 def _compare(words: list[str]) -> None:

@@ -72,6 +72,7 @@ class Training:
 class Forecast:
     """Which forecasts to make of the held-out part: `starts` of them, spread evenly, `members` each.
 
+    With `beginnings` they start with the first frames of sequences, as benchmarks of clips do; else anywhere.
     `frames = 0` makes none. `batch` forecasts are sampled together, in chunks of about `chunk` frames.
     """
 
@@ -81,6 +82,7 @@ class Forecast:
     batch: int = 16
     chunk: int = 32
     seed: int = 0
+    beginnings: bool = False
 
     def __post_init__(self):
         for name in ("starts", "members", "batch", "chunk"):

@@ -53,10 +53,10 @@ class StoredForecast:
         """Leads that are compressed together, and best read together; a shard may hold several chunks."""
         return int(self.dataset[self.layout.names[0]].encoding["chunks"][2])
 
-    def read(self, start: int, first: int, stop: int) -> np.ndarray:
+    def read(self, start: int, first: int, stop: int, members: slice = slice(None)) -> np.ndarray:
         """Leads `first .. stop - 1` of one start: `[member, lead, height, width, variable]`, float32."""
         names = self.layout.names
-        at = {start_dimension(self.layout): start, LEAD: slice(first, stop)}
+        at = {start_dimension(self.layout): start, "number": members, LEAD: slice(first, stop)}
         try:
             fields = [np.asarray(self.dataset[name].isel(at).values, np.float32) for name in names]
         except Exception as error:  # what a damaged chunk raises depends on the codec
