@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from data.clips.collection import BadClip, Collection, Picture
+from data.clips.source import Clips
 
 SMALL = Picture(height=8, width=8)
 LUMA = Picture(height=8, width=8, colour=False)
@@ -38,3 +39,9 @@ def refused(collection, entry, words, picture=SMALL):
 def damage(path, keep=0.5):
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * keep)])
+
+
+def prepared(collection, cache, **settings):
+    """A collection as the source of an experiment has it: the two parts of the store."""
+    settings = {"picture": SMALL, "workers": 0, "cache": str(cache), **settings}
+    return Clips(collection=collection, **settings).open()

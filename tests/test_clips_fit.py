@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from data.clips.collection import BadClip, Entry, Picture
 from data.clips.fit import fit, fitted, levels, middle, nearest
-from data.clips.names import in_order, judged, label_of, split_of
+from data.clips.folders import judged
+from data.clips.names import in_order, label_of, split_of
 
 RNG = np.random.default_rng(0)
 CLIP = Entry(name="clip")
@@ -111,8 +112,8 @@ def test_truth_values_are_black_and_white():
 @pytest.mark.parametrize(
     ("scale", "values", "words"),
     [
-        ("levels", [0.0, 0.5, 0.9], "choose the scale 'unit'"),
-        ("levels", [False, True], "choose the scale 'unit'"),
+        ("levels", [0.0, 0.5, 0.9], "scale unit"),
+        ("levels", [False, True], "scale unit"),
         ("levels", [-1.0, 100.0], "from -1 to 100"),
         ("levels", [0, 256], "from 0 to 256"),
         ("unit", [0.0, 255.0], "between 0 and 1"),

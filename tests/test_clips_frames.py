@@ -7,7 +7,7 @@ from PIL import Image
 from data.clips import FrameFolders
 from data.clips.collection import Entry, Picture
 from rolling.errors import InputError
-from tests.record_tools import LUMA, SMALL, damage, joined, listed, refused
+from tests.record_tools import LUMA, SMALL, damage, joined, listed, prepared, refused
 
 RNG = np.random.default_rng(0)
 
@@ -150,7 +150,7 @@ def pickled_actions(folder):
     ("spoil", "words"),
     [
         (cut, "003.png cannot be read"),
-        (garbage, "003.png cannot be read"),
+        (garbage, r"^003.png cannot be read \(cannot identify image file\): it is damaged"),
         (empty, "003.png cannot be read"),
         (larger, "003.png is 9 x 8, but 000.png 8 x 8"),
         (deep, "003.png has more than eight bits"),
@@ -167,6 +167,17 @@ def test_a_clip_that_is_spoilt_is_refused_with_the_name_of_the_file(tmp_path, sp
     refused(collection, found["a"], words)
     assert np.array_equal(joined(collection, found["b"], SMALL)[0], frames)
     assert joined(collection, found["b"], LUMA)[0].shape == (5, 8, 8, 1)
+
+
+def test_folders_are_the_source_of_an_experiment(tmp_path):
+    for name in ("train/run/1", "train/walk/2", "val/run/3"):
+        clip(tmp_path / "data" / name)
+    (tmp_path / "data" / "train" / "run" / "1" / "002.png").unlink()
+    split = prepared(FrameFolders(path=str(tmp_path / "data")), tmp_path / "cache")
+    assert (len(split.train), len(split.test)) == (1, 1)
+    assert split.train.layout.labels == ("run", "walk")
+    ((name, reason),) = split.skipped
+    assert name == "train/run/1" and "lacks frames" in reason
 
 
 def test_a_clip_that_went_away_is_refused(tmp_path):

@@ -48,7 +48,8 @@ class Clips:
             if value < least:
                 raise InputError(f"source.{name} must be at least {least}, not {value}")
         picture = self.picture
-        if min(picture.height, picture.width) < 1 or not 0 < (picture.rate or 1) < math.inf:
+        rate = 1 if picture.rate is None else picture.rate
+        if min(picture.height, picture.width) < 1 or not 0 < rate < math.inf:
             raise InputError(f"pictures need a height, a width and a rate above 0, not {picture}")
 
     def open(self) -> Split:

@@ -17,7 +17,8 @@ import numpy as np
 
 from data.clips.collection import BadClip, Block, Entry, Picture
 from data.clips.fit import check_rate, fitted, readable
-from data.clips.names import in_order, judged, root, split_of
+from data.clips.folders import judged
+from data.clips.names import in_order, root, split_of
 from rolling.errors import InputError
 
 SUFFIXES = (".tfrecords", ".tfrecord")
@@ -46,12 +47,12 @@ class BairPushing:
         check_rate(self.rate)
 
     def entries(self) -> Sequence[Entry]:
-        """A record is called by its place in its file, in bytes: `train/traj_0_to_255.tfrecords@0`."""
+        """A record is called by its place in its file, in bytes: `train/traj_0_to_255.tfrecords/0`."""
         place = self._place()
         files = [place] if place.is_file() else [p for p in place.rglob("*") if p.suffix in SUFFIXES]
         names = in_order(file.relative_to(self._folder()).as_posix() for file in files)
         found = [
-            Entry(name=f"{name}@{offset}", split=split_of(name))
+            Entry(name=f"{name}/{offset}", split=split_of(name))
             for name in names
             for offset in offsets(self._folder() / name)
         ]
@@ -62,7 +63,7 @@ class BairPushing:
         return judged(found)
 
     def read(self, entry: Entry, picture: Picture) -> Iterator[Block]:
-        name, _, offset = entry.name.rpartition("@")
+        name, _, offset = entry.name.rpartition("/")
         features = _example(record(self._folder() / name, int(offset)))
         key = f"{{}}/{self.camera}/encoded"
         count = next(t for t in itertools.count() if key.format(t) not in features)
@@ -71,7 +72,7 @@ class BairPushing:
                 f"it has no {key.format(0)}; there are: {', '.join(sorted(features)[:8]) or 'none'}"
             )
         yield from fitted(
-            lambda indices: np.stack([self._frame(features[key.format(t)]) for t in indices]),
+            lambda indices: (self._frame(features[key.format(t)]) for t in indices),
             count,
             entry,
             picture,
