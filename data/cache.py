@@ -104,7 +104,9 @@ def _alone(work: Path) -> Iterator[None]:
 
 def _locked(work: Path) -> int | None:
     """The handle that holds the lock; None where the folder was moved to its place meanwhile."""
-    work.mkdir(parents=True, exist_ok=True)
+    work.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(work)
     handle = None
     try:
         handle = os.open(work, os.O_RDONLY)
