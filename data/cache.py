@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -63,6 +64,48 @@ def fetch(path: Path, make: Callable[[Path], None]) -> Path:
     return path
 
 
+def grow(path: Path, make: Callable[[Path], None], whole: Callable[[Path], bool]) -> Path:
+    """Like `fetch`, for what takes hours: `make` is given the folder as an interruption left it, and knows
+    itself what is finished there; `whole` tells whether a folder is.
+
+    A second process waits for the first one. What was made stays for the next time where the disk is full or
+    the process killed, but not where the data are no good (`InputError`).
+    """
+    if whole(path):
+        return path
+    with _explained(path):
+        work = path.with_name(f".{path.name}.part")
+        with _alone(work):
+            if not whole(path):
+                if path.exists():
+                    print(f"{path} is damaged and is made again", file=sys.stderr, flush=True)
+                try:
+                    make(work)
+                except InputError:
+                    shutil.rmtree(work, ignore_errors=True)
+                    raise
+                _replace(work, path, whole)
+            else:
+                work.rmdir()
+    return path
+
+
+@contextlib.contextmanager
+def _alone(work: Path) -> Iterator[None]:
+    """Holds the lock of a folder, which is made where it is missing; the system frees it when we die."""
+    while True:
+        work.mkdir(parents=True, exist_ok=True)
+        handle = os.open(work, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            # Whoever held it before may have moved the folder to its place.
+            if work.exists() and os.path.samestat(os.fstat(handle), work.stat()):
+                yield
+                return
+        finally:
+            os.close(handle)
+
+
 def seal(path: Path) -> None:
     """Notes the size and checksum of every file of a folder, and has them written through to the disk."""
     sums = {file.name: _checksum(file) for file in sorted(path.iterdir())}
@@ -81,13 +124,13 @@ def is_whole(path: Path) -> bool:
         return False
 
 
-def _replace(work: Path, path: Path) -> None:
-    if path.exists() and not is_whole(path):
+def _replace(work: Path, path: Path, whole: Callable[[Path], bool] = is_whole) -> None:
+    if path.exists() and not whole(path):
         shutil.rmtree(path)
     try:
         work.rename(path)
     except OSError:
-        if not is_whole(path):  # else another process was faster
+        if not whole(path):  # else another process was faster
             raise
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from data import calendar
 from data.augment import Augmentation
 from data.conditions import told
-from data.source import Sequences
+from data.source import Sequences, Stored
 from data.statistics import Statistics
 from rolling.errors import InputError
 
@@ -18,7 +18,7 @@ Batch = dict[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Cuts:
-    """All clips of `frames` frames whose starts are `stride` apart, in physical units."""
+    """All clips of `frames` frames whose starts are `stride` apart, in physical units, as they are stored."""
 
     sequences: Sequences
     frames: int
@@ -28,6 +28,9 @@ class _Cuts:
         lengths = np.array([self.sequences.length(i) for i in range(len(self.sequences))], int)
         starts = np.where(lengths >= self.frames, (lengths - self.frames) // self.stride + 1, 0)
         object.__setattr__(self, "ends", np.cumsum(starts))
+        # Bytes stay bytes until they are a batch.
+        stored = isinstance(self.sequences, Stored)
+        object.__setattr__(self, "read", self.sequences.raw if stored else self.sequences.read)
         if not starts.any():
             longest = int(lengths.max(initial=0))
             raise InputError(
@@ -44,7 +47,7 @@ class _Cuts:
         start = (int(index) - before) * self.stride
         stop = start + self.frames
         return {
-            "x": self.sequences.read(sequence, start, stop),
+            "x": self.read(sequence, start, stop),
             **told(self.sequences, sequence, start, stop),
         }
 
@@ -80,7 +83,7 @@ def clips(
         change.check(layout, sequences.mask)
 
     def augmented(clip: Batch, rng: np.random.Generator) -> Batch:
-        x = clip["x"]
+        x = clip["x"].astype(np.float32, copy=False)
         for change in augment:
             x = change.apply(x, layout, rng)
         return clip | {"x": x}

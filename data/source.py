@@ -1,6 +1,7 @@
 """The protocol of a data set: random access to sequences of frames."""
 
 import dataclasses
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -37,10 +38,19 @@ class Told(Protocol):
 
     def told(self, index: int, start: int, stop: int) -> dict[str, np.ndarray]:
         """Of the frames of one sequence, whichever the layout has: `label []`, an index into its `labels` or
-        -1, int32; `tokens [n, layout.tokens]`; `actions [stop - start, layout.actions]`, float32.
-
-        Raises `InputError` where `stop` lies beyond the actions that are known.
+        -1, int32; `tokens [n, layout.tokens]`; `actions [stop - start, layout.actions]`, float32. Nobody
+        asks for frames beyond the end of the sequence.
         """
+
+
+@runtime_checkable
+class Stored(Sequences, Protocol):
+    """Sequences that also hand out frames as they lie in `path`, for those who convert many at once."""
+
+    path: Path
+
+    def raw(self, index: int, start: int, stop: int) -> np.ndarray:
+        """What `read` returns, in the type in which it is kept; read-only."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from rolling.fields import Layout
 from rolling.progress import Progress
 
 BLOCK_VALUES = 2**22  # values read at a time: 32 MiB in float64
+CACHED_VALUES = 2**16  # values normalised at a time: 256 KiB
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,9 +32,11 @@ class Statistics:
 
     def normalise(self, x):
         """`(x - mean) / std`, and 0 in masked cells, for `x [..., H, W, C]` of numpy or jax."""
-        xp, (mean, std) = x.__array_namespace__(), self._moments(x)
+        if isinstance(x, np.ndarray):
+            return self._normalise_frames(x)
+        mean, std = self._moments(x)
         scaled = (x - mean) / std
-        return scaled if self.mask is None else xp.where(self._mask(x), scaled, 0.0)
+        return scaled if self.mask is None else x.__array_namespace__().where(self._mask(x), scaled, 0.0)
 
     def denormalise(self, x):
         """`x std + mean`, and NaN in masked cells, for `x [..., H, W, C]` of numpy or jax."""
@@ -53,6 +56,22 @@ class Statistics:
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Statistics":
         """The inverse of `to_arrays`."""
         return cls(**{name: np.asarray(value) for name, value in arrays.items()})
+
+    def _normalise_frames(self, x: np.ndarray) -> np.ndarray:
+        # A few frames at a time stay in the processor's cache, and moments repeated over a frame make long
+        # loops: several times as fast as the formula, with the same bits.
+        shape = x.shape[-3:]
+        mean, std = (np.broadcast_to(moment, shape).copy() for moment in (self.mean, self.std))
+        scaled = np.empty(x.shape, np.result_type(x, np.float32))
+        frames, outs = x.reshape(-1, *shape), scaled.reshape(-1, *shape)
+        size = max(1, CACHED_VALUES // mean.size)
+        for out, some in ((outs[i : i + size], frames[i : i + size]) for i in range(0, len(frames), size)):
+            np.copyto(out, some)
+            np.subtract(out, mean, out=out)
+            np.divide(out, std, out=out)
+            if self.mask is not None:
+                out[:, ~self.mask] = 0.0
+        return scaled
 
     # With all their axes, so that they broadcast where jax forbids to promote ranks.
     def _moments(self, x):
@@ -98,10 +117,12 @@ def measure(sequences: Sequences) -> Statistics:
                 counts[p] += np.count_nonzero(phase == p)
             squares += np.square(values).sum((0, 1, 2))
             progress.update(len(block))
-    return _statistics(layout, mask, shift, sums, squares, counts)
+    return from_sums(layout, mask, shift, sums, squares, counts)
 
 
-def _statistics(layout, mask, shift, sums, squares, counts) -> Statistics:
+def from_sums(layout, mask, shift, sums, squares, counts) -> Statistics:
+    """From `sums [P, H, W, C]` and `squares [C]` of what the values exceed `shift [C]` by, and `counts [P]`
+    of frames. Raises `InputError` for a variable without any variance."""
     field = sums.sum(0) / counts.sum()
     mean = _masked_mean(field, mask)
     cells = np.prod(layout.shape[:2]) if mask is None else mask.sum((0, 1))

@@ -4,4 +4,7 @@ from video.outputs.films import Gif, Mp4
 from video.outputs.lossless import Lossless
 from video.outputs.sheets import ContactSheet
 
-__all__ = ["ContactSheet", "Gif", "Lossless", "Mp4"]
+PREVIEW = (Mp4(), Gif(), ContactSheet())
+"""What an experiment with pictures takes unless it names its own."""
+
+__all__ = ["PREVIEW", "ContactSheet", "Gif", "Lossless", "Mp4"]

@@ -1,0 +1,240 @@
+"""One video file as blocks of small pictures: decoded in order, resampled in time, resized and cropped.
+
+Frames are not trusted to be where a container says: files are decoded from their start, or from a key frame
+only as long as nothing speaks against it. Large collections are full of broken times and lying key frames.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.clips.collection import BadClip, Block, Picture
+from rolling.errors import InputError
+
+BLOCK = 32  # frames handed on at a time
+FAR = 2.0  # seconds from which on a cut is worth a seek
+LONGEST_GAP = 10.0  # seconds between frames beyond which times are not believed
+SHORTFALL = 0.05  # share of the promised length that may be missing
+
+
+class _Doubt(Exception):
+    """What speaks against a way of reading; another one may do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Way:
+    """How a file is read: from a key frame before the cut or from its start, by its times or by counting."""
+
+    seek: bool = False
+    count: bool = False
+
+
+def read_video(
+    path: Path, picture: Picture, start: float = 0.0, stop: float | None = None
+) -> Iterator[Block]:
+    """The frames from `start` to `stop`, in seconds after the first one.
+
+    With a rate, output frame k is the frame whose time is nearest to `start + k / rate`, so that a variable
+    frame rate becomes a regular one. Where times are missing, go backwards or leap, frame i counts as
+    presented at `i / average rate`. Raises `BadClip` for a file that is not whole, and `InputError` where
+    PyAV is not installed.
+    """
+    _check_file(path)
+    ways = ([_Way(seek=True)] if start > FAR else []) + [_Way(), _Way(count=True)]
+    for place, way in enumerate(ways):
+        handed = False
+        try:
+            for block in _blocks(path, picture, start, stop, way):
+                handed = True
+                yield block
+            return
+        except (_Doubt, BadClip) as problem:
+            hopeless = isinstance(problem, BadClip) and not way.seek
+            if hopeless or handed or place == len(ways) - 1:  # what was handed on cannot be called back
+                raise BadClip(str(problem)) from None
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        raise BadClip("the file is missing")
+    if path.stat().st_size == 0:
+        raise BadClip("the file is empty")
+
+
+def _library():
+    try:
+        import av
+    except ImportError:
+        raise InputError("reading videos needs PyAV: pip install 'rolling-diffusion[video]'") from None
+    return av
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
+    """The container, and its stream of moving pictures; errors of the library become `BadClip`."""
+    av = _library()
+    try:
+        with av.open(str(path), metadata_errors="ignore") as container:
+            cover = av.stream.Disposition.attached_pic
+            streams = [s for s in container.streams.video if not s.disposition & cover]
+            if not streams:
+                raise BadClip("there is no video stream in it")
+            if streams[0].codec_context is None:
+                raise BadClip("its codec is not known to PyAV")
+            streams[0].thread_type = "NONE"  # several files at once keep all cores busy
+            yield container, streams[0]
+    except av.error.FFmpegError as error:
+        raise BadClip(f"it cannot be decoded: {error.strerror or error}") from None
+
+
+def _blocks(path: Path, picture: Picture, start: float, stop: float | None, way: _Way) -> Iterator[Block]:
+    with _opened(path) as (container, stream):
+        frames = _timed(container, stream, start, way)
+        if start > 0 or stop is not None:
+            frames = _cut(frames, start, stop)
+        if picture.rate is None:
+            chosen = ((frame, 1) for _, _, frame in frames)
+        else:
+            chosen = _resampled(frames, picture.rate, start)
+        fit, block, filled = _Fit(picture, float(stream.sample_aspect_ratio or 1)), None, 0
+        for frame, times in chosen:
+            small = fit(frame)
+            for _ in range(times):
+                if block is None:
+                    block, filled = np.empty((BLOCK, *small.shape), np.uint8), 0
+                block[filled] = small
+                filled += 1
+                if filled == BLOCK:
+                    yield Block(frames=block)
+                    block = None
+        if block is not None:
+            yield Block(frames=block[:filled])
+
+
+def _timed(container, stream, start: float, way: _Way) -> Iterator[tuple[float, float, Any]]:
+    """Each frame with its time after the first one, and how long it is shown, in seconds."""
+    rate = stream.average_rate or stream.guessed_rate
+    shown = 1 / float(rate) if rate else 0.0
+    if way.count and not shown:
+        raise BadClip("its frames have no times, and it tells no frame rate")
+    first = None if stream.start_time is None else float(stream.start_time * stream.time_base)
+    if way.seek:
+        if first is None:
+            raise _Doubt("it does not tell when it begins")
+        container.seek(int((start + first) / stream.time_base), stream=stream)
+    packets = count = 0
+    last = None
+    for packet in container.demux(stream):
+        packets += packet.size > 0
+        for frame in packet.decode():
+            if frame.is_corrupt:
+                raise BadClip(f"frame {count} is corrupt")
+            time = count * shown if way.count else frame.time
+            if time is None:
+                raise _Doubt(f"frame {count} has no time")
+            if not way.count:
+                first = time if first is None or not (way.seek or count) else first
+                time -= first
+                if count:
+                    _check_times(last, time, count)
+                elif way.seek and time > start:
+                    raise _Doubt("a seek did not find the frame before the cut")
+            yield time, shown, frame
+            last, count = time, count + 1
+    if not count:
+        raise BadClip("there are no frames in it")
+    if not way.seek:
+        _check_whole(container, stream, packets, None if way.count else last + shown)
+
+
+def _check_times(last: float, time: float, count: int) -> None:
+    if time <= last:
+        raise _Doubt(f"the time of frame {count} is not after that of the frame before it")
+    if time - last > LONGEST_GAP:
+        raise _Doubt(f"nothing is shown for {time - last:.0f} s before frame {count}")
+
+
+def _check_whole(container, stream, packets: int, end: float | None) -> None:
+    """Raises `BadClip` for a file that promises more than it holds: the rest is lost. `end` is when its last
+    frame goes, where its times are good for anything."""
+    if packets < stream.frames - max(1, SHORTFALL * stream.frames):
+        raise BadClip(f"it holds {packets} of the {stream.frames} frames that it promises")
+    if end is not None and not stream.frames and len(container.streams) == 1 and container.duration:
+        promised = container.duration / 1e6
+        if end < promised - max(0.5, SHORTFALL * promised):
+            raise BadClip(f"it ends after {end:.1f} s of the {promised:.1f} s that it promises")
+
+
+def _cut(frames, start: float, stop: float | None):
+    some = False
+    for time, shown, frame in frames:
+        # A frame is shown until the next one comes.
+        if stop is not None and time >= stop - 1e-6:
+            break
+        if time + 0.9 * shown > start:
+            some = True
+            yield time, shown, frame
+    if not some:
+        raise BadClip(
+            f"there are no frames in it between {start:g} s and {'its end' if stop is None else stop} s"
+        )
+
+
+def _resampled(frames, rate: float, start: float) -> Iterator[tuple[Any, int]]:
+    """Frames, each with how many of the times `start + k / rate` it is the nearest to; those with none are
+    left out."""
+    done, previous = 0, None
+    for current in frames:
+        if previous is not None:
+            middle = (previous[0] + current[0]) / 2
+            # Half a tick of the coarsest clock decides nothing: rounded, so that ties fall the same way.
+            until = int(np.ceil(round((middle - start) * rate, 6)))
+            if until > done:
+                yield previous[2], until - done
+                done = until
+        previous = current
+    until = int(np.ceil((previous[0] + previous[1] - start) * rate - 0.05))
+    if until > done:
+        yield previous[2], until - done
+
+
+class _Fit:
+    """A frame as an array `[height, width, channel]`: upright, in square pixels, the short side resized to
+    fit, the middle cut out."""
+
+    def __init__(self, picture: Picture, aspect: float):
+        from av.video.reformatter import Interpolation, VideoReformatter
+
+        self.picture, self.aspect = picture, aspect if picture.height else 1.0
+        self.reformatter = VideoReformatter()  # it keeps what it needs from one frame to the next
+        # Averages over areas do not alias; there are none to average where pictures grow. Without the other
+        # two, white is 253 and everything a little too dark.
+        exact = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+        self.shrink, self.grow = Interpolation.AREA | exact, Interpolation.BICUBIC | exact
+        self.format = "rgb24" if picture.colour else "gray"
+        self.plan: tuple = ()
+
+    def __call__(self, frame) -> np.ndarray:
+        key = (frame.width, frame.height, frame.rotation)
+        if not self.plan or self.plan[0] != key:
+            self.plan = (key, *self._planned(frame))
+        _, size, interpolation, turns, rows, columns = self.plan
+        small = self.reformatter.reformat(frame, *size, self.format, interpolation=interpolation, threads=1)
+        array = small.to_ndarray().reshape(size[1], size[0], -1)
+        return (np.rot90(array, turns) if turns else array)[rows, columns]
+
+    def _planned(self, frame) -> tuple:
+        turns = round(frame.rotation / 90) % 4
+        shape = frame.height, frame.width * self.aspect
+        shape = shape[::-1] if turns % 2 else shape
+        tall, wide = self.picture.size(*map(round, shape))
+        scale = max(tall / shape[0], wide / shape[1])
+        height, width = max(tall, round(shape[0] * scale)), max(wide, round(shape[1] * scale))
+        rows = slice((height - tall) // 2, (height - tall) // 2 + tall)
+        columns = slice((width - wide) // 2, (width - wide) // 2 + wide)
+        size = (height, width) if turns % 2 else (width, height)
+        return size, self.shrink if scale < 1 else self.grow, turns, rows, columns

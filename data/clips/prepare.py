@@ -1,0 +1,223 @@
+"""Preparation: a collection of clips, read once, becomes a store of pictures of one size.
+
+The clips are dealt into shards by their number alone, so that the bytes do not depend on how many processes
+wrote them, nor on how often they were interrupted; a shard that is there is not written again.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import importlib.machinery
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from data.clips.collection import TEST, Collection, Entry, Picture
+from data.clips.shards import Sums, Task, notes_file, unlike, write_shard
+from data.clips.store import ACTIONS, DESCRIPTION, FORMAT, INDEX, TOKENS, shard_name
+from data.clips.workers import DIED, FAILED, TOLD, spread
+from rolling.errors import InputError
+from rolling.progress import Progress
+
+SHARDS = 128  # that a small collection is dealt into, so that many processes have something to do
+LARGEST = 128  # clips in a shard: what a kill may cost
+DEATHS = 2  # of a process over one clip, after which the clip is given up
+
+
+def prepare(
+    folder: Path,
+    collection: Collection,
+    entries: Sequence[Entry],
+    picture: Picture,
+    *,
+    min_frames: int = 1,
+    workers: int | None = None,
+) -> None:
+    """Fills `folder` with a store (see `data.clips.store`), going on where it was interrupted.
+
+    `entries` are the clips, each TRAIN or TEST. `workers` processes decode (None: as many as there are cores;
+    0: this one). Raises `InputError` where a part is left without a clip.
+    """
+    size = min(LARGEST, -(-len(entries) // SHARDS))
+    firsts = range(0, len(entries), size)
+    tasks = [
+        Task(
+            folder=folder,
+            number=number,
+            first=first,
+            collection=collection,
+            entries=tuple(entries[first : first + size]),
+            picture=picture,
+            min_frames=min_frames,
+        )
+        for number, first in enumerate(firsts)
+    ]
+    for rest in folder.glob("*.tmp"):
+        rest.unlink()
+    missing = [task for task in tasks if not notes_file(folder, task.number).exists()]
+    done = len(entries) - sum(len(task.entries) for task in missing)
+    if missing:
+        with Progress("prepare", len(entries), unit="clip", done=done) as progress:
+            _write(missing, _processes(workers, collection, len(missing)), progress)
+    _finish(folder, entries, picture, len(tasks))
+
+
+def _processes(workers: int | None, collection: Collection, tasks: int) -> int:
+    if workers is None:
+        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(workers, tasks) if _importable(type(collection).__module__) else 0
+
+
+def _importable(module: str) -> bool:
+    """Whether another process finds a module by its name; not so what was loaded from a user's file."""
+    top = module.split(".")[0]
+    if top == "__main__":
+        return True
+    found = importlib.machinery.PathFinder.find_spec(top)
+    return found is not None and found.origin == getattr(sys.modules[top], "__file__", None)
+
+
+def _write(missing: list[Task], workers: int, progress: Progress) -> None:
+    if not workers:
+        for task in missing:
+            write_shard(task, lambda place: progress.update())
+        return
+    tasks, reached, deaths = collections.deque(missing), {}, collections.Counter()
+    with contextlib.closing(spread(write_shard, tasks, workers)) as events:
+        for task, event, value in events:
+            if event == TOLD:
+                if value not in reached.setdefault(task.number, set()):
+                    progress.update()
+                reached[task.number].add(value)
+            elif event == FAILED:
+                raise value
+            elif event == DIED:
+                tasks.append(_after_death(task, value, reached, deaths))
+
+
+def _after_death(task: Task, code: int, reached: dict, deaths: collections.Counter) -> Task:
+    """The task once more, without the clip over which processes die."""
+    if task.number not in reached:
+        raise InputError(
+            f"a process that was to read clips ended at once (exit code {code}): put what your script does"
+            " under `if __name__ == '__main__':`, or set the source's workers to 0"
+        )
+    place = max(reached[task.number])
+    deaths[task.number, place] += 1
+    if deaths[task.number, place] < DEATHS:
+        return task
+    reason = f"the process that read it died ({signal.Signals(-code).name if code < 0 else code})"
+    return dataclasses.replace(task, given_up={**task.given_up, place: reason})
+
+
+def _finish(folder: Path, entries: Sequence[Entry], picture: Picture, shards: int) -> None:
+    """Joins the notes of all shards into the index, and removes them."""
+    notes = [_Notes.load(folder, number) for number in range(shards)]
+    kind = _commonest(notes)
+    skipped = [bad for note in notes for bad in note.judged(kind, entries)]
+    good = [note for note in notes if note.kind == kind]
+    rows = np.concatenate([note.rows for note in good]) if good else np.zeros((0, 4), np.int64)
+    kept = [entries[row[0]] for row in rows]
+    labels = sorted({entry.label for entry in entries} - {""})
+    test = np.array([entry.split == TEST for entry in kept], bool)
+    _check_parts(test, len(entries), skipped)
+    places = {label: place for place, label in enumerate(labels)}
+    total = Sums()
+    for note in good:
+        total.join(note.sums)
+    _save(
+        folder / INDEX,
+        lambda file: np.savez(
+            file,
+            name=np.array([entry.name.encode() for entry in kept]),
+            test=test,
+            label=np.array([places.get(entry.label, -1) for entry in kept], np.int32),
+            shard=rows[:, 3].astype(np.int32),
+            first=rows[:, 1],
+            frames=rows[:, 2],
+            sums=total.sums,
+            squares=total.squares,
+            count=np.array(total.count),
+        ),
+    )
+    for file, arrays in ((ACTIONS, "actions"), (TOKENS, "tokens")):
+        parts = [getattr(note, arrays) for note in good if getattr(note, arrays) is not None]
+        if parts:
+            _save(folder / file, lambda handle, parts=parts: np.save(handle, np.concatenate(parts)))
+    names = [INDEX, *(name for name in (ACTIONS, TOKENS) if (folder / name).exists())]
+    names += [shard_name(number) for number in range(shards)]
+    about = {
+        "format": FORMAT,
+        "picture": dataclasses.asdict(picture),
+        "labels": labels,
+        "actions": kind[0],
+        "tokens": kind[1],
+        "files": {name: (folder / name).stat().st_size for name in names},
+        "skipped": skipped,
+    }
+    _save(folder / DESCRIPTION, lambda file: file.write(json.dumps(about).encode()))
+    for number in range(shards):
+        notes_file(folder, number).unlink()
+
+
+@dataclasses.dataclass(eq=False)
+class _Notes:
+    """What is noted about one shard; `rows` are entry, first frame, frames, shard."""
+
+    rows: np.ndarray
+    kind: list | None
+    skipped: list
+    sums: Sums
+    actions: np.ndarray | None
+    tokens: np.ndarray | None
+
+    @classmethod
+    def load(cls, folder: Path, number: int) -> "_Notes":
+        with np.load(notes_file(folder, number), allow_pickle=False) as file:
+            found = dict(file)
+        words = json.loads(found["words"].tobytes())
+        return cls(
+            rows=np.insert(found["rows"], 3, number, axis=1),
+            kind=words["kind"],
+            skipped=words["skipped"],
+            sums=Sums(sums=found["sums"], squares=found["squares"], count=int(found["count"])),
+            actions=found.get("actions"),
+            tokens=found.get("tokens"),
+        )
+
+    def judged(self, kind: list, entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
+        """What was skipped in this shard: all of it where it is of another kind than most."""
+        yield from self.skipped
+        if self.kind not in (None, kind):
+            for row in self.rows:
+                yield entries[row[0]].name, unlike(self.kind, kind)
+
+
+def _commonest(notes: list[_Notes]) -> list:
+    """Actions and tokens of most clips; of the first ones where two kinds are as common."""
+    counts: dict[str, int] = {}
+    for note in notes:
+        if note.kind is not None:
+            counts[json.dumps(note.kind)] = counts.get(json.dumps(note.kind), 0) + len(note.rows)
+    return json.loads(max(counts, key=counts.get)) if counts else [0, []]
+
+
+def _check_parts(test: np.ndarray, tried: int, skipped: list) -> None:
+    example = f"; {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
+    if not len(test):
+        raise InputError(f"none of {tried} clips can be used{example}")
+    for part, some in (("train on", not test.all()), ("test on", test.any())):
+        if not some:
+            raise InputError(f"no clip is left to {part}: {len(skipped)} of {tried} were skipped{example}")
+
+
+def _save(file: Path, write: Callable) -> None:
+    with open(file, "wb") as handle:
+        write(handle)
+        handle.flush()
+        os.fsync(handle.fileno())

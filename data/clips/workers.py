@@ -1,0 +1,91 @@
+"""Tasks spread over processes, each of which may die: a codec that crashes takes its process along."""
+
+import collections
+import contextlib
+import dataclasses
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator
+from multiprocessing import connection
+from typing import Any
+
+TOLD, DONE, FAILED, DIED = "told", "done", "failed", "died"
+
+
+@dataclasses.dataclass(eq=False)
+class _Worker:
+    process: Any
+    line: Any
+    task: Any = None
+
+
+def spread(function: Callable, tasks: collections.deque, workers: int) -> Iterator[tuple[Any, str, Any]]:
+    """Calls `function(task, tell)` in other processes; yields `(task, TOLD, value)` for each `tell(value)`,
+    and at last `(task, DONE, None)`, `(task, FAILED, exception)` or, of a process that is no more, `(task,
+    DIED, exit code)`.
+
+    Whoever listens may append to `tasks` meanwhile. Processes are spawned, and end with the iteration.
+    """
+    context = multiprocessing.get_context("spawn")
+    running: list[_Worker] = []
+    try:
+        while tasks or any(worker.task is not None for worker in running):
+            for worker in running:
+                if tasks and worker.task is None:
+                    _give(worker, tasks.popleft())
+            while tasks and len(running) < workers:
+                running.append(_hire(context, function))
+                _give(running[-1], tasks.popleft())
+            busy = {worker.line: worker for worker in running if worker.task is not None}
+            for line in connection.wait(list(busy)):
+                worker = busy[line]
+                task, (event, value) = worker.task, _heard(worker)
+                if event != TOLD:
+                    worker.task = None
+                if event == DIED:
+                    running.remove(worker)
+                yield task, event, value
+    finally:
+        for worker in running:
+            worker.process.terminate()
+        for worker in running:
+            worker.process.join()
+            worker.line.close()
+
+
+def _hire(context, function: Callable) -> _Worker:
+    here, there = context.Pipe()
+    process = context.Process(target=_work, args=(there, function), daemon=True)
+    process.start()
+    there.close()  # so that the line ends with the process
+    return _Worker(process, here)
+
+
+def _give(worker: _Worker, task: Any) -> None:
+    worker.task = task
+    with contextlib.suppress(OSError):  # it died before: the next look at its line says so
+        worker.line.send(task)
+
+
+def _heard(worker: _Worker) -> tuple[str, Any]:
+    try:
+        return worker.line.recv()
+    except (EOFError, OSError):
+        worker.process.join()
+        worker.line.close()
+        return DIED, worker.process.exitcode
+
+
+def _work(line, function: Callable) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process tells the others when to stop
+    while True:
+        try:
+            task = line.recv()
+        except EOFError:
+            return
+        try:
+            function(task, lambda value: line.send((TOLD, value)))
+            answer = (DONE, None)
+        except BaseException as error:
+            answer = (FAILED, error)
+        line.send(answer)
