@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 
 from data.clips.collection import Picture
+from data.clips.pairs import Pair, paired
 from rolling.errors import InputError
 from rolling.fields import Layout, video
 from rolling.files import write_file
 from rolling.metrics import Metric, Sample, Setting
 from rolling.progress import Progress
-from rolling.run.clip_sets import ClipSet, OneSize, Pair, paired
+from rolling.run.clip_sets import ClipSet, OneSize
 from rolling.run.evaluate import Running, Scores, persistence, tabulate
 from rolling.run.experiment import SCORING
 from rolling.run.tables import against_lead, single_values
