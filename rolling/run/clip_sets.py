@@ -1,7 +1,7 @@
 """Sets of clips from anywhere, read a clip at a time."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -45,9 +45,6 @@ class ClipSet:
         except BadClip as error:
             self.skipped[entry.name] = str(error)
         return None
-
-    def clips(self) -> Iterator[tuple[Entry, np.ndarray | None]]:
-        return ((entry, self.read(entry)) for entry in self.entries)
 
     def __len__(self) -> int:
         """Clips that could be used, as far as they were read."""

@@ -7,7 +7,6 @@ the real one of its name, and is scored frame by frame, too.
 import dataclasses
 import functools
 import importlib
-import itertools
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -28,7 +27,7 @@ from rolling.run.evaluate import Running, Scores, persistence, tabulate
 from rolling.run.experiment import SCORING
 from rolling.run.tables import against_lead, single_values
 
-BATCH = 16  # clips whose features are computed together
+BATCH = 2**24  # bytes of clips whose features are computed together, or one clip
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -132,15 +131,17 @@ def _features(clips: ClipSet, distances, size: OneSize, progress: Progress) -> d
 
 
 def _batches(clips: ClipSet, size: OneSize, progress: Progress) -> Iterator[np.ndarray]:
-    def usable() -> Iterator[np.ndarray]:
-        for entry, frames in clips.clips():
-            progress.update(1)
-            if frames is not None:
-                size.check(clips, entry, frames)
-                yield frames
-
-    ready = usable()
-    while batch := list(itertools.islice(ready, BATCH)):
+    batch: list[np.ndarray] = []
+    for entry in clips.entries:
+        frames = clips.read(entry)
+        progress.update(1)
+        if frames is not None:
+            size.check(clips, entry, frames)
+            batch.append(frames)
+            if len(batch) * frames.nbytes >= BATCH:
+                yield np.stack(batch)
+                batch = []
+    if batch:
         yield np.stack(batch)
 
 
