@@ -4,17 +4,18 @@ import dataclasses
 import os
 import subprocess
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from data import cache, conditions
-from data.clips.collection import TEST, TRAIN, BadClip, Entry, Picture
+from data.clips.collection import TEST, TRAIN, UNSAID, BadClip, Entry, Picture
+from data.clips.parts import lot, parted
 from data.clips.prepare import prepare
-from data.clips.source import Clips, parted
+from data.clips.source import Clips
 from data.clips.store import DESCRIPTION, open_store
 from data.pipeline import clips
 from data.source import Sequences, Source, Stored, Told
@@ -118,6 +119,18 @@ def test_bad_clips_are_skipped_and_told_whoever_reads_them(tmp_path):
         with pytest.raises(InputError, match="a library is missing") as caught:
             stored(tmp_path / f"needy{workers}", Made(odd=("5 need",)), workers)
         assert not isinstance(caught.value, BadClip)
+
+
+def test_a_drawn_test_part_is_drawn_again_where_it_is_bad(tmp_path):
+    entries = [dataclasses.replace(e, split=UNSAID) for e in Made().entries()]
+    order = sorted(range(12), key=lambda i: lot(f"clip{i}"))
+    made = Made(odd=(f"{order[0]} bad",))
+    tmp_path.joinpath("a").mkdir()
+    prepare(tmp_path / "a", made, parted(entries, (), 0.001), PICTURE, drawn=True, workers=0)
+    split = open_store(tmp_path / "a")
+    assert len(split.train) == 10 and [split.test.name(0)] == [f"clip{order[1]}"]
+    frames = np.concatenate([split.train.read(i, 0, 15) for i in range(10)])
+    np.testing.assert_allclose(measure(split.train).climatology[0], frames.mean(0), rtol=1e-5)
 
 
 def test_a_codec_that_crashes_costs_one_clip(tmp_path):
@@ -270,16 +283,10 @@ def test_of_two_who_prepare_at_once_one_waits(tmp_path):
         time.sleep(0.2)
         (folder / "done").touch()
 
-    threads = [
-        threading.Thread(
-            target=cache.grow, args=(tmp_path / "it", make, lambda path: (path / "done").exists())
-        )
-        for _ in range(3)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    whole = lambda path: (path / "done").exists()  # noqa: E731
+    with ThreadPoolExecutor(8) as pool:
+        futures = [pool.submit(cache.grow, tmp_path / "it", make, whole) for _ in range(8)]
+    assert {future.result() for future in futures} == {tmp_path / "it"}
     assert len(made) == 1 and [path.name for path in tmp_path.iterdir()] == ["it"]
 
 
