@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 
 import av
 import numpy as np
@@ -240,6 +241,13 @@ def test_compressed_files_are_warned_of_once(tmp_path, real, capsys):
     assert "measured on" not in capsys.readouterr().err
 
 
+def test_videos_without_their_library_are_told_of(tmp_path, real, capsys, monkeypatch):
+    write_video(tmp_path / "a.mp4", real[0])
+    monkeypatch.setitem(sys.modules, "av", None)
+    assert evaluate(tmp_path, tmp_path) == 2
+    assert "PyAV" in capsys.readouterr().err
+
+
 def test_pictures_in_jpeg_are_compressed(tmp_path, real):
     (tmp_path / "a").mkdir()
     Image.fromarray(real[0, 0]).save(tmp_path / "a" / "0.jpg")
@@ -292,6 +300,7 @@ def unnamed(folder, real):
         (unnamed, (), r"give --real FOLDER and --fake FOLDER"),
         (missing, ("--given", "6"), r"--given .*below --frames, 6, not 6"),
         (missing, ("--size", "64", "0"), r"--size is a height and a width"),
+        (missing, ("--output", "no/such/scores.json"), r"no folder no/such for --output"),
         (missing, ("--given", "many"), r"given"),
         (missing, ("--gven", "2"), r"--given"),
     ],

@@ -27,7 +27,10 @@ class ClipSet:
 
     @classmethod
     def of(cls, collection: Collection, place: str, picture: Picture, frames: int) -> "ClipSet":
+        """Raises `InputError` where there are no clips."""
         entries = collection.entries()
+        if not entries:
+            raise InputError(f"there are no clips in {place}")
         test = [entry for entry in entries if entry.split == TEST]
         return cls(
             place=place, collection=collection, picture=picture, frames=frames, entries=test or entries

@@ -62,6 +62,8 @@ class FolderOptions:
             )
         if min(self.size) < 0 or (0 in self.size and any(self.size)):
             raise InputError("--size is a height and a width in pixels, such as 64 64")
+        if self.output and not Path(self.output).parent.is_dir():  # told before hours of work, not after
+            raise InputError(f"there is no folder {Path(self.output).parent} for --output: make it first")
 
 
 def score_folders(options: FolderOptions) -> str:
