@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from rolling.errors import InputError
 from rolling.fields import video
 from rolling.frechet import Gaussian, Sampled, frechet_distance
 from rolling.metrics import Metric, Sample, Setting
@@ -198,6 +199,12 @@ def test_few_starts_have_no_interval_and_one_has_no_distance(capsys):
     assert [score.variable for score in scores(Frechet(frames=4), setting(leads=3), 3)] == ["clips"]
     assert scores(Frechet(frames=4), setting(leads=3), 1) == ()
     assert "at least 2 starts" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("settings", [{"frames": 0}, {"resamples": -1}])
+def test_settings_that_make_no_sense_are_refused(settings):
+    with pytest.raises(InputError, match="frames from 1 and resamples from 0"):
+        Frechet(**settings)
 
 
 def test_a_measure_that_makes_no_sense_is_left_out(capsys):
