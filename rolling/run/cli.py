@@ -108,6 +108,7 @@ def _find_weights(words: list[str]) -> list[str]:
                 path, words = _take(words, file.option, "")
                 if path:
                     os.environ[file.variable] = path
+                    file.read()  # a wrong file is told of now, and not after the training
             break
     return words
 
