@@ -9,6 +9,7 @@ pipeline makes of the store in one process, in terms of 2,000.
 """
 
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from data.statistics import measure
 from rolling.run.allocator import keep_freed_memory
 
 FILES, FRAMES, HEIGHT, WIDTH = 6, 200, 480, 640
-ROUNDS = 5
+ROUNDS = 4
 CLIP, BATCH, BATCHES = 16, 16, 150
 WANTED = 2000.0  # clips a second
 
