@@ -92,6 +92,26 @@ class ShiftReflect:
         return np.roll(clip, -shifts * clip.shape[HEIGHT] // (2 * self.mode), axis=HEIGHT)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Mirror:
+    """Every other clip with left and right exchanged, for pictures in which neither is special: no writing,
+    and no actions, whose meaning would change."""
+
+    def check(self, layout, mask):
+        if not layout.is_video:
+            raise InputError(
+                f"Mirror is for pictures, and nobody knows how {', '.join(layout.names)} change in a mirror:"
+                " leave the augmentation out"
+            )
+        if layout.actions:
+            raise InputError(
+                "Mirror would need to know how actions change in a mirror: leave the augmentation out"
+            )
+
+    def apply(self, clip, layout, rng):
+        return np.flip(clip, WIDTH) if rng.integers(2) else clip
+
+
 def _mirror(clip, axes):
     """`f(-x)` on a periodic axis whose first cell is at 0: cell j goes to -j mod n."""
     return np.roll(np.flip(clip, axes), (1,) * len(axes), axes)

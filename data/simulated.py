@@ -12,6 +12,7 @@ from data.arrays import Arrays
 from data.source import Split
 from physics.simulators import Kolmogorov, Simulator, chunks
 from rolling.errors import InputError
+from rolling.fields import Variable
 from rolling.progress import Progress
 
 FORMAT = 1  # part of the cache's key: raise it when a simulator comes to give other numbers
@@ -48,6 +49,15 @@ class Simulated:
         path = cache.fetch(cache.folder(self.cache) / name, self._make)
         return Split(train=self._part(path, "train"), test=self._part(path, "test"))
 
+    @property
+    def _variable(self) -> Variable:
+        """One of the variables, which are all stored alike."""
+        return self.simulator.layout.variables[0]
+
+    @property
+    def _dtype(self) -> np.dtype:
+        return np.dtype(self._variable.dtype).newbyteorder("<")
+
     def _part(self, path: Path, part: str) -> Arrays:
         return Arrays(layout=self.simulator.layout, frames=np.load(path / f"{part}.npy", mmap_mode="r"))
 
@@ -59,7 +69,7 @@ class Simulated:
                 ("test", self.test, self.test_frames),
             )
         }
-        _check_space(folder, sum(4 * int(np.prod(shape)) for shape in shapes.values()))
+        _check_space(folder, sum(self._dtype.itemsize * int(np.prod(shape)) for shape in shapes.values()))
         spin_up = -(-self.simulator.spin_up_frames // CHUNK) * CHUNK
         total = sum(shape[0] * (spin_up + shape[1]) for shape in shapes.values())
         label = f"simulate {type(self.simulator).__name__}"
@@ -72,9 +82,10 @@ class Simulated:
         count, frames = shape[:2]
         root = jax.random.fold_in(jax.random.key(self.seed), stream)
         with open(file, "wb") as handle:
-            header = {"shape": shape, "fortran_order": False, "descr": "<f4"}
+            descr = np.lib.format.dtype_to_descr(self._dtype)
+            header = {"shape": shape, "fortran_order": False, "descr": descr}
             np.lib.format.write_array_header_1_0(handle, header)
-            origin, frame_bytes = handle.tell(), 4 * int(np.prod(shape[2:]))
+            origin, frame_bytes = handle.tell(), self._dtype.itemsize * int(np.prod(shape[2:]))
             for first in range(0, count, TOGETHER):
                 indices = np.arange(first, min(first + TOGETHER, count))
                 keys = jax.vmap(lambda i: jax.random.fold_in(root, i))(indices)
@@ -83,8 +94,9 @@ class Simulated:
                     if block is None:
                         progress.update(CHUNK * len(indices))
                         continue
-                    values = np.asarray(block, "<f4")
+                    values = np.asarray(block)
                     self._check(values, done)
+                    values = self._variable.stored(values)
                     for index, trajectory in zip(indices, values, strict=True):
                         handle.seek(origin + (int(index) * frames + done) * frame_bytes)
                         handle.write(trajectory.tobytes())

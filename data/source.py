@@ -38,9 +38,8 @@ class Told(Protocol):
 
     def told(self, index: int, start: int, stop: int) -> dict[str, np.ndarray]:
         """Of the frames of one sequence, whichever the layout has: `label []`, an index into its `labels` or
-        -1, int32; `tokens [n, layout.tokens]`; `actions [stop - start, layout.actions]`, float32.
-
-        Raises `InputError` where `stop` lies beyond the actions that are known.
+        -1, int32; `tokens [n, layout.tokens]`; `actions [stop - start, layout.actions]`, float32. Nobody
+        asks for frames beyond the end of the sequence.
         """
 
 

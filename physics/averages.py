@@ -1,21 +1,18 @@
-"""Means over space, sums over starts: the one mechanism behind every measure of this package.
-
-A measure names a few *terms*, numbers whose mean over starts it needs at each lead time, and makes its score
-from those means at the very end. So every measure streams, in any order of starts and blocks of leads, and
-what it stores does not grow with the number of starts.
-"""
+"""Means over the area of a grid, variable by variable, or over all colours of a picture."""
 
 import dataclasses
-import functools
-from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
 
 import numpy as np
 
-from rolling.fields import Variable
-from rolling.metrics import Sample, Score, Setting
+from rolling.fields import Layout, Variable
+from rolling.metrics import Setting
 
-Terms = dict[str, np.ndarray]
+PIXEL = Variable(name="pixel", long_name="all colours of a pixel")
+
+
+def averaged(layout: Layout) -> tuple[Variable, ...]:
+    """What there is a mean of: each variable, but of a picture the colours together."""
+    return (PIXEL,) if layout.is_video else layout.variables
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,11 +20,12 @@ class Domain:
     """Area means over the cells that hold data.
 
     `weights [height, width, variable]` are proportional to area, zero where `mask` is False, and sum to one
-    for each variable.
+    for each variable. `pooled`: the mean is over the variables too, as over the colours of a picture.
     """
 
     weights: np.ndarray
     mask: np.ndarray | None = None
+    pooled: bool = False
 
     @classmethod
     def of(cls, setting: Setting) -> "Domain":
@@ -35,128 +33,22 @@ class Domain:
         mask = None if setting.mask is None or setting.mask.all() else np.asarray(setting.mask, bool)
         if mask is not None:
             area = area * mask
-        return cls(weights=area / area.sum(axis=(0, 1)), mask=mask)
+        return cls(weights=area / area.sum(axis=(0, 1)), mask=mask, pooled=setting.layout.is_video)
 
     def mean(self, field: np.ndarray) -> np.ndarray:
-        """`sum_hw weights field`: `[..., height, width, variable]` to `[..., variable]`, float64."""
+        """`sum_hw weights field`: `[..., height, width, variable]` to `[..., variable]`, float64.
+
+        The last axis is that of `averaged(layout)`: one entry where the variables are pooled.
+        """
         if self.mask is not None:
             field = np.where(self.mask, field, 0.0)
         columns = [
             np.tensordot(field[..., c].astype(np.float64, copy=False), self.weights[..., c], axes=2)
             for c in range(self.weights.shape[-1])
         ]
-        return np.stack(columns, axis=-1)
+        means = np.stack(columns, axis=-1)
+        return means.mean(axis=-1, keepdims=True) if self.pooled else means
 
     def is_whole(self, channel: int) -> bool:
         """Whether a variable has data in every cell, as a Fourier transform needs."""
         return self.mask is None or bool(self.mask[..., channel].all())
-
-
-class Sums:
-    """Sums over starts of named terms, for each lead, in float64.
-
-    `tools` is whatever the measure prepared for this layout: weights, wavenumbers, ...
-    """
-
-    def __init__(self, setting: Setting, tools: Any):
-        self.setting = setting
-        self.tools = tools
-        self._count = np.zeros(setting.leads)
-        self._total: Terms = {}
-
-    def add(self, first: int, terms: Terms) -> None:
-        """One start more for leads `first, first + 1, ...`; every term is `[lead, ...]`."""
-        for name, values in terms.items():
-            block = slice(first, first + len(values))
-            shape = (self.setting.leads, *values.shape[1:])
-            self._total.setdefault(name, np.zeros(shape))[block] += values
-        self._count[block] += 1
-
-    def mean(self, name: str, cumulative: bool = False) -> np.ndarray:
-        """`[leads, ...]`: the mean over starts; if `cumulative`, over all leads up to each one as well.
-
-        NaN at a lead of which there was no start.
-        """
-        total, count = self._total[name], self._count
-        if cumulative:
-            total, count = np.cumsum(total, axis=0), np.cumsum(count)
-        with np.errstate(invalid="ignore"):
-            return total / count.reshape(-1, *[1] * (total.ndim - 1))
-
-    def overall(self, name: str, leads: slice = slice(None)) -> np.ndarray:
-        """`[...]`: the mean over starts and leads."""
-        return self._total[name][leads].sum(axis=0) / self._count[leads].sum()
-
-    @classmethod
-    def weighted(cls, parts: Sequence["Sums"], weights: np.ndarray) -> Iterator["Sums"]:
-        """For each row of `weights [row, part]` the weighted sum of sums of one setting."""
-        counts = np.stack([part._count for part in parts])
-        totals = {name: np.stack([part._total[name] for part in parts]) for name in parts[0]._total}
-        for row in weights:
-            sums = cls(parts[0].setting, parts[0].tools)
-            sums._count = row @ counts
-            sums._total = {name: np.tensordot(row, total, axes=1) for name, total in totals.items()}
-            yield sums
-
-
-class Averaged:
-    """Base of a `rolling.metrics.Resampled` made from means: a subclass says which, and what to do with them.
-
-    Measures with the same `tools` and `terms` name them alike in `shared`; then they are computed once.
-    """
-
-    name: ClassVar[str]
-    shared: ClassVar[str] = ""
-
-    def start(self, setting: Setting) -> Sums | None:
-        tools = self.tools(setting)
-        return None if tools is None else Sums(setting, tools)
-
-    def update(self, state: Sums, sample: Sample) -> Sums:
-        compute = functools.partial(self.terms, state.tools, sample)
-        terms = sample.share((self.shared, state.setting), compute) if self.shared else compute()
-        state.add(sample.first, terms)
-        return state
-
-    def result(self, state: Sums) -> tuple[Score, ...]:
-        # A ratio of two zeros, such as the correlation of a constant field, is NaN: "no value".
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return self.scores(state)
-
-    def resample(self, states: Sequence[Sums], weights: np.ndarray) -> Iterator[Sums]:
-        return Sums.weighted(states, weights)
-
-    def tools(self, setting: Setting) -> Any:
-        """What `terms` needs for this layout; None where the measure makes no sense."""
-        raise NotImplementedError
-
-    def terms(self, tools: Any, sample: Sample) -> Terms:
-        """Numbers `[lead, ...]` of one start whose mean over starts is wanted."""
-        raise NotImplementedError
-
-    def scores(self, sums: Sums) -> tuple[Score, ...]:
-        """The scores of the means."""
-        raise NotImplementedError
-
-
-def over_leads(
-    setting: Setting,
-    variables: Sequence[Variable],
-    values: np.ndarray,
-    *,
-    reference: np.ndarray | None = None,
-    units: str | None = None,
-) -> tuple[Score, ...]:
-    """A score for each variable from `values [leads, variable]`; `units` replace the variables' own."""
-    leads = np.arange(1, setting.leads + 1) * setting.layout.step
-    return tuple(
-        Score(
-            variable=variable.name,
-            units=variable.units if units is None else units,
-            axis="lead",
-            coordinate=leads,
-            values=values[:, i],
-            reference=None if reference is None else reference[:, i],
-        )
-        for i, variable in enumerate(variables)
-    )

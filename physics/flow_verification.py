@@ -9,7 +9,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from physics.averages import Averaged, Sums, over_leads
 from physics.quantities import (
     Quantity,
     divergence_fields,
@@ -17,6 +16,7 @@ from physics.quantities import (
     vorticity_fields,
 )
 from physics.spectra import spectrum
+from rolling.averages import Averaged, Sums, over_leads
 from rolling.fields import Variable
 from rolling.metrics import Sample, Score, Setting
 

@@ -1,5 +1,7 @@
 """Forecast verification, variable by variable: errors, probabilistic scores, calibration.
 
+The colours of a picture are scored together, as one variable `pixel`.
+
 In every equation `x_i` is member `i` of `M`, `m` their mean, `y` the truth, `c` the climatology; `<.>` is the
 area mean over cells that hold data (weights cos(latitude) where there is a latitude) and `E` the mean over
 starts. Measures of flows and spectra are in `physics.flow_verification`.
@@ -10,12 +12,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from physics.averages import Averaged, Domain, Sums, over_leads
+from physics.averages import Domain, averaged
+from rolling.averages import Averaged, Sums, over_leads
 from rolling.metrics import Sample, Score, Setting
 
 
 class PerVariable(Averaged):
-    """A curve over lead time for every variable, from area means."""
+    """A curve over lead time for every variable, or for all colours of a picture, from area means."""
 
     dimensionless: ClassVar[bool] = False
 
@@ -28,7 +31,7 @@ class PerVariable(Averaged):
 
     def scores(self, sums: Sums) -> tuple[Score, ...]:
         units = "1" if self.dimensionless else None
-        return over_leads(sums.setting, sums.setting.layout.variables, self.values(sums), units=units)
+        return over_leads(sums.setting, averaged(sums.setting.layout), self.values(sums), units=units)
 
 
 def ensemble_mean(sample: Sample) -> np.ndarray:
@@ -188,7 +191,7 @@ class RankHistogram(Calibration):
         ranks = np.arange(1, sums.setting.members + 2)
         return tuple(
             Score(variable=variable.name, units="1", axis="rank", coordinate=ranks, values=frequencies[i])
-            for i, variable in enumerate(sums.setting.layout.variables)
+            for i, variable in enumerate(averaged(sums.setting.layout))
         )
 
 
@@ -222,5 +225,5 @@ class StandardDeviation(PerVariable):
             mean, square = (sums.mean(term, self.cumulative) for term in (name, f"{name}_square"))
             return np.sqrt(np.maximum(square - mean**2, 0.0))
 
-        variables = sums.setting.layout.variables
+        variables = averaged(sums.setting.layout)
         return over_leads(sums.setting, variables, deviation("forecast"), reference=deviation("truth"))

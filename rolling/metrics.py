@@ -44,6 +44,8 @@ class Sample:
     truth: np.ndarray
     climatology: np.ndarray
     given: np.ndarray
+    of_truth: dict[Hashable, Any] = dataclasses.field(default_factory=dict, repr=False, compare=False)
+    """What `share_truth` remembers: the samples of all forecasts of one truth have the same."""
     _shared: dict[Hashable, Any] = dataclasses.field(
         init=False, default_factory=dict, repr=False, compare=False
     )
@@ -58,9 +60,18 @@ class Sample:
 
         A key stands for one computation, in one setting. `dataclasses.replace` gives a sample without memory.
         """
-        if key not in self._shared:
-            self._shared[key] = compute()
-        return self._shared[key]
+        return _remembered(self._shared, key, compute)
+
+    def share_truth(self, key: Hashable, compute: Callable[[], Any]) -> Any:
+        """As `share`, for what depends on truth and given frames alone: `dataclasses.replace` of the forecast
+        keeps it, so that the model and the baselines compute it once."""
+        return _remembered(self.of_truth, key, compute)
+
+
+def _remembered(memory: dict[Hashable, Any], key: Hashable, compute: Callable[[], Any]) -> Any:
+    if key not in memory:
+        memory[key] = compute()
+    return memory[key]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -10,24 +10,42 @@ import numpy as np
 from rolling.fields import Layout
 
 
+class Frames(Protocol):
+    """Frames of one sequence, in physical units, read where they are asked for; an array is one, too."""
+
+    def __len__(self) -> int:
+        """How many frames."""
+
+    def __getitem__(self, span: slice) -> np.ndarray:
+        """`[n, height, width, variable]`."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Shown:
-    """One forecast beside its truth, in physical units.
+    """One forecast beside its truth: all that is known of it, however long, without holding it in memory.
 
-    `given [n, height, width, variable]`, the frames before the forecast; `forecast [member, T, ...]`;
-    `truth [S, ...]`, `S <= T` where the sequence ends before the forecast. `name` is fit for a file's name.
+    `given [n, height, width, variable]`, the frames before the forecast; `forecast`, one for each member, of
+    the same length; `truth` may be shorter, where the sequence ends before the forecast. `name` is fit for a
+    file's name.
     """
 
     name: str
     layout: Layout
     given: np.ndarray
-    truth: np.ndarray
-    forecast: np.ndarray
+    truth: Frames
+    forecast: Sequence[Frames]
+
+    @property
+    def leads(self) -> int:
+        return len(self.forecast[0])
 
 
 @runtime_checkable
 class Output(Protocol):
     """What an experiment names to have its forecasts written in some format."""
+
+    starts: int
+    """How many forecasts it is given, evenly chosen among those that there are; 0: all of them."""
 
     def check(self, layout: Layout) -> None:
         """Raises `InputError` where such frames cannot be written, or a library is missing."""

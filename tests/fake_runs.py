@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from rolling.fields import Axis, Layout, Variable
+from rolling.fields import Axis, Layout, Variable, video
 
 HOUR = np.timedelta64(3600 * 10**9, "ns")
 LEADS = 6
@@ -68,12 +68,34 @@ def box() -> Held:
     return Held(layout, [frames], [0.0], 0.4)
 
 
+@dataclasses.dataclass(frozen=True)
+class Film(Held):
+    """Pictures, each sequence of a class: the odd ones of the second."""
+
+    def told(self, index, start, stop):
+        return {"label": np.int32(index % 2)}
+
+
+def film(*, colour: bool = True, lengths=(14, 14, 9)) -> Film:
+    """A bright disc that crosses a dark picture of 24 x 32, ten frames a second."""
+    layout = video(24, 32, rate=10, colour=colour, labels=("to the right", "to the left"))
+    y, x = np.mgrid[:24, :32]
+    sequences = []
+    for index, length in enumerate(lengths):
+        place = 4 + 2 * np.arange(length)[:, None, None]
+        place = 31 - place if index % 2 else place
+        disc = (y - 12) ** 2 + (x - place) ** 2 < 25
+        colours = np.array([220, 120 - 40 * index, 40.0])[: len(layout.variables)]
+        sequences.append(np.where(disc[..., None], colours, 30 + 2.0 * y[..., None]).astype(np.float32))
+    return Film(layout, sequences, [0.0] * len(lengths), layout.step)
+
+
 def write_store(path, test: Held, starts, members: int, leads: int) -> None:
     """A forecast that is the truth with an error of its own for each member."""
     layout, noise = test.layout, np.random.default_rng(0)
     truth = np.stack([test.frames[s][f : f + leads] for s, f in starts])[:, None]
-    error = noise.normal(size=(len(starts), members, leads, *layout.shape)) * 0.2
-    forecast = (truth + error).astype(np.float32)
+    error = noise.normal(size=(len(starts), members, leads, *layout.shape)) * (8 if layout.is_video else 0.2)
+    forecast = truth + error
     first = "time" if layout.has_calendar else "start"
     lead = np.arange(1, leads + 1) * layout.step
     last = np.array([test.times(s, f - 1, f)[0] for s, f in starts])
@@ -88,7 +110,7 @@ def write_store(path, test: Held, starts, members: int, leads: int) -> None:
         "frame": (first, [f for _, f in starts]),
     }
     dimensions = (first, "number", "prediction_timedelta", layout.y.name, layout.x.name)
-    fields = {v.name: (dimensions, forecast[..., i]) for i, v in enumerate(layout.variables)}
+    fields = {v.name: (dimensions, v.stored(forecast[..., i])) for i, v in enumerate(layout.variables)}
     xr.Dataset(fields, coords=coordinates).to_zarr(path, mode="w", zarr_format=3, consolidated=False)
 
 
@@ -145,6 +167,45 @@ def write_rich(run: Path) -> Held:
     (run / "evaluation-long.json").write_text(json.dumps(long))
     log = [json.dumps({"step": i, "loss": 1 / i}) for i in range(1, 40)]
     (run / "log.jsonl").write_text("\n".join([*log, '{"phase": "done"}', '{"step": 40, "lo']))
+    return test
+
+
+def write_film(run: Path, test: Held | None = None, starts=((0, 3), (1, 3), (2, 3))) -> Held:
+    """A run on pictures: three members, measures of frames over leads, distances of sets with intervals."""
+    test = test or film()
+    write_store(run / "forecast.zarr", test, list(starts), members=3, leads=LEADS)
+    write_store(run / "long.zarr", test, [tuple(starts[0])], members=1, leads=11)
+    leads = (test.layout.step * np.arange(1, LEADS + 1)).tolist()
+    falling = lambda first: (first - 1.5 * np.arange(LEADS)).tolist()  # noqa: E731
+    frames = lambda unit, model, other: {  # noqa: E731
+        "unit": unit, "leads": leads, "model": model, "persistence": other,
+    }  # fmt: skip
+    distance = {"unit": "1", "leads": leads[-1:], "model": [3.1], "persistence": [41.0], "low": [2.2]}
+    half = {**distance, "model": [5.2], "reference": [4.4], "low": [3.9], "high": [6.4]}
+    evaluation = {
+        "psnr": {"frame": frames("dB", falling(30), [31.0, *falling(27)[1:]])},
+        "best_psnr": {"frame": frames("dB", falling(32), falling(27))},
+        "ssim": {"frame": frames("1", [0.9 - 0.05 * i for i in range(LEADS)], [0.6] * LEADS)},
+        "rmse": {"pixel": frames("1", [8.0 + i for i in range(LEADS)], [20.0] * LEADS)},
+        "spread_skill_ratio": {"pixel": frames("1", [0.8] * LEADS, [None] * LEADS)},
+        "spectral_frechet_distance": {"clips": {**distance, "high": [4.0]}, "half": half},
+    }
+    (run / "evaluation.json").write_text(json.dumps(evaluation))
+    long = {
+        "spectral_frechet_distance": {
+            "clips": {
+                "unit": "1", "leads": leads, "model": [3.0 + i for i in range(LEADS)],
+                "low": [2.0 + i for i in range(LEADS)], "high": [4.5 + i for i in range(LEADS)],
+                "persistence": [40.0] * LEADS,
+            },
+            "half": {
+                "unit": "1", "leads": leads, "model": [5.0 + i for i in range(LEADS)],
+                "low": [4.0 + i for i in range(LEADS)], "high": [6.5 + i for i in range(LEADS)],
+                "reference": [4.0] * LEADS,
+            },
+        },
+    }  # fmt: skip
+    (run / "evaluation-long.json").write_text(json.dumps(long))
     return test
 
 

@@ -28,6 +28,9 @@ const colours = (canvas) => {
   seen.home = [player.dataset.frame, player.dataset.playing, player.className];
   const given = canvases();
   seen.givenAlike = given.slice(1, given.length - SPREADS).every((c) => c.join() === given[0].join());
+  const levels = (canvas) => canvas.join().split(",").map(Number);
+  const apart = (a, b) => a.reduce((sum, value, i) => sum + Math.abs(value - b[i]), 0) / a.length;
+  seen.givenApart = Math.max(...given.slice(1, given.length - SPREADS).map((c) => apart(levels(c), levels(given[0]))));
   seen.colours = given.map((c) => new Set(c).size);
   press("ArrowRight");
   press("ArrowRight");
@@ -45,7 +48,9 @@ const colours = (canvas) => {
   const at = { bubbles: true, clientX: box.left + box.width * 0.5, clientY: box.top + box.height * 0.5 };
   canvas.dispatchEvent(new PointerEvent("pointermove", at));
   seen.values = [...player.querySelectorAll("output")].map((o) => o.textContent);
-  seen.bars = [...player.querySelectorAll(".bar p")].map((p) => p.textContent);
+  seen.bars = [...player.querySelectorAll(".bar p")].filter((p) => p.checkVisibility()).map((p) => p.textContent);
+  seen.ticks = player.querySelectorAll(".tick.x").length;
+  seen.starts = [...player.querySelectorAll(".start option")].map((option) => option.textContent);
   press(" ");
   seen.resumed = player.dataset.playing;
   const chooser = document.querySelector(".chooser select");

@@ -11,6 +11,7 @@ import pytest
 
 from physics.flow_verification import SpectrumLogError
 from physics.verification import Crps, Rmse, SpreadSkillRatio, StandardDeviation
+from rolling.bootstrap import RESAMPLES, draws
 from rolling.errors import InputError
 from rolling.run import experiment as experiments
 from rolling.run import job
@@ -36,9 +37,9 @@ SHORT = (
 )
 
 
-def curve_of(values, resamples=scores.RESAMPLES):
+def curve_of(values, resamples=RESAMPLES):
     """The resampled means of `values [start, lead]`, as a measure that is a mean has them."""
-    weights = scores.draws(len(values), scores.STARTS, resamples)
+    weights = draws(len(values), scores.STARTS, resamples)
     return weights @ values / weights.sum(axis=1, keepdims=True)
 
 
@@ -127,7 +128,7 @@ def test_all_starts_together_score_as_the_evaluation(stored, name):
     found, states = stored
     metric, rows = states[name]
     measure = MEASURES[name][1]
-    curves = scores.curves(metric, rows, scores.draws(3, scores.STARTS, 7), measure)
+    curves = scores.curves(metric, rows, draws(3, scores.STARTS, 7), measure)
     assert [curve.variable for curve in curves] == list(found[name])
     for curve in curves:
         entry = found[name][curve.variable]

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from data.arrays import Arrays
-from data.augment import ShiftReflect, Translate
+from data.augment import Mirror, ShiftReflect, Translate
 from data.pipeline import clips
 from data.statistics import measure
 from physics.simulators import Kolmogorov, roll, start
 from rolling.errors import InputError
-from rolling.fields import Axis, Layout, Variable
+from rolling.fields import Axis, Layout, Variable, video
 
 RNG = np.random.default_rng(0)
 LENGTHS = (9, 3, 12, 5)
@@ -161,3 +161,25 @@ def test_shift_reflect_stays_a_group_and_needs_whole_cells():
     assert math.isclose(symmetry.apply(clip, layout, RNG).std(), clip.std())
     with pytest.raises(InputError, match="whole number of the 20 cells"):
         symmetry.check(Kolmogorov(resolution=20).layout, None)
+
+
+def test_a_mirror_exchanges_left_and_right_of_every_other_clip():
+    layout, rng = video(4, 6), np.random.default_rng(1)
+    clip = RNG.normal(size=(3, 4, 6, 3))
+    Mirror().check(layout, None)
+    found = [Mirror().apply(clip, layout, rng) for _ in range(200)]
+    turned = [np.array_equal(one, clip[:, :, ::-1]) for one in found]
+    assert all(a or np.array_equal(one, clip) for a, one in zip(turned, found, strict=True))
+    assert 70 < sum(turned) < 130
+
+
+@pytest.mark.parametrize(
+    ("layout", "told"),
+    [
+        (numbered().layout, "how number, noise change in a mirror"),
+        (video(4, 4, actions=2), "how actions change"),
+    ],
+)
+def test_what_has_no_mirror_image(layout, told):
+    with pytest.raises(InputError, match=told):
+        Mirror().check(layout, None)

@@ -156,6 +156,11 @@ def test_starts_are_spread_over_the_places_with_truth():
     assert len(choose_starts(Lengths(11), context=2, frames=8, count=9)) == 2
 
 
+def test_benchmarks_of_clips_begin_at_the_beginning():
+    starts = choose_starts(Lengths(12, 5, 12, 30), context=2, frames=8, count=9, beginnings=True)
+    assert [(start.sequence, start.frame) for start in starts] == [(0, 2), (2, 2), (3, 2)]
+
+
 def test_a_forecast_longer_than_the_truth_begins_as_early_as_it_can():
     assert choose_starts(Lengths(10, 20), context=2, frames=500, count=4) == [Start(sequence=1, frame=2)]
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from rolling.errors import InputError
 from rolling.run.report.page import write_report
-from tests.fake_runs import Trial, weather, write_plain, write_rich
+from tests.fake_runs import Trial, weather, write_film, write_plain, write_rich
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +30,17 @@ def plain(tmp_path_factory):
     run = tmp_path_factory.mktemp("plain")
     test = write_plain(run)
     return run, test, write_report(run, experiment=Trial(name="plain"), test=test, context=2, commands=[])
+
+
+SKIPPED = (("a <b>", "12 frames, and a clip wants 16"), ("c", "3 frames, and a clip wants 16"), ("d", "no"))
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    run = tmp_path_factory.mktemp("pictures")
+    test = write_film(run)
+    trial = Trial(name="pictures")
+    return run, test, write_report(run, experiment=trial, test=test, context=2, commands=[], skipped=SKIPPED)
 
 
 def test_page_loads_nothing_and_is_small(rich):
@@ -133,6 +144,34 @@ def test_a_full_disk_leaves_the_old_page(plain, monkeypatch):
     assert path.read_text() == before
 
 
+def test_a_page_of_pictures_has_no_colour_of_its_own(pictures):
+    text = pictures[2].read_text()
+    assert "red" not in re.findall(r'data-variable="(.*?)"', text) and 'class="chooser"' not in text
+    assert "24 × 32 pixels in colour, 10 frames a second" in text
+    assert (
+        "By its peak signal-to-noise ratio a single member beats persistence from lead 2 on."
+        " Spectral Fréchet distance of its clips: 3.1, of persistence 41." in text
+    )
+    assert "Peak signal-to-noise ratio (dB)" in text and '<td class="best">31</td>' in text
+    assert re.findall(r"<h2>(.*?)</h2>", text) == [
+        "The forecast", "Skill", "Calibration", "Realism", "The long rollout", "The experiment", "Left out",
+    ]  # fmt: skip
+    titles = re.findall(r"<h3>(.*?)</h3>", text)
+    assert titles[0] == "Peak signal-to-noise ratio" and "Spectral Fréchet distance · all clips" in titles
+    assert "<td>3.1 (2.2 to 4)</td><td>41</td>" in text and "real against real" in text
+    players = [json.loads(found) for found in re.findall(r'application/json">(.*?)</script>', text)]
+    assert [len(player["panels"]) for player in players] == [5, 2]
+    assert players[0]["pace"] == [100, 100, 1200]
+
+
+def test_what_was_left_out_is_counted_by_reason(pictures):
+    text = pictures[2].read_text()
+    left = text[text.index("<h2>Left out") :]
+    assert "3 in all" in left
+    assert "<th>… frames, and a clip wants …</th><td>2</td>" in left and "<th>no</th><td>1</td>" in left
+    assert "<th>a &lt;b&gt;</th><td>12 frames, and a clip wants 16</td>" in left and "<details>" in left
+
+
 PROBE = Path(__file__).with_name("report_probe.js")
 
 
@@ -192,4 +231,18 @@ def test_browser_plays_a_single_forecast_on_a_narrow_screen(plain, chromium, tmp
     assert int(seen["played"][1]) > int(seen["played"][0])
     assert len(seen["colours"]) == 2 and seen["givenAlike"]
     assert seen["caption"] == "lead 1 · t = 0.8" and seen["otherStart"]
+    assert seen["overflow"] <= 0
+
+
+def test_browser_plays_pictures(pictures, chromium, tmp_path):
+    seen = browse(chromium, pictures[2], tmp_path, spreads=1, width=1280)
+    assert seen["failures"] == [] and seen["hidden"] is False
+    assert int(seen["played"][1]) > int(seen["played"][0])
+    assert "given" in seen["home"][2].split() and seen["givenApart"] < 3
+    assert min(seen["colours"][:-1]) > 20 and seen["colours"][-1] == 1  # given frames have no spread
+    assert seen["caption"] == "lead 1 · t = 0.3 s" and seen["otherStart"] and seen["resumed"] == "true"
+    assert seen["bars"] == ["Ensemble spread (grey levels)"] and seen["ticks"] == 0
+    assert seen["values"][:-1] == [""] * 4 and re.fullmatch(r"[\d.]+", seen["values"][-1].strip())
+    assert seen["starts"] == ["1 (to the right, t = 0.2 s)", "2 (to the left, t = 0.2 s)",
+                              "3 (to the right, t = 0.2 s)"]  # fmt: skip
     assert seen["overflow"] <= 0

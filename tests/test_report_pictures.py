@@ -18,7 +18,7 @@ from rolling.run.report.colours import LEVELS, Scale, field_scale
 from rolling.run.report.pictures import aspect, poster
 from rolling.run.report.player import manifest
 from rolling.run.stored import open_forecast
-from tests.fake_runs import LEADS, box, curve, weather, write_rich, write_store
+from tests.fake_runs import LEADS, box, curve, film, weather, write_film, write_rich, write_store
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +144,51 @@ def test_poster_shows_truth_above_one_member_beside_the_error(rich, tmp_path):
     ]  # fmt: skip
     with pytest.raises(InputError, match="has starts 0 to 2, not 3"):
         poster(run, test, start=3)
+
+
+@pytest.mark.parametrize("colour", [True, False])
+def test_pictures_keep_their_colours_on_the_sheet(tmp_path, colour):
+    test = film(colour=colour)
+    write_store(tmp_path / "forecast.zarr", test, [(0, 3)], members=2, leads=LEADS)
+    forecast = open_forecast(tmp_path / "forecast.zarr", test.layout)
+    (clip,) = read_clips(forecast, test, context=2, budget=Budget(starts=1))
+    assert list(clip.fields) == ["Truth", "Member 1", "Member 2"] and clip.label == "to the right"
+    np.testing.assert_array_equal(clip.fields["Truth"], test.frames[0][1:9])
+    stored = forecast.read(0, 0, LEADS)
+    np.testing.assert_array_equal(clip.fields["Member 2"][2:], stored[1])
+    np.testing.assert_allclose(clip.spread[2:], stored.std(0, ddof=1).mean(-1), rtol=1e-5)
+    found = json.loads(manifest([clip], test.layout))
+    assert found["scales"]["picture"][0] is None and found["scales"]["picture"][1]["colours"]
+    image = Image.open(io.BytesIO(base64.b64decode(found["reels"][0]["sheets"][0].split(",")[1])))
+    tiles = np.asarray(image.convert("RGB")).reshape(3, 24, 8, 32, 3).swapaxes(1, 2)
+    assert np.abs(tiles[0] - test.frames[0][1:9]).mean() < 4
+    coarse = read_clips(forecast, test, context=2, budget=Budget(starts=1, cells=16))[0]
+    np.testing.assert_allclose(
+        coarse.fields["Truth"][0, 0, 0], test.frames[0][1][:2, :2].mean((0, 1)), rtol=1e-6
+    )
+
+
+def test_poster_of_pictures_shows_their_signal_to_noise_ratio(tmp_path):
+    test = write_film(tmp_path)
+    figure = poster(tmp_path, test, columns=3)
+    labels = [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()]
+    assert labels == ["Truth", "Member 1", "PSNR (dB)"]
+    shown = figure.axes[0].images[0].get_array()
+    np.testing.assert_array_equal(shown, test.frames[0][2])
+    (tmp_path / "evaluation.json").write_text(json.dumps({"ssim": {"frame": curve()}}))
+    with pytest.raises(InputError, match="neither psnr nor rmse"):
+        poster(tmp_path, test)
+
+
+def test_intervals_are_drawn_as_a_band():
+    score = curve(low=1.0) | {"low": [0.5] * LEADS, "high": [7.0] * LEADS, "reference": [1.0] * LEADS}
+    labels = {"reference": "real against real"}
+    figure = plots.lead_curves(score, range(1, LEADS + 1), x="lead", y="", labels=labels)
+    (band,) = figure.axes[0].collections
+    assert band.get_datalim(figure.axes[0].transData).extents.tolist() == [1, 0.5, LEADS, 7]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["forecast", "real against real"]
+    high = plots.lead_curves(curve() | {"model": [30.0] * LEADS}, range(LEADS), x="", y="dB", zero=False)
+    assert high.axes[0].get_ylim()[0] > 20
 
 
 def test_indices_are_spread_evenly():

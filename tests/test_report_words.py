@@ -27,7 +27,7 @@ def test_verdict_says_where_a_baseline_is_beaten(wins, said):
     words = Words(dataclasses.replace(box().layout, step=1.0))
     score = curve(low=0.0) | {"persistence": [1.0 if w == "1" else -1.0 for w in wins]}
     score["climatology"] = [None] * LEADS
-    found = verdict.verdict({"vorticity": score}, 1, words)
+    found = verdict.verdict({"rmse": {"vorticity": score}}, 1, words)
     expected = f"persistence {said}"
     expected += " and climatology at no lead" if said != "at no lead" else ""
     expected = "persistence and climatology at no lead" if said == "at no lead" else expected
@@ -36,8 +36,8 @@ def test_verdict_says_where_a_baseline_is_beaten(wins, said):
 
 def test_verdict_names_units_and_each_of_several_variables(tmp_path):
     test = write_rich(tmp_path)
-    rmse = json.loads((tmp_path / "evaluation.json").read_text())["rmse"]
-    text = verdict.verdict(rmse, 3, Words(test.layout))
+    evaluation = json.loads((tmp_path / "evaluation.json").read_text())
+    text = verdict.verdict(evaluation, 3, Words(test.layout))
     assert text == (
         "The ensemble mean of 2 m temperature beats persistence up to 4 h and climatology at leads 1 and 3 h."
         " The ensemble mean of eastward wind beats persistence and climatology at no lead."
@@ -50,7 +50,9 @@ def test_table_marks_the_best_of_each_lead():
     assert [(row.lead, row.best) for row in rows] == [
         ("1 h", "persistence"), ("3 h", "persistence"), ("6 h", "persistence"),
     ]  # fmt: skip
-    assert "<td>–</td>" not in markup.summary("t2m", rows, words)  # no row for what has no value at all
+    assert "<td>–</td>" not in markup.summary(
+        "RMSE", "t2m", rows, words
+    )  # no row for what has no value at all
 
 
 @pytest.mark.parametrize(

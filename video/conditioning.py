@@ -56,6 +56,14 @@ def stack(z: Frames, condition: Condition) -> Frames:
     return jnp.concatenate(parts, -1) if len(parts) > 1 else z
 
 
+def tokens_of(inputs: Inputs, z: Frames, condition: Condition) -> Float[Array, "batch token dim"] | None:
+    """The tokens, one of zeros where none are told, None where the network was built without."""
+    if not inputs.tokens:
+        return None
+    none = jnp.zeros((z.shape[0], 1, inputs.tokens))
+    return none if condition.tokens is None else condition.tokens.astype(jnp.float32)
+
+
 def clock_features(logsnr: Float[Array, "batch time"], size: int) -> Float[Array, "batch time feature"]:
     """`cos(pi k u)` for `k < size`, `u = (1 + tanh(logsnr / 10)) / 2` in [0, 1]: finite for all clocks."""
     u = (1 + jnp.tanh(logsnr.astype(jnp.float32) / 10)) / 2

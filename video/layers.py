@@ -6,7 +6,6 @@ of the clocks are float32 always. There is no state but the parameters: randomne
 
 import functools
 import math
-from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -204,69 +203,3 @@ def dropout(x: Array, rate: float, key: Array | None) -> Array:
         return x
     keep = jax.random.bernoulli(key, 1 - rate, x.shape)
     return jnp.where(keep, x / (1 - rate), jnp.zeros_like(x))
-
-
-def rotary_angles(positions: Array, pairs: int, period: int | None = None) -> Float[Array, "position pair"]:
-    """Angles of a rotary embedding (arXiv 2104.09864) of integer positions.
-
-    Geometric frequencies from 1 down to 1/100; on an axis of a period the multiples of `2 pi / period`, so
-    that attention commutes with rolling the axis.
-    """
-    if period is None:
-        frequency = 100.0 ** (-jnp.arange(pairs) / max(pairs, 1))
-    else:
-        frequency = 2 * math.pi / period * (1 + jnp.arange(pairs) % max(period // 2, 1))
-    return positions[:, None].astype(jnp.float32) * frequency[None].astype(jnp.float32)
-
-
-def token_angles(
-    time: int, height: int, width: int, dim: int, periodic: Sequence[bool]
-) -> Float[Array, "time height width pair"]:
-    """Rotary angles of tokens in time (half of the pairs), height and width (a quarter each)."""
-    pairs = dim // 2
-    space = pairs // 4
-    t = rotary_angles(jnp.arange(time), pairs - 2 * space)
-    y = rotary_angles(jnp.arange(height), space, height if periodic[0] else None)
-    x = rotary_angles(jnp.arange(width), space, width if periodic[1] else None)
-    grid = (time, height, width)
-    return jnp.concatenate(
-        [
-            jnp.broadcast_to(t[:, None, None], (*grid, t.shape[-1])),
-            jnp.broadcast_to(y[None, :, None], (*grid, space)),
-            jnp.broadcast_to(x[None, None], (*grid, space)),
-        ],
-        -1,
-    )
-
-
-def rotate(x: Float[Array, "batch token head dim"], angles: Float[Array, "token pair"]) -> Array:
-    """Rotates the pairs `(x_i, x_{i + dim/2})` by their angles."""
-    cos, sin = (f(angles)[None, :, None].astype(x.dtype) for f in (jnp.cos, jnp.sin))
-    a, b = jnp.split(x, 2, axis=-1)
-    return jnp.concatenate([a * cos - b * sin, a * sin + b * cos], -1)
-
-
-class Attention(nnx.Module):
-    """Attention over tokens with normalised queries and keys and rotary positions.
-
-    `mask [token, token]` is True where a query (first axis) may see a key.
-    """
-
-    def __init__(self, channels: int, heads: int, rngs: nnx.Rngs, init=fan_in):
-        self.heads = heads
-        self.qkv = Linear(channels, 3 * channels, rngs)
-        self.gain = nnx.Param(jnp.ones((2, heads, channels // heads)))
-        self.out = Linear(channels, channels, rngs, init=init)
-
-    def __call__(self, x: Float[Array, "batch token channel"], angles: Array, mask: Array | None) -> Array:
-        q, k, v = jnp.split(self.qkv(x).reshape(*x.shape[:2], 3 * self.heads, -1), 3, axis=2)
-        gain = self.gain[...].astype(x.dtype)
-        q, k = (rotate(rms_norm(p) * gain[i][None, None], angles) for i, p in enumerate((q, k)))
-        y = jax.nn.dot_product_attention(q, k, v, mask=None if mask is None else mask[None, None])
-        return self.out(y.reshape(x.shape))
-
-
-def causal_mask(time: int, tokens: int = 1) -> Array:
-    """`[time * tokens, time * tokens]`: a token sees the tokens of its own and of earlier frames."""
-    frame = jnp.repeat(jnp.arange(time), tokens)
-    return frame[:, None] >= frame[None, :]

@@ -1,38 +1,28 @@
 """The video U-ViT: convolutions on fine grids, transformers on coarse ones, a clock for every frame.
 
-simple diffusion's U-ViT (arXiv 2301.11093) in its residual form (SiD2, arXiv 2410.19324): one connection
-`h + up(inner(down(h)))` per level and no skips between blocks. Time is mixed in every block, by outputs that
-start at zero: before training, the network treats each frame as an image.
+simple diffusion's U-ViT (arXiv 2301.11093), by default in its residual form (SiD2, arXiv 2410.19324): one
+connection `h + up(inner(down(h)))` per level and no skips between blocks. Time is mixed in every block, by
+outputs that start at zero: before training, the network treats each frame as an image.
+
+A window of one frame is an image, whatever the settings. Longer windows treat their frames as images exactly
+where the layers of time are zero: the gates of `ClockAttention` and, with `"factorised"` attention, the
+outputs of the attention over time. Joint attention has no layer of time alone, so that no parameters but
+those that end it altogether keep its frames apart.
 """
 
 import dataclasses
-import itertools
 
-import einops
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from rolling.denoisers import NOTHING, Condition, Inputs
 from rolling.errors import InputError
-from video.conditioning import Embedder, Embedding, Frames, check, stack
+from video.blocks import ConvolutionBlock, Keys, Told, TransformerBlock
+from video.conditioning import Embedder, Frames, check, stack, tokens_of
 from video.grids import crop, from_patches, pad, to_patches
-from video.layers import (
-    BOUNDARIES,
-    Attention,
-    Boundary,
-    Convolution,
-    Linear,
-    ModulatedNorm,
-    causal_mask,
-    dropout,
-    rms_norm,
-    rotary_angles,
-    rotate,
-    token_angles,
-    zeros,
-)
+from video.layers import BOUNDARIES, Boundary, Convolution, Linear, ModulatedNorm, zeros
 
 ATTENTION = ("joint", "factorised")
 DTYPES = ("float32", "bfloat16")
@@ -48,7 +38,10 @@ class VideoUViT:
     all tokens of the window (`"joint"`) or over space and then over time (`"factorised"`: cheaper above some
     hundred tokens); one of the `heads` groups of a convolutional block stays with its own frame, the others
     are mixed. `causal` keeps later frames from earlier ones. `boundary` of (height, width):
-    `"periodic"`, `"edge"` or `"zero"`; None follows the data. `dropout` acts in the transformers.
+    `"periodic"`, `"edge"` or `"zero"`; None follows the data. `dropout` acts in the transformers. `skips`
+    joins each block of the way up with its partner on the way down, in place of one connection per level.
+    `remat` keeps only the inputs of the blocks for the gradient, which computes them again: a third more
+    operations for a fraction of the memory (on a GPU or TPU: XLA's programs for CPUs save nothing by it).
     """
 
     patch: int = 2
@@ -62,6 +55,8 @@ class VideoUViT:
     expansion: int = 4
     embedding: int = 64
     boundary: Boundary | None = None
+    skips: bool = False
+    remat: bool = False
     dtype: str = "float32"
 
     def __post_init__(self):
@@ -126,7 +121,7 @@ class VideoUViTModule(nnx.Module):
         self.stem = Convolution(
             cells * (inputs.channels + inputs.fields + inputs.static), channels, config.boundary, rngs
         )
-        self.level = Level(config, 0, rngs)
+        self.level = Level(config, 0, inputs.tokens, rngs)
         self.norm = ModulatedNorm(channels, config.embedding, rngs, activation=True)
         self.out = Convolution(channels, cells * inputs.channels, config.boundary, rngs, init=zeros)
 
@@ -137,141 +132,50 @@ class VideoUViTModule(nnx.Module):
         embedding = self.embedder(logsnr, condition).astype(dtype)
         x = pad(stack(z, condition).astype(dtype), self.config.multiple, self.config.boundary)
         h = self.stem(to_patches(x, self.config.patch))
-        h = self.level(h, embedding, Keys(dropout_key))
+        h = self.level(h, Told(embedding, tokens_of(self.inputs, z, condition), Keys(dropout_key)))
         y = self.out(self.norm(h, embedding)).astype(jnp.float32)
         return crop(from_patches(y, self.config.patch), *z.shape[2:4])
 
 
-class Keys:
-    """Hands a fresh key to each caller in turn; None where there is none to split."""
-
-    def __init__(self, key: Array | None):
-        self.key = key
-        self.count = itertools.count()
-
-    def __call__(self) -> Array | None:
-        return None if self.key is None else jax.random.fold_in(self.key, next(self.count))
-
-
 class Level(nnx.Module):
-    """`before`, then `h + up(inner(down(h)))` where there is a coarser level, then `after`."""
+    """`before`; where there is a coarser level, `h + up(inner(down(h)))` and `after`.
 
-    def __init__(self, config: VideoUViT, depth: int, rngs: nnx.Rngs):
+    With skips what comes up is not added to `h`: each block of `after` is given a linear function of its
+    input and of the output of its partner in `before`, of which the first is the last's.
+    """
+
+    def __init__(self, config: VideoUViT, depth: int, tokens: int, rngs: nnx.Rngs):
         channels, count = config.channels[depth], config.blocks[depth]
         levels = len(config.channels)
         kind = TransformerBlock if depth >= levels - config.transformer_levels else ConvolutionBlock
-        make = lambda: nnx.List([kind(config, channels, rngs) for _ in range(count)])  # noqa: E731
+        make = lambda: nnx.List([kind(config, channels, tokens, rngs) for _ in range(count)])  # noqa: E731
+        self.remat = config.remat
         self.before = make()
-        self.inner = Level(config, depth + 1, rngs) if depth + 1 < levels else None
+        self.inner = Level(config, depth + 1, tokens, rngs) if depth + 1 < levels else None
+        self.skips = config.skips
         if self.inner is not None:
             coarser = config.channels[depth + 1]
             self.down = Linear(4 * channels, coarser, rngs)
             self.up = Linear(coarser, 4 * channels, rngs)
             self.after = make()
+        if self.inner is not None and self.skips:
+            self.joins = nnx.List([Linear(2 * channels, channels, rngs) for _ in range(count)])
 
-    def __call__(self, h: Frames, embedding: Embedding, keys: Keys) -> Frames:
+    def __call__(self, h: Frames, told: Told) -> Frames:
+        outputs = []
         for block in self.before:
-            h = block(h, embedding, keys)
+            h = self.run(block, h, told)
+            outputs.append(h)
         if self.inner is None:
             return h
-        inner = self.inner(self.down(to_patches(h, 2)), embedding, keys)
-        h = h + from_patches(self.up(inner), 2)
-        for block in self.after:
-            h = block(h, embedding, keys)
+        coarse = from_patches(self.up(self.inner(self.down(to_patches(h, 2)), told)), 2)
+        h = coarse if self.skips else h + coarse
+        for i, block in enumerate(self.after):
+            if self.skips:
+                h = self.joins[i](jnp.concatenate([h, outputs.pop()], -1))
+            h = self.run(block, h, told)
         return h
 
-
-class ConvolutionBlock(nnx.Module):
-    """A residual block of two 3 x 3 convolutions; the second one sees the other frames too."""
-
-    def __init__(self, config: VideoUViT, channels: int, rngs: nnx.Rngs):
-        self.norm = ModulatedNorm(channels, config.embedding, rngs, activation=True)
-        self.first = Convolution(channels, channels, config.boundary, rngs)
-        self.second_norm = ModulatedNorm(channels, config.embedding, rngs, activation=True)
-        self.mix = ClockAttention(config, rngs)
-        self.second = Convolution(channels, channels, config.boundary, rngs, init=zeros)
-
-    def __call__(self, h: Frames, embedding: Embedding, keys: Keys) -> Frames:
-        y = self.first(self.norm(h, embedding))
-        y = self.mix(self.second_norm(y, embedding), embedding)
-        return h + self.second(y)
-
-
-class ClockAttention(nnx.Module):
-    """Attention over the frames of a window whose weights are functions of their clocks and distance.
-
-    `y_t = sum_s a_ts h_s` with one `T x T` matrix per head for all cells, its queries and keys taken from
-    the frames' embeddings: which frame to look at is a matter of how noisy and how far it is, and the
-    product costs next to nothing on a fine grid. One more group of channels stays with its own frame.
-    """
-
-    DIM = 16
-
-    def __init__(self, config: VideoUViT, rngs: nnx.Rngs):
-        self.heads, self.causal = config.heads - 1, config.causal
-        self.qk = Linear(config.embedding, 2 * self.heads * self.DIM, rngs)
-
-    def weights(self, embedding: Embedding) -> Float[Array, "batch head time time"]:
-        batch, time, _ = embedding.shape
-        qk = self.qk(embedding.astype(jnp.float32)).reshape(batch, time, 2 * self.heads, self.DIM)
-        q, k = jnp.split(rotate(rms_norm(qk), rotary_angles(jnp.arange(time), self.DIM // 2)), 2, axis=2)
-        logits = jnp.einsum("bthd,bshd->bhts", q, k) / self.DIM**0.5
-        if self.causal:
-            logits = jnp.where(causal_mask(time)[None, None], logits, -jnp.inf)
-        return nnx.softmax(logits)
-
-    def __call__(self, h: Frames, embedding: Embedding) -> Frames:
-        own, *groups = jnp.split(h, self.heads + 1, axis=-1)
-        weights = self.weights(embedding).astype(h.dtype)
-        seen = [
-            (weights[:, i] @ group.reshape(*h.shape[:2], -1)).reshape(group.shape)
-            for i, group in enumerate(groups)
-        ]
-        return jax.lax.optimization_barrier(jnp.concatenate([own, *seen], -1))
-
-
-class TransformerBlock(nnx.Module):
-    """Attention over space and time, jointly or one after the other, then a perceptron per token."""
-
-    def __init__(self, config: VideoUViT, channels: int, rngs: nnx.Rngs):
-        self.config = config
-        self.heads = config.heads
-        self.norm = ModulatedNorm(channels, config.embedding, rngs)
-        joint = config.attention == "joint"
-        self.attention = Attention(channels, config.heads, rngs, **({"init": zeros} if joint else {}))
-        if not joint:
-            self.time_norm = ModulatedNorm(channels, config.embedding, rngs)
-            self.time_attention = Attention(channels, config.heads, rngs, init=zeros)
-        self.mlp_norm = ModulatedNorm(channels, config.embedding, rngs)
-        self.wide = Linear(channels, config.expansion * channels, rngs)
-        self.narrow = Linear(config.expansion * channels, channels, rngs, init=zeros)
-
-    def __call__(self, h: Frames, embedding: Embedding, keys: Keys) -> Frames:
-        rate = self.config.dropout
-        mix = self.joint if self.config.attention == "joint" else self.factorised
-        h = mix(h, embedding, keys)
-        y = nnx.gelu(self.wide(self.mlp_norm(h, embedding)))
-        return h + self.narrow(dropout(y, rate, keys()))
-
-    def angles(self, h: Frames) -> Float[Array, "time height width pair"]:
-        periodic = [kind == "periodic" for kind in self.config.boundary]
-        return token_angles(*h.shape[1:4], h.shape[-1] // self.heads, periodic)
-
-    def joint(self, h: Frames, embedding: Embedding, keys: Keys) -> Frames:
-        _, time, height, width, channels = h.shape
-        angles = self.angles(h)
-        x = self.norm(h, embedding).reshape(h.shape[0], -1, channels)
-        mask = causal_mask(time, height * width) if self.config.causal else None
-        y = self.attention(x, angles.reshape(-1, angles.shape[-1]), mask)
-        return h + dropout(y, self.config.dropout, keys()).reshape(h.shape)
-
-    def factorised(self, h: Frames, embedding: Embedding, keys: Keys) -> Frames:
-        batch, time, height, width, channels = h.shape
-        angles = self.angles(h)
-        x = self.norm(h, embedding).reshape(batch * time, height * width, channels)
-        y = self.attention(x, angles[0].reshape(height * width, -1), None)
-        h = h + dropout(y, self.config.dropout, keys()).reshape(h.shape)
-        x = einops.rearrange(self.time_norm(h, embedding), "b t h w c -> (b h w) t c")
-        y = self.time_attention(x, angles[:, 0, 0], causal_mask(time) if self.config.causal else None)
-        y = einops.rearrange(y, "(b h w) t c -> b t h w c", h=height, w=width)
-        return h + dropout(y, self.config.dropout, keys())
+    def run(self, block: nnx.Module, h: Frames, told: Told) -> Frames:
+        """A block, of which only the input is kept for the gradient if `remat` says so."""
+        return jax.checkpoint(lambda h: block(h, told))(h) if self.remat else block(h, told)

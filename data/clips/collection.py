@@ -34,7 +34,10 @@ class Entry:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Picture:
     """What frames are made into: `height x width`, the short side resized to fit and the middle cut out;
-    `rate` frames a second (None: all frames, as they are); three channels, or luma alone."""
+    `rate` frames a second (None: all frames, as they are); three channels, or luma alone.
+
+    `height = width = 0` takes pixels as they are, of any size: for measures, no store can hold them.
+    """
 
     height: int = 64
     width: int = 64
@@ -44,6 +47,10 @@ class Picture:
     @property
     def channels(self) -> int:
         return 3 if self.colour else 1
+
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of what a frame of `height x width` is made into."""
+        return self.height or height, self.width or width
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -209,7 +209,7 @@ class _Fit:
     def __init__(self, picture: Picture, aspect: float):
         from av.video.reformatter import Interpolation, VideoReformatter
 
-        self.picture, self.aspect = picture, aspect
+        self.picture, self.aspect = picture, aspect if picture.height else 1.0
         self.reformatter = VideoReformatter()  # it keeps what it needs from one frame to the next
         # Averages over areas do not alias; there are none to average where pictures grow. Without the other
         # two, white is 253 and everything a little too dark.
@@ -228,13 +228,13 @@ class _Fit:
         return (np.rot90(array, turns) if turns else array)[rows, columns]
 
     def _planned(self, frame) -> tuple:
-        picture, turns = self.picture, round(frame.rotation / 90) % 4
+        turns = round(frame.rotation / 90) % 4
         shape = frame.height, frame.width * self.aspect
         shape = shape[::-1] if turns % 2 else shape
-        scale = max(picture.height / shape[0], picture.width / shape[1])
-        height = max(picture.height, round(shape[0] * scale))
-        width = max(picture.width, round(shape[1] * scale))
-        rows = slice((height - picture.height) // 2, (height - picture.height) // 2 + picture.height)
-        columns = slice((width - picture.width) // 2, (width - picture.width) // 2 + picture.width)
+        tall, wide = self.picture.size(*map(round, shape))
+        scale = max(tall / shape[0], wide / shape[1])
+        height, width = max(tall, round(shape[0] * scale)), max(wide, round(shape[1] * scale))
+        rows = slice((height - tall) // 2, (height - tall) // 2 + tall)
+        columns = slice((width - wide) // 2, (width - wide) // 2 + wide)
         size = (height, width) if turns % 2 else (width, height)
         return size, self.shrink if scale < 1 else self.grow, turns, rows, columns

@@ -5,6 +5,7 @@ import errno
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,10 +21,12 @@ USAGE = """usage: rolling COMMAND ...
   rollout RUN          forecasts of a trained run, streamed to a Zarr store
   distill RUN          a run of few calls per frame from a trained one (--steps-per-frame, --method)
   evaluate RUN         score them against the truth, persistence and climatology
+  evaluate --real DIR --fake DIR   score clips of any model against real ones: videos, arrays, stores
   report RUN           write report.html
   compare RUN RUN ...  finished runs side by side; EXPERIMENT --windows A,B trains one of each family first
   list                 the presets
   show EXPERIMENT      everything that an experiment holds
+  weights NAME         where to get the file of weights that a measure wants (i3d), and whether it is right
   oracle               the exact error of a window and a solver on a linear-Gaussian sequence
 
 EXPERIMENT is a preset, a Python file that defines `experiment`, or a run. Every field is an option:
@@ -41,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0 if words else 2
     keep_freed_memory()
     try:
-        words = _load_code(words)
+        words = _find_weights(_load_code(words))
         command = COMMANDS.get(words[0])
         if command is None:
             raise InputError(f"there is no command {words[0]!r}: choose one of {', '.join(COMMANDS)}")
@@ -92,6 +95,20 @@ def _load_code(words: list[str]) -> list[str]:
             raise InputError("--code wants a Python file")
         load_code(Path(words[place + 1]))
         words = words[:place] + words[place + 2 :]
+    return words
+
+
+def _find_weights(words: list[str]) -> list[str]:
+    """Takes `--metrics.NAME-weights FILE` out of the words and puts it where measures look for it."""
+    for word in words:
+        if re.match(r"--metrics\.\w+-weights(=|$)", word):
+            from rolling.run.experiment import weights
+
+            for file in weights().values():
+                path, words = _take(words, file.option, "")
+                if path:
+                    os.environ[file.variable] = path
+            break
     return words
 
 
@@ -245,18 +262,20 @@ def _rollout(words: list[str]) -> None:
 def _evaluate(words: list[str]) -> None:
     from rolling.run import job
 
+    if words and words[0].startswith("-"):
+        return _evaluate_folders(words)
     run, rest = _first(words, "evaluate", "run")
     if rest:
         raise InputError(f"`rolling evaluate` takes a run and nothing else, not {rest[0]!r}")
     print(job.evaluate(Path(run)))
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ReportOptions:
-    """Writes report.html into the run's folder."""
+def _evaluate_folders(words: list[str]) -> None:
+    from rolling.run import folders
+    from rolling.run.options import parse
 
-    poster: str = ""
-    """Also save a picture of the forecast beside the truth: a file ending in .png, .svg or .pdf."""
+    options = parse(folders.FolderOptions(), words, "rolling evaluate")
+    print(folders.score_folders(options))
 
 
 def _report(words: list[str]) -> None:
@@ -264,8 +283,7 @@ def _report(words: list[str]) -> None:
     from rolling.run.options import parse
 
     run, rest = _first(words, "report", "run")
-    options = parse(ReportOptions(), rest, f"rolling report {run}")
-    print(job.report(Path(run), poster=Path(options.poster) if options.poster else None))
+    print(job.report(Path(run), lambda own: parse(own, rest, f"rolling report {run}")))
 
 
 def _compare(words: list[str]) -> None:
@@ -282,6 +300,16 @@ def _compare(words: list[str]) -> None:
     else:
         options = parse(commands.RunOptions(), words[named:], "rolling compare")
         print(commands.compare_runs(words[:named], options, words))
+
+
+def _weights(words: list[str]) -> None:
+    from rolling.run.experiment import weights
+
+    known = weights()
+    name, rest = _first(words, "weights", "name")
+    if name not in known or rest:
+        raise InputError(f"`rolling weights` takes one name and nothing else: {', '.join(known)}")
+    print(known[name].told())
 
 
 def _oracle(words: list[str]) -> None:
@@ -304,6 +332,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "compare": _compare,
     "list": _list,
     "show": _show,
+    "weights": _weights,
     "oracle": _oracle,
 }
 

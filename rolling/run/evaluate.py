@@ -8,7 +8,6 @@ the training part at the phase of each frame; both are forecasts of one member.
 import dataclasses
 import json
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,11 @@ import xarray as xr
 from data.source import Sequences
 from data.statistics import Statistics
 from rolling.errors import InputError
+from rolling.files import write_file
 from rolling.metrics import Metric, Sample, Score, Setting
 from rolling.progress import Progress
-from rolling.run.stored import StoredForecast, one_line, open_forecast
+from rolling.run.stored import StoredForecast, open_forecast
+from rolling.run.tables import against_lead, columns, single_values
 
 READ_BYTES = 2**26  # float32 values of the forecast, all members, that are read at a time
 SCORE_BYTES = 2**20  # ... and scored at a time: what fits into a cache takes half as long
@@ -72,9 +73,9 @@ def _score(forecast, test, statistics, metrics, leads, read_bytes) -> dict[str, 
     setting = setting_of(forecast, test, statistics, leads)
     single = dataclasses.replace(setting, members=1)
     running = {
-        "model": _Running(metrics, setting, lambda sample: sample),
-        "persistence": _Running(metrics, single, persistence),
-        "climatology": _Running(metrics, single, climatology),
+        "model": Running(metrics, setting, lambda sample: sample),
+        "persistence": Running(metrics, single, persistence),
+        "climatology": Running(metrics, single, climatology),
     }
     with Progress("evaluate", total=forecast.starts * leads, unit="frame") as progress:
         for start in range(forecast.starts):
@@ -85,7 +86,7 @@ def _score(forecast, test, statistics, metrics, leads, read_bytes) -> dict[str, 
     return {name: one.result() for name, one in running.items()}
 
 
-class _Running:
+class Running:
     """The sums of all measures for one forecast, which `of` makes from each sample."""
 
     def __init__(self, metrics: Sequence[Metric], setting: Setting, of: Callable[[Sample], Sample]):
@@ -229,47 +230,35 @@ def _axis(dataset: xr.Dataset, name: str, score: Score, time_units: str) -> str:
     return axis
 
 
-def write_file(path: Path, write: Callable[[Path], Any]) -> None:
-    """Writes a file beside `path` and renames it, so that `path` is never half of anything."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:  # HDF5 reports a full disk by a RuntimeError
-        raise InputError(
-            f"{path} cannot be written ({one_line(error)}): free some space, or its folder"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def summary_table(evaluation: dict[str, Any]) -> str:
-    """The root mean square errors at a few leads, as lines of text; one table for each variable."""
-    tables = [_table(evaluation, variable) for variable in evaluation.get("rmse", {})]
-    return "\n\n".join(tables)
+    """The root mean square errors at a few leads, as lines of text; one table for each variable. Where there
+    are none, all that is measured against the lead. Below, what has one value for all leads."""
+    rmse = evaluation.get("rmse", {})
+    tables = [_table(evaluation, variable) for variable in rmse]
+    tables = tables or ["\n".join(against_lead(evaluation, "model"))]
+    if all(len(score["leads"]) > 1 for score in rmse.values()):
+        tables.append("\n".join(single_values(evaluation)))
+    return "\n\n".join(filter(None, tables))
 
 
 def _table(evaluation: dict[str, Any], variable: str) -> str:
     score = evaluation["rmse"][variable]
-    other = lambda name: evaluation.get(name, {}).get(variable, {}).get("model")  # noqa: E731
-    columns = {
-        "frame": list(range(1, len(score["leads"]) + 1)),
-        "lead": score["leads"],
-        "ours": score["model"],
-        "persistence": score.get("persistence"),
-        "climatology": score.get("climatology"),
-        "one member": other("member_rmse"),
-        "spread/skill": other("spread_skill_ratio"),
-    }
-    columns = {name: values for name, values in columns.items() if values is not None}
-    last = len(score["leads"]) - 1
-    rows = sorted({i - 1 for i in (1, 2, 3, 5, 8, 12, 20, 50, 100, 300, 1000) if i <= last} | {last})
+
+    def other(name: str, variable: str = variable) -> list[float | None] | None:
+        return evaluation.get(name, {}).get(variable, {}).get("model")
+
     unit = "" if score["unit"] in ("", "1") else f" ({score['unit']})"
-    lines = [f"rmse of {variable}{unit}", "".join(f"{name:>13}" for name in columns)]
-    for i in rows:
-        lines.append("".join(f"{_number(values[i]):>13}" for values in columns.values()))
-    return "\n".join(lines)
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
+    lines = columns(
+        {
+            "frame": list(range(1, len(score["leads"]) + 1)),
+            "lead": score["leads"],
+            "ours": score["model"],
+            "persistence": score.get("persistence"),
+            "climatology": score.get("climatology"),
+            "one member": other("member_rmse"),
+            "spread/skill": other("spread_skill_ratio"),
+            "psnr": other("psnr", "frame"),
+            "ssim": other("ssim", "frame"),
+        }
+    )
+    return "\n".join([f"rmse of {variable}{unit}", *lines])

@@ -21,6 +21,7 @@ from rolling.run import codec
 from rolling.run.objectives import Denoising, Objective
 from rolling.run.optimisers import AdamW, Optimiser
 from rolling.sampler import Sampling
+from rolling.weights import WeightsFile
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,6 +72,7 @@ class Training:
 class Forecast:
     """Which forecasts to make of the held-out part: `starts` of them, spread evenly, `members` each.
 
+    With `beginnings` they start with the first frames of sequences, as benchmarks of clips do; else anywhere.
     `frames = 0` makes none. `batch` forecasts are sampled together, in chunks of about `chunk` frames.
     """
 
@@ -80,6 +82,7 @@ class Forecast:
     batch: int = 16
     chunk: int = 32
     seed: int = 0
+    beginnings: bool = False
 
     def __post_init__(self):
         for name in ("starts", "members", "batch", "chunk"):
@@ -128,14 +131,15 @@ class Experiment(Sampling):
         self.objective.check(self)
 
 
-FAMILIES = "families"
-"""The module of `configs/` that holds no experiment but functions from any experiment to one of a family."""
+FAMILIES, WEIGHTS, SCORING = "families", "weights", "scoring"
+"""The modules of `configs/` that hold no experiment: functions from any experiment to one of a family, files
+that measures want from outside, and what scores clips from anywhere."""
 
 
 def presets() -> list[str]:
     """The names of the presets, the modules of `configs/`."""
     modules = pkgutil.iter_modules(importlib.import_module("configs").__path__)
-    return [module.name for module in modules if module.name != FAMILIES]
+    return [module.name for module in modules if module.name not in (FAMILIES, WEIGHTS, SCORING)]
 
 
 def families() -> dict[str, Callable[[Experiment], Experiment]]:
@@ -148,6 +152,11 @@ def families() -> dict[str, Callable[[Experiment], Experiment]]:
         and not name.startswith("_")
         and getattr(value, "__module__", "") == module.__name__
     }
+
+
+def weights() -> dict[str, WeightsFile]:
+    """The files of weights by name."""
+    return {file.name: file for file in importlib.import_module(f"configs.{WEIGHTS}").weights}
 
 
 def first_line(preset: str) -> str:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from data.conditions import told
+from data.conditions import check_actions, told
 from data.statistics import Statistics
 from rolling.denoisers import NO_LABEL, Condition
 from rolling.errors import InputError
@@ -138,6 +138,8 @@ class Forecaster:
             self.layout, lambda steps: last + step * (steps - (n - 1)), label, tokens, actions
         )
 
+        check_actions(sequence, 0, n + frames)
+
         def known(first, count):
             return told(sequence, 0, first, first + count)
 
@@ -204,6 +206,9 @@ class _Sequence:
     embeddings: np.ndarray | None
     actions: np.ndarray | None
 
+    def length(self, index):
+        return 0 if self.actions is None else len(self.actions)
+
     def times(self, index, start, stop):
         return self.times_of(np.arange(start, stop))
 
@@ -217,11 +222,6 @@ class _Sequence:
             none = np.zeros((1, layout.tokens), np.float32)
             found["tokens"] = none if self.embeddings is None else np.asarray(self.embeddings, np.float32)
         if layout.actions:
-            if self.actions is None or np.shape(self.actions)[0] < stop:
-                raise InputError(
-                    f"this network is told {layout.actions} actions with each frame: give them for the frames"
-                    f" that are given and for those to come, {stop} at least"
-                )
             found["actions"] = np.asarray(self.actions, np.float32)[start:stop]
         return found
 

@@ -5,16 +5,19 @@ checkpoints/       parameters, optimiser, statistics, layout, place in the data
 log.jsonl          losses and speeds, a JSON object a line; tensorboard/ the same
 forecast.zarr      the ensemble, long.zarr the long rollouts
 evaluation*.json   scores (also as .nc)
+videos/            some of the forecasts as the experiment's `outputs`, a folder for each store
 report.html
 """
 
 import dataclasses
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from data.source import Split
 from rolling.errors import InputError
+from rolling.files import write_file
+from rolling.outputs import Output
 from rolling.run import codec
 from rolling.run import experiment as experiments
 from rolling.run.distill import beside
@@ -24,6 +27,7 @@ from rolling.run.experiment import Experiment, Forecast
 from rolling.run.forecast import Forecaster, load
 from rolling.run.report.page import write_report
 from rolling.run.report.pictures import poster as draw_poster
+from rolling.run.shown import write_outputs
 from rolling.run.streaming import write
 from rolling.run.train import Trainer
 from rolling.sampler import Sampling
@@ -67,6 +71,7 @@ def prepare_folder(experiment: Experiment, folder: Path, *, resume: bool) -> Non
 def train(experiment: Experiment, folder: Path, *, resume: bool = False) -> Split:
     """Trains, from the start or from the last checkpoint; returns the data."""
     split = experiment.source.open()  # before the folder is made: bad data leave nothing behind
+    _check(experiment.outputs, split)
     fresh = not folder.exists()
     prepare_folder(experiment, folder, resume=resume)
     try:
@@ -93,6 +98,7 @@ def run(experiment: Experiment, folder: Path, *, resume: bool = False) -> None:
         if forecast.frames:
             write(forecaster, split.test, forecast, folder / f"{name}.zarr", _label(name, forecast))
     print(_evaluate(forecaster, split, folder))
+    _show(experiment.outputs, split, folder)
     print(f"\nreport: {_report(forecaster, split, folder)}")
 
 
@@ -132,6 +138,7 @@ def rollout(folder: Path, choose: Callable[[RolloutOptions], RolloutOptions]) ->
         overwrite=options.overwrite,
     )
     print(output)
+    write_outputs(experiment.outputs, output, split.test)
     return output
 
 
@@ -141,14 +148,33 @@ def evaluate(folder: Path) -> str:
     return _evaluate(forecaster, split, folder)
 
 
-def report(folder: Path, *, poster: Path | None = None) -> Path:
-    """Writes `report.html`, and a picture of the first forecast if `poster` names a file."""
-    _, forecaster, split = open_run(folder)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReportOptions:
+    """Writes report.html into the run's folder, and the files of its outputs anew."""
+
+    poster: str = ""
+    """Also save a picture of the forecast beside the truth: a file ending in .png, .svg or .pdf."""
+    outputs: tuple[Output, ...] = ()
+    """Files in which some of the forecasts are shown beside the truth."""
+
+    def __post_init__(self):
+        if self.poster and Path(self.poster).suffix not in (".png", ".svg", ".pdf"):
+            raise InputError(f"a poster is a .png, .svg or .pdf file, not {self.poster}")
+
+
+def report(folder: Path, choose: Callable[[ReportOptions], ReportOptions] = lambda own: own) -> Path:
+    """Writes `report.html`, the run's outputs, and a picture of the first forecast if one is asked for.
+
+    `choose` turns the run's own options into those wanted.
+    """
+    experiment, forecaster, split = open_run(folder)
+    options = choose(ReportOptions(outputs=experiment.outputs))
+    _check(options.outputs, split)
     written = _report(forecaster, split, folder)
-    if poster is not None:
-        if poster.suffix not in (".png", ".svg", ".pdf"):
-            raise InputError(f"a poster is a .png, .svg or .pdf file, not {poster}")
-        draw_poster(folder, split.test).savefig(poster, dpi=110)
+    _show(options.outputs, split, folder)
+    if options.poster:
+        poster, figure = Path(options.poster), draw_poster(folder, split.test)
+        write_file(poster, lambda path: figure.savefig(path, format=poster.suffix[1:], dpi=110))
     return written
 
 
@@ -184,6 +210,19 @@ def _evaluate(forecaster: Forecaster, split: Split, folder: Path) -> str:
     return summary_table(tables[0][1])
 
 
+def _check(outputs: Sequence[Output], split: Split) -> None:
+    """Raises `InputError` where the data cannot be shown as asked for."""
+    for output in outputs:
+        output.check(split.test.layout)
+
+
+def _show(outputs: Sequence[Output], split: Split, folder: Path) -> None:
+    """Writes the outputs of every store that the run has."""
+    stores = [folder / f"{name}.zarr" for name in STORES]
+    for store in filter(Path.exists, stores):
+        write_outputs(outputs, store, split.test)
+
+
 def _report(forecaster: Forecaster, split: Split, folder: Path) -> Path:
     experiment = forecaster.experiment
     return write_report(
@@ -191,6 +230,7 @@ def _report(forecaster: Forecaster, split: Split, folder: Path) -> Path:
         experiment=experiment,
         test=split.test,
         context=forecaster.sampler.given,
+        skipped=split.skipped,
         commands=[f"rolling run {folder / 'experiment.json'} --name NEW", f"rolling rollout {folder}"],
     )
 

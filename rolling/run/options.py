@@ -66,7 +66,8 @@ def option_names(value: Any, prefix: str = "") -> list[str]:
 
 
 def snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z0-9])", "_", name).lower()
+    """`ClassName` as `class_name`; digits stay with the letters before them, but for `2S`: `plus_2s`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z]|[0-9]+[A-Z])", "_", name).lower()
 
 
 def alternatives(protocol: type, *values: Any) -> dict[str, type]:

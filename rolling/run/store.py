@@ -31,11 +31,14 @@ class Start:
     frame: int
 
 
-def choose_starts(test: Sequences, context: int, frames: int, count: int) -> list[Start]:
+def choose_starts(
+    test: Sequences, context: int, frames: int, count: int, *, beginnings: bool = False
+) -> list[Start]:
     """`count` starts, spread evenly over the places at which `frames` frames of truth follow `context`.
 
-    There may be fewer such places than `count`. Where no sequence is long enough for the truth to follow
-    all the way, the forecasts begin as early as they can and run on beyond it.
+    With `beginnings` there is one such place to a sequence, its first; there may be fewer than `count`. Where
+    no sequence is long enough for the truth to follow all the way, the forecasts begin as early as they can
+    and run on beyond it.
     """
     lengths = [test.length(index) for index in range(len(test))]
     longest = max(lengths, default=0)
@@ -48,7 +51,7 @@ def choose_starts(test: Sequences, context: int, frames: int, count: int) -> lis
     places = [
         Start(sequence=index, frame=frame)
         for index, length in enumerate(lengths)
-        for frame in range(context, length - room + 1)
+        for frame in range(context, length - room + 1)[: 1 if beginnings else None]
     ]
     chosen = np.unique(np.linspace(0, len(places) - 1, min(count, len(places))).round().astype(int))
     return [places[i] for i in chosen]

@@ -14,6 +14,7 @@ import xarray as xr
 from data.source import Sequences
 from rolling.errors import InputError
 from rolling.fields import Layout
+from rolling.files import one_line
 
 LEAD = "prediction_timedelta"
 GIVEN = "given_frames"
@@ -52,10 +53,10 @@ class StoredForecast:
         """Leads that are compressed together, and best read together; a shard may hold several chunks."""
         return int(self.dataset[self.layout.names[0]].encoding["chunks"][2])
 
-    def read(self, start: int, first: int, stop: int) -> np.ndarray:
+    def read(self, start: int, first: int, stop: int, members: slice = slice(None)) -> np.ndarray:
         """Leads `first .. stop - 1` of one start: `[member, lead, height, width, variable]`, float32."""
         names = self.layout.names
-        at = {start_dimension(self.layout): start, LEAD: slice(first, stop)}
+        at = {start_dimension(self.layout): start, "number": members, LEAD: slice(first, stop)}
         try:
             fields = [np.asarray(self.dataset[name].isel(at).values, np.float32) for name in names]
         except Exception as error:  # what a damaged chunk raises depends on the codec
@@ -95,11 +96,6 @@ class StoredForecast:
                 f"start {start} of the forecast {self.path} is at time {found}, but in these test data it is"
                 f" at {expected}: evaluate it with the data that it was made from"
             )
-
-
-def one_line(error: Exception) -> str:
-    """What another library says, fit to stand within a sentence."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def start_dimension(layout: Layout) -> str:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from data.conditions import told
+from data.conditions import check_actions, told
 from data.source import Sequences
 from rolling.errors import InputError
 from rolling.progress import Progress
@@ -56,7 +56,11 @@ def write(
     """
     # Persistence, with which every forecast is compared, wants a frame even where the window is given none.
     before = max(forecaster.sampler.given, given, 1)
-    starts = store.choose_starts(test, before, forecast.frames, forecast.starts)
+    starts = store.choose_starts(
+        test, before, forecast.frames, forecast.starts, beginnings=forecast.beginnings
+    )
+    for start in starts:
+        check_actions(test, start.sequence, start.frame + forecast.frames)
     cycles = forecaster.cycles(forecast.frames, forecast.chunk)
     times = np.concatenate([test.times(s.sequence, s.frame - 1, s.frame) for s in starts])
     identity = {

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from data.source import Sequences, Split
+from rolling.bootstrap import draws
 from rolling.errors import InputError
 from rolling.fields import Layout
 from rolling.metrics import Metric, Resampled
@@ -22,7 +23,6 @@ from rolling.run.compare.scores import (
     Estimate,
     Measure,
     curves,
-    draws,
     per_start,
 )
 from rolling.run.evaluate import evaluate

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from rolling.bootstrap import LEVEL, RESAMPLES
 from rolling.run.compare.boards import Board, Scored
 from rolling.run.compare.runs import Group
-from rolling.run.compare.scores import LEVEL, RESAMPLES, Estimate, rank
+from rolling.run.compare.scores import Estimate, rank
 from rolling.run.compare.tables import Cell, Table, by_calls, by_lead, calls_told, heading, of_rollouts
 from rolling.run.report.describe import Part, describe
 from rolling.run.report.words import Words, listed

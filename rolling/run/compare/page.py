@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rolling.errors import InputError
+from rolling.files import write_file
 from rolling.run.compare import plots
 from rolling.run.compare.comparison import Comparison
 from rolling.run.compare.tables import Table, calls_told, heading
-from rolling.run.evaluate import write_file
 from rolling.run.report import markup
 from rolling.run.report.describe import Part, describe
-from rolling.run.report.page import compose, write_page
+from rolling.run.report.page import compose
 
 NOTE = "Bands and bars are the intervals; against calls per frame stands the mean over all leads."
 
@@ -28,7 +28,7 @@ def write(comparison: Comparison, folder: Path) -> None:
     figure = _overview(comparison)
     if figure is not None:
         write_file(folder / "comparison.png", lambda path: figure.savefig(path, format="png", dpi=160))
-    write_page(folder / "comparison.html", html(comparison))
+    write_file(folder / "comparison.html", lambda path: path.write_text(html(comparison), encoding="utf-8"))
 
 
 def _overview(comparison: Comparison):

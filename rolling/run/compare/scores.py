@@ -3,10 +3,8 @@
 Every run forecasts the same starts, so seeds and starts are crossed. A resample draws starts, the same for
 all runs, and seeds, the same for all groups with as many, and computes the measure anew from the sums over
 the starts drawn: a root mean square error is the root of the mean over those starts, a spectrum's error that
-of their mean spectrum. Of `n` starts or seeds `n - 1` are drawn with replacement, which makes the variance of
-a mean `s^2 / n`, without bias however small `n` is (Rao and Wu 1988, doi 10.1080/01621459.1988.10478591).
-Drawing rows and columns of a crossed table independently errs to the side of wide intervals (Owen 2007,
-arXiv 0712.1111).
+of their mean spectrum. Drawing rows and columns of a crossed table independently errs to the side of wide
+intervals (Owen 2007, arXiv 0712.1111).
 """
 
 import dataclasses
@@ -18,11 +16,11 @@ import numpy as np
 
 from data.source import Sequences
 from data.statistics import Statistics
+from rolling.bootstrap import draws, interval
 from rolling.metrics import Metric, Resampled
 from rolling.run.evaluate import samples, setting_of
 from rolling.run.stored import open_forecast
 
-RESAMPLES, LEVEL = 500, 0.95
 STARTS, SEEDS = 0, 1  # seeds of the two streams of draws
 
 
@@ -62,14 +60,6 @@ LONG = (
         last=True,
     ),
 )
-
-
-def draws(count: int, stream: int, resamples: int = RESAMPLES) -> np.ndarray:
-    """`[1 + resamples, count]`: how often each is drawn; the first row is the sample itself, each once."""
-    drawn = np.random.default_rng(stream).multinomial(
-        max(count - 1, 1), np.full(count, 1 / count), size=resamples
-    )
-    return np.vstack([np.ones((1, count)), drawn])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -147,7 +137,7 @@ class Estimate:
 
     @property
     def interval(self) -> np.ndarray:
-        """`[2, lead]`: the bounds of the interval of level `LEVEL`."""
+        """`[2, lead]`: the bounds of the interval of level `bootstrap.LEVEL`."""
         return interval(self.draws)
 
     def over_leads(self) -> "Estimate":
@@ -155,11 +145,6 @@ class Estimate:
         return Estimate(
             runs=self.runs.mean(axis=1, keepdims=True), draws=self.draws.mean(axis=1, keepdims=True)
         )
-
-
-def interval(resampled: np.ndarray) -> np.ndarray:
-    """Quantiles `[2, ...]` of all rows but the first, the sample itself."""
-    return np.quantile(resampled[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,14 +1,18 @@
 """Clips of a forecast store beside the truth, small enough to be looked at.
 
 A store may hold fields of a million cells and hundreds of leads. A clip is what a page can carry: chosen
-leads of one start and one variable, averaged over blocks of cells, and turned so that north is up. Leads are
-read in blocks, so that memory is bounded by one block and not by the store.
+leads of one start and one variable (or of all the colours of a picture), averaged over blocks of cells, and
+turned so that north is up. Leads are read in blocks, so that memory is bounded by one block and not by the
+store.
 """
 
 import dataclasses
+import operator
+from collections.abc import Callable
 
 import numpy as np
 
+from data.conditions import label
 from data.source import Sequences
 from rolling.errors import InputError
 from rolling.fields import Axis, Layout, Variable
@@ -16,20 +20,25 @@ from rolling.run.stored import StoredForecast
 
 BLOCK_VALUES = 2**25  # values of one block of leads: 128 MiB of float32
 SPREAD = "spread"
+PICTURE = Variable(name="picture", long_name="picture")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Clip:
     """Some frames of one start and one variable; `y` and `x` are coarsened, the first row is drawn on top.
 
+    `label` names the class of the sequence, where it has one.
+
     `lead [frame]` counts frames after the last one that was given, which has lead 0; frames of lead 0 and
     below are the given ones, the same in the truth and in the forecast. `fields` maps the names of pictures,
-    `"Truth"` first, to `[frame, y, x]` in the variable's units; `spread [frame, y, x]` is the standard
-    deviation over all members (divisor M - 1), None where it was not asked for or there is one member only.
-    NaN where masked, and in the truth after its last frame.
+    `"Truth"` first, to `[frame, y, x]` in the variable's units, or to `[frame, y, x, colour]` where the
+    variable is `PICTURE`; `spread [frame, y, x]` is the standard deviation over all members (divisor M - 1),
+    of a picture its mean over the colours, None where it was not asked for or there is one member only. NaN
+    where masked, and in the truth after its last frame.
     """
 
     start: int
+    label: str
     variable: Variable
     lead: np.ndarray
     times: np.ndarray
@@ -41,8 +50,9 @@ class Clip:
 class Budget:
     """How much is shown: starts, variables, members, frames of one clip, cells along the longer side.
 
-    `summary` says whether the ensemble's mean and spread are shown beside its members. `pixels` bounds all
-    together: a pixel takes about a byte of the page.
+    `summary` says whether the ensemble's mean (none of pictures, which it would blur) and its spread are
+    shown beside its members. `pixels` bounds all together: a pixel takes about a byte of the page, of a
+    picture a quarter of one.
     """
 
     starts: int = 4
@@ -63,10 +73,11 @@ class Budget:
         return budget
 
     def _pixels(self, forecast: StoredForecast, context: int) -> int:
-        height, width, variables = forecast.layout.shape
+        (height, width, variables), colours = forecast.layout.shape, forecast.layout.is_video
         factor = max(1, -(-max(height, width) // self.cells))
-        pictures = 1 + min(self.members, forecast.members) + 2 * (self.summary and forecast.members > 1)
-        clips = min(self.starts, forecast.starts) * min(self.variables, variables)
+        summary = (1 if colours else 2) * (self.summary and forecast.members > 1)
+        pictures = 1 + min(self.members, forecast.members) + summary
+        clips = min(self.starts, forecast.starts) * (1 if colours else min(self.variables, variables))
         frames = min(self.frames, context + forecast.leads)
         return clips * pictures * frames * -(-height // factor) * -(-width // factor)
 
@@ -100,18 +111,32 @@ def read_start(
     truth = _truth(test, sequence, first - 1 + lead, factor)
     pictures = _pictures(forecast, start, shown, factor, budget)
     times = np.concatenate([test.times(sequence, first - 1 + i, first + i) for i in lead])
-    found = []
-    for channel, variable in enumerate(test.layout.variables[: budget.variables]):
-        past = truth[channel, : len(given)]
-        fields = {name: np.concatenate([past, field[channel]]) for name, field in pictures.items()}
-        spread = fields.pop(SPREAD, None)
-        if spread is not None:
-            spread[: len(given)] *= 0  # NaN stays where it is masked
-        fields = {"Truth": truth[channel]} | fields
-        found.append(
-            Clip(start=start, variable=variable, lead=lead, times=times, fields=fields, spread=spread)
+    fields = {name: np.concatenate([truth[:, : len(given)], made], axis=1) for name, made in pictures.items()}
+    spread = fields.pop(SPREAD, None)
+    if spread is not None:
+        spread[:, : len(given)] *= 0  # NaN stays where it is masked
+    fields = {"Truth": truth} | fields
+    return [
+        Clip(
+            start=start,
+            label=label(test, sequence),
+            variable=variable,
+            lead=lead,
+            times=times,
+            fields={name: of(field) for name, field in fields.items()},
+            spread=None if spread is None else of_spread(spread),
         )
-    return found
+        for variable, of, of_spread in _seen(test.layout, budget)
+    ]
+
+
+def _seen(layout: Layout, budget: Budget) -> list[tuple[Variable, Callable, Callable]]:
+    """What is looked at by itself, and how it and its spread are got from `[variable, frame, y, x]`: each
+    variable, or all colours together."""
+    if layout.is_video:
+        return [(PICTURE, lambda fields: np.moveaxis(fields, 0, -1), lambda spread: spread.mean(axis=0))]
+    chosen = enumerate(layout.variables[: budget.variables])
+    return [(variable, operator.itemgetter(i), operator.itemgetter(i)) for i, variable in chosen]
 
 
 def spaced(count: int, most: int) -> list[int]:
@@ -147,7 +172,8 @@ def _pictures(forecast: StoredForecast, start: int, shown: np.ndarray, factor: i
         values = forecast.read(start, first, min(first + block, forecast.leads))[:, chosen]
         fields = dict(zip(names, values, strict=False))
         if budget.summary and forecast.members > 1:
-            fields = {"Ensemble mean": values.mean(0)} | fields | {SPREAD: values.std(0, ddof=1)}
+            mean = {} if forecast.layout.is_video else {"Ensemble mean": values.mean(0)}
+            fields = mean | fields | {SPREAD: values.std(0, ddof=1)}
         for name, field in fields.items():
             parts.setdefault(name, []).append(_drawable(field, forecast.layout, factor))
     return {name: np.concatenate(blocks, axis=1) for name, blocks in parts.items()}

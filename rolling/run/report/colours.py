@@ -6,10 +6,12 @@ colour vision can tell apart; line styles differ too. Fields have `RdBu_r` where
 """
 
 import dataclasses
+from typing import Any, ClassVar, Protocol
 
 import matplotlib
 import numpy as np
 from matplotlib.ticker import MaxNLocator
+from PIL import ImageColor
 
 OURS, MEMBER, PERSISTENCE, CLIMATOLOGY, TRUTH = "#0072b2", "#56b4e9", "#d55e00", "#009e73", "#1b1f24"
 SERIES = (OURS, PERSISTENCE, CLIMATOLOGY, "#cc79a7", "#e69f00", MEMBER)
@@ -19,6 +21,33 @@ MASKED = "#9b9b9b"
 LEVELS = 200  # of a scale: no two look the same to eight bits, so that a colour can be read back
 
 
+class Palette(Protocol):
+    """How a field becomes colours. `saved` are options of an image file that keeps them well enough."""
+
+    saved: ClassVar[dict[str, Any]]
+
+    def paint(self, field: np.ndarray) -> np.ndarray:
+        """`uint8 [..., y, x, 3]`; grey where there is no value."""
+
+    def bar(self, label: str, units: str) -> dict[str, Any] | None:
+        """The colour bar of a page, as its script wants it; None where colours mean themselves."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GreyLevels:
+    """Pictures `[..., y, x, colour]` as they are: red, green and blue, or luma alone, from 0 to 255."""
+
+    saved: ClassVar = {"quality": 88}
+
+    def paint(self, field: np.ndarray) -> np.ndarray:
+        levels = np.where(np.isfinite(field), field, ImageColor.getrgb(MASKED)[0])
+        levels = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+        return np.broadcast_to(levels, (*levels.shape[:-1], 3))
+
+    def bar(self, label: str, units: str) -> None:
+        return None
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Scale:
     """A colour map between two values in physical units; values beyond are drawn in the end colours."""
@@ -26,6 +55,8 @@ class Scale:
     palette: str
     low: float
     high: float
+
+    saved: ClassVar = {"lossless": True, "quality": 100}  # exact, so that values can be read back
 
     def indices(self, field: np.ndarray) -> np.ndarray:
         """`uint8` of the field's shape: 1 .. LEVELS for values, 0 for NaN."""
@@ -38,11 +69,33 @@ class Scale:
         ramp = matplotlib.colormaps[self.palette](np.linspace(0, 1, LEVELS))
         return [MASKED, *(matplotlib.colors.to_hex(colour) for colour in ramp)]
 
+    def paint(self, field: np.ndarray) -> np.ndarray:
+        colours = np.array([ImageColor.getrgb(colour) for colour in self.colours()], np.uint8)
+        return colours[self.indices(field)]
+
+    def bar(self, label: str, units: str) -> dict[str, Any]:
+        span = self.high - self.low
+        ticks = [{"at": (value - self.low) / span, "text": f"{value:g}"} for value in self.ticks()]
+        return {
+            "label": label,
+            "low": self.low,
+            "high": self.high,
+            "units": units,
+            "colours": self.colours(),
+            "ticks": ticks,
+        }
+
     def ticks(self, most: int = 5) -> list[float]:
         """Round values within the scale."""
         values = MaxNLocator(nbins=most, steps=[1, 2, 2.5, 5, 10]).tick_values(self.low, self.high)
         slack = 1e-6 * (self.high - self.low)
         return [float(v) for v in values if self.low - slack <= v <= self.high + slack]
+
+
+def palette(clips: list[Any]) -> Palette:
+    """That of clips of one variable, the same for the truth and every forecast."""
+    truths = [clip.fields["Truth"] for clip in clips]
+    return GreyLevels() if truths[0].ndim == 4 else field_scale(truths)
 
 
 def field_scale(fields: list[np.ndarray]) -> Scale:

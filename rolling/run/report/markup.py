@@ -1,6 +1,7 @@
 """Pieces of the report's HTML. Whatever comes from a file or a user goes through `text`."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
@@ -13,7 +14,7 @@ from rolling.run.report.describe import Part
 from rolling.run.report.measures import Number, Plot
 from rolling.run.report.pictures import aspect, edges
 from rolling.run.report.verdict import Row
-from rolling.run.report.words import Words, with_units
+from rolling.run.report.words import Words
 
 ROWS = {"model": "forecast", "persistence": "persistence", "climatology": "climatology"}
 
@@ -34,34 +35,31 @@ def section(title: str, lead: str, body: str) -> str:
 def about(variable: str, words: Words) -> str:
     """The attribute that lets the page hide what is about another variable than the chosen one."""
     return (
-        f' data-variable="{escape(variable)}"'
-        if words.variable(variable) and len(words.layout.names) > 1
-        else ""
+        f' data-variable="{escape(variable)}"' if words.variable(variable) and len(words.choices) > 1 else ""
     )
 
 
 def chooser(words: Words) -> str:
     """The choice of a variable for the whole page, shown by the script; nothing where there is one only."""
-    names = words.layout.names
+    names = words.choices
     if len(names) < 2:
         return ""
     options = "".join(f'<option value="{escape(name)}">{text(words.title(name))}</option>' for name in names)
     return f'<p class="chooser" hidden><label>Variable <select>{options}</select></label></p>'
 
 
-def summary(variable: str, rows: Sequence[Row], words: Words) -> str:
-    """The table of errors at a few leads, the smallest error of each in bold."""
+def summary(title: str, variable: str, rows: Sequence[Row], words: Words) -> str:
+    """The table of scores at a few leads, the best of each in bold."""
     leads = "".join(f"<th>{text(row.lead)}</th>" for row in rows)
     body = "".join(
         f'<tr><th class="key {name}">{label}</th>{"".join(_cell(row, name) for row in rows)}</tr>'
         for name, label in ROWS.items()
         if any(getattr(row, name) is not None for row in rows)
     )
-    caption = with_units(f"Root mean square error of {words.title(variable)}", words.units(variable))
     first = "lead" if words.lead_unit == "frames" else "lead time"
     return (
         f'<div class="table"{about(variable, words)}><table class="numbers">'
-        f"<caption>{text(caption)}</caption><thead><tr><th>{first}</th>{leads}</tr></thead><tbody>{body}</tbody></table></div>"
+        f"<caption>{text(title)}</caption><thead><tr><th>{first}</th>{leads}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 
@@ -99,14 +97,19 @@ def numbers(found: Sequence[Number], words: Words) -> str:
     """Scores that are one number, as a table."""
     if not found:
         return ""
+    columns = {
+        curve: ROWS.get(curve, found[0].measure.reference)
+        for curve in (*ROWS, "reference")
+        if any(curve in number.values for number in found)
+    }
     rows = "".join(
         f"<tr{about(number.variable, words)}><th>{text(number.title)}</th>"
-        f"<td>{text(words.title(number.variable))}</td><td>{text(number.value)}</td>"
-        f"<td>{text(number.truth)}</td></tr>"
+        f"<td>{text(words.title(number.variable))}</td>"
+        + "".join(f"<td>{text(number.values.get(curve, ''))}</td>" for curve in columns)
+        + "</tr>"
         for number in found
     )
-    truth = "truth" if any(number.truth for number in found) else ""
-    heads = f"<th>In one number</th><th></th><th>forecast</th><th>{truth}</th>"
+    heads = f"<th>In one number</th><th></th>{''.join(f'<th>{text(head)}</th>' for head in columns.values())}"
     return f'<div class="table"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 
@@ -118,7 +121,7 @@ def figures(found: Iterable[tuple[Plot, str]], words: Words) -> str:
 
 def _figure(plot: Plot, name: str, words: Words) -> str:
     title, variable = plot.measure.title, words.title(plot.variable)
-    if len(words.layout.names) > 1 or not words.variable(plot.variable):
+    if plot.told and (len(words.choices) > 1 or not words.variable(plot.variable)):
         title += f" · {variable}" if variable not in title else ""
     return titled(plot.draw(), name, title, plot.measure.note, about(plot.variable, words))
 
@@ -146,7 +149,13 @@ def player(
     choice = f'<label>Start<select class="start">{options}</select></label>' if len(starts) > 1 else ""
     bar = '<div class="bar"><p></p><canvas></canvas><div class="ticks"></div></div>'
     few = " few" if len(panels) < 4 else ""
-    return f"""<div class="player" hidden>
+    pictures = " pictures" if layout.is_video else ""
+    point = (
+        "point at a picture to mark the place in all of them"
+        if pictures
+        else "point at a cell to read\nits value in every panel"
+    )
+    return f"""<div class="player{pictures}" hidden>
 <div class="controls">
 <button type="button" class="play">▶ Play</button>
 <input type="range" class="lead-slider" min="0" max="0" value="0" step="1" aria-label="lead time">
@@ -157,27 +166,33 @@ def player(
 {"".join(_panel(panel["name"], layout) for panel in panels)}
 </div>
 <div class="bars">{bar * sheets}</div>
-<p class="hint"><kbd>space</kbd> plays and pauses, <kbd>←</kbd> <kbd>→</kbd> step; point at a cell to read
-its value in every panel.</p>
+<p class="hint"><kbd>space</kbd> plays and pauses, <kbd>←</kbd> <kbd>→</kbd> step; {point}.</p>
 <script type="application/json">{manifest}</script>
 </div>
 <img class="still" alt="the forecast beside the truth at a few leads" src="{still}">"""
 
 
 def _panel(name: str, layout: Layout) -> str:
-    words, ratio = Words(layout), aspect(layout)
-    marks = [
-        f'<span class="tick x" style="left:{100 * at:.2f}%">{text(words.place(layout.x, value))}</span>'
-        for at, value in ticks(layout.x)
-    ] + [
-        f'<span class="tick y" style="top:{100 * (1 - at):.2f}%">{text(words.place(layout.y, value))}</span>'
-        for at, value in ticks(layout.y)
-    ]
+    ratio, marks = aspect(layout), "" if layout.is_video else _marks(layout)
     return (
         f'<figure class="panel"><figcaption>{text(name)}<output></output></figcaption><div class="frame">'
         f'<canvas style="aspect-ratio:{1 / ratio:.4f}" role="img" aria-label="{escape(name)}"></canvas>'
-        f'<span class="cross"></span>{"".join(marks)}</div></figure>'
+        f'<span class="cross"></span>{marks}</div></figure>'
     )
+
+
+def _marks(layout: Layout) -> str:
+    """Coordinates along the edges of a map."""
+    words = Words(layout)
+    x = (
+        f'<span class="tick x" style="left:{100 * at:.2f}%">{text(words.place(layout.x, value))}</span>'
+        for at, value in ticks(layout.x)
+    )
+    y = (
+        f'<span class="tick y" style="top:{100 * (1 - at):.2f}%">{text(words.place(layout.y, value))}</span>'
+        for at, value in ticks(layout.y)
+    )
+    return "".join((*x, *y))
 
 
 def ticks(axis: Axis) -> list[tuple[float, float]]:
@@ -211,3 +226,18 @@ def commands(lines: Sequence[str]) -> str:
     """How to make the run again."""
     body = f"<pre>{escape(chr(10).join(lines))}</pre>" if lines else ""
     return section("Make it again", "", body)
+
+
+def skipped(found: Sequence[tuple[str, str]], most: int = 300) -> str:
+    """What of the data could not be used: how often for which reason, whatever the numbers in it, and folded
+    away the names."""
+    if not found:
+        return ""
+    counts = Counter(re.sub(r"\d+(\.\d+)?", "…", reason) for _, reason in found).most_common()
+    reasons = grid("", ("reason", "how many"), [(why, [(str(many), False)]) for why, many in counts[:most]])
+    names = grid(
+        "", ("name", "reason"), [(name, [(why, False)]) for name, why in found[:most]], numbers=False
+    )
+    rest = f"<p>and {len(found) - most} more</p>" if len(found) > most else ""
+    body = f"{reasons}<details><summary>Which ones</summary>{names}{rest}</details>"
+    return section("Left out", f"What of the data could not be used: {len(found)} in all.", body)

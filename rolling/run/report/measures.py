@@ -6,7 +6,7 @@ A measure that is not in the catalogue is shown all the same, under its own name
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -15,7 +15,7 @@ from rolling.errors import InputError
 from rolling.run.report import plots
 from rolling.run.report.words import Words, pretty_units, with_units
 
-CURVES = ("model", "member", "persistence", "climatology", "reference")
+CURVES = ("model", "member", "persistence", "climatology", "reference", "low", "high")
 BAND = re.compile(r"energy_spectrum_leads_(\d+)_to_(\d+)")
 Evaluation = Mapping[str, Mapping[str, Mapping]]
 
@@ -25,7 +25,8 @@ class Measure:
     """A title, one line on how to read it, the section of the report, the best value where there is one.
 
     `against` names a measure of the same unit: departures from the best value below a tenth of its largest
-    value are drawn as small as they are.
+    value are drawn as small as they are. `reference` is what a score's own reference stands for, `zero`
+    whether positive values are drawn above zero.
     """
 
     title: str
@@ -33,9 +34,37 @@ class Measure:
     section: str = "more"
     ideal: float | None = None
     against: str = ""
+    reference: str = "truth"
+    zero: bool = True
 
+
+FLOOR = "real against real"
 
 CATALOGUE = {
+    "psnr": Measure(
+        title="Peak signal-to-noise ratio",
+        note="Of single members, frame by frame; higher is better.",
+        section="skill",
+        zero=False,
+    ),
+    "best_psnr": Measure(
+        title="PSNR of the best member",
+        note="Of that member of each start which comes nearest: the more members, the higher.",
+        section="skill",
+        zero=False,
+    ),
+    "ssim": Measure(
+        title="Structural similarity",
+        note="Of single members; 1 is the same picture.",
+        section="skill",
+        zero=False,
+    ),
+    "best_ssim": Measure(
+        title="Structural similarity of the best member",
+        note="Of that member of each start which comes nearest: the more members, the higher.",
+        section="skill",
+        zero=False,
+    ),
     "rmse": Measure(
         title="Root mean square error",
         note="Lower is better. The forecast is the mean of its members.",
@@ -71,6 +100,30 @@ CATALOGUE = {
         note="Flat for a calibrated ensemble, high at both ends where it is too narrow.",
         section="calibration",
     ),
+    "fvd": Measure(
+        title="Fréchet video distance",
+        note="Between features of a network trained on real videos; lower is better.",
+        section="realism",
+        reference=FLOOR,
+    ),
+    "kvd": Measure(
+        title="Kernel video distance",
+        note="As the Fréchet distance, but 0 in the mean for real clips, however few.",
+        section="realism",
+        reference=FLOOR,
+    ),
+    "spectral_frechet_distance": Measure(
+        title="Spectral Fréchet distance",
+        note="How unlike in what happens at each scale and pace; lower is better. Not FVD.",
+        section="realism",
+        reference=FLOOR,
+    ),
+    "projection_frechet_distance": Measure(
+        title="Projection Fréchet distance",
+        note="How unlike in where there is which colour when; lower is better. Not FVD.",
+        section="realism",
+        reference=FLOOR,
+    ),
     "energy_spectrum": Measure(
         title="Energy spectrum",
         note="Of single members and of the truth: how much happens at each scale.",
@@ -103,7 +156,7 @@ CATALOGUE = {
 
 
 # What is shown of a long rollout, in which no frame can match the truth's.
-STATISTICAL = ("scales", "more")
+STATISTICAL = ("scales", "realism", "more")
 
 
 def read_evaluation(path: Path) -> Evaluation:
@@ -141,6 +194,8 @@ class Plot:
     measure: Measure
     variable: str
     draw: Callable[[], Figure]
+    told: bool = True
+    """Whether the variable is named beside the measure."""
 
 
 def plotted(evaluation: Evaluation, words: Words) -> Iterator[Plot]:
@@ -163,7 +218,12 @@ def _plot(name, variable, score, evaluation, words) -> Plot:
     yardstick = evaluation.get(entry.against, {}).get(variable, {}).get("model", ())
     floor = 0.1 * max((value for value in yardstick if value is not None), default=0.0)
     draw = DRAWN.get(axis(score), _over_anything)
-    return Plot(measure=entry, variable=variable, draw=lambda: draw(score, entry, unit, words, floor))
+    return Plot(
+        measure=entry,
+        variable=variable,
+        draw=lambda: draw(score, entry, unit, words, floor),
+        told=len(evaluation[name]) > 1 or not words.layout.is_video,  # of a picture there is one thing to say
+    )
 
 
 def _ratios(evaluation: Evaluation, words: Words) -> Iterator[Plot]:
@@ -187,12 +247,12 @@ def _span(band: re.Match, words: Words) -> str:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Number:
-    """A score that is one number: what it is, the forecast's value, and the truth's where there is one."""
+    """A score that is one number: what it is, and its values in words by the curves that have one."""
 
+    measure: Measure
     title: str
     variable: str
-    value: str
-    truth: str
+    values: Mapping[str, str]
 
 
 def numbers(evaluation: Evaluation, words: Words) -> list[Number]:
@@ -206,23 +266,23 @@ def numbers(evaluation: Evaluation, words: Words) -> list[Number]:
 
 
 def _number(name: str, variable: str, score: Mapping, words: Words) -> Number:
-    def told(curve: Sequence[float | None]) -> str:
-        if curve[-1] is None:
+    def told(curve: str) -> str:
+        value = score[curve][-1]
+        if value is None:
             return "–"
         if name.endswith("_time"):
-            return f"{words.lead(curve[-1])}{' frames' * (words.lead_unit == 'frames')}"
-        return f"{curve[-1]:.3g} {pretty_units(score['unit'])}".strip()
+            return f"{words.lead(value)}{' frames' * (words.lead_unit == 'frames')}"
+        return f"{value:.3g} {pretty_units(score['unit'])}".strip()
 
     where = f" {score['threshold'][0]:g}" if axis(score) == "threshold" else ""
-    truth = told(score["reference"]) if "reference" in score else ""
-    return Number(
-        title=measure(name).title + where, variable=variable, value=told(score["model"]), truth=truth
-    )
+    values = {curve: told(curve) for curve in CURVES if curve in score}
+    if "low" in values and "high" in values:
+        values["model"] += f" ({values.pop('low')} to {values.pop('high')})"
+    return Number(measure=measure(name), title=measure(name).title + where, variable=variable, values=values)
 
 
 def _over_leads(score, entry, unit, words, floor) -> Figure:
-    leads = words.leads(score["leads"])
-    return plots.lead_curves(score, leads, x=words.lead_label, y=unit, ideal=entry.ideal, floor=floor)
+    return _curves(score, entry, words.leads(score["leads"]), words.lead_label, unit, floor)
 
 
 def _over_ranks(score, entry, unit, words, floor) -> Figure:
@@ -235,8 +295,13 @@ def _over_wavenumbers(score, entry, unit, words, floor) -> Figure:
 
 def _over_anything(score, entry, unit, words, floor) -> Figure:
     name = axis(score)
+    return _curves(score, entry, score[name], name.replace("_", " "), unit, floor)
+
+
+def _curves(score, entry, coordinate, x, y, floor) -> Figure:
+    labels = {"reference": entry.reference}
     return plots.lead_curves(
-        score, score[name], x=name.replace("_", " "), y=unit, ideal=entry.ideal, floor=floor
+        score, coordinate, x=x, y=y, ideal=entry.ideal, floor=floor, labels=labels, zero=entry.zero
     )
 
 

@@ -18,26 +18,33 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from data.source import Sequences
-from rolling.errors import InputError
+from rolling.files import write_file
 from rolling.run.report import markup, plots
 from rolling.run.report.clips import Budget, Clip, read_clips
 from rolling.run.report.describe import describe
 from rolling.run.report.measures import STATISTICAL, Evaluation, numbers, plotted, read_evaluation
 from rolling.run.report.pictures import filmstrip
 from rolling.run.report.player import data_uri, manifest, panels
-from rolling.run.report.verdict import table, verdict
-from rolling.run.report.words import Words
-from rolling.run.stored import one_line, open_forecast
+from rolling.run.report.verdict import headline, table, verdict
+from rolling.run.report.words import Words, pretty_units, with_units
+from rolling.run.stored import open_forecast
 
 MOST_GIVEN = 8  # frames shown in front of a forecast
 FORECAST = Budget()
 ROLLOUT = Budget(starts=1, variables=2, frames=60, cells=64, summary=False, pixels=1_000_000)
+PICTURES = Budget(starts=6, members=3, cells=128, pixels=8_000_000)
 SECTIONS = {
     "skill": ("Skill", "Scores over all starts, against lead time."),
     "calibration": ("Calibration", "Whether the ensemble is as uncertain as it ought to be."),
     "scales": ("Scales", "Whether a forecast looks like the truth, wherever its features are."),
+    "realism": (
+        "Realism",
+        "How far the forecast clips are from the real ones, each taken as a set. A distance grows as sets get"
+        " smaller, so halves of the clips are set beside the distance between two halves that are both real.",
+    ),
     "more": ("Further measures", ""),
 }
+FIRST, ALONE = "skill", "realism"
 
 
 def write_report(
@@ -47,27 +54,30 @@ def write_report(
     test: Sequences,
     context: int,
     commands: Sequence[str],
-    forecast: Budget = FORECAST,
+    skipped: Sequence[tuple[str, str]] = (),
+    forecast: Budget | None = None,
     rollout: Budget = ROLLOUT,
 ) -> Path:
     """Writes `run/report.html` from the run's stores, evaluations and log, and returns its path.
 
     `experiment` is a dataclass with a `name`; `test` holds the truth; `context` given frames, 1 to 8, are
-    shown in front of each forecast; `commands` are those that make the run again. Raises `InputError` where
-    `forecast.zarr` or `evaluation.json` is missing, damaged, or not of `test`, and where the page cannot be
-    written.
+    shown in front of each forecast; `commands` are those that make the run again; `skipped` tells what of the
+    data could not be used, and why. Raises `InputError` where `forecast.zarr` or `evaluation.json` is
+    missing, damaged, or not of `test`, and where the page cannot be written.
     """
     page = _Page(run=run, test=test, context=min(max(context, 1), MOST_GIVEN), words=Words(test.layout))
     evaluation = read_evaluation(run / "evaluation.json")
     sections = [
-        page.forecast(forecast),
+        page.forecast(forecast or (PICTURES if test.layout.is_video else FORECAST)),
         *page.figures(evaluation),
         page.rollout(rollout),
         page.training(),
         markup.experiment(describe(experiment)),
+        markup.skipped(skipped),
         markup.commands(commands),
     ]
-    return write_page(run / "report.html", page.filled(experiment.name, evaluation, sections))
+    content = page.filled(experiment.name, evaluation, sections)
+    return write_file(run / "report.html", lambda path: path.write_text(content, encoding="utf-8"))
 
 
 def compose(
@@ -109,7 +119,7 @@ class _Page:
         return compose(
             kind="forecast report",
             title=name,
-            verdict=verdict(evaluation.get("rmse", {}), members, self.words),
+            verdict=verdict(evaluation, members, self.words),
             facts=facts,
             words=self.words,
             summary=self.summary(evaluation),
@@ -122,28 +132,42 @@ class _Page:
         forecast = open_forecast(self.run / "forecast.zarr", layout)
         with forecast.dataset:
             starts, members, leads = forecast.starts, forecast.members, forecast.leads
-        grid = f"{len(layout.y)} × {len(layout.x)} cells of {_count(len(layout.variables), 'variable')}"
+        cells = f"{len(layout.y)} × {len(layout.x)}"
+        grid = f"{cells} cells of {_count(len(layout.variables), 'variable')}"
+        if layout.is_video:
+            colours = "colour" if len(layout.variables) > 1 else "grey"
+            grid = f"{cells} pixels in {colours}, {1 / layout.step:.4g} frames a second"
         size = f"{_count(starts, 'start')}, {_count(members, 'member')}, {_count(leads, 'lead')}"
         return members, f"{grid} · {size}, from data that training never saw"
 
     def summary(self, evaluation: Evaluation) -> str:
-        rmse = evaluation.get("rmse", {})
-        return "".join(
-            markup.summary(name, table(score, self.words), self.words) for name, score in rmse.items()
-        )
+        judge, tables = headline(evaluation), []
+        scores = evaluation.get(judge.key, {})
+        for name, score in scores.items():
+            whole = self.words.layout.is_video and len(scores) == 1  # of a picture there is one thing to say
+            of = "" if whole else f" of {self.words.title(name)}"
+            title = with_units(judge.title + of, pretty_units(score.get("unit", "")))
+            rows = table(score, self.words, higher=judge.higher)
+            tables.append(markup.summary(title, name, rows, self.words))
+        return "".join(tables)
 
     def forecast(self, budget: Budget) -> str:
         lead = "One colour scale for the truth and every forecast; given frames have a border."
+        if self.words.layout.is_video:
+            lead = "The truth beside members of the forecast; given frames have a border."
         return markup.section("The forecast", lead, self._player("forecast.zarr", budget))
 
     def figures(self, evaluation: Evaluation) -> Iterator[str]:
-        """The sections of plots; single numbers stand in the first of them."""
+        """The sections of plots and of single numbers."""
         found = list(plotted(evaluation, self.words))
-        single = markup.numbers(numbers(evaluation, self.words), self.words)
+        single = numbers(evaluation, self.words)
         for key, (title, lead) in SECTIONS.items():
             chosen = [(plot, f"{key}-{i}") for i, plot in enumerate(found) if plot.measure.section == key]
-            body = markup.figures(chosen, self.words) + (single if key == "skill" else "")
-            yield markup.section(title, lead, body)
+            # Single numbers stand in the first section but for those that make up one of their own.
+            told = [n for n in single if key == (n.measure.section if n.measure.section == ALONE else FIRST)]
+            yield markup.section(
+                title, lead, markup.figures(chosen, self.words) + markup.numbers(told, self.words)
+            )
 
     def rollout(self, budget: Budget) -> str:
         """The long rollout: frames, and the statistics that ought to stay the truth's."""
@@ -179,12 +203,14 @@ class _Page:
         return markup.player(panels(shown), self._starts(shown), manifest(shown, layout), still, layout)
 
     def _starts(self, shown: list[Clip]) -> list[str]:
-        """Names of the starts: the times of their last given frames, numbered where these are not enough."""
+        """Names of the starts: their classes and the times of their last given frames, numbered where these
+        are not enough."""
         first = [clip for clip in shown if clip.variable == shown[0].variable]
         moments = [self.words.moment(clip.times[np.searchsorted(clip.lead, 0)]) for clip in first]
-        if len(set(moments)) == len(moments):
-            return moments
-        return [f"{clip.start + 1} ({moment})" for clip, moment in zip(first, moments, strict=True)]
+        told = [", ".join(filter(None, [clip.label, at])) for clip, at in zip(first, moments, strict=True)]
+        if len(set(told)) == len(told):
+            return told
+        return [f"{clip.start + 1} ({name})" for clip, name in zip(first, told, strict=True)]
 
 
 def _losses(path: Path) -> dict[int, float]:
@@ -211,18 +237,3 @@ def _count(number: int, noun: str) -> str:
 
 def _resource(name: str) -> Template:
     return Template(resources.files(__package__).joinpath(name).read_text(encoding="utf-8"))
-
-
-def write_page(path: Path, content: str) -> Path:
-    """Replaces the file at once, so that no half of a page is ever seen."""
-    temporary = path.with_suffix(".html.tmp")
-    try:
-        temporary.write_text(content, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be written ({one_line(error)}): free some space, or its folder"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path

@@ -2,19 +2,20 @@
 
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, SubFigure
 
 from data.source import Sequences
+from rolling.errors import InputError
 from rolling.fields import Axis, Layout
 from rolling.run.report.clips import Budget, Clip, read_start, spaced
-from rolling.run.report.colours import MASKED, Scale, field_scale
+from rolling.run.report.colours import Scale, palette
 from rolling.run.report.measures import read_evaluation
 from rolling.run.report.plots import draw_curves, legend, styled
-from rolling.run.report.words import Words, with_units
+from rolling.run.report.verdict import headline
+from rolling.run.report.words import Words, pretty_units, with_units
 from rolling.run.stored import open_forecast
 
 TILE = 1.45  # width of one frame, inches
@@ -53,14 +54,22 @@ def filmstrip(clip: Clip, layout: Layout, columns: int = 6) -> Figure:
 
 @styled
 def poster(run: Path, test: Sequences, *, channel: int = 0, start: int = 0, columns: int = 5) -> Figure:
-    """The truth above a forecast at a few leads, and the error against lead beside that of the baselines.
+    """The truth above a forecast at a few leads, and its score against lead beside those of the baselines.
 
     `run` holds `forecast.zarr` and `evaluation.json`; `start` is an index into the store. The forecast is a
     single member, because the mean of an ensemble is smoother than any truth.
     """
     layout = test.layout
     words, variable = Words(layout), layout.variables[channel]
-    score = read_evaluation(run / "evaluation.json")["rmse"][variable.name]
+    evaluation = read_evaluation(run / "evaluation.json")
+    judge = headline(evaluation)
+    scores = evaluation.get(judge.key, {})
+    score = scores.get(variable.name) or next(iter(scores.values()), None)
+    if score is None:
+        raise InputError(
+            f"{run / 'evaluation.json'} holds neither psnr nor rmse, one of which a poster draws: add it to"
+            " `metrics`, and evaluate"
+        )
     shown = Budget(frames=10**6, variables=channel + 1, members=1, cells=256, summary=False)
     forecast = open_forecast(run / "forecast.zarr", layout)
     with forecast.dataset:
@@ -72,22 +81,26 @@ def poster(run: Path, test: Sequences, *, channel: int = 0, start: int = 0, colu
     _strip(left, clip, layout, columns, ["Truth", picture])
     axes = right.subplots()
     draw_curves(axes, words.leads(score["leads"]), score)
-    axes.set(xlabel=words.lead_label, ylabel=with_units("RMSE", words.units(variable.name)), ylim=(0, None))
+    axes.set(xlabel=words.lead_label, ylabel=with_units(judge.short, pretty_units(score.get("unit", ""))))
+    if not judge.higher:
+        axes.set_ylim(0, None)
     legend(axes)
     return figure
 
 
 def _strip(figure: Figure | SubFigure, clip: Clip, layout: Layout, columns: int, rows: list[str]) -> None:
-    words, scale = Words(layout), field_scale([clip.fields["Truth"]])
+    words, scale = Words(layout), palette([clip])
     now = int((clip.lead <= 0).sum()) - 1
     frames = [now + i for i in spaced(len(clip.lead) - now, columns)]
     grid = figure.subplots(len(rows), len(frames), squeeze=False)
     for axes, name in zip(grid, rows, strict=True):
         for place, frame in zip(axes, frames, strict=True):
-            _show(place, clip.fields[name][frame], scale, aspect(layout))
+            _show(place, scale.paint(clip.fields[name][frame]), aspect(layout))
         axes[0].set_ylabel(name)
     for place, frame in zip(grid[0], frames, strict=True):
         place.set_title(_title(clip.lead[frame], words), fontsize=9)
+    if not isinstance(scale, Scale):
+        return
     colours = ScalarMappable(Normalize(scale.low, scale.high), scale.palette)
     label = with_units(words.title(clip.variable.name), words.units(clip.variable.name))
     bar = figure.colorbar(colours, ax=grid, label=label, fraction=0.05, aspect=25, pad=0.01)
@@ -101,10 +114,9 @@ def _title(lead: int, words: Words) -> str:
     return f"lead {told}" if words.lead_unit == "frames" else f"+{told}"
 
 
-def _show(axes, field: np.ndarray, scale: Scale, height: float) -> None:
+def _show(axes, picture: np.ndarray, height: float) -> None:
     """One frame without ticks, `height` times as high as it is wide."""
-    palette = matplotlib.colormaps[scale.palette].with_extremes(bad=MASKED)
-    axes.imshow(field, cmap=palette, vmin=scale.low, vmax=scale.high, aspect="auto", interpolation="nearest")
+    axes.imshow(picture, aspect="auto", interpolation="nearest")
     axes.set(xticks=[], yticks=[])
     axes.set_box_aspect(height)
     axes.grid(False)

@@ -1,11 +1,10 @@
 // Plays the sprite sheets of a report. The page carries, for each player, a JSON manifest:
-//   tile: [width, height] of one frame; panels: {name, sheet, row}; scales: per variable, one for each sheet;
+//   tile: [width, height] of one frame; panels: {name, sheet, row}; pace: milliseconds of a given frame, of
+//   one of the forecast and of the last; scales: per variable, one for each sheet, null where colours are those
+//   of a picture;
 //   reels: one start of one variable each, {variable, start, given, captions, sheets: data URIs}.
 // A frame is a tile of a sheet: the column is the frame's number, the row is the panel's.
 "use strict";
-
-const FRAME_MS = 220;
-const GIVEN_MS = 500;
 
 class Player {
   constructor(root) {
@@ -39,7 +38,7 @@ class Player {
     if (turn !== this.turn) return; // another choice was made meanwhile
     this.reel = reel;
     this.images = images;
-    this.colours = this.data.scales[reel.variable].map((scale) => new Map(scale.colours.map((c, i) => [c, i])));
+    this.colours = this.data.scales[reel.variable].map((scale) => new Map(scale?.colours.map((c, i) => [c, i])));
     this.find(".lead-slider").max = reel.captions.length - 1;
     this.bars();
     this.root.dataset.shown = `${reel.variable} ${start}`;
@@ -77,7 +76,8 @@ class Player {
 
   tick() {
     const last = this.reel.captions.length - 1;
-    const pause = this.frame < this.reel.given || this.frame === last ? GIVEN_MS : FRAME_MS;
+    const [given, made, rest] = this.data.pace;
+    const pause = this.frame === last ? rest : this.frame < this.reel.given ? given : made;
     this.timer = setTimeout(() => {
       this.seek(this.frame + 1);
       this.tick();
@@ -100,6 +100,8 @@ class Player {
   bars() {
     this.data.scales[this.reel.variable].forEach((scale, i) => {
       const bar = this.root.querySelectorAll(".bar")[i];
+      bar.hidden = !scale;
+      if (!scale) return;
       const canvas = bar.querySelector("canvas");
       const colours = scale.colours.slice(1);
       canvas.width = colours.length;

@@ -1,8 +1,9 @@
 """The moving picture of a report: sprite sheets for a canvas, drawn by `player.js`.
 
 A *reel* is one start of one variable. Its frames lie side by side in a sheet, one row for each panel (truth,
-ensemble mean, members), as indices into the colours of one scale, so that every panel of a variable can be
-compared by eye and a colour can be read back as a value. The spread has a sheet and a scale of its own.
+ensemble mean, members), in the colours of one scale, so that every panel of a variable can be compared by eye
+and a colour can be read back as a value; pictures have their own colours. The spread has a sheet and a scale
+of its own.
 """
 
 import base64
@@ -10,12 +11,16 @@ import io
 import json
 
 import numpy as np
-from PIL import Image, ImageColor
+from PIL import Image
 
 from rolling.fields import Layout
 from rolling.run.report.clips import Clip
-from rolling.run.report.colours import Scale, field_scale, spread_scale
+from rolling.run.report.colours import Palette, palette, spread_scale
 from rolling.run.report.words import Words, with_units
+
+PACE = (500, 220, 500)
+"""Milliseconds that a given frame, one of the forecast, and the last one are shown."""
+FASTEST, SLOWEST, REST = 40, 200, 1200  # the same of pictures, which move at their own pace within these
 
 
 def panels(clips: list[Clip]) -> list[dict]:
@@ -29,13 +34,14 @@ def manifest(clips: list[Clip], layout: Layout) -> str:
     """All that `player.js` needs, as JSON that may stand inside a `<script>` element."""
     words = Words(layout)
     scales = {name: _scales(group) for name, group in _by_variable(clips).items()}
-    height, width = clips[0].fields["Truth"].shape[1:]
+    height, width = clips[0].fields["Truth"].shape[1:3]
     found = {
         "tile": [width, height],
+        "pace": _pace(clips[0], layout),
         "panels": panels(clips),
         "scales": {
             name: [
-                _scale(scale, label, words.units(name))
+                scale.bar(label, words.units(name))
                 for scale, label in zip(group, _labels(name, words), strict=False)
             ]
             for name, group in scales.items()
@@ -45,6 +51,13 @@ def manifest(clips: list[Clip], layout: Layout) -> str:
     return json.dumps(found, separators=(",", ":")).replace("</", "<\\/")
 
 
+def _pace(clip: Clip, layout: Layout) -> tuple[int, int, int]:
+    if not layout.is_video:
+        return PACE
+    shown = int(min(max(1000 * layout.step * int(clip.lead[-1] - clip.lead[-2]), FASTEST), SLOWEST))
+    return shown, shown, REST
+
+
 def _by_variable(clips: list[Clip]) -> dict[str, list[Clip]]:
     groups: dict[str, list[Clip]] = {}
     for clip in clips:
@@ -52,32 +65,21 @@ def _by_variable(clips: list[Clip]) -> dict[str, list[Clip]]:
     return groups
 
 
-def _scales(clips: list[Clip]) -> list[Scale]:
-    found = [field_scale([clip.fields["Truth"] for clip in clips])]
+def _scales(clips: list[Clip]) -> list[Palette]:
+    found: list[Palette] = [palette(clips)]
     spread = [clip.spread for clip in clips if clip.spread is not None]
     return found + ([spread_scale(spread)] if spread else [])
 
 
 def _labels(name: str, words: Words) -> list[str]:
     """What the colours of the sheets mean."""
+    if words.layout.is_video:
+        return [name, "Ensemble spread (grey levels)"]
     title, units = words.title(name), words.units(name)
     return [with_units(title, units), with_units(f"Ensemble spread of {title}", units)]
 
 
-def _scale(scale: Scale, label: str, units: str) -> dict:
-    span = scale.high - scale.low
-    ticks = [{"at": (value - scale.low) / span, "text": f"{value:g}"} for value in scale.ticks()]
-    return {
-        "label": label,
-        "low": scale.low,
-        "high": scale.high,
-        "units": units,
-        "colours": scale.colours(),
-        "ticks": ticks,
-    }
-
-
-def _reel(clip: Clip, scales: list[Scale], words: Words) -> dict:
+def _reel(clip: Clip, scales: list[Palette], words: Words) -> dict:
     sheets = [_sheet(list(clip.fields.values()), scales[0])]
     if clip.spread is not None:
         sheets.append(_sheet([clip.spread], scales[1]))
@@ -89,15 +91,13 @@ def _reel(clip: Clip, scales: list[Scale], words: Words) -> dict:
     }
 
 
-def _sheet(rows: list[np.ndarray], scale: Scale) -> str:
+def _sheet(rows: list[np.ndarray], scale: Palette) -> str:
     """Fields `[frame, y, x]`, one for each row, as a data URI of `rows` x `frames` tiles."""
-    indices = scale.indices(np.stack(rows))
-    count, frames, height, width = indices.shape
-    sheet = indices.transpose(0, 2, 1, 3).reshape(count * height, frames * width)
-    colours = np.array([ImageColor.getrgb(colour) for colour in scale.colours()], np.uint8)
+    tiles = scale.paint(np.stack(rows))
+    count, frames, height, width, _ = tiles.shape
+    sheet = tiles.transpose(0, 2, 1, 3, 4).reshape(count * height, frames * width, 3)
     buffer = io.BytesIO()
-    # Lossless WebP keeps the colours exact and is a third smaller than PNG.
-    Image.fromarray(colours[sheet]).save(buffer, format="WEBP", lossless=True, quality=100)
+    Image.fromarray(sheet).save(buffer, format="WEBP", **scale.saved)  # a third smaller than PNG, lossless
     return data_uri(buffer.getvalue(), "image/webp")
 
 

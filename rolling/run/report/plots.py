@@ -87,11 +87,18 @@ def numbers(values: Sequence[float | None]) -> np.ndarray:
     return np.array([np.nan if value is None else value for value in values], float)
 
 
-def draw_curves(axes: Axes, coordinate: Sequence[float], score: Mapping) -> None:
-    """All curves of a score; a marker at every point where there are few."""
+def draw_curves(
+    axes: Axes, coordinate: Sequence[float], score: Mapping, labels: Mapping[str, str] | None = None
+) -> None:
+    """All curves of a score, named as usual or by `labels`; a marker at every point where there are few. A
+    band between "low" and "high"."""
     marker = {"marker": "o", "markersize": 3.5} if len(coordinate) <= 24 else {}
+    if "low" in score and "high" in score:
+        low, high = numbers(score["low"]), numbers(score["high"])
+        axes.fill_between(coordinate, low, high, color=OURS, alpha=0.18, linewidth=0)
     for name, line in LINES.items():
         if name in score and np.isfinite(numbers(score[name])).any():
+            line = line | {"label": (labels or {}).get(name, line["label"])}
             axes.plot(coordinate, numbers(score[name]), **line, **(marker if name == "model" else {}))
 
 
@@ -104,21 +111,30 @@ def legend(axes: Axes) -> None:
 
 @styled
 def lead_curves(
-    score: Mapping, leads: Sequence[float], *, x: str, y: str, ideal: float | None = None, floor: float = 0.0
+    score: Mapping,
+    leads: Sequence[float],
+    *,
+    x: str,
+    y: str,
+    ideal: float | None = None,
+    floor: float = 0.0,
+    labels: Mapping[str, str] | None = None,
+    zero: bool = True,
 ) -> Figure:
     """A measure against lead time.
 
     `ideal` draws a thin line at the best value, where there is one, and the axis reaches at least `floor` to
-    both sides of it, so that rounding errors are not magnified to look like a finding.
+    both sides of it, so that rounding errors are not magnified to look like a finding. Positive values stand
+    above zero, unless `zero` says that zero means nothing.
     """
     figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
     axes = figure.subplots()
-    draw_curves(axes, leads, score)
+    draw_curves(axes, leads, score, labels)
     low, high = axes.get_ylim()
     if ideal is not None:
         axes.axhline(ideal, color=INK, linewidth=1, zorder=1)
         axes.set_ylim(min(low, ideal - floor), max(high, ideal + floor))
-    elif low > 0:
+    elif low > 0 and zero:
         axes.set_ylim(0, high + 0.05 * low)  # room above curves that hardly vary
     axes.set(xlabel=x, ylabel=y)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))

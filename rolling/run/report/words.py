@@ -10,6 +10,7 @@ from rolling.fields import Axis, Layout, Variable
 
 HOURS = {"min": 1 / 60, "h": 1.0, "d": 24.0}
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+SETS = {"clips": "all clips", "half": "halves of the clips"}  # of which a measure may be a distance
 CELSIUS = ("degc", "degrees_celsius", "degree_celsius", "celsius")
 
 
@@ -26,7 +27,13 @@ class Words:
     def title(self, name: str) -> str:
         """The long name of a variable, where it has one."""
         variable = self.variable(name)
-        return (variable and variable.long_name) or name.replace("_", " ")
+        return (variable and variable.long_name) or SETS.get(name) or name.replace("_", " ")
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The variables of which a reader looks at one at a time; none in pictures, whose colours are seen
+        together."""
+        return () if self.layout.is_video else self.layout.names
 
     def units(self, name: str) -> str:
         variable = self.variable(name)
@@ -54,13 +61,15 @@ class Words:
         """The label of an axis of lead times."""
         if self.lead_unit != "frames":
             return f"lead time ({self.lead_unit})"
-        step = self.layout.step
-        return "lead (frames)" if step == 1 else f"lead (frames of {step:.4g} time units)"
+        step, unit = self.layout.step, self.layout.time_units
+        if unit == "1":
+            return "lead (frames)" if step == 1 else f"lead (frames of {step:.4g} time units)"
+        return f"lead (frames of {step:.4g} {unit})"
 
     def moment(self, time) -> str:
         """A date, with the hour where frames are less than a day apart; `t = 3.2` without a calendar."""
         if not self.layout.has_calendar:
-            return f"t = {float(time):.5g}"
+            return f"t = {float(time):.5g} {pretty_units(self.layout.time_units)}".strip()
         text = np.datetime_as_string(np.datetime64(time), unit="m").replace("T", " ")
         return text[:10] if self.layout.step >= 24 else text
 

@@ -1,0 +1,27 @@
+"""Your own videos, 64 x 64, 5 frames given: --source.path FOLDER."""
+
+from configs.scoring import CLIPS, ROLLOUT
+from data.augment import Mirror
+from data.clips.collection import Picture
+from data.clips.source import Clips
+from rolling.run.experiment import Experiment, Forecast, Training
+from rolling.run.optimisers import Muon
+from rolling.solvers import UniPC
+from rolling.windows import Rolling
+from video.outputs import PREVIEW
+from video.uvit import VideoUViT
+
+experiment = Experiment(
+    name="clips",
+    source=Clips(path="", picture=Picture(height=64, width=64, rate=15.0)),
+    network=VideoUViT(patch=4, dropout=0.1),
+    window=Rolling(size=12, context=5),
+    solver=UniPC(order=2),
+    augment=(Mirror(),),
+    optimiser=Muon(peak=1e-2),
+    training=Training(steps=2000, batch=4, ema=0.998),
+    forecast=Forecast(starts=16, members=4, frames=11, batch=16, chunk=11),
+    metrics=CLIPS,
+    long_metrics=ROLLOUT,
+    outputs=PREVIEW,
+)

@@ -1,0 +1,10 @@
+"""Files in which forecasts of pictures are looked at beside their truth."""
+
+from video.outputs.films import Gif, Mp4
+from video.outputs.lossless import Lossless
+from video.outputs.sheets import ContactSheet
+
+PREVIEW = (Mp4(), Gif(), ContactSheet())
+"""What an experiment with pictures takes unless it names its own."""
+
+__all__ = ["PREVIEW", "ContactSheet", "Gif", "Lossless", "Mp4"]

@@ -1,0 +1,150 @@
+"""Films of forecasts beside their truth: mp4 and GIF."""
+
+import abc
+import dataclasses
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from PIL import Image
+
+from rolling.errors import InputError
+from rolling.fields import Layout
+from rolling.files import write_file
+from rolling.outputs import Shown
+from video.outputs import montage
+from video.outputs.codecs import check_encoder, encode
+from video.outputs.montage import Cast, Stage, check_pictures, enlargement
+
+SLOWEST, FASTEST = 5, 30
+"""Frames a second between which a film can be watched."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Film(abc.ABC):
+    """One film for each forecast: the truth and some members side by side, the given frames in a border of
+    their own, small pictures enlarged by a whole factor."""
+
+    starts: int = 4
+    """How many forecasts are shown, a file each; 0: all of them."""
+    members: int = 3
+    """How many members stand beside the truth."""
+    frames: int = 1000
+    """Most frames of a forecast that are shown, from its first on; 0: all of them."""
+    size: int = 256
+    """Pictures are enlarged up to this many pixels along the longer side."""
+    rate: float = 0.0
+    """Frames a second; 0: those of the data, no fewer than 5 and no more than 30."""
+
+    suffix: ClassVar[str]
+
+    def __post_init__(self):
+        if min(self.starts, self.frames, self.rate) < 0 or min(self.members, self.size) < 1:
+            raise InputError(
+                "a film wants one member and a size of 1 or more; starts, frames and rate are 0 or more"
+            )
+
+    def check(self, layout: Layout) -> None:
+        check_pictures(layout, f"a {self.suffix} file")
+
+    def write(self, shown: Sequence[Shown], folder: Path) -> list[Path]:
+        return [
+            write_file(
+                folder / f"{one.name}.{self.suffix}", lambda path, one=one: self.save(self.stage(one), path)
+            )
+            for one in shown
+        ]
+
+    def stage(self, shown: Shown) -> Stage:
+        leads = min(shown.leads, self.frames or shown.leads)
+        return Stage(Cast(shown, self.members, leads), enlargement(shown.layout, self.size))
+
+    def speed(self, layout: Layout) -> Fraction:
+        """Frames a second."""
+        rate = self.rate or min(max(1 / layout.step, SLOWEST), FASTEST)
+        return Fraction(rate).limit_denominator(1001)
+
+    @abc.abstractmethod
+    def save(self, stage: Stage, path: Path) -> None:
+        """One film to a file."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Mp4(Film):
+    """H.264 in an mp4 file, which every browser plays. It is written frame by frame, however long it is."""
+
+    quality: int = 18
+    """The constant rate factor of libx264: 0 loses nothing, 18 nothing that is seen, 51 is the worst."""
+
+    suffix: ClassVar[str] = "mp4"
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not 0 <= self.quality <= 51:
+            raise InputError(f"the quality of an mp4 file is a whole number from 0 to 51, not {self.quality}")
+
+    def check(self, layout: Layout) -> None:
+        super().check(layout)
+        check_encoder("libx264", "an mp4 file")
+
+    def save(self, stage: Stage, path: Path) -> None:
+        encode(
+            stage.frames(),
+            path,
+            shape=stage.shape,
+            form="mp4",
+            codec="libx264",
+            pixels="yuv420p",
+            rate=self.speed(stage.cast.shown.layout),
+            options={"crf": str(self.quality), "preset": "veryfast"},
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Gif(Film):
+    """A GIF that plays for ever and rests at its end; one palette for all of its frames, without dither.
+
+    It is held in memory as it is made, a byte a pixel.
+    """
+
+    frames: int = 120
+    size: int = 192
+    rest: float = 1.5
+    """Seconds that the last frame stays."""
+
+    suffix: ClassVar[str] = "gif"
+
+    def save(self, stage: Stage, path: Path) -> None:
+        palette = shared_palette(stage.cast)
+        first, *others = (
+            Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
+            for frame in stage.frames()
+        )
+        # In whole hundredths of a second, of which browsers take one for ten.
+        pace = 10 * max(2, round(100 / self.speed(stage.cast.shown.layout)))
+        durations = [pace] * len(others) + [max(pace, round(1000 * self.rest))]
+        told = {"duration": durations, "loop": 0, "optimize": False}
+        first.save(path, format="GIF", save_all=True, append_images=others, **told)
+
+
+def shared_palette(cast: Cast, most: int = 24) -> Image.Image:
+    """256 colours for all frames: those of the stage, and of the pictures by median cut over some of them."""
+    letters = (montage.TEXT, montage.GIVEN, montage.MADE)
+    ramps = [np.linspace(montage.PAGE, colour, 5) for colour in letters]  # their edges are smooth
+    own = np.unique(np.concatenate([*ramps, [montage.REST]]).round().astype(np.uint8), axis=0)
+    sampled = np.concatenate([picture.reshape(-1, 3) for picture in _sampled(cast, most)])
+    picture = Image.fromarray(sampled[None]).quantize(256 - len(own), method=Image.Quantize.MEDIANCUT)
+    colours = [*own.ravel().tolist(), *(picture.getpalette() or [])][: 3 * 256]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(colours + colours[:3] * (256 - len(colours) // 3))
+    return palette
+
+
+def _sampled(cast: Cast, most: int) -> Iterator[np.ndarray]:
+    """Pictures spread over a film, given ones and those of every panel."""
+    every = max(1, (cast.given + cast.leads) * len(cast.panels) // most)
+    for index, pictures in enumerate(cast.rows()):
+        if index % every == 0:
+            yield from pictures

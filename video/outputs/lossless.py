@@ -1,0 +1,56 @@
+"""Forecasts as lossless videos, frame for frame as they are stored, for measures of other projects."""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from rolling.errors import InputError
+from rolling.fields import Layout
+from rolling.files import write_file
+from rolling.outputs import Shown
+from video.outputs.codecs import check_encoder, encode
+from video.outputs.montage import Cast, check_pictures
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Lossless:
+    """FFV1 in Matroska, a file for the truth and one for each member: exact grey levels, nothing drawn on
+    them. All have the same frames, as far as the truth goes."""
+
+    starts: int = 0
+    """How many forecasts are written; 0: all of them."""
+    members: int = 0
+    """How many members are written; 0: all of them."""
+    given: bool = True
+    """Whether the given frames stand in front, as measures of whole clips want them."""
+
+    def __post_init__(self):
+        if min(self.starts, self.members) < 0:
+            raise InputError("of lossless videos, starts and members are 0 or more")
+
+    def check(self, layout: Layout) -> None:
+        check_pictures(layout, "a lossless video")
+        check_encoder("ffv1", "a lossless video")
+
+    def write(self, shown: Sequence[Shown], folder: Path) -> list[Path]:
+        return [path for one in shown for path in self._write(one, folder)]
+
+    def _write(self, shown: Shown, folder: Path) -> Iterator[Path]:
+        cast = Cast(shown, self.members or len(shown.forecast), len(shown.truth) or shown.leads)
+        for panel in cast.panels:
+            path = folder / f"{shown.name}-{panel.lower().replace(' ', '-')}.mkv"
+            yield write_file(path, lambda path, panel=panel: self._save(cast, panel, path))
+
+    def _save(self, cast: Cast, panel: str, path: Path) -> None:
+        encode(
+            itertools.islice(cast.frames(panel), 0 if self.given else cast.given, None),
+            path,
+            shape=cast.shown.layout.shape[:2],
+            form="matroska",
+            codec="ffv1",
+            pixels="bgr0",
+            rate=Fraction(1 / cast.shown.layout.step).limit_denominator(1001),
+            options={},
+        )
