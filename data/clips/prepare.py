@@ -60,7 +60,7 @@ def prepare(
         for number, first in enumerate(firsts)
     ]
     for rest in folder.glob("*.tmp"):
-        rest.unlink()
+        rest.unlink(missing_ok=True)
     missing = [task for task in tasks if not notes_file(folder, task.number).exists()]
     done = len(entries) - sum(len(task.entries) for task in missing)
     if missing:

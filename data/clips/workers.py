@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from multiprocessing import Pipe, connection
 from typing import Any
@@ -51,8 +52,7 @@ def spread(function: Callable, tasks: collections.deque, workers: int) -> Iterat
         for worker in running:
             worker.process.terminate()
         for worker in running:
-            worker.process.wait()
-            worker.line.close()
+            _bury(worker)
 
 
 def _hire(function: Callable) -> _Worker:
@@ -60,7 +60,7 @@ def _hire(function: Callable) -> _Worker:
     with there:  # ours is closed, so that the line ends with the process
         process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(there.fileno())],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             pass_fds=[there.fileno()],
             env=os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
         )
@@ -80,11 +80,23 @@ def _heard(worker: _Worker) -> tuple[str, Any]:
     try:
         return worker.line.recv()
     except (EOFError, OSError):
-        worker.line.close()
-        return DIED, worker.process.wait()
+        return DIED, _bury(worker)
+
+
+def _bury(worker: _Worker) -> int:
+    worker.line.close()
+    worker.process.stdin.close()
+    return worker.process.wait()
+
+
+def _end_together() -> None:
+    """Ends this process when the first one is no more: nobody is to write what nobody waits for."""
+    sys.stdin.buffer.read()
+    os._exit(1)
 
 
 def _work(line: connection.Connection) -> None:
+    threading.Thread(target=_end_together, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process tells the others when to stop
     function = line.recv()
     while True:
