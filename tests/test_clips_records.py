@@ -2,7 +2,6 @@
 
 import io
 import json
-import struct
 import sys
 
 import google_crc32c
@@ -16,7 +15,7 @@ from data.clips import BairPushing, Tfds
 from data.clips.collection import Entry, Picture
 from data.clips.tfrecords import masked_crc
 from rolling.errors import InputError
-from tests.record_tools import joined, listed, refused
+from tests.record_tools import framed, joined, listed, refused
 from tests.record_tools import prepared as stored
 
 RNG = np.random.default_rng(0)
@@ -37,18 +36,7 @@ def example(clip):
     return made.SerializeToString()
 
 
-def crc(content):
-    """Masked as the format has it, by a checksum object."""
-    value = int.from_bytes(google_crc32c.Checksum(content).digest(), "big")
-    return ((value >> 15 | value << 17 & 0xFFFFFFFF) + 0xA282EAD8) % 2**32
-
-
-def record(content):
-    head = struct.pack("<Q", len(content))
-    return head + struct.pack("<I", crc(head)) + content + struct.pack("<I", crc(content))
-
-
-RECORDS = [record(example(clip)) for clip in range(4)]
+RECORDS = [framed(example(clip)) for clip in range(4)]
 STARTS = np.cumsum([0, *map(len, RECORDS)]).tolist()
 
 
@@ -141,8 +129,8 @@ def test_records_are_the_source_of_an_experiment(bair, tmp_path):
     [
         (b"", {}, "no record begins at byte 0"),
         (b"no record at all", {}, "no record begins at byte 0"),
-        (record(b"\xff\xff\xff"), {}, "the record cannot be read"),
-        (record(b""), {}, "it has no 0/image_aux1/encoded; there are: none"),
+        (framed(b"\xff\xff\xff"), {}, "the record cannot be read"),
+        (framed(b""), {}, "it has no 0/image_aux1/encoded; there are: none"),
         (
             RECORDS[0],
             {"camera": "image"},

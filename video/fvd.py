@@ -44,6 +44,8 @@ class I3dLogits:
 
     def __call__(self, clips: np.ndarray) -> np.ndarray:
         graph, state = network()
+        if clips.shape[-1] == 1:
+            clips = np.repeat(clips, 3, axis=-1)
         positions = PROTOCOLS[self.protocol].positions
         resize = [bilinear(side, SIDE, positions) for side in clips.shape[2:4]]
         # One clip at a time: a batch is no faster, and this way there is one shape to compile.
@@ -60,8 +62,6 @@ def network() -> tuple[nnx.GraphDef, nnx.State]:
 
 @functools.partial(jax.jit, static_argnums=0)
 def _logits(graph, state, clips, rows, columns):
-    grey = [clips, *[clips] * (2 * (clips.shape[-1] == 1))]
-    clips = jnp.concatenate(grey, axis=-1)
     clips = jnp.einsum("yh,xw,bthwc->btyxc", rows, columns, clips, precision=jax.lax.Precision.HIGHEST)
     return nnx.merge(graph, state)(clips / 127.5 - 1)
 

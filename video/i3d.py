@@ -35,7 +35,7 @@ MIXED = {
 }
 MISPRINTED = "Mixed_5b"
 
-Clips = Float[Array, "batch time height width channel"]
+Clips = Float[Array, "batch _ _ _ _"]  # time, height, width, channel
 
 
 class Convolution(nnx.Module):

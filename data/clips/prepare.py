@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from data.clips.collection import TEST, Collection, Entry, Picture
+from data.clips.parts import lot
 from data.clips.shards import Sums, Task, notes_file, unlike, write_shard
 from data.clips.store import ACTIONS, DESCRIPTION, FORMAT, INDEX, TOKENS, shard_name
 from data.clips.workers import DIED, FAILED, TOLD, spread
@@ -36,11 +37,13 @@ def prepare(
     picture: Picture,
     *,
     min_frames: int = 1,
+    drawn: bool = False,
     workers: int | None = None,
 ) -> None:
     """Fills `folder` with a store (see `data.clips.store`), going on where it was interrupted.
 
-    `entries` are the clips, each TRAIN or TEST. `workers` processes decode (None: as many as there are cores;
+    `entries` are the clips, each TRAIN or TEST; where the test part was `drawn`, another clip takes its place
+    if none of it can be used. `workers` processes decode (None: as many as there are cores;
     0: this one). Raises `InputError` where a part is left without a clip.
     """
     size = min(LARGEST, -(-len(entries) // SHARDS))
@@ -64,7 +67,7 @@ def prepare(
     if missing:
         with Progress("prepare", len(entries), unit="clip", done=done) as progress:
             _write(missing, _processes(workers, collection, len(missing)), progress)
-    _finish(folder, entries, picture, len(tasks))
+    _finish(folder, entries, picture, len(tasks), drawn)
 
 
 def _processes(workers: int | None, collection: Collection, tasks: int) -> int:
@@ -115,7 +118,7 @@ def _after_death(task: Task, code: int, reached: dict, deaths: collections.Count
     return dataclasses.replace(task, given_up={**task.given_up, place: reason})
 
 
-def _finish(folder: Path, entries: Sequence[Entry], picture: Picture, shards: int) -> None:
+def _finish(folder: Path, entries: Sequence[Entry], picture: Picture, shards: int, drawn: bool) -> None:
     """Joins the notes of all shards into the index, and removes them."""
     notes = [_Notes.load(folder, number) for number in range(shards)]
     kind = _commonest(notes)
@@ -125,11 +128,16 @@ def _finish(folder: Path, entries: Sequence[Entry], picture: Picture, shards: in
     kept = [entries[row[0]] for row in rows]
     labels = sorted({entry.label for entry in entries} - {""})
     test = np.array([entry.split == TEST for entry in kept], bool)
+    if drawn and len(kept) > 1 and not test.any() and all(len(note.rows) < 2 for note in good):
+        test[min(range(len(kept)), key=lambda place: lot(kept[place].name))] = True
     _check_parts(test, len(entries), skipped)
     places = {label: place for place, label in enumerate(labels)}
     total = Sums()
-    for note in good:
-        total.join(note.sums)
+    held_out = {row[3] for row, part in zip(rows, test, strict=True) if part}
+    for number, note in enumerate(notes):
+        # A shard of several clips sums its training part; one of a single clip may have changed sides.
+        if note.kind == kind and not (len(note.rows) == 1 and number in held_out):
+            total.join(note.sums)
     _save(
         folder / INDEX,
         lambda file: np.savez(

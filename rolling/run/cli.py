@@ -16,6 +16,7 @@ from rolling.run.allocator import keep_freed_memory
 USAGE = """usage: rolling COMMAND ...
 
   run EXPERIMENT       train, roll out, evaluate, report: everything, into runs/NAME
+  prepare EXPERIMENT   open the data, which simulates or decodes them once, and tell what there is
   train EXPERIMENT     train only
   rollout RUN          forecasts of a trained run, streamed to a Zarr store
   distill RUN          a run of few calls per frame from a trained one (--steps-per-frame, --method)
@@ -164,6 +165,13 @@ def _train(words: list[str]) -> None:
 
     experiment, options = _experiment_and_options(words, "train", TrainOptions)
     job.train(experiment, Path(options.folder) / experiment.name, resume=options.resume)
+
+
+def _prepare(words: list[str]) -> None:
+    from rolling.run.prepare import summary
+
+    experiment, _ = _experiment_and_options(words, "prepare", NoOptions)
+    print(summary(experiment.source.open()))
 
 
 def _run(words: list[str]) -> None:
@@ -315,6 +323,7 @@ def _oracle(words: list[str]) -> None:
 
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "run": _run,
+    "prepare": _prepare,
     "train": _train,
     "rollout": _rollout,
     "distill": _distill,

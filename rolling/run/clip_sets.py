@@ -115,7 +115,7 @@ def _keys(entries: Sequence[Entry]) -> list[str]:
             part
             for part, told in (
                 (_stem(file), len(files) > 1 or indices == {""}),
-                (array, len(arrays) > 1),
+                (array, len(arrays - {""}) > 1),
                 (index, bool(index)),
             )
             if told

@@ -69,14 +69,17 @@ def score_folders(options: FolderOptions) -> str:
     real, fake = (_opened(options, side) for side in ("real", "fake"))
     _tell_compressed(real, fake)
     pairs, size = paired(real.entries, fake.entries), OneSize()
+    members = len(pairs[0].fakes) if pairs else 0
     if pairs:
-        scores, members = _by_pairs(real, fake, pairs, options, size), len(pairs[0].fakes)
+        scores, count = _by_pairs(real, fake, pairs, options, size)
+        counts = {"real": count, "fake": count * members}
     else:
-        scores, members = _by_sets(real, fake, options.frames, size), 0
+        scores = _by_sets(real, fake, options.frames, size)
+        counts = {"real": len(real), "fake": len(fake)}
     found = {
         "real": options.real,
         "fake": options.fake,
-        "clips": {"real": len(real), "fake": len(fake)},
+        "clips": counts,
         "members": members,
         "frames": options.frames,
         "given": options.given,
@@ -142,8 +145,9 @@ def _batches(clips: ClipSet, size: OneSize, progress: Progress) -> Iterator[np.n
 
 def _by_pairs(
     real: ClipSet, fake: ClipSet, pairs: Sequence[Pair], options: FolderOptions, size: OneSize
-) -> dict[str, Scores]:
-    """Scores of forecasts of the real clips, beside those of the last frame given where there is one."""
+) -> tuple[dict[str, Scores], int]:
+    """Scores of forecasts of the real clips, beside those of the last frame given where there is one; and how
+    many pairs they are of."""
     metrics = (*_scoring().FORECAST, *_scoring().distances(options.frames))
     running: dict[str, Running] = {}
     count = 0
@@ -157,7 +161,7 @@ def _by_pairs(
                 for one in running.values():
                     one.update(sample)
     _check_enough(count, 1, real, fake)
-    return _curves(**{name: one.result() for name, one in running.items()})
+    return _curves(**{name: one.result() for name, one in running.items()}), count
 
 
 def _started(

@@ -28,10 +28,11 @@ class Film(abc.ABC):
     their own, small pictures enlarged by a whole factor."""
 
     starts: int = 4
+    """How many forecasts are shown, a file each; 0: all of them."""
     members: int = 3
     """How many members stand beside the truth."""
-    frames: int = 0
-    """How many frames of a forecast are shown, from its first on; 0: all of them."""
+    frames: int = 1000
+    """Most frames of a forecast that are shown, from its first on; 0: all of them."""
     size: int = 256
     """Pictures are enlarged up to this many pixels along the longer side."""
     rate: float = 0.0
@@ -72,7 +73,7 @@ class Film(abc.ABC):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Mp4(Film):
-    """H.264 in an mp4 file, which every browser plays, written frame by frame however long it is."""
+    """H.264 in an mp4 file, which every browser plays. It is written frame by frame, however long it is."""
 
     quality: int = 18
     """The constant rate factor of libx264: 0 loses nothing, 18 nothing that is seen, 51 is the worst."""
@@ -97,13 +98,16 @@ class Mp4(Film):
             codec="libx264",
             pixels="yuv420p",
             rate=self.speed(stage.cast.shown.layout),
-            options={"crf": str(self.quality)},
+            options={"crf": str(self.quality), "preset": "veryfast"},
         )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Gif(Film):
-    """A GIF that plays for ever and rests at its end; one palette for all of its frames, without dither."""
+    """A GIF that plays for ever and rests at its end; one palette for all of its frames, without dither.
+
+    It is held in memory as it is made, a byte a pixel.
+    """
 
     frames: int = 120
     size: int = 192

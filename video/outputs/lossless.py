@@ -20,6 +20,7 @@ class Lossless:
     them. All have the same frames, as far as the truth goes."""
 
     starts: int = 0
+    """How many forecasts are written; 0: all of them."""
     members: int = 0
     """How many members are written; 0: all of them."""
     given: bool = True

@@ -37,6 +37,7 @@ class ContactSheet:
     last among them; the last given frames stand in front, in a border of their own."""
 
     starts: int = 6
+    """How many forecasts stand below each other; 0: all of them."""
     members: int = 2
     """How many members stand below the truth."""
     given: int = 2

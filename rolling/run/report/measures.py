@@ -75,26 +75,6 @@ CATALOGUE = {
         note="Fair CRPS, the error of the ensemble as a whole; lower is better.",
         section="skill",
     ),
-    "psnr": Measure(
-        title="Peak signal-to-noise ratio",
-        note="Of single members, frame by frame; higher is better.",
-        section="skill",
-    ),
-    "best_psnr": Measure(
-        title="Peak signal-to-noise ratio, best member",
-        note="Of each start the member with the highest mean over all leads; it rises with their number.",
-        section="skill",
-    ),
-    "ssim": Measure(
-        title="Structural similarity",
-        note="Of single members, frame by frame; 1 is perfect.",
-        section="skill",
-    ),
-    "best_ssim": Measure(
-        title="Structural similarity, best member",
-        note="Of each start the member with the highest mean over all leads; it rises with their number.",
-        section="skill",
-    ),
     "anomaly_correlation": Measure(
         title="Anomaly correlation",
         note="Of forecast and truth as departures from the climatology; 1 is perfect.",
@@ -162,16 +142,6 @@ CATALOGUE = {
     ),
     "standard_deviation": Measure(
         title="Standard deviation", note="Over space, starts and members.", section="scales"
-    ),
-    "spectral_frechet_distance": Measure(
-        title="Spectral Fréchet distance",
-        note="Of the sets of all clips, by how much happens at each scale and pace; 0 for equal sets.",
-        section="scales",
-    ),
-    "projection_frechet_distance": Measure(
-        title="Fréchet distance of projected pixels",
-        note="Of the sets of all clips, by where there is which colour when; 0 for equal sets.",
-        section="scales",
     ),
     "divergence": Measure(title="Divergence", note="Root mean square over the area.", section="scales"),
     "energy_drift": Measure(

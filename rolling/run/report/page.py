@@ -141,10 +141,11 @@ class _Page:
         return members, f"{grid} · {size}, from data that training never saw"
 
     def summary(self, evaluation: Evaluation) -> str:
-        judge = headline(evaluation)
-        tables = []
-        for name, score in evaluation.get(judge.key, {}).items():
-            of = "" if self.words.layout.is_video else f" of {self.words.title(name)}"
+        judge, tables = headline(evaluation), []
+        scores = evaluation.get(judge.key, {})
+        for name, score in scores.items():
+            whole = self.words.layout.is_video and len(scores) == 1  # of a picture there is one thing to say
+            of = "" if whole else f" of {self.words.title(name)}"
             title = with_units(judge.title + of, pretty_units(score.get("unit", "")))
             rows = table(score, self.words, higher=judge.higher)
             tables.append(markup.summary(title, name, rows, self.words))
