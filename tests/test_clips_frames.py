@@ -41,6 +41,17 @@ def test_numbers_are_read_as_numbers(tmp_path):
     assert np.array_equal(joined(collection, listed(collection)["a"])[0], frames)
 
 
+def test_links_are_followed_but_not_in_circles(tmp_path):
+    frames = clip(tmp_path / "elsewhere" / "1")
+    (tmp_path / "data" / "walk").mkdir(parents=True)
+    (tmp_path / "data" / "walk" / "all").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data" / "walk" / "back").symlink_to(tmp_path / "data")
+    collection = FrameFolders(path=str(tmp_path / "data"))
+    found = listed(collection)
+    assert list(found) == ["walk/all/1"]
+    assert np.array_equal(joined(collection, found["walk/all/1"])[0], frames)
+
+
 def test_a_single_clip_may_be_named_itself(tmp_path):
     frames = clip(tmp_path / "a")
     collection = FrameFolders(path=str(tmp_path / "a"))
@@ -191,6 +202,7 @@ def test_a_clip_that_went_away_is_refused(tmp_path):
         ({"path": ""}, "no data were named"),
         ({"path": "{}/nowhere"}, "there is no"),
         ({"path": "{}"}, "holds frames"),
+        ({"path": "{}/notes.txt"}, "is a file"),
     ],
 )
 def test_places_without_clips_are_refused(tmp_path, settings, words):
