@@ -20,9 +20,10 @@ from matplotlib.figure import Figure
 from data.source import Sequences
 from rolling.files import write_file
 from rolling.run.report import markup, plots
+from rolling.run.report.catalogue import STATISTICAL
 from rolling.run.report.clips import Budget, Clip, read_clips
 from rolling.run.report.describe import describe
-from rolling.run.report.measures import STATISTICAL, Evaluation, numbers, plotted, read_evaluation
+from rolling.run.report.measures import Evaluation, numbers, plotted, read_evaluation
 from rolling.run.report.pictures import filmstrip
 from rolling.run.report.player import data_uri, manifest, panels
 from rolling.run.report.verdict import headline, table, verdict

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from rolling.run.report.catalogue import measure
 from rolling.run.report.clips import spaced
-from rolling.run.report.measures import measure
 from rolling.run.report.words import Words, listed
 
 BASELINES = ("persistence", "climatology")
