@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from rolling.errors import InputError
 from rolling.run.report import plots
 from rolling.run.report.catalogue import CATALOGUE, Measure, measure
-from rolling.run.report.words import Words, pretty_units, with_units
+from rolling.run.report.words import Words, pretty_units, short, with_units
 
 CURVES = ("model", "member", "persistence", "climatology", "reference", "low", "high")
 BAND = re.compile(r"energy_spectrum_leads_(\d+)_to_(\d+)")
@@ -51,7 +51,7 @@ class Plot:
     measure: Measure
     variable: str
     draw: Callable[[], Figure]
-    told: bool = True
+    told: bool
     """Whether the variable is named beside the measure."""
 
 
@@ -79,8 +79,15 @@ def _plot(name, variable, score, evaluation, words) -> Plot:
         measure=entry,
         variable=variable,
         draw=lambda: draw(score, entry, unit, words, floor),
-        told=len(evaluation[name]) > 1 or not words.layout.is_video,  # of a picture there is one thing to say
+        told=_told(variable, len(evaluation[name]), words),
     )
+
+
+def _told(variable: str, count: int, words: Words) -> bool:
+    """Whether a measure of `count` variables says of which: of a picture as a whole it need not."""
+    if words.layout.is_video:
+        return count > 1
+    return len(words.layout.names) > 1 or not words.variable(variable)
 
 
 def _ratios(evaluation: Evaluation, words: Words) -> Iterator[Plot]:
@@ -93,6 +100,7 @@ def _ratios(evaluation: Evaluation, words: Words) -> Iterator[Plot]:
         yield Plot(
             measure=measure("energy_ratio"),
             variable=variable,
+            told=_told(variable, len(variables), words),
             draw=lambda scores=scores: plots.spectrum_ratios(scores),
         )
 
@@ -129,7 +137,7 @@ def _number(name: str, variable: str, score: Mapping, words: Words) -> Number:
             return "–"
         if name.endswith("_time"):
             return f"{words.lead(value)}{' frames' * (words.lead_unit == 'frames')}"
-        return f"{value:.3g} {pretty_units(score['unit'])}".strip()
+        return f"{short(value)} {pretty_units(score['unit'])}".strip()
 
     where = f" {score['threshold'][0]:g}" if axis(score) == "threshold" else ""
     values = {curve: told(curve) for curve in CURVES if curve in score}

@@ -33,7 +33,7 @@ from rolling.run.stored import open_forecast
 MOST_GIVEN = 8  # frames shown in front of a forecast
 FORECAST = Budget()
 ROLLOUT = Budget(starts=1, variables=2, frames=60, cells=64, summary=False, pixels=1_000_000)
-PICTURES = Budget(starts=6, members=3, cells=128, pixels=8_000_000)
+PICTURES = Budget(starts=6, members=3, cells=128, pixels=6_000_000)
 SECTIONS = {
     "skill": ("Skill", "Scores over all starts, against lead time."),
     "calibration": ("Calibration", "Whether the ensemble is as uncertain as it ought to be."),
