@@ -1,4 +1,4 @@
-"""Generated video, balls that bounce (32 x 32, colour): the main job of the video side, minutes on two cores."""
+"""Generated video, bouncing balls (32 x 32, colour): the main job of the video side, minutes on two cores."""
 
 from configs.scoring import CLIPS, ROLLOUT
 from data.clips.moving_shapes import MovingShapes
