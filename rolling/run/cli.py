@@ -22,7 +22,7 @@ USAGE = """usage: rolling COMMAND ...
   report RUN           write report.html
   compare RUN RUN ...  finished runs side by side; EXPERIMENT --windows A,B trains one of each family first
   list                 the presets
-  show EXPERIMENT      everything that an experiment holds
+  show EXPERIMENT      everything that an experiment holds, and what it costs: operations, memory
   oracle               the exact error of a window and a solver on a linear-Gaussian sequence
 
 EXPERIMENT is a preset, a Python file that defines `experiment`, or a run. Every field is an option:
