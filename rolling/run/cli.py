@@ -25,7 +25,7 @@ USAGE = """usage: rolling COMMAND ...
   report RUN           write report.html
   compare RUN RUN ...  finished runs side by side; EXPERIMENT --windows A,B trains one of each family first
   list                 the presets
-  show EXPERIMENT      everything that an experiment holds
+  show EXPERIMENT      everything that an experiment holds, and what it costs: operations, memory
   weights NAME         where to get the file of weights that a measure wants (i3d), and whether it is right
   oracle               the exact error of a window and a solver on a linear-Gaussian sequence
 
