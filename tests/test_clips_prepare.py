@@ -15,6 +15,7 @@ from data import cache, conditions
 from data.clips.collection import TEST, TRAIN, UNSAID, BadClip, Entry, Picture
 from data.clips.parts import lot, parted
 from data.clips.prepare import prepare
+from data.clips.shards import Task, is_written, write_shard
 from data.clips.source import Clips
 from data.clips.store import DESCRIPTION, open_store
 from data.pipeline import clips
@@ -176,6 +177,25 @@ def test_killed_and_resumed_it_reaches_the_same_bytes(tmp_path):
     assert content(folder) == content(tmp_path / "calm")
     kept = [file for file, stamp in shards.items() if file.stat().st_mtime_ns == stamp]
     assert len(kept) >= len(finished)
+
+
+def test_what_a_power_failure_cut_is_written_again(tmp_path):
+    made = Made(count=9)
+    stored(tmp_path / "calm", made)
+    folder = tmp_path / "cut"
+    folder.mkdir()
+    entries = tuple(made.entries())
+    for number in range(4):
+        one = entries[number : number + 1]
+        task = Task(folder=folder, number=number, first=number, collection=made, entries=one, picture=PICTURE)
+        write_shard(task, lambda place: None)
+        assert is_written(task)
+    for name, keep in (("shard-00001.npy", -1), ("notes-00002.npz", 200), ("notes-00003.npz", 0)):
+        (folder / name).write_bytes((folder / name).read_bytes()[:keep])
+    stored(folder, made)
+    assert content(folder) == content(tmp_path / "calm")
+    stored(folder, made)  # a kill just before the folder got its name
+    assert content(folder) == content(tmp_path / "calm")
 
 
 def test_a_damaged_store_is_refused(tmp_path):

@@ -18,8 +18,8 @@ import numpy as np
 
 from data.clips.collection import TEST, Collection, Entry, Picture
 from data.clips.parts import lot
-from data.clips.shards import Sums, Task, notes_file, unlike, write_shard
-from data.clips.store import ACTIONS, DESCRIPTION, FORMAT, INDEX, TOKENS, shard_name
+from data.clips.shards import NOTES, Sums, Task, is_written, notes_file, unlike, write_shard
+from data.clips.store import ACTIONS, DESCRIPTION, FORMAT, INDEX, TOKENS, is_whole, shard_name
 from data.clips.workers import DIED, FAILED, TOLD, spread
 from rolling.errors import InputError
 from rolling.progress import Progress
@@ -59,9 +59,12 @@ def prepare(
         )
         for number, first in enumerate(firsts)
     ]
+    if is_whole(folder):  # only its name was wanting
+        _remove_notes(folder)
+        return
     for rest in folder.glob("*.tmp"):
         rest.unlink(missing_ok=True)
-    missing = [task for task in tasks if not notes_file(folder, task.number).exists()]
+    missing = [task for task in tasks if not is_written(task)]
     done = len(entries) - sum(len(task.entries) for task in missing)
     if missing:
         with Progress("prepare", len(entries), unit="clip", done=done) as progress:
@@ -121,53 +124,60 @@ def _finish(folder: Path, entries: Sequence[Entry], picture: Picture, shards: in
     kind = _commonest(notes)
     skipped = [bad for note in notes for bad in note.judged(kind, entries)]
     good = [note for note in notes if note.kind == kind]
-    rows = np.concatenate([note.rows for note in good]) if good else np.zeros((0, 4), np.int64)
-    kept = [entries[row[0]] for row in rows]
     labels = sorted({entry.label for entry in entries} - {""})
-    test = np.array([entry.split == TEST for entry in kept], bool)
-    if drawn and len(kept) > 1 and not test.any() and all(len(note.rows) < 2 for note in good):
-        test[min(range(len(kept)), key=lambda place: lot(kept[place].name))] = True
-    _check_parts(test, len(entries), skipped)
-    places = {label: place for place, label in enumerate(labels)}
-    total = Sums()
-    held_out = {row[3] for row, part in zip(rows, test, strict=True) if part}
-    for number, note in enumerate(notes):
-        # A shard of several clips sums its training part; one of a single clip may have changed sides.
-        if note.kind == kind and not (len(note.rows) == 1 and number in held_out):
-            total.join(note.sums)
-    _save(
-        folder / INDEX,
-        lambda file: np.savez(
-            file,
-            name=np.array([entry.name.encode() for entry in kept]),
-            test=test,
-            label=np.array([places.get(entry.label, -1) for entry in kept], np.int32),
-            shard=rows[:, 3].astype(np.int32),
-            first=rows[:, 1],
-            frames=rows[:, 2],
-            sums=total.sums,
-            squares=total.squares,
-            count=np.array(total.count),
-        ),
-    )
-    for file, arrays in ((ACTIONS, "actions"), (TOKENS, "tokens")):
+    index = _index(good, entries, labels, drawn)
+    _check_parts(index["test"], len(entries), skipped)
+    _save(folder / INDEX, lambda file: np.savez(file, **index, **_sums(good, index)))
+    names = [INDEX, *(shard_name(number) for number in range(shards))]
+    for name, arrays in ((ACTIONS, "actions"), (TOKENS, "tokens")):
         parts = [getattr(note, arrays) for note in good if getattr(note, arrays) is not None]
         if parts:
-            _save(folder / file, lambda handle, parts=parts: np.save(handle, np.concatenate(parts)))
-    names = [INDEX, *(name for name in (ACTIONS, TOKENS) if (folder / name).exists())]
-    names += [shard_name(number) for number in range(shards)]
+            names.append(name)
+            _save(folder / name, lambda file, parts=parts: np.save(file, np.concatenate(parts)))
     about = {
         "format": FORMAT,
         "picture": dataclasses.asdict(picture),
         "labels": labels,
         "actions": kind[0],
         "tokens": kind[1],
-        "files": {name: (folder / name).stat().st_size for name in names},
+        "files": {name: _written(folder / name) for name in names},
         "skipped": skipped,
     }
     _save(folder / DESCRIPTION, lambda file: file.write(json.dumps(about).encode()))
-    for number in range(shards):
-        notes_file(folder, number).unlink()
+    _remove_notes(folder)
+
+
+def _index(good: list["_Notes"], entries: Sequence[Entry], labels: list[str], drawn: bool) -> dict:
+    """The columns of the index."""
+    rows = np.concatenate([note.rows for note in good]) if good else np.zeros((0, 4), np.int64)
+    kept = [entries[row[0]] for row in rows]
+    test = np.array([entry.split == TEST for entry in kept], bool)
+    if drawn and len(kept) > 1 and not test.any() and all(len(note.rows) < 2 for note in good):
+        test[min(range(len(kept)), key=lambda place: lot(kept[place].name))] = True
+    places = {label: place for place, label in enumerate(labels)}
+    return {
+        "name": np.array([entry.name.encode() for entry in kept]),
+        "test": test,
+        "label": np.array([places.get(entry.label, -1) for entry in kept], np.int32),
+        "shard": rows[:, 3].astype(np.int32),
+        "first": rows[:, 1],
+        "frames": rows[:, 2],
+    }
+
+
+def _sums(good: list["_Notes"], index: dict) -> dict:
+    """The sums over the training part. A shard of several clips summed that; one of a single clip may have
+    changed sides."""
+    held_out, total = set(index["shard"][index["test"]].tolist()), Sums()
+    for note in good:
+        if not (len(note.rows) == 1 and note.rows[0, 3] in held_out):
+            total.join(note.sums)
+    return {"sums": total.sums, "squares": total.squares, "count": np.array(total.count)}
+
+
+def _remove_notes(folder: Path) -> None:
+    for file in folder.glob(NOTES.format("*")):
+        file.unlink()
 
 
 @dataclasses.dataclass(eq=False)
@@ -226,3 +236,10 @@ def _save(file: Path, write: Callable) -> None:
         write(handle)
         handle.flush()
         os.fsync(handle.fileno())
+
+
+def _written(file: Path) -> int:
+    """The size of a file that is on the disk, not only on its way there."""
+    with open(file, "rb") as handle:
+        os.fsync(handle.fileno())
+    return file.stat().st_size

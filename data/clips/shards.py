@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,6 +15,7 @@ from data.clips.collection import TRAIN, BadClip, Block, Collection, Entry, Pict
 from data.clips.store import shard_name
 from rolling.errors import InputError
 
+NOTES = "notes-{}.npz"
 SUMMED = 4096  # frames summed at a time: squares of so many fit into 32 bits
 
 
@@ -30,7 +32,7 @@ class Task:
     collection: Collection
     entries: tuple[Entry, ...]
     picture: Picture
-    min_frames: int
+    min_frames: int = 1
     given_up: dict[int, str] = dataclasses.field(default_factory=dict)
 
 
@@ -78,14 +80,21 @@ def write_shard(task: Task, tell: Callable[[int], None]) -> None:
     notes = notes_file(task.folder, task.number)
     temporary = notes.with_suffix(f".{os.getpid()}.tmp")
     with open(temporary, "wb") as file:
-        np.savez(file, **shard.notes())
-        file.flush()
-        os.fsync(file.fileno())
+        np.savez(file, **shard.notes(), size=final.stat().st_size)
     os.replace(temporary, notes)
 
 
 def notes_file(folder: Path, number: int) -> Path:
-    return folder / f"notes-{number:05d}.npz"
+    return folder / NOTES.format(f"{number:05d}")
+
+
+def is_written(task: Task) -> bool:
+    """Whether a shard is there with its notes: neither is, or is cut short, where the power failed."""
+    try:
+        with np.load(notes_file(task.folder, task.number), allow_pickle=False) as notes:
+            return int(notes["size"]) == (task.folder / shard_name(task.number)).stat().st_size
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        return False
 
 
 class _Shard:
@@ -132,8 +141,6 @@ class _Shard:
     def finish(self) -> None:
         self.file.seek(0)
         self._write_header()
-        self.file.flush()
-        os.fsync(self.file.fileno())
 
     def notes(self) -> dict[str, np.ndarray]:
         words = json.dumps({"kind": self.kind, "skipped": self.skipped}).encode()
