@@ -7,7 +7,6 @@ wrote them, nor on how often they were interrupted; a shard that is there is not
 import collections
 import contextlib
 import dataclasses
-import importlib.machinery
 import json
 import os
 import signal
@@ -61,7 +60,7 @@ def prepare(
         for number, first in enumerate(firsts)
     ]
     for rest in folder.glob("*.tmp"):
-        rest.unlink()
+        rest.unlink(missing_ok=True)
     missing = [task for task in tasks if not notes_file(folder, task.number).exists()]
     done = len(entries) - sum(len(task.entries) for task in missing)
     if missing:
@@ -77,11 +76,9 @@ def _processes(workers: int | None, collection: Collection, tasks: int) -> int:
 
 
 def _importable(module: str) -> bool:
-    """Whether another process finds a module by its name; not so what was loaded from a user's file."""
+    """Whether another process finds a module by its name: not a script, nor what was loaded from a file."""
     top = module.split(".")[0]
-    if top == "__main__":
-        return True
-    found = importlib.machinery.PathFinder.find_spec(top)
+    found = next((spec for finder in sys.meta_path if (spec := finder.find_spec(top, None))), None)
     return found is not None and found.origin == getattr(sys.modules[top], "__file__", None)
 
 
@@ -107,8 +104,8 @@ def _after_death(task: Task, code: int, reached: dict, deaths: collections.Count
     """The task once more, without the clip over which processes die."""
     if task.number not in reached:
         raise InputError(
-            f"a process that was to read clips ended at once (exit code {code}): put what your script does"
-            " under `if __name__ == '__main__':`, or set the source's workers to 0"
+            f"a process that was to read clips ended at once (exit code {code}): read them in this one, with"
+            " --source.workers 0"
         )
     place = max(reached[task.number])
     deaths[task.number, place] += 1
