@@ -1,5 +1,6 @@
 """BAIR robot pushing, 1 frame given, 15 predicted, 100 samples of 256 videos; --source.path FOLDER."""
 
+from configs.scoring import CLIPS
 from data.clips import BairPushing
 from data.clips.collection import Picture
 from data.clips.source import Clips
@@ -7,7 +8,6 @@ from rolling.run.experiment import Experiment, Forecast, Training
 from rolling.run.optimisers import Muon
 from rolling.solvers import UniPC
 from rolling.windows import Rolling
-from video.measures import FORECAST
 from video.outputs import PREVIEW
 from video.sizes import BASE
 
@@ -26,6 +26,6 @@ experiment = Experiment(
     optimiser=Muon(peak=5e-3),
     training=Training(steps=200_000, batch=64, warmup=2000, ema=0.9999, checkpoint_every=2000),
     forecast=Forecast(starts=256, members=100, frames=15, batch=100, chunk=15, beginnings=True),
-    metrics=FORECAST,
+    metrics=CLIPS,
     outputs=PREVIEW,
 )

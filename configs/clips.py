@@ -1,5 +1,6 @@
 """Your own videos, 64 x 64, 5 frames given: --source.path FOLDER."""
 
+from configs.scoring import CLIPS, ROLLOUT
 from data.augment import Mirror
 from data.clips.collection import Picture
 from data.clips.source import Clips
@@ -7,7 +8,7 @@ from rolling.run.experiment import Experiment, Forecast, Training
 from rolling.run.optimisers import Muon
 from rolling.solvers import UniPC
 from rolling.windows import Rolling
-from video.measures import FORECAST
+from video.outputs import PREVIEW
 from video.uvit import VideoUViT
 
 experiment = Experiment(
@@ -20,5 +21,7 @@ experiment = Experiment(
     optimiser=Muon(peak=1e-2),
     training=Training(steps=2000, batch=4, ema=0.998),
     forecast=Forecast(starts=16, members=4, frames=11, batch=16, chunk=11),
-    metrics=FORECAST,
+    metrics=CLIPS,
+    long_metrics=ROLLOUT,
+    outputs=PREVIEW,
 )

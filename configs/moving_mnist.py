@@ -1,5 +1,6 @@
 """Moving MNIST, 10 frames given and 10 predicted; --source.path mnist_test_seq.npy."""
 
+from configs.scoring import CLIPS
 from data.clips import ArrayFiles
 from data.clips.collection import Picture
 from data.clips.source import Clips
@@ -7,7 +8,6 @@ from rolling.run.experiment import Experiment, Forecast, Training
 from rolling.run.optimisers import Muon
 from rolling.solvers import UniPC
 from rolling.windows import Rolling
-from video.measures import FORECAST
 from video.outputs import PREVIEW
 from video.sizes import SMALL
 
@@ -26,6 +26,6 @@ experiment = Experiment(
     optimiser=Muon(peak=5e-3),
     training=Training(steps=50_000, batch=32, warmup=1000, ema=0.9995, checkpoint_every=1000),
     forecast=Forecast(starts=256, members=4, frames=10, batch=64, chunk=10, beginnings=True),
-    metrics=FORECAST,
+    metrics=CLIPS,
     outputs=PREVIEW,
 )

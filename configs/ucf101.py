@@ -1,5 +1,6 @@
 """UCF101, first fold, at 64 x 64: clips of 16 frames, 5 given, scored on 2,048; --source.path FOLDER."""
 
+from configs.scoring import CLIPS, ROLLOUT
 from data.augment import Mirror
 from data.clips import UCF101
 from data.clips.collection import Picture
@@ -8,7 +9,6 @@ from rolling.run.experiment import Experiment, Forecast, Training
 from rolling.run.optimisers import Muon
 from rolling.solvers import UniPC
 from rolling.windows import Rolling
-from video.measures import FORECAST, ROLLOUT
 from video.outputs import PREVIEW
 from video.sizes import BASE
 
@@ -26,7 +26,7 @@ experiment = Experiment(
     ),
     forecast=Forecast(starts=2048, members=1, frames=11, batch=64, chunk=11),
     long=Forecast(starts=16, members=1, frames=123, batch=16, beginnings=True),
-    metrics=FORECAST,
+    metrics=CLIPS,
     long_metrics=ROLLOUT,
     outputs=PREVIEW,
 )

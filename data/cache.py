@@ -93,17 +93,31 @@ def grow(path: Path, make: Callable[[Path], None], whole: Callable[[Path], bool]
 @contextlib.contextmanager
 def _alone(work: Path) -> Iterator[None]:
     """Holds the lock of a folder, which is made where it is missing; the system frees it when we die."""
-    while True:
-        work.mkdir(parents=True, exist_ok=True)
+    handle = _locked(work)
+    while handle is None:
+        handle = _locked(work)
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _locked(work: Path) -> int | None:
+    """The handle that holds the lock; None where the folder was moved to its place meanwhile."""
+    work.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(work)
+    handle = None
+    try:
         handle = os.open(work, os.O_RDONLY)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            # Whoever held it before may have moved the folder to its place.
-            if work.exists() and os.path.samestat(os.fstat(handle), work.stat()):
-                yield
-                return
-        finally:
-            os.close(handle)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.path.samestat(os.fstat(handle), work.stat()):
+            return handle
+    except FileNotFoundError:
+        pass
+    if handle is not None:
+        os.close(handle)
+    return None
 
 
 def seal(path: Path) -> None:

@@ -1,11 +1,18 @@
-"""Small video files, written where a test wants them."""
+"""Small video files, written where a test wants them, and a collection of clips without any file."""
 
+import dataclasses
+import os
+import signal
+import time
 import wave
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+
+from data.clips.collection import TEST, TRAIN, BadClip, Block, Entry
+from rolling.errors import InputError
 
 TICKS = 1000  # of the clock, in a second
 
@@ -61,3 +68,56 @@ def write_sound(path: Path) -> Path:
         file.setframerate(8000)
         file.writeframes(bytes(1600))
     return path
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Made:
+    """Clips made up on the spot: clip `i` of `count`; what its name says goes wrong with it."""
+
+    count: int = 12
+    actions: int = 0
+    tokens: int = 0
+    odd: tuple[str, ...] = ()  # "NUMBER how"
+    pause: float = 0.0
+
+    def entries(self):
+        return [
+            Entry(name=f"clip{i}", split=TEST if i % 4 == 3 else TRAIN, label="ab"[i % 2])
+            for i in range(self.count)
+        ]
+
+    def read(self, entry, picture):
+        number = int(entry.name.removeprefix("clip"))
+        how = dict(word.split() for word in self.odd).get(str(number), "")
+        rng = np.random.default_rng(number)
+        time.sleep(self.pause)
+        actions = self.actions + (how == "many")
+        for block in range(3):
+            if block == 2 and how in BREAKS:
+                BREAKS[how]()
+            shape = (5, picture.height, picture.width, picture.channels)
+            told = {}
+            if actions:
+                told["actions"] = np.full((5, actions), number + block / 10, np.float32)
+            if self.tokens:
+                told["tokens"] = np.full((3, self.tokens), number, np.float32)
+            yield Block(frames=rng.integers(0, 256, shape, np.uint8), **told)
+
+
+def fail():
+    raise BadClip("it is bad")
+
+
+def stumble():
+    raise KeyError("header")
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def need():
+    raise InputError("a library is missing")
+
+
+BREAKS = {"bad": fail, "stumble": stumble, "die": die, "need": need}

@@ -35,7 +35,7 @@ CHECKED = (
 )
 
 # The hook rewrites modules while they are imported: before any test imports them.
-install_import_hook([f"rolling.{name}" for name in CHECKED], "beartype.beartype")
+install_import_hook([f"rolling.{name}" for name in CHECKED] + ["video.i3d"], "beartype.beartype")
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

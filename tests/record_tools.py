@@ -1,11 +1,14 @@
 """What the tests of collections of clips share."""
 
 import pickle
+import struct
 
+import google_crc32c
 import numpy as np
 import pytest
 
 from data.clips.collection import BadClip, Collection, Picture
+from data.clips.source import Clips
 
 SMALL = Picture(height=8, width=8)
 LUMA = Picture(height=8, width=8, colour=False)
@@ -38,3 +41,21 @@ def refused(collection, entry, words, picture=SMALL):
 def damage(path, keep=0.5):
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * keep)])
+
+
+def prepared(collection, cache, **settings):
+    """A collection as the source of an experiment has it: the two parts of the store."""
+    settings = {"picture": SMALL, "workers": 0, "cache": str(cache), **settings}
+    return Clips(collection=collection, **settings).open()
+
+
+def crc(content):
+    """Masked as the format has it, by a checksum object."""
+    value = int.from_bytes(google_crc32c.Checksum(content).digest(), "big")
+    return ((value >> 15 | value << 17 & 0xFFFFFFFF) + 0xA282EAD8) % 2**32
+
+
+def framed(content):
+    """A record as it stands in a TFRecord file."""
+    head = struct.pack("<Q", len(content))
+    return head + struct.pack("<I", crc(head)) + content + struct.pack("<I", crc(content))

@@ -9,7 +9,7 @@ import pytest
 from data.clips import ArrayFiles
 from data.clips.collection import Entry, Picture
 from rolling.errors import InputError
-from tests.record_tools import LUMA, SMALL, damage, joined, listed, refused
+from tests.record_tools import LUMA, SMALL, damage, joined, listed, prepared, refused
 
 RNG = np.random.default_rng(0)
 CLIPS = RNG.integers(0, 256, (3, 40, 8, 8, 3), dtype=np.uint8)  # n t h w c
@@ -43,7 +43,7 @@ def test_an_array_holds_many_clips_and_what_goes_with_them(file):
     write(file, frames=CLIPS, labels=LABELS, actions=ACTIONS, tokens=TOKENS)
     collection = ArrayFiles(path=str(file))
     found = listed(collection)
-    assert list(found) == [f"{file.name}::frames[{i}]" for i in range(3)]
+    assert list(found) == [f"{file.name}/frames[{i}]" for i in range(3)]
     for i, entry in enumerate(found.values()):
         frames, actions, tokens = joined(collection, entry)
         assert entry.label == LABELS[i]
@@ -64,6 +64,17 @@ def test_one_clip_to_a_file_with_splits_and_classes_in_folders(file):
         assert np.array_equal(actions, ACTIONS[i])
 
 
+def test_links_are_followed_and_hidden_files_left_out(tmp_path):
+    write(tmp_path / "elsewhere" / "a.npy", frames=CLIPS)
+    write(tmp_path / "data" / ".b.npy", frames=CLIPS)
+    (tmp_path / "data" / "train").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data" / "back").symlink_to(tmp_path / "data")
+    collection = ArrayFiles(path=str(tmp_path / "data"))
+    found = listed(collection)
+    assert list(found) == [f"train/a.npy/frames[{i}]" for i in range(3)]
+    assert np.array_equal(joined(collection, found["train/a.npy/frames[1]"])[0], CLIPS[1])
+
+
 @pytest.mark.parametrize(
     ("axes", "order"),
     [("n t h w c", (0, 1, 2, 3, 4)), ("n t c h w", (0, 1, 4, 2, 3)), ("t n h w c", (1, 0, 2, 3, 4))],
@@ -81,7 +92,7 @@ def test_moving_mnist(tmp_path):
     collection = ArrayFiles(path=str(tmp_path / "mnist_test_seq.npy"), axes="t n h w")
     found = listed(collection)
     assert len(found) == 6
-    frames, _, _ = joined(collection, found["mnist_test_seq.npy::frames[4]"], LUMA)
+    frames, _, _ = joined(collection, found["mnist_test_seq.npy/frames[4]"], LUMA)
     assert np.array_equal(frames[..., 0], digits[:, 4])
 
 
@@ -105,7 +116,7 @@ def test_floats_on_a_scale_come_back_as_grey_levels(file, scale, make):
 def test_floats_of_an_unsaid_scale_are_refused(file):
     write(file, frames=(CLIPS / 255).astype(np.float32))
     collection = ArrayFiles(path=str(file))
-    refused(collection, collection.entries()[0], "choose the scale 'unit'")
+    refused(collection, collection.entries()[0], "scale unit")
 
 
 def test_a_rate_takes_the_nearest_frames(file):
@@ -157,8 +168,8 @@ def test_a_file_that_cannot_be_used_is_one_entry_that_is_refused(file):
     collection = ArrayFiles(path=str(file.parent))
     found = listed(collection)
     assert len(found) == 4
-    refused(collection, found[spoilt.name], f"{spoilt.name} cannot be read.*damaged, cut short")
-    assert np.array_equal(joined(collection, found[f"{file.name}::frames[0]"])[0], CLIPS[0])
+    refused(collection, found[spoilt.name], "the file cannot be read.*damaged, cut short")
+    assert np.array_equal(joined(collection, found[f"{file.name}/frames[0]"])[0], CLIPS[0])
     file.unlink()
     with pytest.raises(InputError, match=f"{spoilt.name} cannot be used: .*cannot be read"):
         collection.entries()
@@ -168,9 +179,9 @@ def test_an_array_that_cannot_be_used_is_one_entry_that_is_refused(tmp_path):
     write(tmp_path / "a.h5", a=CLIPS[0], b=CLIPS[1, :0], c=CLIPS[2, ..., :2])
     collection = ArrayFiles(path=str(tmp_path / "a.h5"), key="*")
     found = listed(collection)
-    assert np.array_equal(joined(collection, found["a.h5::a"])[0], CLIPS[0])
-    refused(collection, found["a.h5::b"], r"shape \(0, 8, 8, 3\) cannot be t h w c")
-    refused(collection, found["a.h5::c"], r"shape \(40, 8, 8, 2\) cannot be t h w c")
+    assert np.array_equal(joined(collection, found["a.h5/a"])[0], CLIPS[0])
+    refused(collection, found["a.h5/b"], r"shape \(0, 8, 8, 3\) cannot be t h w c")
+    refused(collection, found["a.h5/c"], r"shape \(40, 8, 8, 2\) cannot be t h w c")
 
 
 def test_a_file_of_damaged_pixels_is_refused(tmp_path):
@@ -180,7 +191,7 @@ def test_a_file_of_damaged_pixels_is_refused(tmp_path):
     content[len(content) // 2] ^= 255
     file.write_bytes(content)
     collection = ArrayFiles(path=str(file))
-    refused(collection, collection.entries()[0], "a.npz cannot be read")
+    refused(collection, collection.entries()[0], "the file cannot be read")
 
 
 def test_a_changed_file_is_read_anew(file):
@@ -200,7 +211,7 @@ def test_a_changed_file_is_read_anew(file):
     [
         ({"frames": CLIPS}, {"key": "images"}, r"no array images; there are: frames \(3, 40, 8, 8, 3\)"),
         ({"rewards": np.ones((3, 4))}, {}, "no array of frames; there are: rewards"),
-        ({"frames": CLIPS[..., 0]}, {}, r"cannot be t h w c .*say with axes what it is"),
+        ({"frames": CLIPS[..., 0]}, {}, r"cannot be t h w c .*give --source.collection.axes"),
         ({"frames": CLIPS}, {"axes": "t n h w"}, r"\(3, 40, 8, 8, 3\) cannot be t n h w"),
         ({"frames": np.stack([CLIPS] * 2)}, {}, "cannot be frames in time"),
         ({"frames": CLIPS, "labels": np.arange(4)}, {}, r"3 clips in it, but labels has the shape \(4,\)"),
@@ -266,6 +277,33 @@ def test_places_without_arrays_are_refused(tmp_path, make, words):
 
 def test_an_entry_of_a_file_that_went_away_is_refused(tmp_path):
     write(tmp_path / "a.npy", frames=CLIPS)
-    refused(ArrayFiles(path=str(tmp_path)), Entry(name="b.npy::frames[0]"), "b.npy is not there")
-    refused(ArrayFiles(path=str(tmp_path)), Entry(name="a.npy::pixels[0]"), "has changed")
-    refused(ArrayFiles(path=str(tmp_path)), Entry(name="a.npy::frames"), "has changed")
+    refused(ArrayFiles(path=str(tmp_path)), Entry(name="b.npy/frames[0]"), "not there any more")
+    refused(ArrayFiles(path=str(tmp_path)), Entry(name="a.npy/pixels[0]"), "has changed")
+    refused(ArrayFiles(path=str(tmp_path)), Entry(name="a.npy/frames"), "has changed")
+
+
+def test_a_file_is_the_source_of_an_experiment_and_prepared_anew_when_it_changes(file, tmp_path):
+    cache, collection = tmp_path / "cache", ArrayFiles(path=str(file))
+    write(file, frames=CLIPS, labels=LABELS, actions=ACTIONS, tokens=TOKENS)
+    split = prepared(collection, cache, test=("frames[1]",))
+    assert split.train.layout.labels == ("run", "walk")
+    assert split.skipped == ()
+    assert np.array_equal(split.train.read(1, 3, 5), CLIPS[2, 3:5])
+    told = split.test.told(0, 0, 40)
+    assert told["label"] == 1
+    assert np.array_equal(told["actions"], ACTIONS[1])
+    assert np.array_equal(told["tokens"], TOKENS[1])
+    time.sleep(0.01)
+    write(file, frames=CLIPS[:, ::-1], labels=LABELS, actions=ACTIONS * np.nan, tokens=TOKENS)
+    with pytest.raises(InputError, match="its actions are not finite"):
+        prepared(collection, cache)
+
+
+def test_what_cannot_be_used_is_listed_with_the_reason(tmp_path):
+    for name in ("train/a.h5", "test/b.h5", "train/c.h5"):
+        write(tmp_path / "data" / name, frames=CLIPS)
+    damage(tmp_path / "data" / "train" / "c.h5")
+    split = prepared(ArrayFiles(path=str(tmp_path / "data")), tmp_path / "cache")
+    assert (len(split.train), len(split.test)) == (3, 3)
+    ((name, reason),) = split.skipped
+    assert name == "train/c.h5" and reason.startswith("the file cannot be read")

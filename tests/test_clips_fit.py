@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from data.clips.collection import BadClip, Entry, Picture
 from data.clips.fit import fit, fitted, levels, middle, nearest
-from data.clips.names import in_order, judged, label_of, split_of
+from data.clips.folders import judged
+from data.clips.names import in_order, label_of, split_of
 
 RNG = np.random.default_rng(0)
 CLIP = Entry(name="clip")
@@ -42,6 +43,12 @@ def test_parts_of_pixels_count_by_their_area():
 def test_frames_of_the_right_size_are_left_alone():
     clip = frames(6, 5)
     assert np.array_equal(fit(clip, Picture(height=6, width=5)), clip)
+
+
+def test_a_picture_of_no_size_leaves_frames_as_large_as_they_are():
+    clip = frames(6, 5)
+    assert np.array_equal(fit(clip, Picture(height=0, width=0)), clip)
+    assert fit(clip, Picture(height=0, width=0, colour=False)).shape == (2, 6, 5, 1)
 
 
 def test_luma_is_that_of_bt_601_and_grey_becomes_three_equal_channels():
@@ -111,8 +118,8 @@ def test_truth_values_are_black_and_white():
 @pytest.mark.parametrize(
     ("scale", "values", "words"),
     [
-        ("levels", [0.0, 0.5, 0.9], "choose the scale 'unit'"),
-        ("levels", [False, True], "choose the scale 'unit'"),
+        ("levels", [0.0, 0.5, 0.9], "scale unit"),
+        ("levels", [False, True], "scale unit"),
         ("levels", [-1.0, 100.0], "from -1 to 100"),
         ("levels", [0, 256], "from 0 to 256"),
         ("unit", [0.0, 255.0], "between 0 and 1"),

@@ -2,7 +2,6 @@
 
 import io
 import json
-import struct
 import sys
 
 import google_crc32c
@@ -16,7 +15,8 @@ from data.clips import BairPushing, Tfds
 from data.clips.collection import Entry, Picture
 from data.clips.tfrecords import masked_crc
 from rolling.errors import InputError
-from tests.record_tools import joined, listed, refused
+from tests.record_tools import framed, joined, listed, refused
+from tests.record_tools import prepared as stored
 
 RNG = np.random.default_rng(0)
 BAIR = Picture(height=64, width=64)
@@ -36,18 +36,7 @@ def example(clip):
     return made.SerializeToString()
 
 
-def crc(content):
-    """Masked as the format has it, by a checksum object."""
-    value = int.from_bytes(google_crc32c.Checksum(content).digest(), "big")
-    return ((value >> 15 | value << 17 & 0xFFFFFFFF) + 0xA282EAD8) % 2**32
-
-
-def record(content):
-    head = struct.pack("<Q", len(content))
-    return head + struct.pack("<I", crc(head)) + content + struct.pack("<I", crc(content))
-
-
-RECORDS = [record(example(clip)) for clip in range(4)]
+RECORDS = [framed(example(clip)) for clip in range(4)]
 STARTS = np.cumsum([0, *map(len, RECORDS)]).tolist()
 
 
@@ -70,7 +59,7 @@ def test_the_checksum_is_that_of_the_published_example():
 def test_records_are_clips_with_actions(bair):
     collection = BairPushing(path=str(bair))
     found = listed(collection)
-    names = ["test/traj_0_to_255.tfrecords@0", *(f"train/traj_0_to_255.tfrecords@{s}" for s in STARTS[:3])]
+    names = ["test/traj_0_to_255.tfrecords/0", *(f"train/traj_0_to_255.tfrecords/{s}" for s in STARTS[:3])]
     assert list(found) == [f"softmotion30_44k/{name}" for name in names]
     assert [entry.split for entry in found.values()] == ["test", "train", "train", "train"]
     for clip, entry in zip((3, 0, 1, 2), found.values(), strict=True):
@@ -107,9 +96,9 @@ def test_a_damaged_record_is_refused_and_the_file_goes_on_where_it_can(bair, at,
     found = listed(collection)
     assert len(found) == len(read) + 1
     for clip in read:
-        entry = found[f"traj_0_to_255.tfrecords@{STARTS[clip]}"]
+        entry = found[f"traj_0_to_255.tfrecords/{STARTS[clip]}"]
         assert np.array_equal(joined(collection, entry, BAIR)[0], CLIPS[clip])
-    refused(collection, found[f"traj_0_to_255.tfrecords@{STARTS[1]}"], words)
+    refused(collection, found[f"traj_0_to_255.tfrecords/{STARTS[1]}"], words)
 
 
 @pytest.mark.parametrize("left", [STARTS[2] - 1, STARTS[2] - 500, STARTS[1] + 12, STARTS[1] + 5])
@@ -122,13 +111,26 @@ def test_a_file_that_is_cut_short_keeps_its_whole_records(bair, left):
     refused(collection, second, "cut short within the record|no record begins")
 
 
+def test_records_are_the_source_of_an_experiment(bair, tmp_path):
+    file = bair / "softmotion30_44k" / "train" / "traj_0_to_255.tfrecords"
+    file.write_bytes(file.read_bytes()[:-1])
+    split = stored(BairPushing(path=str(bair)), tmp_path / "cache", picture=BAIR)
+    assert (len(split.train), len(split.test)) == (2, 1)
+    assert np.array_equal(split.test.read(0, 0, 5), CLIPS[3])
+    assert np.array_equal(split.test.told(0, 1, 3)["actions"], ACTIONS[3, 1:3])
+    ((name, reason),) = split.skipped
+    assert name.endswith(f"/{STARTS[2]}") and "cut short" in reason
+    file.write_bytes(b"".join(RECORDS[:3]))
+    assert len(stored(BairPushing(path=str(bair)), tmp_path / "cache", picture=BAIR).train) == 3
+
+
 @pytest.mark.parametrize(
     ("content", "settings", "words"),
     [
         (b"", {}, "no record begins at byte 0"),
         (b"no record at all", {}, "no record begins at byte 0"),
-        (record(b"\xff\xff\xff"), {}, "the record cannot be read"),
-        (record(b""), {}, "it has no 0/image_aux1/encoded; there are: none"),
+        (framed(b"\xff\xff\xff"), {}, "the record cannot be read"),
+        (framed(b""), {}, "it has no 0/image_aux1/encoded; there are: none"),
         (
             RECORDS[0],
             {"camera": "image"},
@@ -139,7 +141,7 @@ def test_a_file_that_is_cut_short_keeps_its_whole_records(bair, left):
     ],
 )
 def test_records_of_another_kind_are_refused(tmp_path, content, settings, words):
-    (tmp_path / "a.tfrecord").write_bytes(content)
+    (tmp_path / "a.tfrecord-00000-of-00001").write_bytes(content)
     collection = BairPushing(path=str(tmp_path), **settings)
     (entry,) = collection.entries()
     refused(collection, entry, words, BAIR)
@@ -152,7 +154,7 @@ def test_a_place_without_records_is_refused(tmp_path):
         BairPushing(path=str(tmp_path / "nowhere")).entries()
     with pytest.raises(InputError, match="no data were named"):
         BairPushing().entries()
-    refused(BairPushing(path=str(tmp_path)), Entry(name="gone.tfrecord@0"), "gone.tfrecord is not there")
+    refused(BairPushing(path=str(tmp_path)), Entry(name="gone.tfrecord/0"), "gone.tfrecord is not there")
 
 
 class Tiny(tfds.core.GeneratorBasedBuilder):
@@ -232,7 +234,9 @@ def clip_of(frames):
 def test_any_feature_of_frames(prepared, key):
     collection = Tfds(path=str(prepared), key=key, scale="unit" if key == "floats" else "levels")
     found = listed(collection)
-    assert list(found) == ["train[0]", "train[1]", "train[2]", "validation[0]", "validation[1]"]
+    assert list(found) == [
+        f"tiny/1.0.0/{n}" for n in ("train[0]", "train[1]", "train[2]", "validation[0]", "validation[1]")
+    ]
     assert [entry.split for entry in found.values()] == ["train"] * 3 + ["test"] * 2
     seen = []
     for entry in found.values():
@@ -253,6 +257,17 @@ def test_classes_and_actions(prepared, label, names):
         assert np.array_equal(actions, np.full((3 + i, 2), i, np.float32))
 
 
+def test_a_data_set_is_the_source_of_an_experiment(prepared, tmp_path):
+    split = stored(Tfds(path=str(prepared), label="label"), tmp_path / "cache")
+    assert (len(split.train), len(split.test)) == (3, 2)
+    assert split.train.layout.labels == ("run", "walk")
+    for part in (split.train, split.test):
+        for i in range(len(part)):
+            number = part.length(i) - 3
+            assert part.told(i, 0, 1)["label"] == number % 2
+            assert np.array_equal(part.read(i, 0, number + 3), clip(number)["video"])
+
+
 def test_what_a_data_set_does_not_have_is_said(prepared, tmp_path):
     with pytest.raises(InputError, match=r"no feature 'frames': there are .*video"):
         Tfds(path=str(prepared), key="frames").entries()
@@ -262,7 +277,7 @@ def test_what_a_data_set_does_not_have_is_said(prepared, tmp_path):
         Tfds(path=str(prepared), name="large").entries()
     with pytest.raises(InputError, match="there is no"):
         Tfds(path=str(tmp_path / "nowhere")).entries()
-    refused(Tfds(path=str(prepared)), Entry(name="train[7]"), "the record cannot be read")
+    refused(Tfds(path=str(prepared)), Entry(name="tiny/1.0.0/train[7]"), "the record cannot be read")
 
 
 def copied(prepared, place):

@@ -16,7 +16,7 @@ from flax import nnx
 
 from rolling.errors import InputError
 from rolling.fields import Layout
-from video.distances import FrechetDistance, KernelDistance, tell
+from video.distances import FrechetDistance, KernelDistance, SetDistance, tell
 from video.i3d import FEWEST_FRAMES, SIDE
 from video.i3d_weights import I3D, filled, tensors
 from video.resizing import Positions, bilinear, centres, corners
@@ -44,6 +44,8 @@ class I3dLogits:
 
     def __call__(self, clips: np.ndarray) -> np.ndarray:
         graph, state = network()
+        if clips.shape[-1] == 1:
+            clips = np.repeat(clips, 3, axis=-1)
         positions = PROTOCOLS[self.protocol].positions
         resize = [bilinear(side, SIDE, positions) for side in clips.shape[2:4]]
         # One clip at a time: a batch is no faster, and this way there is one shape to compile.
@@ -60,21 +62,19 @@ def network() -> tuple[nnx.GraphDef, nnx.State]:
 
 @functools.partial(jax.jit, static_argnums=0)
 def _logits(graph, state, clips, rows, columns):
-    grey = [clips, *[clips] * (2 * (clips.shape[-1] == 1))]
-    clips = jnp.concatenate(grey, axis=-1)
     clips = jnp.einsum("yh,xw,bthwc->btyxc", rows, columns, clips, precision=jax.lax.Precision.HIGHEST)
     return nnx.merge(graph, state)(clips / 127.5 - 1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class OfI3d:
+class OfI3d(SetDistance):
     """What the measures of I3D's features have in common."""
 
     protocol: str = "styleganv"
     """How pictures are resized and covariances divided: google or styleganv."""
-    frames: int = 16
 
     def __post_init__(self):
+        super().__post_init__()
         if self.protocol not in PROTOCOLS:
             raise InputError(f"the protocols of FVD are {' and '.join(PROTOCOLS)}, not {self.protocol!r}")
         if self.frames < FEWEST_FRAMES:

@@ -1,4 +1,4 @@
-"""The measures of video that an experiment takes unless it names its own; each leaves out what there is not."""
+"""The measures of video that an experiment takes unless it names its own."""
 
 from rolling.metrics import Metric
 from video.fvd import Fvd, Kvd

@@ -3,12 +3,13 @@
 import dataclasses
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from data.clips.collection import BadClip, Block, Entry, Picture
 from data.clips.containers import CONTAINERS, is_container
 from data.clips.fit import check_rate, check_scale, fitted, levels
-from data.clips.names import in_order, judged, label_of, root, split_of
+from data.clips.folders import files_below, judged
+from data.clips.names import in_order, label_of, root, split_of
 from data.clips.stacks import Stack, stacks
 from rolling.errors import InputError
 
@@ -67,8 +68,7 @@ class ArrayFiles:
         return judged(found)
 
     def read(self, entry: Entry, picture: Picture) -> Iterator[Block]:
-        file, _, array = entry.name.partition("::")
-        name, clip = re.fullmatch(r"(.*?)(?:\[(\d+)\])?", array).groups()
+        file, name, clip = self._parts(entry.name)
         stack, index = self._stacks(file).get(name), None if clip is None else int(clip)
         # The labels are looked at because they, too, may be why this entry cannot be used.
         if stack is None or not stack.labels or (index is None) != (stack.clips is None):
@@ -87,6 +87,16 @@ class ArrayFiles:
         place = self._place()
         return stacks(place if place.is_file() else place / name, self.key, self.axes)
 
+    def _parts(self, name: str) -> tuple[str, str, str | None]:
+        """File, array and number of a clip called `file/array[number]`; both may stand in folders."""
+        place, whole = self._place(), PurePosixPath(name)
+        parts = map(str, [*reversed(whole.parents), whole][1:])
+        file = next((part for part in parts if place.is_file() or (place / part).is_file()), None)
+        if file is None:
+            raise BadClip("its file is not there any more")
+        array = name.removeprefix(file).removeprefix("/")
+        return file, *re.fullmatch(r"(.*?)(?:\[(\d+)\])?", array).groups()
+
     def _place(self) -> Path:
         return root(self.path, f"arrays ({', '.join(CONTAINERS)})")
 
@@ -96,10 +106,10 @@ class ArrayFiles:
             if not is_container(place):
                 raise InputError(f"{self.path} is of no kind that can be read: {kinds}")
             return [place.name]
-        names = [file.relative_to(place).as_posix() for file in place.rglob("*") if is_container(file)]
+        names = in_order(files_below(place, lambda name: is_container(Path(name))))
         if not names:
             raise InputError(f"the folder {self.path} holds no arrays: {kinds}")
-        return in_order(names)
+        return names
 
 
 def _clips(file: str, array: str, stack: Stack) -> list[Entry]:
@@ -110,7 +120,7 @@ def _clips(file: str, array: str, stack: Stack) -> list[Entry]:
 
 def _entry(file: str, array: str = "", index: str = "", label: str = "") -> Entry:
     return Entry(
-        name=f"{file}::{array}{index}" if array else file,
+        name=f"{file}/{array}{index}" if array else file,
         split=split_of(file) or split_of(array),
         label=label or label_of(file),
     )

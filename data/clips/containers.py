@@ -42,7 +42,7 @@ class Npy:
         return {name: self.take(name, ...).shape for name in there}
 
     def take(self, name: str, index: Any) -> np.ndarray:
-        with readable(self._of(name).name, "npy file of numbers"):
+        with readable("the file" if name == "frames" else self._of(name).name, "npy file of numbers"):
             return np.load(self._of(name), mmap_mode="r", allow_pickle=False)[index]
 
     def _of(self, name: str) -> Path:
@@ -59,11 +59,11 @@ class Npz:
         return _state(self.file)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        with readable(self.file.name, "npz file"), np.load(self.file, allow_pickle=False) as held:
+        with readable("the file", "npz file"), np.load(self.file, allow_pickle=False) as held:
             return {name: _header(held.zip, f"{name}.npy") for name in held.files}
 
     def take(self, name: str, index: Any) -> np.ndarray:
-        with readable(self.file.name, "npz file of numbers"):
+        with readable("the file", "npz file of numbers"):
             kept = _unpacked(self.file, self.state())
             if name not in kept:
                 with np.load(self.file, allow_pickle=False) as held:
@@ -103,12 +103,12 @@ class Hdf5:
             if isinstance(item, h5py.Dataset) and item.shape is not None:
                 found[name] = item.shape
 
-        with readable(self.file.name, "HDF5 file"), h5py.File(self.file) as held:
+        with readable("the file", "HDF5 file"), h5py.File(self.file) as held:
             held.visititems(visit)
         return found
 
     def take(self, name: str, index: Any) -> np.ndarray:
-        with readable(self.file.name, "HDF5 file"), h5py.File(self.file) as held:
+        with readable("the file", "HDF5 file"), h5py.File(self.file) as held:
             array = held[name]
             if h5py.check_string_dtype(array.dtype):
                 return np.asarray(array.asstr()[index], str)
@@ -125,7 +125,7 @@ CONTAINERS: dict[str, Callable[[Path], Container]] = {
 
 
 def _state(file: Path) -> tuple[int, int]:
-    with readable(file.name, "file"):
+    with readable("the file", "file"):
         found = file.stat()
     return found.st_mtime_ns, found.st_size
 

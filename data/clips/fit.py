@@ -1,7 +1,8 @@
 """From arrays of any size, range and order of axes to the frames of a `Picture`."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 
 import einops
@@ -16,11 +17,11 @@ SCALES = {"levels": (0.0, 255.0), "unit": (0.0, 1.0), "signed": (-1.0, 1.0)}
 """The values of black and of white: grey levels, [0, 1], [-1, 1]."""
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
-FRAMES = 32  # in a block: enough to be quick, and little memory however large the frames
+FRAMES = 32  # in a block
 
 
 def fitted(
-    read: Callable[[np.ndarray], np.ndarray],
+    read: Callable[[np.ndarray], Iterable[np.ndarray]],
     count: int,
     entry: Entry,
     picture: Picture,
@@ -30,7 +31,7 @@ def fitted(
     tokens: np.ndarray | None = None,
 ) -> Iterator[Block]:
     """A clip of `count` frames, `rate` a second, block by block; `read` gives the frames of some indices, in
-    ascending order, as `[T, H, W, c]`, uint8. Of `actions [count, a]`, those of the frames that are taken."""
+    ascending order, `[H, W, c]`, uint8, each. Of `actions [count, a]`, those of the frames that are taken."""
     tokens = None if tokens is None else _finite(np.atleast_2d(tokens), "tokens")
     if actions is not None:
         actions = _finite(actions, "actions")
@@ -83,7 +84,7 @@ def levels(values: np.ndarray, scale: str) -> np.ndarray:
     if scale == "levels" and values.dtype.kind in "bf" and 0 < high <= 1:
         raise BadClip(
             f"it holds values from {low:g} to {high:g}, which as grey levels of 0 to 255 are all but"
-            " black: choose the scale 'unit'"
+            " black: give --source.collection.scale unit"
         )
     grey = (values.astype(np.float32) - black) * (255 / (white - black))
     return np.clip(np.rint(grey), 0, 255).astype(np.uint8)
@@ -99,19 +100,13 @@ def check_rate(rate: float | None) -> None:
         raise InputError(f"a rate of {rate} frames a second is none: it must be above 0")
 
 
-def fit(frames: np.ndarray, picture: Picture) -> np.ndarray:
-    """`[T, height, width, channel]` from `frames [T, H, W, c]`, uint8, c = 1 or 3.
+def fit(frames: Iterable[np.ndarray], picture: Picture) -> np.ndarray:
+    """`[T, height, width, channel]` from T frames `[H, W, c]`, uint8, c = 1 or 3.
 
     The middle, as wide for its height as the picture, is shrunk by averaging areas, or enlarged bicubically;
     then colours are joined (BT.601) or luma repeated. Raises `BadClip`.
     """
-    frames = np.asarray(frames)
-    if frames.ndim != 4 or frames.shape[-1] not in (1, 3) or 0 in frames.shape[1:]:
-        raise BadClip(
-            f"its frames have the shape {frames.shape[1:]}, which is not height, width and 1 or 3 channels"
-        )
-    size = picture.size(*frames.shape[1:3])
-    sized = frames if frames.shape[1:3] == size else np.stack([_resized(f, size) for f in frames])
+    sized = np.stack([_resized(frame, picture) for frame in frames])
     if picture.colour:
         return einops.repeat(sized, "t h w 1 -> t h w 3") if sized.shape[-1] == 1 else sized
     if sized.shape[-1] == 1:
@@ -119,15 +114,20 @@ def fit(frames: np.ndarray, picture: Picture) -> np.ndarray:
     return np.rint(sized @ LUMA).astype(np.uint8)[..., None]
 
 
-def _resized(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _resized(frame: np.ndarray, picture: Picture) -> np.ndarray:
     """One frame `[H, W, c]` as `[height, width, c]`."""
-    (above, left, below, right), channels = middle(frame.shape[:2], size), frame.shape[-1]
-    if below - above >= size[0]:
-        rows, columns = (
-            _areas(len(frame), above, below, size[0]),
-            _areas(frame.shape[1], left, right, size[1]),
+    if frame.ndim != 3 or frame.shape[-1] not in (1, 3) or 0 in frame.shape:
+        raise BadClip(
+            f"its frames have the shape {frame.shape}, which is not height, width and 1 or 3 channels"
         )
-        short = rows @ frame.reshape(len(frame), -1).astype(np.float32)
+    height, width, channels = frame.shape
+    size = picture.size(height, width)
+    if size == (height, width):
+        return frame
+    above, left, below, right = middle((height, width), size)
+    if below - above >= size[0]:
+        rows, columns = _areas(height, above, below, size[0]), _areas(width, left, right, size[1])
+        short = rows @ frame.reshape(height, -1).astype(np.float32)
         turned = einops.rearrange(short, "h (w c) -> w (h c)", c=channels)
         small = einops.rearrange(columns @ turned, "w (h c) -> h w c", c=channels)
         return np.rint(small).astype(np.uint8)
@@ -169,7 +169,9 @@ def readable(name: str, kind: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise BadClip(f"{name} is not there") from error
     except Exception as error:
-        words = " ".join(str(error).split())[:200] or type(error).__name__
+        # Without the path: what is wrong with many clips is to be one reason.
+        words = re.sub(r"['\"][^'\"]*[/\\][^'\"]*['\"]", "", str(error))
+        words = " ".join(words.split()).rstrip(" :")[:200] or type(error).__name__
         raise BadClip(f"{name} cannot be read ({words}): it is damaged, cut short or no {kind}") from error
 
 

@@ -12,7 +12,8 @@ from PIL import Image, ImageOps
 
 from data.clips.collection import BadClip, Block, Entry, Picture
 from data.clips.fit import check_rate, fitted, readable
-from data.clips.names import in_order, judged, label_of, natural, root, split_of
+from data.clips.folders import judged
+from data.clips.names import in_order, label_of, natural, root, split_of
 from rolling.errors import InputError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
@@ -42,6 +43,8 @@ class FrameFolders:
 
     def entries(self) -> Sequence[Entry]:
         place = root(self.path, "folders of frames")
+        if not place.is_dir():
+            raise InputError(f"{self.path} is a file, not a folder with a folder of frames for each clip")
         names = in_order(self._clips(place))
         if not names:
             raise InputError(
@@ -54,22 +57,23 @@ class FrameFolders:
         files = self._files(folder)
         size = _decoded(files[0]).shape
 
-        def frames(indices: np.ndarray) -> np.ndarray:
-            return np.stack([_of_size(files[i], size, files[0].name) for i in indices])
+        def frames(indices: np.ndarray) -> Iterator[np.ndarray]:
+            return (_of_size(files[i], size, files[0].name) for i in indices)
 
         beside = {what: _beside(folder / f"{what}.npy") for what in ("actions", "tokens")}
         yield from fitted(frames, len(files), entry, picture, rate=self.rate, **beside)
 
     def _clips(self, place: Path) -> Iterator[str]:
-        """Folders with frames; what lies below one of them is not looked at."""
-        waiting = ["."]
+        """Folders with frames; what lies below one of them is not looked at. Links are followed."""
+        waiting, seen = ["."], set()
         while waiting:
             name = waiting.pop()
             with readable(name, "folder"):
                 below = self._folders(place / name)
             if below is None:
                 yield name
-            else:
+            elif (real := os.path.realpath(place / name)) not in seen:  # but not those that lead back
+                seen.add(real)
                 waiting += [f"{name}/{folder}".removeprefix("./") for folder in below]
 
     def _folders(self, place: Path) -> list[str] | None:
@@ -107,7 +111,7 @@ def _unbroken(names: list[str]) -> None:
     if len(odd):
         raise BadClip(
             f"it lacks frames, or has some twice: {names[odd[0]]} is followed by {names[odd[0] + 1]};"
-            " where the numbers mean something else, allow gaps"
+            " where the numbers mean something else, give --source.collection.gaps"
         )
 
 
@@ -118,7 +122,7 @@ def _decoded(file: Path) -> np.ndarray:
             raise BadClip(
                 f"{file.name} has more than eight bits ({image.mode}): write frames of grey levels 0 to 255"
             )
-        image = ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)
         if image.mode.endswith("A") or "transparency" in image.info:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)

@@ -52,12 +52,17 @@ def cross(x: Points, y: Points) -> Points:
     return jnp.maximum(jnp.maximum(x, y) - 0.95, jnp.minimum(x, y) - 0.32)
 
 
-FORMS = (disc, functools.partial(polygon, corners=4), functools.partial(polygon, corners=3), cross)
+FORMS = {
+    "disc": disc,
+    "square": functools.partial(polygon, corners=4),
+    "triangle": functools.partial(polygon, corners=3),
+    "cross": cross,
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MovingShapes:
-    """`shapes` discs, squares, triangles and crosses on a dark ground, in pictures of `resolution^2` pixels.
+    """`shapes` coloured shapes, each of one of the `forms`, on a dark ground of `resolution^2` pixels.
 
     A simulator: a shape goes `speed` widths of the picture a frame at most, bounces elastically off the
     borders, turns evenly, and lies above or below the others for good. Two frames tell all that is to come.
@@ -66,6 +71,7 @@ class MovingShapes:
 
     resolution: int = 32
     shapes: int = 2
+    forms: tuple[str, ...] = tuple(FORMS)
     speed: float = 0.06
     sizes: tuple[float, float] = (0.13, 0.2)
     spin: float = 0.15
@@ -80,6 +86,8 @@ class MovingShapes:
                 "moving shapes want a resolution of 8 or more and one shape or more, not"
                 f" {self.resolution} and {self.shapes}"
             )
+        if not self.forms or not set(self.forms) <= set(FORMS):
+            raise InputError(f"forms of moving shapes are {', '.join(FORMS)}, not {self.forms}")
         low, high = self.sizes
         if not 0 < low <= high < 0.5 or not 0 <= self.speed <= 1 - 2 * high:
             raise InputError(
@@ -113,7 +121,7 @@ class MovingShapes:
             angle=2 * jnp.pi * draw(4),
             spin=(2 * draw(5) - 1) * self.spin,
             radius=radius,
-            kind=jnp.floor(draw(6) * len(FORMS)),
+            kind=jnp.floor(draw(6) * len(self.forms)),
             colour=jax.random.permutation(keys[6], colours)[jnp.arange(count) % len(PALETTE)],
         )
 
@@ -138,7 +146,7 @@ class MovingShapes:
         away_y = (pixels[None, :, None] - column(state.position[:, 1])) / column(state.radius)
         c, s = column(jnp.cos(state.angle)), column(jnp.sin(state.angle))
         x, y = c * away_x + s * away_y, c * away_y - s * away_x
-        forms = [form(x, y) for form in FORMS]
+        forms = [FORMS[name](x, y) for name in self.forms]
         edge = functools.reduce(
             lambda other, i: jnp.where(column(state.kind) == i, forms[i], other),
             range(1, len(forms)),

@@ -1,19 +1,12 @@
 """What names say: splits, classes, and an order in which 10 comes after 9."""
 
-import dataclasses
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from data.clips.collection import TEST, TRAIN, UNSAID, Entry
+from data.clips.collection import UNSAID
+from data.clips.folders import SPLITS
 from rolling.errors import InputError
-
-VALIDATION = "validation"
-SPLITS = {
-    **dict.fromkeys(("train", "training"), TRAIN),
-    **dict.fromkeys(("test", "testing"), TEST),
-    **dict.fromkeys(("val", "valid", "validate", "validation"), VALIDATION),
-}
 
 
 def natural(name: str) -> tuple:
@@ -37,13 +30,6 @@ def split_of(name: str) -> str:
 def label_of(name: str) -> str:
     """The folders around a clip, without those of splits: `train/walking/0001` is `walking`."""
     return "/".join(part for part in PurePosixPath(name).parts[:-1] if part.lower() not in SPLITS)
-
-
-def judged(entries: Sequence[Entry]) -> list[Entry]:
-    """Validation is the test part where there is no other; else neither trained on nor tested on."""
-    if any(entry.split == TEST for entry in entries):
-        return [entry for entry in entries if entry.split != VALIDATION]
-    return [dataclasses.replace(e, split=TEST) if e.split == VALIDATION else e for e in entries]
 
 
 def root(path: str, holds: str) -> Path:

@@ -7,7 +7,6 @@ wrote them, nor on how often they were interrupted; a shard that is there is not
 import collections
 import contextlib
 import dataclasses
-import importlib.machinery
 import json
 import os
 import signal
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from data.clips.collection import TEST, Collection, Entry, Picture
+from data.clips.parts import lot
 from data.clips.shards import Sums, Task, notes_file, unlike, write_shard
 from data.clips.store import ACTIONS, DESCRIPTION, FORMAT, INDEX, TOKENS, shard_name
 from data.clips.workers import DIED, FAILED, TOLD, spread
@@ -36,11 +36,13 @@ def prepare(
     picture: Picture,
     *,
     min_frames: int = 1,
+    drawn: bool = False,
     workers: int | None = None,
 ) -> None:
     """Fills `folder` with a store (see `data.clips.store`), going on where it was interrupted.
 
-    `entries` are the clips, each TRAIN or TEST. `workers` processes decode (None: as many as there are cores;
+    `entries` are the clips, each TRAIN or TEST; where the test part was `drawn`, another clip takes its place
+    if none of it can be used. `workers` processes decode (None: as many as there are cores;
     0: this one). Raises `InputError` where a part is left without a clip.
     """
     size = min(LARGEST, -(-len(entries) // SHARDS))
@@ -58,13 +60,13 @@ def prepare(
         for number, first in enumerate(firsts)
     ]
     for rest in folder.glob("*.tmp"):
-        rest.unlink()
+        rest.unlink(missing_ok=True)
     missing = [task for task in tasks if not notes_file(folder, task.number).exists()]
     done = len(entries) - sum(len(task.entries) for task in missing)
     if missing:
         with Progress("prepare", len(entries), unit="clip", done=done) as progress:
             _write(missing, _processes(workers, collection, len(missing)), progress)
-    _finish(folder, entries, picture, len(tasks))
+    _finish(folder, entries, picture, len(tasks), drawn)
 
 
 def _processes(workers: int | None, collection: Collection, tasks: int) -> int:
@@ -74,11 +76,9 @@ def _processes(workers: int | None, collection: Collection, tasks: int) -> int:
 
 
 def _importable(module: str) -> bool:
-    """Whether another process finds a module by its name; not so what was loaded from a user's file."""
+    """Whether another process finds a module by its name: not a script, nor what was loaded from a file."""
     top = module.split(".")[0]
-    if top == "__main__":
-        return True
-    found = importlib.machinery.PathFinder.find_spec(top)
+    found = next((spec for finder in sys.meta_path if (spec := finder.find_spec(top, None))), None)
     return found is not None and found.origin == getattr(sys.modules[top], "__file__", None)
 
 
@@ -104,8 +104,8 @@ def _after_death(task: Task, code: int, reached: dict, deaths: collections.Count
     """The task once more, without the clip over which processes die."""
     if task.number not in reached:
         raise InputError(
-            f"a process that was to read clips ended at once (exit code {code}): put what your script does"
-            " under `if __name__ == '__main__':`, or set the source's workers to 0"
+            f"a process that was to read clips ended at once (exit code {code}): read them in this one, with"
+            " --source.workers 0"
         )
     place = max(reached[task.number])
     deaths[task.number, place] += 1
@@ -115,7 +115,7 @@ def _after_death(task: Task, code: int, reached: dict, deaths: collections.Count
     return dataclasses.replace(task, given_up={**task.given_up, place: reason})
 
 
-def _finish(folder: Path, entries: Sequence[Entry], picture: Picture, shards: int) -> None:
+def _finish(folder: Path, entries: Sequence[Entry], picture: Picture, shards: int, drawn: bool) -> None:
     """Joins the notes of all shards into the index, and removes them."""
     notes = [_Notes.load(folder, number) for number in range(shards)]
     kind = _commonest(notes)
@@ -125,11 +125,16 @@ def _finish(folder: Path, entries: Sequence[Entry], picture: Picture, shards: in
     kept = [entries[row[0]] for row in rows]
     labels = sorted({entry.label for entry in entries} - {""})
     test = np.array([entry.split == TEST for entry in kept], bool)
+    if drawn and len(kept) > 1 and not test.any() and all(len(note.rows) < 2 for note in good):
+        test[min(range(len(kept)), key=lambda place: lot(kept[place].name))] = True
     _check_parts(test, len(entries), skipped)
     places = {label: place for place, label in enumerate(labels)}
     total = Sums()
-    for note in good:
-        total.join(note.sums)
+    held_out = {row[3] for row, part in zip(rows, test, strict=True) if part}
+    for number, note in enumerate(notes):
+        # A shard of several clips sums its training part; one of a single clip may have changed sides.
+        if note.kind == kind and not (len(note.rows) == 1 and number in held_out):
+            total.join(note.sums)
     _save(
         folder / INDEX,
         lambda file: np.savez(

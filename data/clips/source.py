@@ -4,13 +4,13 @@ import dataclasses
 import hashlib
 import math
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from data import cache
-from data.clips.collection import TEST, TRAIN, Collection, Entry, Picture
+from data.clips.collection import TEST, Collection, Entry, Picture
 from data.clips.folders import Videos
+from data.clips.parts import parted
 from data.clips.prepare import prepare
 from data.clips.store import FORMAT, describe, is_store, is_whole, open_store
 from data.source import Split
@@ -48,7 +48,8 @@ class Clips:
             if value < least:
                 raise InputError(f"source.{name} must be at least {least}, not {value}")
         picture = self.picture
-        if min(picture.height, picture.width) < 1 or not 0 < (picture.rate or 1) < math.inf:
+        rate = 1 if picture.rate is None else picture.rate
+        if min(picture.height, picture.width) < 1 or not 0 < rate < math.inf:
             raise InputError(f"pictures need a height, a width and a rate above 0, not {picture}")
 
     def open(self) -> Split:
@@ -56,15 +57,14 @@ class Clips:
         if self.path and is_store(Path(self.path).expanduser()):
             return open_store(self._own(Path(self.path).expanduser()), labelled=self.labelled)
         collection = self._placed()
-        entries = parted(collection.entries(), self.test, self.holdout)
+        found = collection.entries()
+        entries = parted(found, self.test, self.holdout)
+        drawn = not self.test and all(entry.split != TEST for entry in found)
         kind = type(collection).__name__.lower()
-        path = cache.folder(self.cache) / f"{kind}-{self._key(collection, entries)}"
-        made = cache.grow(path, lambda folder: self._make(folder, collection, entries), is_whole)
-        return open_store(made, labelled=self.labelled)
-
-    def _make(self, folder: Path, collection: Collection, entries: Sequence[Entry]) -> None:
-        settings = {"min_frames": self.min_frames, "workers": self.workers}
-        prepare(folder, collection, entries, self.picture, **settings)
+        path = cache.folder(self.cache) / f"{kind}-{self._key(collection, entries, drawn)}"
+        settings = {"min_frames": self.min_frames, "drawn": drawn, "workers": self.workers}
+        make = lambda place: prepare(place, collection, entries, self.picture, **settings)  # noqa: E731
+        return open_store(cache.grow(path, make, is_whole), labelled=self.labelled)
 
     def _placed(self) -> Collection:
         """The collection, at our path where there is one."""
@@ -85,7 +85,7 @@ class Clips:
             )
         return store
 
-    def _key(self, collection: Collection, entries: Sequence[Entry]) -> str:
+    def _key(self, collection: Collection, entries: Sequence[Entry], drawn: bool) -> str:
         root = Path(getattr(collection, "path", "")).expanduser()
         if hasattr(collection, "path"):  # a folder that was moved is the same
             collection = dataclasses.replace(collection, path="")
@@ -93,39 +93,8 @@ class Clips:
         listed = hashlib.sha256()
         for entry in entries:
             listed.update(repr((dataclasses.astuple(entry), _stamp(root, entry.name, seen))).encode())
-        return cache.key((collection, self.picture, self.min_frames, FORMAT, listed.hexdigest()))
-
-
-def parted(entries: Sequence[Entry], test: tuple[str, ...], holdout: float) -> list[Entry]:
-    """The entries, each TRAIN or TEST. Raises `InputError` where a part would be empty."""
-    chosen = _named(entries, test) if test else {entry.name for entry in entries if entry.split == TEST}
-    chosen = chosen or _drawn(entries, holdout)
-    parts = [dataclasses.replace(entry, split=TEST if entry.name in chosen else TRAIN) for entry in entries]
-    if len({entry.split for entry in parts}) < 2:
-        raise InputError(
-            f"{len(parts)} clip(s) make no two parts, one to train on and one to test on: add clips, or name"
-            " those to hold out with --source.test"
-        )
-    return parts
-
-
-def _named(entries: Sequence[Entry], names: tuple[str, ...]) -> set[str]:
-    by_name: dict[str, set[str]] = {}
-    for entry in entries:
-        for name in (entry.name, PurePosixPath(entry.name).stem):
-            by_name.setdefault(name, set()).add(entry.name)
-    for name in names:
-        if name not in by_name:
-            near = get_close_matches(name, by_name, n=1)
-            hint = f"; the nearest is {near[0]!r}" if near else ""
-            raise InputError(f"source.test names {name!r}, and there is no such clip{hint}")
-    return set().union(*(by_name[name] for name in names))
-
-
-def _drawn(entries: Sequence[Entry], share: float) -> set[str]:
-    """Each clip is held out or not by its own name: no other clip, added or removed, changes that."""
-    place = {entry.name: int(hashlib.sha256(entry.name.encode()).hexdigest()[:13], 16) for entry in entries}
-    return {name for name, value in place.items() if value < share * 16**13} or {min(place, key=place.get)}
+        told = (collection, self.picture, self.min_frames, FORMAT, drawn, listed.hexdigest())
+        return cache.key(told)
 
 
 def _stamp(root: Path, name: str, seen: dict[str, Any]) -> Any:

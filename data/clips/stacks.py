@@ -38,7 +38,7 @@ class Stack:
         if len(letters) != len(shape) or sizes.get("c", 1) not in (1, 3) or 0 in shape:
             raise BadClip(
                 f"its shape {shape} cannot be {' '.join(letters) or 'frames in time'}"
-                " with 1 or 3 channels: say with axes what it is, as in 't n h w'"
+                " with 1 or 3 channels: give --source.collection.axes, as in 't n h w'"
             )
         return letters
 
@@ -117,8 +117,8 @@ def _stacks(file: Container, state: tuple, key: str, axes: str) -> dict[str, Sta
         raise BadClip(f"it has no array {key or 'of frames'}; there are: {shown}")
     if len(found) > 1 and not key:
         raise BadClip(
-            f"it has several arrays that may be frames: say with key which one is, or with a pattern"
-            f" ('*') which are; there are: {shown}"
+            f"it has several arrays that may be frames: give --source.collection.key, the name of the one"
+            f" that is, or a pattern ('*') for several; there are: {shown}"
         )
     groups: dict[str, dict[str, int]] = {}
     for name in in_order(found):

@@ -148,8 +148,9 @@ def open_store(path: Path, *, labelled: bool = True) -> Split:
         "tokens": about["tokens"][-1] if about["tokens"] else 0,
         "actions": about["actions"],
     }
-    rate = picture.rate or 1.0  # frames that were only counted are one apart
-    layout = video(picture.height, picture.width, rate=rate, colour=picture.colour, **told)
+    layout = video(picture.height, picture.width, rate=picture.rate or 1.0, colour=picture.colour, **told)
+    if picture.rate is None:  # frames were only counted
+        layout = dataclasses.replace(layout, time_units="1")
     test = _columns(path)["test"]
     parts = (Prepared(layout=layout, path=path, clips=np.flatnonzero(test == part)) for part in (False, True))
     train, test = parts

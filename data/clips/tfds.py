@@ -11,9 +11,11 @@ import numpy as np
 
 from data.clips.collection import UNSAID, Block, Entry, Picture
 from data.clips.fit import check_rate, check_scale, fitted, levels, readable
-from data.clips.names import SPLITS, judged, root
+from data.clips.folders import SPLITS, judged
+from data.clips.names import root
 from rolling.errors import InputError
 
+HOLDS = "data sets of tensorflow-datasets"
 MARK = "features.json"  # in the folder of a version of a data set
 
 
@@ -46,11 +48,12 @@ class Tfds:
         check_rate(self.rate)
 
     def entries(self) -> Sequence[Entry]:
-        """A record is called by its place in its split: `train[12]`."""
-        builder = self._builder()
+        """A record is called by its place in its split: `moving_mnist/1.0.0/train[12]`."""
+        place, folder = root(self.path, HOLDS), self._folder()
+        builder, inside = _opened(folder), folder.relative_to(place)
         self._decoder(builder, self.key, self.label, self.actions, self.tokens)  # refuses what is not there
         found = [
-            Entry(name=f"{split}[{i}]", split=SPLITS.get(split, UNSAID), label=label)
+            Entry(name=(inside / f"{split}[{i}]").as_posix(), split=SPLITS.get(split, UNSAID), label=label)
             for split, about in builder.info.splits.items()
             for i, label in enumerate(self._labels(builder, split, about.num_examples))
         ]
@@ -59,8 +62,9 @@ class Tfds:
         return judged(found)
 
     def read(self, entry: Entry, picture: Picture) -> Iterator[Block]:
-        builder = self._builder()
-        split, _, index = entry.name.rstrip("]").rpartition("[")
+        folder, _, record = entry.name.rpartition("/")
+        builder = _opened(root(self.path, HOLDS) / folder)
+        split, _, index = record.rstrip("]").rpartition("[")
         decode = self._decoder(builder, self.key, self.actions, self.tokens)
         with readable("the record", "record of this data set"):
             record = decode(_records(builder, split)[int(index)])
@@ -76,12 +80,8 @@ class Tfds:
             tokens=np.asarray(record[self.tokens]) if self.tokens else None,
         )
 
-    def _builder(self) -> Any:
-        place = self._folder()
-        return _opened(place, (place / MARK).stat().st_mtime_ns)
-
     def _folder(self) -> Path:
-        whole = root(self.path, "data sets of tensorflow-datasets")
+        whole = root(self.path, HOLDS)
         place = whole / self.name
         depths = ("", "*/", "*/*/", "*/*/*/")  # of a version, a configuration, a data set, all of them
         found = sorted(mark.parent for depth in depths for mark in place.glob(depth + MARK))
@@ -92,7 +92,9 @@ class Tfds:
             )
         if len(found) > 1:
             names = ", ".join(folder.relative_to(whole).as_posix() for folder in found)
-            raise InputError(f"{place} holds several data sets: say with name which one, of {names}")
+            raise InputError(
+                f"{place} holds several data sets: say with --source.collection.name which one, of {names}"
+            )
         return found[0]
 
     def _labels(self, builder: Any, split: str, count: int) -> Iterator[str]:
@@ -118,9 +120,14 @@ class Tfds:
         return wanted.deserialize_example_np
 
 
+def _opened(place: Path) -> Any:
+    with readable(str(place), "data set of tensorflow-datasets"):
+        return _builder(place, (place / MARK).stat().st_mtime_ns)
+
+
 @lru_cache(maxsize=4)
-def _opened(place: Path, changed: int) -> Any:
-    with _videos_without_tensorflow(), readable(str(place), "data set of tensorflow-datasets"):
+def _builder(place: Path, changed: int) -> Any:
+    with _videos_without_tensorflow():
         builder = _library().builder_from_directory(place)
         kind = builder.info.file_format.value
     if kind != "array_record":

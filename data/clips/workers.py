@@ -3,10 +3,13 @@
 import collections
 import contextlib
 import dataclasses
-import multiprocessing
+import os
 import signal
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
-from multiprocessing import connection
+from multiprocessing import Pipe, connection
 from typing import Any
 
 TOLD, DONE, FAILED, DIED = "told", "done", "failed", "died"
@@ -24,9 +27,9 @@ def spread(function: Callable, tasks: collections.deque, workers: int) -> Iterat
     and at last `(task, DONE, None)`, `(task, FAILED, exception)` or, of a process that is no more, `(task,
     DIED, exit code)`.
 
-    Whoever listens may append to `tasks` meanwhile. Processes are spawned, and end with the iteration.
+    Whoever listens may append to `tasks` meanwhile. The processes are fresh ones that import the function and
+    what it needs, but not the program that is running, which may be heavy; they end with the iteration.
     """
-    context = multiprocessing.get_context("spawn")
     running: list[_Worker] = []
     try:
         while tasks or any(worker.task is not None for worker in running):
@@ -34,7 +37,7 @@ def spread(function: Callable, tasks: collections.deque, workers: int) -> Iterat
                 if tasks and worker.task is None:
                     _give(worker, tasks.popleft())
             while tasks and len(running) < workers:
-                running.append(_hire(context, function))
+                running.append(_hire(function))
                 _give(running[-1], tasks.popleft())
             busy = {worker.line: worker for worker in running if worker.task is not None}
             for line in connection.wait(list(busy)):
@@ -49,16 +52,22 @@ def spread(function: Callable, tasks: collections.deque, workers: int) -> Iterat
         for worker in running:
             worker.process.terminate()
         for worker in running:
-            worker.process.join()
-            worker.line.close()
+            _bury(worker)
 
 
-def _hire(context, function: Callable) -> _Worker:
-    here, there = context.Pipe()
-    process = context.Process(target=_work, args=(there, function), daemon=True)
-    process.start()
-    there.close()  # so that the line ends with the process
-    return _Worker(process, here)
+def _hire(function: Callable) -> _Worker:
+    here, there = Pipe()
+    with there:  # ours is closed, so that the line ends with the process
+        process = subprocess.Popen(
+            [sys.executable, "-m", __name__, str(there.fileno())],
+            stdin=subprocess.PIPE,
+            pass_fds=[there.fileno()],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
+        )
+    worker = _Worker(process, here)
+    with contextlib.suppress(OSError):
+        here.send(function)
+    return worker
 
 
 def _give(worker: _Worker, task: Any) -> None:
@@ -71,13 +80,25 @@ def _heard(worker: _Worker) -> tuple[str, Any]:
     try:
         return worker.line.recv()
     except (EOFError, OSError):
-        worker.process.join()
-        worker.line.close()
-        return DIED, worker.process.exitcode
+        return DIED, _bury(worker)
 
 
-def _work(line, function: Callable) -> None:
+def _bury(worker: _Worker) -> int:
+    worker.line.close()
+    worker.process.stdin.close()
+    return worker.process.wait()
+
+
+def _end_together() -> None:
+    """Ends this process when the first one is no more: nobody is to write what nobody waits for."""
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
+def _work(line: connection.Connection) -> None:
+    threading.Thread(target=_end_together, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process tells the others when to stop
+    function = line.recv()
     while True:
         try:
             task = line.recv()
@@ -89,3 +110,7 @@ def _work(line, function: Callable) -> None:
         except BaseException as error:
             answer = (FAILED, error)
         line.send(answer)
+
+
+if __name__ == "__main__":
+    _work(connection.Connection(int(sys.argv[1])))

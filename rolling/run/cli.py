@@ -16,6 +16,7 @@ from rolling.run.allocator import keep_freed_memory
 USAGE = """usage: rolling COMMAND ...
 
   run EXPERIMENT       train, roll out, evaluate, report: everything, into runs/NAME
+  prepare EXPERIMENT   open the data, which simulates or decodes them once, and tell what there is
   train EXPERIMENT     train only
   rollout RUN          forecasts of a trained run, streamed to a Zarr store
   distill RUN          a run of few calls per frame from a trained one (--steps-per-frame, --method)
@@ -24,7 +25,7 @@ USAGE = """usage: rolling COMMAND ...
   report RUN           write report.html
   compare RUN RUN ...  finished runs side by side; EXPERIMENT --windows A,B trains one of each family first
   list                 the presets
-  show EXPERIMENT      everything that an experiment holds
+  show EXPERIMENT      everything that an experiment holds, and what it costs: operations, memory
   weights NAME         where to get the file of weights that a measure wants (i3d), and whether it is right
   oracle               the exact error of a window and a solver on a linear-Gaussian sequence
 
@@ -107,6 +108,7 @@ def _find_weights(words: list[str]) -> list[str]:
                 path, words = _take(words, file.option, "")
                 if path:
                     os.environ[file.variable] = path
+                    file.read()  # a wrong file is told of now, and not after the training
             break
     return words
 
@@ -164,6 +166,13 @@ def _train(words: list[str]) -> None:
 
     experiment, options = _experiment_and_options(words, "train", TrainOptions)
     job.train(experiment, Path(options.folder) / experiment.name, resume=options.resume)
+
+
+def _prepare(words: list[str]) -> None:
+    from rolling.run.prepare import summary
+
+    experiment, _ = _experiment_and_options(words, "prepare", NoOptions)
+    print(summary(experiment.source.open()))
 
 
 def _run(words: list[str]) -> None:
@@ -315,6 +324,7 @@ def _oracle(words: list[str]) -> None:
 
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "run": _run,
+    "prepare": _prepare,
     "train": _train,
     "rollout": _rollout,
     "distill": _distill,

@@ -22,7 +22,7 @@ from rolling.files import write_file
 from rolling.metrics import Metric, Sample, Score, Setting
 from rolling.progress import Progress
 from rolling.run.stored import StoredForecast, open_forecast
-from rolling.run.tables import columns, single_values
+from rolling.run.tables import against_lead, columns, single_values
 
 READ_BYTES = 2**26  # float32 values of the forecast, all members, that are read at a time
 SCORE_BYTES = 2**20  # ... and scored at a time: what fits into a cache takes half as long
@@ -231,11 +231,12 @@ def _axis(dataset: xr.Dataset, name: str, score: Score, time_units: str) -> str:
 
 
 def summary_table(evaluation: dict[str, Any]) -> str:
-    """The root mean square errors at a few leads, as lines of text; one table for each variable. Below, what
-    has one value for all leads."""
+    """The root mean square errors at a few leads, as lines of text; one table for each variable. Where there
+    are none, all that is measured against the lead. Below, what has one value for all leads."""
     rmse = evaluation.get("rmse", {})
     tables = [_table(evaluation, variable) for variable in rmse]
-    if any(len(score["leads"]) > 1 for score in rmse.values()):
+    tables = tables or ["\n".join(against_lead(evaluation, "model"))]
+    if all(len(score["leads"]) > 1 for score in rmse.values()):
         tables.append("\n".join(single_values(evaluation)))
     return "\n\n".join(filter(None, tables))
 

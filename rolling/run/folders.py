@@ -7,7 +7,6 @@ the real one of its name, and is scored frame by frame, too.
 import dataclasses
 import functools
 import importlib
-import itertools
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,17 +16,18 @@ from typing import Any
 import numpy as np
 
 from data.clips.collection import Picture
+from data.clips.pairs import Pair, paired
 from rolling.errors import InputError
 from rolling.fields import Layout, video
 from rolling.files import write_file
 from rolling.metrics import Metric, Sample, Setting
 from rolling.progress import Progress
-from rolling.run.clip_sets import ClipSet, OneSize, Pair, paired
+from rolling.run.clip_sets import ClipSet, OneSize
 from rolling.run.evaluate import Running, Scores, persistence, tabulate
 from rolling.run.experiment import SCORING
 from rolling.run.tables import against_lead, single_values
 
-BATCH = 16  # clips whose features are computed together
+BATCH = 2**24  # bytes of clips whose features are computed together, or one clip
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,6 +62,8 @@ class FolderOptions:
             )
         if min(self.size) < 0 or (0 in self.size and any(self.size)):
             raise InputError("--size is a height and a width in pixels, such as 64 64")
+        if self.output and not Path(self.output).parent.is_dir():  # told before hours of work, not after
+            raise InputError(f"there is no folder {Path(self.output).parent} for --output: make it first")
 
 
 def score_folders(options: FolderOptions) -> str:
@@ -69,14 +71,17 @@ def score_folders(options: FolderOptions) -> str:
     real, fake = (_opened(options, side) for side in ("real", "fake"))
     _tell_compressed(real, fake)
     pairs, size = paired(real.entries, fake.entries), OneSize()
+    members = len(pairs[0].fakes) if pairs else 0
     if pairs:
-        scores, members = _by_pairs(real, fake, pairs, options, size), len(pairs[0].fakes)
+        scores, count = _by_pairs(real, fake, pairs, options, size)
+        counts = {"real": count, "fake": count * members}
     else:
-        scores, members = _by_sets(real, fake, options.frames, size), 0
+        scores = _by_sets(real, fake, options.frames, size)
+        counts = {"real": len(real), "fake": len(fake)}
     found = {
         "real": options.real,
         "fake": options.fake,
-        "clips": {"real": len(real), "fake": len(fake)},
+        "clips": counts,
         "members": members,
         "frames": options.frames,
         "given": options.given,
@@ -128,22 +133,25 @@ def _features(clips: ClipSet, distances, size: OneSize, progress: Progress) -> d
 
 
 def _batches(clips: ClipSet, size: OneSize, progress: Progress) -> Iterator[np.ndarray]:
-    def usable() -> Iterator[np.ndarray]:
-        for entry, frames in clips.clips():
-            progress.update(1)
-            if frames is not None:
-                size.check(clips, entry, frames)
-                yield frames
-
-    ready = usable()
-    while batch := list(itertools.islice(ready, BATCH)):
+    batch: list[np.ndarray] = []
+    for entry in clips.entries:
+        frames = clips.read(entry)
+        progress.update(1)
+        if frames is not None:
+            size.check(clips, entry, frames)
+            batch.append(frames)
+            if len(batch) * frames.nbytes >= BATCH:
+                yield np.stack(batch)
+                batch = []
+    if batch:
         yield np.stack(batch)
 
 
 def _by_pairs(
     real: ClipSet, fake: ClipSet, pairs: Sequence[Pair], options: FolderOptions, size: OneSize
-) -> dict[str, Scores]:
-    """Scores of forecasts of the real clips, beside those of the last frame given where there is one."""
+) -> tuple[dict[str, Scores], int]:
+    """Scores of forecasts of the real clips, beside those of the last frame given where there is one; and how
+    many pairs they are of."""
     metrics = (*_scoring().FORECAST, *_scoring().distances(options.frames))
     running: dict[str, Running] = {}
     count = 0
@@ -157,7 +165,7 @@ def _by_pairs(
                 for one in running.values():
                     one.update(sample)
     _check_enough(count, 1, real, fake)
-    return _curves(**{name: one.result() for name, one in running.items()})
+    return _curves(**{name: one.result() for name, one in running.items()}), count
 
 
 def _started(
