@@ -15,7 +15,6 @@ frames per second on two where the peak is 435 GFLOP/s.
 
 import argparse
 import json
-import math
 import os
 import statistics
 import subprocess
@@ -27,22 +26,6 @@ SHARE = 0.40
 FRAMES_PER_SECOND, AT_PEAK = 1.5 * 314, 435e9
 
 
-def operations(jaxpr) -> int:
-    """Floating-point operations of all convolutions and products of matrices in a program."""
-    total = 0
-    for equation in jaxpr.eqns:
-        out = equation.outvars[0].aval.shape
-        if equation.primitive.name == "dot_general":
-            (contracted, _), _ = equation.params["dimension_numbers"]
-            total += 2 * math.prod(out) * math.prod(equation.invars[0].aval.shape[i] for i in contracted)
-        elif equation.primitive.name == "conv_general_dilated":
-            total += 2 * math.prod(out) * math.prod(equation.invars[1].aval.shape[:-1])
-        for value in equation.params.values():
-            inner = getattr(value, "jaxpr", value)
-            total += operations(inner) if hasattr(inner, "eqns") else 0
-    return total
-
-
 def measure(rounds: int) -> dict[str, float]:
     """All figures on the cores of this process."""
     import jax
@@ -52,6 +35,7 @@ def measure(rounds: int) -> dict[str, float]:
 
     from rolling.denoisers import Inputs, functional
     from rolling.run.allocator import keep_freed_memory
+    from rolling.run.cost import operations
     from video.uvit import VideoUViT
 
     keep_freed_memory()

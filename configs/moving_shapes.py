@@ -1,8 +1,9 @@
-"""Generated video, shapes that turn and bounce (32 x 32, colour): the main job of the video side, minutes."""
+"""Generated video, bouncing balls (32 x 32, colour): the main job of the video side, minutes on two cores."""
 
 from configs.scoring import CLIPS, ROLLOUT
 from data.clips.moving_shapes import MovingShapes
 from data.simulated import Simulated
+from rolling.noise import Cosine
 from rolling.run.experiment import Experiment, Forecast, Training
 from rolling.run.optimisers import Muon
 from rolling.solvers import UniPC
@@ -12,13 +13,21 @@ from video.uvit import VideoUViT
 
 experiment = Experiment(
     name="moving_shapes",
-    source=Simulated(simulator=MovingShapes(), train=512, frames=40, test=16, test_frames=120),
+    source=Simulated(
+        simulator=MovingShapes(forms=("disc",), sizes=(0.18, 0.28), speed=0.035),
+        train=512,
+        frames=40,
+        test=32,
+        test_frames=120,
+    ),
     network=VideoUViT(),
-    window=Rolling(size=8, context=2),
+    # The shapes are bright and large: seen through much noise, so the window needs more of it.
+    schedule=Cosine(resolution=96),
+    window=Rolling(size=6, context=2),
     solver=UniPC(order=2),
     optimiser=Muon(peak=1e-2),
-    training=Training(steps=1300, batch=4, ema=0.995),
-    forecast=Forecast(starts=32, members=4, frames=20, batch=8, chunk=20),
+    training=Training(steps=1500, batch=8, ema=0.995),
+    forecast=Forecast(starts=32, members=4, frames=14, batch=16, chunk=14),
     long=Forecast(starts=8, members=1, frames=100, batch=8, chunk=20),
     metrics=CLIPS,
     long_metrics=ROLLOUT,

@@ -64,11 +64,14 @@ class Gridded:
         if self.every < 1:
             raise InputError(f"every = {self.every} keeps no frame: choose 1 or more")
 
+    def layout(self) -> Layout:
+        """From the files' headers and coordinates."""
+        cubes, times, cadence = self._axes()
+        return self._layout(cubes, times, cadence)
+
     def open(self) -> Split:
         """Raises `InputError` for whatever cannot be used."""
-        cubes = self._cubes()
-        times, cadence = self._times(cubes)
-        cubes = [cube.at(times) for cube in cubes]
+        cubes, times, cadence = self._axes()
         for cube in cubes:
             cube.check_written()
         layout = self._layout(cubes, times, cadence)
@@ -122,6 +125,12 @@ class Gridded:
                     " one grid with --source.variables"
                 )
         return cubes
+
+    def _axes(self) -> tuple[list[Cube], np.ndarray, Cadence]:
+        """The chosen variables at the chosen times."""
+        cubes = self._cubes()
+        times, cadence = self._times(cubes)
+        return [cube.at(times) for cube in cubes], times, cadence
 
     def _times(self, cubes: list[Cube]) -> tuple[np.ndarray, Cadence]:
         """The times that all variables have, within the chosen range, `every` steps apart."""

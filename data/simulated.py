@@ -12,7 +12,7 @@ from data.arrays import Arrays
 from data.source import Split
 from physics.simulators import Kolmogorov, Simulator, chunks
 from rolling.errors import InputError
-from rolling.fields import Variable
+from rolling.fields import Layout, Variable
 from rolling.progress import Progress
 
 FORMAT = 1  # part of the cache's key: raise it when a simulator comes to give other numbers
@@ -41,6 +41,9 @@ class Simulated:
         for name in ("train", "frames", "test", "test_frames"):
             if getattr(self, name) < 1:
                 raise InputError(f"a simulated source needs {name} >= 1, not {getattr(self, name)}")
+
+    def layout(self) -> Layout:
+        return self.simulator.layout
 
     def open(self) -> Split:
         """Simulates at the first call. Raises `InputError` where the simulation blows up."""

@@ -69,3 +69,14 @@ class Source(Protocol):
 
     def open(self) -> Split:
         """The data, read lazily. Raises `rolling.errors.InputError` for whatever cannot be used."""
+
+
+@runtime_checkable
+class Described(Protocol):
+    """A source that knows what its frames are before it is opened."""
+
+    def layout(self) -> Layout:
+        """The layout of what `open` gives, without simulating, preparing or reading frames.
+
+        Raises `InputError` where it cannot be known.
+        """

@@ -7,9 +7,10 @@ whose clock stands still (clean context, pure noise) have `dtau_k/dt = 0` and we
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
+import einops
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
@@ -120,6 +121,29 @@ def weighted_mean(
     return jnp.mean(jnp.sum(weights * per_frame, axis=1))
 
 
+def pooled(x: Float[Array, "*frames height width channel"], factor: int) -> Array:
+    """Means over squares of `factor x factor` cells. Raises `InputError` where the grid cannot be cut so."""
+    height, width = x.shape[-3:-1]
+    if height % factor or width % factor:
+        raise InputError(
+            f"frames of {height} x {width} cells cannot be cut into squares of {factor} x {factor}: choose"
+            " objective.scales that divide height and width"
+        )
+    return einops.reduce(x, "... (h p) (w q) c -> ... h w c", "mean", p=factor, q=factor)
+
+
+def coarse_mean(
+    error: Frames, factor: int, weights: Clocks, mask: Float[Array, "height width channel"] | None
+) -> Float[Array, ""]:
+    """`weighted_mean` of the squares of the pooled error: of its means over the cells where `mask` is 1,
+    each with the share of such cells in its square."""
+    if mask is None:
+        return weighted_mean(pooled(error, factor) ** 2, weights)
+    share = pooled(mask, factor)
+    mean = pooled(error * mask[None, None], factor) / jnp.where(share > 0, share, 1.0)[None, None]
+    return weighted_mean(mean**2, weights, share)
+
+
 def diffusion_loss(
     denoise: Callable[[Frames, Clocks], Frames],
     x: Frames,
@@ -130,10 +154,18 @@ def diffusion_loss(
     weighting: Weighting,
     noise: NoiseLaw = Independent(),  # noqa: B008
     mask: Float[Array, "height width channel"] | None = None,
+    scales: Sequence[int] = (),
 ) -> Float[Array, ""]:
-    """The loss of one batch, `weighted_mean` of `|x - x^|^2`."""
+    """The loss of one batch, `weighted_mean` of `|x - x^|^2`.
+
+    To this, `scales` add `f |D_f x - D_f x^|^2` for each factor `f`, where `D_f` are means over squares of
+    `f x f` cells: the multiscale loss of simple diffusion (arXiv 2301.11093), whose terms weigh one over
+    their resolution. `E[x | z]` is the minimum of each term.
+    """
     logsnr = schedule.logsnr(times.tau)
     draw = lambda frame: jax.random.normal(key, (len(x), len(frame), *x.shape[2:]), x.dtype)  # noqa: E731
     z = diffuse(x, noise(draw, 0, x.shape[1]), logsnr)
-    square = (x - denoise(z, logsnr)).astype(jnp.float32) ** 2
-    return weighted_mean(square, frame_weights(weighting, schedule, times), mask)
+    error = (x - denoise(z, logsnr)).astype(jnp.float32)
+    weights = frame_weights(weighting, schedule, times)
+    loss = weighted_mean(error**2, weights, mask)
+    return loss + sum(factor * coarse_mean(error, factor, weights, mask) for factor in scales)

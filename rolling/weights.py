@@ -82,9 +82,8 @@ class WeightsFile:
             "git hash": f"{self.sha1} (`git hash-object FILE`)",
             "named by": f"{self.option} FILE, or the environment variable {self.variable}",
         }
-        if self.path is None:
-            facts["here"] = "no file is named"
-        else:
+        facts["here"] = "no file is named"
+        if self.path is not None:
             self.read()
             facts["here"] = f"{self.path}: the right file"
         return "\n".join([f"{self.name} weights", *(f"  {name:10s}{fact}" for name, fact in facts.items())])

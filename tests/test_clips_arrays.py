@@ -64,6 +64,17 @@ def test_one_clip_to_a_file_with_splits_and_classes_in_folders(file):
         assert np.array_equal(actions, ACTIONS[i])
 
 
+def test_links_are_followed_and_hidden_files_left_out(tmp_path):
+    write(tmp_path / "elsewhere" / "a.npy", frames=CLIPS)
+    write(tmp_path / "data" / ".b.npy", frames=CLIPS)
+    (tmp_path / "data" / "train").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data" / "back").symlink_to(tmp_path / "data")
+    collection = ArrayFiles(path=str(tmp_path / "data"))
+    found = listed(collection)
+    assert list(found) == [f"train/a.npy/frames[{i}]" for i in range(3)]
+    assert np.array_equal(joined(collection, found["train/a.npy/frames[1]"])[0], CLIPS[1])
+
+
 @pytest.mark.parametrize(
     ("axes", "order"),
     [("n t h w c", (0, 1, 2, 3, 4)), ("n t c h w", (0, 1, 4, 2, 3)), ("t n h w c", (1, 0, 2, 3, 4))],

@@ -45,6 +45,12 @@ def test_frames_of_the_right_size_are_left_alone():
     assert np.array_equal(fit(clip, Picture(height=6, width=5)), clip)
 
 
+def test_a_picture_of_no_size_leaves_frames_as_large_as_they_are():
+    clip = frames(6, 5)
+    assert np.array_equal(fit(clip, Picture(height=0, width=0)), clip)
+    assert fit(clip, Picture(height=0, width=0, colour=False)).shape == (2, 6, 5, 1)
+
+
 def test_luma_is_that_of_bt_601_and_grey_becomes_three_equal_channels():
     clip = frames(4, 4)
     luma = fit(clip, Picture(height=4, width=4, colour=False))

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
-from data.clips import FrameFolders
+from data.clips import FrameFolders, Videos
 from data.clips.collection import Entry, Picture
 from rolling.errors import InputError
+from tests.clip_tools import write_video
 from tests.record_tools import LUMA, SMALL, damage, joined, listed, prepared, refused
 
 RNG = np.random.default_rng(0)
@@ -39,6 +41,17 @@ def test_numbers_are_read_as_numbers(tmp_path):
     frames = clip(tmp_path / "a", count=12, name="frame{}.png", first=5)
     collection = FrameFolders(path=str(tmp_path))
     assert np.array_equal(joined(collection, listed(collection)["a"])[0], frames)
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path):
+    frames = clip(tmp_path / "elsewhere" / "1")
+    (tmp_path / "data" / "walk").mkdir(parents=True)
+    (tmp_path / "data" / "walk" / "all").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data" / "walk" / "back").symlink_to(tmp_path / "data")
+    collection = FrameFolders(path=str(tmp_path / "data"))
+    found = listed(collection)
+    assert list(found) == ["walk/all/1"]
+    assert np.array_equal(joined(collection, found["walk/all/1"])[0], frames)
 
 
 def test_a_single_clip_may_be_named_itself(tmp_path):
@@ -191,6 +204,7 @@ def test_a_clip_that_went_away_is_refused(tmp_path):
         ({"path": ""}, "no data were named"),
         ({"path": "{}/nowhere"}, "there is no"),
         ({"path": "{}"}, "holds frames"),
+        ({"path": "{}/notes.txt"}, "is a file"),
     ],
 )
 def test_places_without_clips_are_refused(tmp_path, settings, words):
@@ -203,3 +217,20 @@ def test_places_without_clips_are_refused(tmp_path, settings, words):
 def test_a_rate_must_be_one(rate):
     with pytest.raises(InputError, match="rate"):
         FrameFolders(rate=rate)
+
+
+@pytest.mark.parametrize("size", [(96, 128), (100, 180), (180, 100), (240, 320)])
+@pytest.mark.parametrize("side", [24, 64])
+def test_a_video_and_a_folder_of_the_same_frames_are_the_same_pictures(tmp_path, size, side):
+    """Videos are resized by another library, to whole pixels; a picture half a pixel aside errs four times as
+    much."""
+    picture = Picture(height=side, width=side)
+    noise = gaussian_filter(RNG.normal(size=(2, *size, 3)), (0, 3, 3, 0))
+    frames = (255 * (noise - noise.min()) / np.ptp(noise)).astype(np.uint8)
+    (tmp_path / "a").mkdir()
+    for i, frame in enumerate(frames):
+        Image.fromarray(frame).save(tmp_path / "a" / f"{i}.png")
+    write_video(tmp_path / "a.mkv", frames)
+    folder, _, _ = joined(FrameFolders(path=str(tmp_path)), Entry(name="a"), picture)
+    video, _, _ = joined(Videos(path=str(tmp_path)), Entry(name="a.mkv"), picture)
+    assert np.abs(folder.astype(float) - video).mean() < 3

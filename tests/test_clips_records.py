@@ -141,7 +141,7 @@ def test_records_are_the_source_of_an_experiment(bair, tmp_path):
     ],
 )
 def test_records_of_another_kind_are_refused(tmp_path, content, settings, words):
-    (tmp_path / "a.tfrecord").write_bytes(content)
+    (tmp_path / "a.tfrecord-00000-of-00001").write_bytes(content)
     collection = BairPushing(path=str(tmp_path), **settings)
     (entry,) = collection.entries()
     refused(collection, entry, words, BAIR)

@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from rolling.errors import InputError
 from rolling.fields import video
 from rolling.frechet import Gaussian, Sampled, frechet_distance
 from rolling.metrics import Metric, Sample, Setting
@@ -181,9 +182,9 @@ def test_sets_of_real_clips_that_are_twice_as_many_give_the_floor_at_full_size()
 
 def test_intervals_cover_what_other_starts_would_have_given():
     """Over many experiments: the mean lies in most of the intervals, which err to the side of wide ones."""
-    metric, rng = Frechet(frames=4), np.random.default_rng(2)
+    metric, rng = Frechet(frames=4, resamples=50), np.random.default_rng(2)
     found = []
-    for _ in range(60):
+    for _ in range(40):
         real, fake = rng.normal(size=(40, 10)), rng.normal(size=(40, 10)) * 1.5 + 0.5
         found.append(metric.between(real, fake)[0])
     values, low, high = (np.array([getattr(s, n)[0] for s in found]) for n in ("values", "low", "high"))
@@ -198,6 +199,12 @@ def test_few_starts_have_no_interval_and_one_has_no_distance(capsys):
     assert [score.variable for score in scores(Frechet(frames=4), setting(leads=3), 3)] == ["clips"]
     assert scores(Frechet(frames=4), setting(leads=3), 1) == ()
     assert "at least 2 starts" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("settings", [{"frames": 0}, {"resamples": -1}])
+def test_settings_that_make_no_sense_are_refused(settings):
+    with pytest.raises(InputError, match="frames from 1 and resamples from 0"):
+        Frechet(**settings)
 
 
 def test_a_measure_that_makes_no_sense_is_left_out(capsys):

@@ -14,7 +14,7 @@ from physics.measures import FORECAST, ROLLOUT
 from physics.verification import Crps, MemberRmse, Rmse, SpreadSkillRatio
 from rolling.errors import InputError
 from rolling.fields import Axis, Layout, Variable
-from rolling.run.evaluate import evaluate, summary_table
+from rolling.run.evaluate import CURVES, evaluate, summary_table
 
 START = np.datetime64("2019-03-01T00", "ns")
 
@@ -151,7 +151,7 @@ def test_both_files_say_the_same(tmp_path, metrics, names):
     store_forecast(tmp_path / "forecast.zarr", test)
     found = evaluate(tmp_path / "forecast.zarr", test, constant(test), metrics, tmp_path / "evaluation-0.5")
     with xr.open_dataset(tmp_path / "evaluation-0.5.nc", engine="h5netcdf") as dataset:
-        assert dataset.sizes["forecast"] == 4
+        assert dataset.sizes["forecast"] == len(CURVES)
         assert dataset.attrs["starts"] == 3
         count = 0
         for metric, variables in found.items():

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 
 import av
 import numpy as np
@@ -10,10 +11,10 @@ from PIL import Image
 
 from data.clips.anywhere import collection, is_compressed
 from data.clips.collection import Entry, Picture
+from data.clips.pairs import paired
 from data.clips.prepare import prepare
 from rolling.fields import video
 from rolling.run.cli import main
-from rolling.run.clip_sets import paired
 from rolling.run.store import ForecastStore, Start, skeleton
 from video.projection import ProjectionFrechetDistance
 from video.spectral import SpectralFrechetDistance, SpectralPower
@@ -92,20 +93,20 @@ def names(*found):
     [
         (["a.mp4", "b.mp4"], ["b.avi", "a.avi"], [["a.avi"], ["b.avi"]]),
         (["a.mp4", "b.mp4", "c.mp4"], ["b.mp4", "c.mp4"], [["b.mp4"], ["c.mp4"]]),
-        (["walk/a.mp4"], ["walk/a.npy::frames"], [["walk/a.npy::frames"]]),
+        (["walk/a.mp4"], ["walk/a.npy/frames"], [["walk/a.npy/frames"]]),
         (["a", "b"], ["0/a", "0/b", "1/a", "1/b"], [["0/a", "1/a"], ["0/b", "1/b"]]),
-        (["a.npy::frames"], ["a/0.mp4", "a/1.mp4"], [["a/0.mp4", "a/1.mp4"]]),
+        (["a.npy/frames"], ["a/0.mp4", "a/1.mp4"], [["a/0.mp4", "a/1.mp4"]]),
         (
-            ["x.npy::frames[0]", "x.npy::frames[1]"],
-            ["y.npz::arr_0[0]", "y.npz::arr_0[1]"],
-            [["y.npz::arr_0[0]"], ["y.npz::arr_0[1]"]],
+            ["x.npy/frames[0]", "x.npy/frames[1]"],
+            ["y.npz/arr_0[0]", "y.npz/arr_0[1]"],
+            [["y.npz/arr_0[0]"], ["y.npz/arr_0[1]"]],
         ),
         (
-            ["x.npy::frames[0]", "x.npy::frames[1]"],
-            ["s0.npy::frames[0]", "s0.npy::frames[1]", "s1.npy::frames[0]", "s1.npy::frames[1]"],
-            [["s0.npy::frames[0]", "s1.npy::frames[0]"], ["s0.npy::frames[1]", "s1.npy::frames[1]"]],
+            ["x.npy/frames[0]", "x.npy/frames[1]"],
+            ["s0.npy/frames[0]", "s0.npy/frames[1]", "s1.npy/frames[0]", "s1.npy/frames[1]"],
+            [["s0.npy/frames[0]", "s1.npy/frames[0]"], ["s0.npy/frames[1]", "s1.npy/frames[1]"]],
         ),
-        (["v1.0"], ["v1.0/0", "v1.0/1"], [["v1.0/0", "v1.0/1"]]),
+        (["v1.x", "v1.y"], ["v1.x/0", "v1.y/0"], [["v1.x/0"], ["v1.y/0"]]),
         (["a.mp4"], ["a.mp4", "b.mp4"], []),  # one without a real clip
         (["a.mp4", "a.avi"], ["a.mp4"], []),  # a name that stands for two
         (["a", "b"], ["a/0", "a/1", "b/0"], []),  # more samples of one than of another
@@ -240,6 +241,13 @@ def test_compressed_files_are_warned_of_once(tmp_path, real, capsys):
     assert "measured on" not in capsys.readouterr().err
 
 
+def test_videos_without_their_library_are_told_of(tmp_path, real, capsys, monkeypatch):
+    write_video(tmp_path / "a.mp4", real[0])
+    monkeypatch.setitem(sys.modules, "av", None)
+    assert evaluate(tmp_path, tmp_path) == 2
+    assert "PyAV" in capsys.readouterr().err
+
+
 def test_pictures_in_jpeg_are_compressed(tmp_path, real):
     (tmp_path / "a").mkdir()
     Image.fromarray(real[0, 0]).save(tmp_path / "a" / "0.jpg")
@@ -292,6 +300,7 @@ def unnamed(folder, real):
         (unnamed, (), r"give --real FOLDER and --fake FOLDER"),
         (missing, ("--given", "6"), r"--given .*below --frames, 6, not 6"),
         (missing, ("--size", "64", "0"), r"--size is a height and a width"),
+        (missing, ("--output", "no/such/scores.json"), r"no folder no/such for --output"),
         (missing, ("--given", "many"), r"given"),
         (missing, ("--gven", "2"), r"--given"),
     ],

@@ -21,6 +21,7 @@ from rolling.losses import (
 )
 from rolling.noise import Cosine, Edm, FlowMatching, alpha_sigma, diffuse, v_from_x
 from rolling.oracle import UNCLIPPED, autoregressive_covariance, elbo_along, exact_denoiser
+from rolling.run.objectives import Denoising
 from rolling.windows import FullSequence, IndependentTimes, Rolling, SampledTimes
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -183,6 +184,47 @@ def test_masked_cells_carry_no_loss():
     )
 
 
+SQUARES = (4, 6, 4, 8, 2)
+
+
+def loss_of_error(error, mask=None, scales=()):
+    """The x-loss of frames of SQUARES and a denoiser that errs by `error`."""
+    x, times = frames(0, SQUARES), SampledTimes(jnp.full((4, 6), 0.5), jnp.ones((4, 6)))
+    setting = {"schedule": Cosine(), "weighting": XLoss(), "mask": mask, "scales": scales}
+    return float(diffusion_loss(lambda z, _: x - error, x, times, KEY, **setting))
+
+
+def test_the_terms_of_coarser_scales():
+    """Each against numpy; a constant error is one at any scale, one that alternates is none."""
+    scales = (2, 4)
+    assert loss_of_error(jnp.full(SQUARES, 0.5), scales=scales) == pytest.approx(0.25 * 6 * (1 + 2 + 4))
+    rows, columns = np.indices(SQUARES[2:4])
+    board = jnp.broadcast_to(((-1.0) ** (rows + columns))[..., None], SQUARES)
+    assert loss_of_error(board, scales=scales) == pytest.approx(loss_of_error(board))
+    error, mask = np.asarray(frames(1, SQUARES)), np.ones(SQUARES[2:], np.float32)
+    mask[:3, 1:3], mask[2:, 6:, 1] = 0, 0
+    for cells in (None, mask):
+        kept = np.ones(SQUARES[2:]) if cells is None else cells
+        expected = (error**2 * kept).mean((0, 1)).sum() / kept.sum() * 6
+        for f in scales:
+            for i in range(0, 4, f):
+                for j in range(0, 8, f):
+                    part = np.s_[..., i : i + f, j : j + f, :]
+                    count = kept[part].sum((0, 1))
+                    mean = (error * kept)[part].sum((2, 3)) / np.maximum(count, 1)
+                    expected += f * 6 * ((mean**2).mean((0, 1)) * count).sum() / kept.sum()
+        given = None if cells is None else jnp.asarray(cells)
+        assert loss_of_error(jnp.asarray(error), given, scales) == pytest.approx(expected, rel=1e-5)
+
+
+def test_scales_that_do_not_divide_the_grid():
+    with pytest.raises(InputError, match=r"4 x 8 cells.*3 x 3"):
+        loss_of_error(jnp.zeros(SQUARES), scales=(3,))
+    for scales in ((1,), (2, 2), (-2,)):
+        with pytest.raises(InputError, match="different whole numbers from 2 on"):
+            Denoising(scales=scales)
+
+
 def test_losses_are_reproducible():
     times = Rolling(size=6).sample_times(KEY, SHAPE[0])
     assert loss_of(VLoss(), times) == loss_of(VLoss(), times)
@@ -277,3 +319,28 @@ def test_the_training_loss_estimates_the_elbo(share):
     error = np.std(values) / np.sqrt(draws)
     assert error < 0.03 * expected
     assert abs(np.mean(values) - expected) < 4 * error
+
+
+def test_coarser_scales_keep_the_minimum():
+    """The slope of the loss of `c D(z)`, `D` the exact denoiser, is zero at `c = 1`, by Monte Carlo."""
+    window, batch, draws = Rolling(size=4, context=1), 128, 24
+    exact = exact_denoiser(jnp.asarray(PROCESS, jnp.float32))
+
+    @jax.jit
+    def slopes(x, times, key, at):
+        def loss(c, scales):
+            scaled = lambda z, logsnr: c * exact(z, logsnr)  # noqa: E731
+            return diffusion_loss(scaled, x, times, key, schedule=ESTIMATED, weighting=VLoss(), scales=scales)
+
+        coarse = lambda c: loss(c, (2, 4)) - loss(c, ())  # noqa: E731
+        return jax.grad(coarse)(at)
+
+    rng, factor = np.random.default_rng(0), np.linalg.cholesky(PROCESS)
+    found = {1.0: [], 1.1: []}
+    for key in jax.random.split(KEY, draws):
+        x = np.einsum("ij,bjhwc->bihwc", factor, rng.normal(size=(batch, 4, 8, 8, 1)))
+        for at, values in found.items():
+            values.append(slopes(jnp.asarray(x, jnp.float32), window.sample_times(key, batch), key, at))
+    error = np.std(found[1.0]) / np.sqrt(draws)
+    assert abs(np.mean(found[1.0])) < 4 * error
+    assert np.mean(found[1.1]) > 20 * error

@@ -131,6 +131,9 @@ def test_curves_are_drawn_with_gaps_and_recoloured_by_the_page():
     assert labels == ["forecast", "persistence"]
     drawn = plots.svg(figure, "a")
     assert drawn.startswith("<svg viewBox=") and "var(--ours)" in drawn and plots.OURS not in drawn
+    axes = figure.axes[0]
+    axes.set_yticks([0.125])
+    assert ">0.125<" in plots.svg(figure, "a")  # coordinates are cut short, words are not
     clips_a, clips_b = (set(re.findall(r'id="([^"]+)"', plots.svg(figure, name))) for name in "ab")
     assert clips_a and not clips_a & clips_b
 
@@ -147,7 +150,7 @@ def test_poster_shows_truth_above_one_member_beside_the_error(rich, tmp_path):
 
 
 @pytest.mark.parametrize("colour", [True, False])
-def test_pictures_keep_their_colours_on_the_sheet(tmp_path, colour):
+def test_pictures_keep_their_colours_on_the_sheet(tmp_path, monkeypatch, colour):
     test = film(colour=colour)
     write_store(tmp_path / "forecast.zarr", test, [(0, 3)], members=2, leads=LEADS)
     forecast = open_forecast(tmp_path / "forecast.zarr", test.layout)
@@ -160,6 +163,12 @@ def test_pictures_keep_their_colours_on_the_sheet(tmp_path, colour):
     found = json.loads(manifest([clip], test.layout))
     assert found["scales"]["picture"][0] is None and found["scales"]["picture"][1]["colours"]
     image = Image.open(io.BytesIO(base64.b64decode(found["reels"][0]["sheets"][0].split(",")[1])))
+    tiles = np.asarray(image.convert("RGB")).reshape(3, 24, 8, 32, 3).swapaxes(1, 2)
+    np.testing.assert_array_equal(tiles[0], np.broadcast_to(test.frames[0][1:9], tiles[0].shape))
+    monkeypatch.setattr("rolling.run.report.player.LARGEST", 1000)
+    lossy = json.loads(manifest([clip], test.layout))["reels"][0]["sheets"]
+    assert lossy[0].startswith("data:image/jpeg") and lossy[1].startswith("data:image/webp")
+    image = Image.open(io.BytesIO(base64.b64decode(lossy[0].split(",")[1])))
     tiles = np.asarray(image.convert("RGB")).reshape(3, 24, 8, 32, 3).swapaxes(1, 2)
     assert np.abs(tiles[0] - test.frames[0][1:9]).mean() < 4
     coarse = read_clips(forecast, test, context=2, budget=Budget(starts=1, cells=16))[0]

@@ -9,7 +9,7 @@ import pytest
 from rolling.fields import Axis
 from rolling.run.report import markup, verdict
 from rolling.run.report.describe import describe
-from rolling.run.report.words import Words, pretty_units
+from rolling.run.report.words import Words, pretty_units, short
 from tests.fake_runs import LEADS, Trial, box, curve, weather, write_rich
 
 
@@ -53,6 +53,11 @@ def test_table_marks_the_best_of_each_lead():
     assert "<td>–</td>" not in markup.summary(
         "RMSE", "t2m", rows, words
     )  # no row for what has no value at all
+
+
+def test_numbers_are_short_and_plain():
+    told = [short(value) for value in (0.012345, 1.0, 503.4, 1571.0, -123456.0, 1.23e7)]
+    assert told == ["0.0123", "1", "503", "1570", "-123000", "1.23e+07"]
 
 
 @pytest.mark.parametrize(

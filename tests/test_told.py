@@ -19,6 +19,7 @@ from rolling.guidance import ClassifierFree
 from rolling.run import codec, job, load
 from rolling.run.experiment import Forecast
 from rolling.run.optimisers import AdamW
+from video.outputs import ContactSheet, Gif
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 LAYOUT = video(8, 8, rate=4.0, labels=("left", "right"), tokens=3, actions=2)
@@ -67,6 +68,7 @@ EXPERIMENT = dataclasses.replace(
     optimiser=AdamW(peak=2e-2),
     forecast=Forecast(starts=2, members=2, frames=5, batch=4, chunk=4),
     long=Forecast(frames=0),
+    outputs=(Gif(starts=1),),
 )
 
 
@@ -120,6 +122,18 @@ def test_a_run_that_is_told_trains_forecasts_and_keeps_grey_levels(run):
         assert np.abs(network[name]["kernel"]).max() > 0, f"the {name} were never trained"
 
 
+def test_a_run_shows_its_forecasts_beside_the_truth(run, tmp_path):
+    videos = run / "videos" / "forecast"
+    assert [path.name for path in videos.iterdir()] == ["start-1-left.gif"]
+    poster = tmp_path / "poster.png"
+    wanted = {"outputs": (ContactSheet(),), "poster": str(poster)}
+    page = job.report(run, lambda own: dataclasses.replace(own, **wanted))
+    assert [path.name for path in videos.iterdir()] == ["contact-sheet.png"] and poster.exists()
+    assert '<option value="0">left, t = ' in page.read_text()
+    with pytest.raises(InputError, match=r"a poster is a \.png"):
+        job.ReportOptions(poster="poster.bmp")
+
+
 def test_forecasts_follow_what_they_are_told(run):
     forecaster = load(run)
     given = PushedDots.read(Pushed().open().test, 0, 0, 4)
@@ -149,6 +163,7 @@ def test_classifier_free_guidance_leads_a_rollout(run, tmp_path):
         return zarr.open_group(job.rollout(run, choose), mode="r")["red"][:]
 
     plain, led = roll(), roll(guidance=(ClassifierFree(scale=20.0),))
+    assert (tmp_path / "videos" / "0" / "start-1-left.gif").exists()  # beside the store
     assert plain.shape == led.shape and not np.array_equal(plain, led)
 
 

@@ -19,12 +19,13 @@ about right where forecast and truth differ, and up to twice too wide where they
 import dataclasses
 import functools
 import sys
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from rolling.bootstrap import draws, interval
+from rolling.errors import InputError
 from rolling.fields import Layout
 from rolling.frechet import Gaussian, Sampled, frechet_distance, kernel_distance
 from rolling.metrics import Sample, Score, Setting
@@ -43,11 +44,6 @@ class Space(Protocol):
         to 255, of three channels or of one."""
 
     def __hash__(self) -> int: ...
-
-
-def features_of(space: Space, clips: Iterable[np.ndarray]) -> np.ndarray:
-    """Features `[n, d]` of batches of clips."""
-    return np.concatenate([space(batch) for batch in clips])
 
 
 class Sums:
@@ -141,6 +137,7 @@ class SetDistance:
     """
 
     name: ClassVar[str]
+    least: ClassVar[float] = -np.inf
 
     frames: int = 16
     """Frames of a clip."""
@@ -148,6 +145,13 @@ class SetDistance:
     """Whether the first clip begins with the frames that were given."""
     resamples: int = 100
     """Draws of the starts from which the interval of a value is made; 0: no interval."""
+
+    def __post_init__(self):
+        if self.frames < 1 or self.resamples < 0:
+            raise InputError(
+                f"a distance between clips wants frames from 1 and resamples from 0 on, not {self.frames} and"
+                f" {self.resamples}"
+            )
 
     def space(self, layout: Layout) -> Space | None:
         """The features in which clips are compared; None where there are none for such frames."""
@@ -183,8 +187,8 @@ class SetDistance:
         return self._scores(list(state.sets()), "lead", leads)
 
     def between(self, real: np.ndarray, fake: np.ndarray) -> tuple[Score, ...]:
-        """The scores of two sets of features `[n, d]`, `[m, d]` (`features_of`) of clips that have nothing to
-        do with each other; with `n >= 2 m` the floor is at the size of the forecast's whole set."""
+        """The scores of two sets of features `[n, d]`, `[m, d]`, of clips that have nothing to do with each
+        other; with `n >= 2 m` the floor is at the size of the whole second set."""
         sets = (
             Sampled(features=real, start=np.arange(len(real))),
             Sampled(features=fake, start=len(real) + np.arange(len(fake))),
@@ -205,7 +209,7 @@ class SetDistance:
 
     def _whole(self, real: Sampled, fake: Sampled) -> dict[str, Any]:
         weights = self._draws(real.start, np.setdiff1d(fake.start, real.start))
-        return _bounded(self.distance(real, fake, weights))
+        return self._bounded(self.distance(real, fake, weights))
 
     def _half(self, halved: Halved) -> dict[str, Any]:
         first, second, pairs = halved
@@ -214,7 +218,14 @@ class SetDistance:
         weights = self._draws(first.start, second.start, others)
         values = np.mean([self.distance(real, fake, weights) for fake, real in pairs], axis=0)
         floor = self.distance(first, second, weights[:1])[0]
-        return _bounded(values) | {"reference": floor}
+        return self._bounded(values) | {"reference": floor}
+
+    def _bounded(self, values: np.ndarray) -> dict[str, Any]:
+        """The value, and the bounds of its interval where there are resamples."""
+        if len(values) == 1:
+            return {"values": values[0]}
+        low, high = values[0] + interval(values) - values[1:].mean()
+        return {"values": values[0], "low": max(low, self.least), "high": high}
 
     def _draws(self, *strata: np.ndarray) -> np.ndarray:
         """`[row, start]`: how often each start is drawn, each stratum by itself; in the first row, once."""
@@ -230,6 +241,7 @@ class SetDistance:
 class FrechetDistance(SetDistance):
     """Base of Frechet distances between the Gaussians that are fitted to the features."""
 
+    least: ClassVar[float] = 0.0
     ddof: ClassVar[int] = 1
 
     def distance(self, real, fake, weights):
@@ -251,14 +263,6 @@ class KernelDistance(SetDistance):
 
     def distance(self, real, fake, weights):
         return kernel_distance(real, fake, weights)
-
-
-def _bounded(values: np.ndarray) -> dict[str, Any]:
-    """The value, and the bounds of its interval where there are resamples."""
-    if len(values) == 1:
-        return {"values": values[0]}
-    low, high = values[0] + interval(values) - values[1:].mean()
-    return {"values": values[0], "low": low, "high": high}
 
 
 def _stacked(found: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:

@@ -16,7 +16,7 @@ from flax import nnx
 
 from rolling.errors import InputError
 from rolling.fields import Layout
-from video.distances import FrechetDistance, KernelDistance, tell
+from video.distances import FrechetDistance, KernelDistance, SetDistance, tell
 from video.i3d import FEWEST_FRAMES, SIDE
 from video.i3d_weights import I3D, filled, tensors
 from video.resizing import Positions, bilinear, centres, corners
@@ -67,14 +67,14 @@ def _logits(graph, state, clips, rows, columns):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class OfI3d:
+class OfI3d(SetDistance):
     """What the measures of I3D's features have in common."""
 
     protocol: str = "styleganv"
     """How pictures are resized and covariances divided: google or styleganv."""
-    frames: int = 16
 
     def __post_init__(self):
+        super().__post_init__()
         if self.protocol not in PROTOCOLS:
             raise InputError(f"the protocols of FVD are {' and '.join(PROTOCOLS)}, not {self.protocol!r}")
         if self.frames < FEWEST_FRAMES:

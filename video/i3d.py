@@ -6,6 +6,7 @@ tensors, its misprint included, so that a path through the modules is the name o
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import einops
 import jax
@@ -198,6 +199,6 @@ def maximum(x: Clips, sides: tuple[int, int, int], strides: tuple[int, int, int]
     return x
 
 
-def structure() -> tuple[nnx.GraphDef, nnx.State]:
+def structure() -> tuple[Any, Any]:
     """The network without numbers: how it computes, and the shapes of its tensors."""
     return nnx.split(nnx.eval_shape(I3d))

@@ -65,10 +65,10 @@ def is_compressed(collection: Collection, entry: Entry) -> bool:
 
 
 def _is_lossy(video: Path) -> bool:
-    import av
-
     try:
+        import av
+
         with av.open(str(video), metadata_errors="ignore") as container:
             return bool(container.streams.video[0].codec_context.codec.lossy)
-    except (OSError, ValueError, IndexError, AttributeError):  # whoever reads it says what is wrong
-        return False
+    except (ImportError, OSError, ValueError, IndexError, AttributeError):
+        return False  # whoever reads it says what is wrong

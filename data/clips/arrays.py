@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from data.clips.collection import BadClip, Block, Entry, Picture
 from data.clips.containers import CONTAINERS, is_container
 from data.clips.fit import check_rate, check_scale, fitted, levels
-from data.clips.folders import judged
+from data.clips.folders import files_below, judged
 from data.clips.names import in_order, label_of, root, split_of
 from data.clips.stacks import Stack, stacks
 from rolling.errors import InputError
@@ -106,10 +106,10 @@ class ArrayFiles:
             if not is_container(place):
                 raise InputError(f"{self.path} is of no kind that can be read: {kinds}")
             return [place.name]
-        names = [file.relative_to(place).as_posix() for file in place.rglob("*") if is_container(file)]
+        names = in_order(files_below(place, lambda name: is_container(Path(name))))
         if not names:
             raise InputError(f"the folder {self.path} holds no arrays: {kinds}")
-        return in_order(names)
+        return names
 
 
 def _clips(file: str, array: str, stack: Stack) -> list[Entry]:

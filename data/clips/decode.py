@@ -237,7 +237,9 @@ class _Fit:
         shape = shape[::-1] if turns % 2 else shape
         tall, wide = self.picture.size(*map(round, shape))
         scale = max(tall / shape[0], wide / shape[1])
-        height, width = max(tall, round(shape[0] * scale)), max(wide, round(shape[1] * scale))
+        # Even margins, so that what is cut out is the middle, not half a pixel beside it.
+        height = tall + 2 * round((shape[0] * scale - tall) / 2)
+        width = wide + 2 * round((shape[1] * scale - wide) / 2)
         rows = slice((height - tall) // 2, (height - tall) // 2 + tall)
         columns = slice((width - wide) // 2, (width - wide) // 2 + wide)
         size = (height, width) if turns % 2 else (width, height)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from data.clips.collection import TEST, TRAIN, UNSAID, Block, Entry, Picture
@@ -67,8 +67,13 @@ def folder(path: str) -> Path:
 
 
 def video_files(root: Path) -> list[str]:
-    """The videos below a folder, relative to it and sorted; links are followed, hidden files left out."""
-    found, seen = [], set()
+    """The videos below a folder, relative to it and sorted."""
+    return sorted(files_below(root, lambda name: os.path.splitext(name)[1].lower() in SUFFIXES))
+
+
+def files_below(root: Path, wanted: Callable[[str], bool]) -> Iterator[str]:
+    """The files whose names are wanted, relative to a folder; links are followed, hidden files left out."""
+    seen = set()
     for here, folders, files in os.walk(root, followlinks=True):
         real = os.path.realpath(here)
         if real in seen:  # a link that leads back
@@ -77,12 +82,7 @@ def video_files(root: Path) -> list[str]:
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         inside = Path(here).relative_to(root)
-        found += [
-            (inside / name).as_posix()
-            for name in files
-            if os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith(".")
-        ]
-    return sorted(found)
+        yield from ((inside / name).as_posix() for name in files if wanted(name) and not name.startswith("."))
 
 
 def judged(entries: Sequence[Entry]) -> list[Entry]:

@@ -43,6 +43,8 @@ class FrameFolders:
 
     def entries(self) -> Sequence[Entry]:
         place = root(self.path, "folders of frames")
+        if not place.is_dir():
+            raise InputError(f"{self.path} is a file, not a folder with a folder of frames for each clip")
         names = in_order(self._clips(place))
         if not names:
             raise InputError(
@@ -62,15 +64,16 @@ class FrameFolders:
         yield from fitted(frames, len(files), entry, picture, rate=self.rate, **beside)
 
     def _clips(self, place: Path) -> Iterator[str]:
-        """Folders with frames; what lies below one of them is not looked at."""
-        waiting = ["."]
+        """Folders with frames; what lies below one of them is not looked at. Links are followed."""
+        waiting, seen = ["."], set()
         while waiting:
             name = waiting.pop()
             with readable(name, "folder"):
                 below = self._folders(place / name)
             if below is None:
                 yield name
-            else:
+            elif (real := os.path.realpath(place / name)) not in seen:  # but not those that lead back
+                seen.add(real)
                 waiting += [f"{name}/{folder}".removeprefix("./") for folder in below]
 
     def _folders(self, place: Path) -> list[str] | None:

@@ -17,11 +17,11 @@ import numpy as np
 
 from data.clips.collection import BadClip, Block, Entry, Picture
 from data.clips.fit import check_rate, fitted, readable
-from data.clips.folders import judged
+from data.clips.folders import files_below, judged
 from data.clips.names import in_order, root, split_of
 from rolling.errors import InputError
 
-SUFFIXES = (".tfrecords", ".tfrecord")
+MARK = ".tfrecord"  # clips.tfrecords, clips.tfrecord-00000-of-00008
 HEAD, TAIL = struct.Struct("<QI"), struct.Struct("<I")  # length, CRC of it; the record; CRC of that
 
 
@@ -48,19 +48,17 @@ class BairPushing:
 
     def entries(self) -> Sequence[Entry]:
         """A record is called by its place in its file, in bytes: `train/traj_0_to_255.tfrecords/0`."""
-        place = self._place()
-        files = [place] if place.is_file() else [p for p in place.rglob("*") if p.suffix in SUFFIXES]
-        names = in_order(file.relative_to(self._folder()).as_posix() for file in files)
-        found = [
-            Entry(name=f"{name}/{offset}", split=split_of(name))
-            for name in names
-            for offset in offsets(self._folder() / name)
-        ]
-        if not found:
-            raise InputError(
-                f"{self.path} holds no records: files called *{' or *'.join(SUFFIXES)} are needed"
-            )
-        return judged(found)
+        place, folder = self._place(), self._folder()
+        names = [place.name] if place.is_file() else in_order(files_below(place, lambda n: MARK in n))
+        if not names:
+            raise InputError(f"{self.path} holds no records: files with {MARK} in their names are needed")
+        return judged(
+            [
+                Entry(name=f"{name}/{offset}", split=split_of(name))
+                for name in names
+                for offset in offsets(folder / name)
+            ]
+        )
 
     def read(self, entry: Entry, picture: Picture) -> Iterator[Block]:
         name, _, offset = entry.name.rpartition("/")
@@ -105,8 +103,8 @@ class BairPushing:
 def offsets(file: Path) -> Iterator[int]:
     """Where the records of a file begin. Where one cannot be found any more, it is the last, and `record`
     says why: a length that is damaged, or a file that is cut short."""
-    size, place = file.stat().st_size, 0
-    with open(file, "rb") as handle:
+    with readable(file.name, "TFRecord file"), open(file, "rb") as handle:
+        size, place = os.fstat(handle.fileno()).st_size, 0
         while place < size or not place:
             yield place
             try:

@@ -25,7 +25,7 @@ USAGE = """usage: rolling COMMAND ...
   report RUN           write report.html
   compare RUN RUN ...  finished runs side by side; EXPERIMENT --windows A,B trains one of each family first
   list                 the presets
-  show EXPERIMENT      everything that an experiment holds
+  show EXPERIMENT      everything that an experiment holds, and what it costs: operations, memory
   weights NAME         where to get the file of weights that a measure wants (i3d), and whether it is right
   oracle               the exact error of a window and a solver on a linear-Gaussian sequence
 
@@ -108,6 +108,7 @@ def _find_weights(words: list[str]) -> list[str]:
                 path, words = _take(words, file.option, "")
                 if path:
                     os.environ[file.variable] = path
+                    file.read()  # a wrong file is told of now, and not after the training
             break
     return words
 

@@ -7,7 +7,6 @@ the real one of its name, and is scored frame by frame, too.
 import dataclasses
 import functools
 import importlib
-import itertools
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,17 +16,18 @@ from typing import Any
 import numpy as np
 
 from data.clips.collection import Picture
+from data.clips.pairs import Pair, paired
 from rolling.errors import InputError
 from rolling.fields import Layout, video
 from rolling.files import write_file
 from rolling.metrics import Metric, Sample, Setting
 from rolling.progress import Progress
-from rolling.run.clip_sets import ClipSet, OneSize, Pair, paired
+from rolling.run.clip_sets import ClipSet, OneSize
 from rolling.run.evaluate import Running, Scores, persistence, tabulate
 from rolling.run.experiment import SCORING
 from rolling.run.tables import against_lead, single_values
 
-BATCH = 16  # clips whose features are computed together
+BATCH = 2**24  # bytes of clips whose features are computed together, or one clip
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,6 +62,8 @@ class FolderOptions:
             )
         if min(self.size) < 0 or (0 in self.size and any(self.size)):
             raise InputError("--size is a height and a width in pixels, such as 64 64")
+        if self.output and not Path(self.output).parent.is_dir():  # told before hours of work, not after
+            raise InputError(f"there is no folder {Path(self.output).parent} for --output: make it first")
 
 
 def score_folders(options: FolderOptions) -> str:
@@ -131,15 +133,17 @@ def _features(clips: ClipSet, distances, size: OneSize, progress: Progress) -> d
 
 
 def _batches(clips: ClipSet, size: OneSize, progress: Progress) -> Iterator[np.ndarray]:
-    def usable() -> Iterator[np.ndarray]:
-        for entry, frames in clips.clips():
-            progress.update(1)
-            if frames is not None:
-                size.check(clips, entry, frames)
-                yield frames
-
-    ready = usable()
-    while batch := list(itertools.islice(ready, BATCH)):
+    batch: list[np.ndarray] = []
+    for entry in clips.entries:
+        frames = clips.read(entry)
+        progress.update(1)
+        if frames is not None:
+            size.check(clips, entry, frames)
+            batch.append(frames)
+            if len(batch) * frames.nbytes >= BATCH:
+                yield np.stack(batch)
+                batch = []
+    if batch:
         yield np.stack(batch)
 
 

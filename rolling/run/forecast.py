@@ -34,8 +34,8 @@ class Forecaster:
         self, experiment: Experiment, layout: Layout, statistics: Statistics, params: Any, step: int
     ):
         self.experiment, self.layout, self.statistics, self.step = experiment, layout, statistics, step
-        apply, fresh = model.build(experiment, layout, statistics.mask)
-        check_shapes(params, fresh, "the checkpoint")
+        apply, shapes = model.abstract(experiment, layout, statistics.mask)
+        check_shapes(params, shapes, "the checkpoint")
         self.params = jax.device_put(params)
         self.bind = model.binder(experiment, apply)
         self.sampler: Sampler | None = None

@@ -14,12 +14,13 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from data.source import Split
+from data.source import Described, Split
 from rolling.errors import InputError
 from rolling.files import write_file
 from rolling.outputs import Output
 from rolling.run import codec
 from rolling.run import experiment as experiments
+from rolling.run.cost import cost_of, table
 from rolling.run.distill import beside
 from rolling.run.evaluate import evaluate as score
 from rolling.run.evaluate import summary_table
@@ -179,9 +180,20 @@ def report(folder: Path, choose: Callable[[ReportOptions], ReportOptions] = lamb
 
 
 def describe(experiment: Experiment) -> str:
-    """An experiment as lines of names and values."""
+    """An experiment as lines of names and values, and what it costs."""
     lines = [f"{name}: {value}" for name, value in _flat(codec.encode(experiment))]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", _cost(experiment)])
+
+
+def _cost(experiment: Experiment) -> str:
+    """Nothing is simulated, prepared or read for it but headers."""
+    if not isinstance(experiment.source, Described):
+        kind = type(experiment.source).__name__
+        return f"cost: not known, as {kind} does not tell the size of its frames before it is opened"
+    try:
+        return table(cost_of(experiment, experiment.source.layout()))
+    except InputError as error:
+        return f"cost: not known ({error})"
 
 
 def open_run(folder: Path) -> tuple[Experiment, Forecaster, Split]:

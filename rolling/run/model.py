@@ -35,6 +35,12 @@ def build(experiment: Experiment, layout: Layout, mask: np.ndarray | None) -> tu
     return functional(experiment.network.build(network_inputs(layout, mask), rngs))
 
 
+def abstract(experiment: Experiment, layout: Layout, mask: np.ndarray | None) -> tuple[Apply, dict[str, Any]]:
+    """What `build` gives, with shapes in place of the parameters: nothing is computed or allocated."""
+    inputs = network_inputs(layout, mask)
+    return functional(nnx.eval_shape(lambda: experiment.network.build(inputs, nnx.Rngs(0))))
+
+
 def static_fields(mask: np.ndarray | None) -> jax.Array | None:
     return None if mask is None else jnp.asarray(mask, jnp.float32)
 

@@ -68,6 +68,13 @@ class Objective(Protocol):
 class Denoising:
     """The diffusion loss of `rolling.losses`, at the clocks that the window samples."""
 
+    scales: tuple[int, ...] = ()
+    """Factors by which frames are made coarser for further terms of the loss (arXiv 2301.11093)."""
+
+    def __post_init__(self):
+        if any(factor < 2 for factor in self.scales) or len(set(self.scales)) < len(self.scales):
+            raise InputError(f"objective.scales are different whole numbers from 2 on, not {self.scales}")
+
     @property
     def teacher(self) -> str:
         return ""
@@ -93,6 +100,7 @@ class Denoising:
             weighting=setting.weighting,
             noise=sampler.noise,
             mask=setting.mask,
+            scales=self.scales,
         )
 
 

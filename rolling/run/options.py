@@ -152,7 +152,7 @@ def named(option: str, chosen: str, known: dict[str, type]) -> type:
     if kind is None:
         near = get_close_matches(chosen, known, n=1)
         hint = f"the nearest is {near[0]!r}; " if near else ""
-        raise InputError(f"{option} knows no {chosen!r}: {hint}there are {', '.join(known)}")
+        raise InputError(f"{option} knows no {chosen!r}: {hint}there are {', '.join(known) or 'none here'}")
     return kind
 
 

@@ -51,8 +51,7 @@ class Budget:
     """How much is shown: starts, variables, members, frames of one clip, cells along the longer side.
 
     `summary` says whether the ensemble's mean (none of pictures, which it would blur) and its spread are
-    shown beside its members. `pixels` bounds all together: a pixel takes about a byte of the page, of a
-    picture a quarter of one.
+    shown beside its members. `pixels` bounds all together: a pixel takes about a byte of the page.
     """
 
     starts: int = 4

@@ -14,7 +14,7 @@ from rolling.run.report.describe import Part
 from rolling.run.report.measures import Number, Plot
 from rolling.run.report.pictures import aspect, edges
 from rolling.run.report.verdict import Row
-from rolling.run.report.words import Words
+from rolling.run.report.words import Words, short
 
 ROWS = {"model": "forecast", "persistence": "persistence", "climatology": "climatology"}
 
@@ -65,7 +65,7 @@ def summary(title: str, variable: str, rows: Sequence[Row], words: Words) -> str
 
 def _cell(row: Row, name: str) -> str:
     value = getattr(row, name)
-    return _told("–" if value is None else f"{value:.3g}", name == row.best)
+    return _told("–" if value is None else short(value), name == row.best)
 
 
 def _told(words: str, best: bool) -> str:
@@ -121,7 +121,7 @@ def figures(found: Iterable[tuple[Plot, str]], words: Words) -> str:
 
 def _figure(plot: Plot, name: str, words: Words) -> str:
     title, variable = plot.measure.title, words.title(plot.variable)
-    if plot.told and (len(words.choices) > 1 or not words.variable(plot.variable)):
+    if plot.told:
         title += f" · {variable}" if variable not in title else ""
     return titled(plot.draw(), name, title, plot.measure.note, about(plot.variable, words))
 

@@ -20,9 +20,10 @@ from matplotlib.figure import Figure
 from data.source import Sequences
 from rolling.files import write_file
 from rolling.run.report import markup, plots
+from rolling.run.report.catalogue import STATISTICAL
 from rolling.run.report.clips import Budget, Clip, read_clips
 from rolling.run.report.describe import describe
-from rolling.run.report.measures import STATISTICAL, Evaluation, numbers, plotted, read_evaluation
+from rolling.run.report.measures import Evaluation, numbers, plotted, read_evaluation
 from rolling.run.report.pictures import filmstrip
 from rolling.run.report.player import data_uri, manifest, panels
 from rolling.run.report.verdict import headline, table, verdict
@@ -32,7 +33,7 @@ from rolling.run.stored import open_forecast
 MOST_GIVEN = 8  # frames shown in front of a forecast
 FORECAST = Budget()
 ROLLOUT = Budget(starts=1, variables=2, frames=60, cells=64, summary=False, pixels=1_000_000)
-PICTURES = Budget(starts=6, members=3, cells=128, pixels=8_000_000)
+PICTURES = Budget(starts=6, members=3, cells=128, pixels=6_000_000)
 SECTIONS = {
     "skill": ("Skill", "Scores over all starts, against lead time."),
     "calibration": ("Calibration", "Whether the ensemble is as uncertain as it ought to be."),

@@ -20,6 +20,7 @@ from rolling.run.report.words import Words, with_units
 
 PACE = (500, 220, 500)
 """Milliseconds that a given frame, one of the forecast, and the last one are shown."""
+LARGEST = 2**19  # bytes of a sheet that is kept without loss
 FASTEST, SLOWEST, REST = 40, 200, 1200  # the same of pictures, which move at their own pace within these
 
 
@@ -96,9 +97,12 @@ def _sheet(rows: list[np.ndarray], scale: Palette) -> str:
     tiles = scale.paint(np.stack(rows))
     count, frames, height, width, _ = tiles.shape
     sheet = tiles.transpose(0, 2, 1, 3, 4).reshape(count * height, frames * width, 3)
-    buffer = io.BytesIO()
-    Image.fromarray(sheet).save(buffer, format="WEBP", **scale.saved)  # a third smaller than PNG, lossless
-    return data_uri(buffer.getvalue(), "image/webp")
+    for options in scale.saved:
+        buffer = io.BytesIO()
+        Image.fromarray(sheet).save(buffer, **options)
+        if buffer.tell() <= LARGEST:
+            break
+    return data_uri(buffer.getvalue(), f"image/{options['format'].lower()}")
 
 
 def data_uri(content: bytes, kind: str) -> str:

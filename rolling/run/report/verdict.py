@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from rolling.run.report.catalogue import measure
 from rolling.run.report.clips import spaced
-from rolling.run.report.measures import measure
-from rolling.run.report.words import Words, listed
+from rolling.run.report.words import Words, listed, short
 
 BASELINES = ("persistence", "climatology")
 DISTANCES = ("fvd", "spectral_frechet_distance")
@@ -112,8 +112,8 @@ def _distance(evaluation: Mapping[str, Mapping]) -> Iterator[str]:
         if len(score.get("model", ())) == 1 and score["model"][0] is not None:
             title = measure(name).title
             other = score.get("persistence", [None])[0]
-            beside = "" if other is None else f", of persistence {other:.3g}"
-            yield f"{title} of its clips: {score['model'][0]:.3g}{beside}."
+            beside = "" if other is None else f", of persistence {short(other)}"
+            yield f"{title} of its clips: {short(score['model'][0])}{beside}."
             return
 
 

@@ -90,6 +90,11 @@ class Words:
         return f"{value:.4g}"
 
 
+def short(value: float) -> str:
+    """A number in three digits, but without an exponent below a million: `0.0123`, `503`, `1570`."""
+    return f"{float(f'{value:.3g}'):.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
+
+
 def pretty_units(text: str) -> str:
     """`m s-1` and `m s**-1` as `m s⁻¹`, `degC` as `°C`, `1` as nothing."""
     if text in ("1", ""):
