@@ -271,6 +271,16 @@ def test_broken_files_leave_a_list_and_bad_folders_leave_nothing(tmp_path):
     assert sorted((tmp_path / "cache").iterdir()) == before
 
 
+def test_names_that_are_no_text(tmp_path):
+    folder = videos(tmp_path / "videos", count=3)
+    os.rename(folder / "a" / "clip0.mkv", os.path.join(os.fsencode(folder), b"\xff\xe9.mkv"))
+    with open(os.path.join(os.fsencode(folder), b"\xfe.mp4"), "wb"):
+        pass
+    split = source(folder, tmp_path, test=("clip1",)).open()
+    assert split.skipped == (("\\udcfe.mp4", "the file is empty"),)
+    assert os.fsencode(split.train.name(1)) == b"\xff\xe9.mkv"
+
+
 def test_a_full_disk_keeps_what_was_finished(tmp_path, monkeypatch):
     from data.clips import shards
 

@@ -222,9 +222,13 @@ class _Fit:
         key = (frame.width, frame.height, frame.rotation)
         if not self.plan or self.plan[0] != key:
             self.plan = (key, *self._planned(frame))
-        _, size, interpolation, turns, rows, columns = self.plan
-        small = self.reformatter.reformat(frame, *size, self.format, interpolation=interpolation, threads=1)
-        array = small.to_ndarray().reshape(size[1], size[0], -1)
+        _, (width, height), interpolation, turns, rows, columns = self.plan
+        small = self.reformatter.reformat(
+            frame, width, height, self.format, interpolation=interpolation, threads=1
+        )
+        plane, channels = small.planes[0], self.picture.channels
+        lines = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # padded at their ends
+        array = lines[:height, : width * channels].reshape(height, width, channels)
         return (np.rot90(array, turns) if turns else array)[rows, columns]
 
     def _planned(self, frame) -> tuple:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import PurePosixPath
@@ -44,4 +45,4 @@ def _drawn(entries: Sequence[Entry], share: float) -> set[str]:
 
 def lot(name: str) -> float:
     """From 0 to 1, as good as random, and always the same for a name."""
-    return int(hashlib.sha256(name.encode()).hexdigest()[:13], 16) / 16**13
+    return int(hashlib.sha256(os.fsencode(name)).hexdigest()[:13], 16) / 16**13

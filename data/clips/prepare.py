@@ -18,7 +18,7 @@ import numpy as np
 
 from data.clips.collection import TEST, Collection, Entry, Picture
 from data.clips.parts import lot
-from data.clips.shards import NOTES, Sums, Task, is_written, notes_file, unlike, write_shard
+from data.clips.shards import NOTES, Sums, Task, is_written, notes_file, shown, unlike, write_shard
 from data.clips.store import ACTIONS, DESCRIPTION, FORMAT, INDEX, TOKENS, is_whole, shard_name
 from data.clips.workers import DIED, FAILED, TOLD, spread
 from rolling.errors import InputError
@@ -156,7 +156,7 @@ def _index(good: list["_Notes"], entries: Sequence[Entry], labels: list[str], dr
         test[min(range(len(kept)), key=lambda place: lot(kept[place].name))] = True
     places = {label: place for place, label in enumerate(labels)}
     return {
-        "name": np.array([entry.name.encode() for entry in kept]),
+        "name": np.array([os.fsencode(entry.name) for entry in kept]),
         "test": test,
         "label": np.array([places.get(entry.label, -1) for entry in kept], np.int32),
         "shard": rows[:, 3].astype(np.int32),
@@ -210,7 +210,7 @@ class _Notes:
         yield from self.skipped
         if self.kind not in (None, kind):
             for row in self.rows:
-                yield entries[row[0]].name, unlike(self.kind, kind)
+                yield shown(entries[row[0]].name), unlike(self.kind, kind)
 
 
 def _commonest(notes: list[_Notes]) -> list:

@@ -74,7 +74,7 @@ def write_shard(task: Task, tell: Callable[[int], None]) -> None:
                     raise BadClip(task.given_up[place])
                 shard.add(task.first + place, entry, task.collection, task.min_frames)
             except BadClip as bad:
-                shard.skipped.append((entry.name, str(bad)))
+                shard.skipped.append((shown(entry.name), str(bad)))
         shard.finish()
     os.replace(temporary, final)
     notes = notes_file(task.folder, task.number)
@@ -174,6 +174,11 @@ class _Shard:
         self.kind = self.kind or kind
         if kind != self.kind:
             raise BadClip(unlike(kind, self.kind))
+
+
+def shown(name: str) -> str:
+    """A name that can be printed: those of files may be no text at all."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def unlike(kind: list, others: list) -> str:

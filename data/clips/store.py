@@ -12,6 +12,7 @@ A folder with `store.json` in it is complete: it is written last, in a folder th
 
 import dataclasses
 import json
+import os
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -80,7 +81,7 @@ class Prepared:
 
     def name(self, index: int) -> str:
         """What the collection calls a clip."""
-        return self._columns["name"][self.clips[index]].decode()
+        return os.fsdecode(self._columns["name"][self.clips[index]].item())
 
     def statistics(self) -> Statistics:
         """Of the training part, summed up as it was prepared. Raises `InputError` for a single grey."""
