@@ -114,7 +114,7 @@ def test_a_preset_for_clips_runs_its_real_loop(name, tmp_path):
     run = tmp_path / name
     job.run(experiment, run)
     evaluation = json.loads((run / "evaluation.json").read_text())
-    assert len(evaluation["psnr"]["pixel"]["model"]) == experiment.forecast.frames
+    assert len(evaluation["psnr"]["frame"]["model"]) == experiment.forecast.frames
     assert np.isfinite(evaluation["rmse"]["pixel"]["model"]).all()
     assert (run / "report.html").stat().st_size > 10_000
     assert list(run.glob("videos/**/*.mp4")) and list(run.glob("videos/**/*.gif"))
