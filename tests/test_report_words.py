@@ -58,6 +58,7 @@ def test_table_marks_the_best_of_each_lead():
 def test_numbers_are_short_and_plain():
     told = [short(value) for value in (0.012345, 1.0, 503.4, 1571.0, -123456.0, 1.23e7)]
     assert told == ["0.0123", "1", "503", "1570", "-123000", "1.23e+07"]
+    assert Words(box().layout).lead(0.4 * 12345) == "12345"  # leads are never rounded to one another
 
 
 @pytest.mark.parametrize(

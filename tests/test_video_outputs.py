@@ -74,6 +74,7 @@ def test_mp4_plays_the_given_frames_and_then_the_forecasts(tmp_path):
     stage = output.stage(one)
     assert path.name == "start-1.mp4" and len(frames) == CONTEXT + LEADS and rate == 10
     assert frames.shape[1:3] == stage.shape and stage.factor == 8 and not (np.array(stage.shape) % 2).any()
+    assert path.read_bytes().index(b"moov") < path.read_bytes().index(b"mdat")  # plays while it is loaded
     assert codec.name == "h264" and codec.pix_fmt == "yuv420p"
     check_film(frames, stage, one, tolerance=5)
     assert list(tmp_path.iterdir()) == [path]
@@ -240,7 +241,10 @@ def test_a_store_is_shown_by_some_of_its_starts(tmp_path):
         write_outputs((Failing(),), store, test)
     assert len(list(folder.iterdir())) == 5  # those of before, and no half of others
     assert [path.name for path in folder.parent.iterdir()] == ["forecast"]
+    (folder.parent / ".forecast.new").mkdir()
+    (folder.parent / ".forecast.new" / "half").write_text("")  # what a killed command leaves
     write_outputs((ContactSheet(),), store, test)
+    assert [path.name for path in folder.parent.iterdir()] == ["forecast"]
     assert [path.name for path in folder.iterdir()] == ["contact-sheet.png"]
     with pytest.raises(InputError, match="leave `outputs` empty"):
         write_outputs((ContactSheet(),), store, box())

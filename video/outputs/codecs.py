@@ -48,7 +48,9 @@ def encode(
     from av.video.reformatter import ColorRange, Colorspace
 
     try:
-        with av.open(str(path), "w", format=form) as container:
+        # A table of contents in front of an mp4 file: a browser plays it before it has the whole.
+        table = {"movflags": "faststart"} if form == "mp4" else {}
+        with av.open(str(path), "w", format=form, options=table) as container:
             stream = container.add_stream(codec, rate=rate, options=dict(options))
             stream.height, stream.width = shape
             stream.pix_fmt, in_yuv = pixels, pixels.startswith("yuv")

@@ -7,7 +7,7 @@ import numpy as np
 
 from rolling.run.report.catalogue import measure
 from rolling.run.report.clips import spaced
-from rolling.run.report.words import Words, listed, short
+from rolling.run.report.words import Words, listed, plain, short
 
 BASELINES = ("persistence", "climatology")
 DISTANCES = ("fvd", "spectral_frechet_distance")
@@ -124,8 +124,9 @@ def _wins(score: Mapping, baseline: str, higher: bool) -> list[bool]:
 
 def _where(wins: Sequence[bool], leads: np.ndarray, unit: str) -> str:
     """`at every lead from 1 to 20`, `up to lead 9`, `from 3 h on`, `at no lead`, ..."""
-    name = (lambda i: f"lead {leads[i]:.3g}") if unit == "frames" else (lambda i: f"{leads[i]:.3g} {unit}")
-    span = lambda i, j: f"{leads[i]:.3g}" if i == j else f"{leads[i]:.3g} to {leads[j]:.3g}"  # noqa: E731
+    told = [plain(float(lead)) for lead in leads]
+    name = (lambda i: f"lead {told[i]}") if unit == "frames" else (lambda i: f"{told[i]} {unit}")
+    span = lambda i, j: told[i] if i == j else f"{told[i]} to {told[j]}"  # noqa: E731
     tail = "" if unit == "frames" else f" {unit}"
     runs, last = _runs(wins), len(wins) - 1
     if not runs:

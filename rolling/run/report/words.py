@@ -1,6 +1,7 @@
 """What a report says of variables, times and places: long names, units, lead times, coordinates."""
 
 import dataclasses
+import math
 import re
 from collections.abc import Sequence
 
@@ -53,7 +54,7 @@ class Words:
 
     def lead(self, coordinate: float) -> str:
         """One lead time: `6 h`, `2.5 d`, or a number of frames."""
-        value = f"{float(self.leads([coordinate])[0]):.3g}"
+        value = plain(float(self.leads([coordinate])[0]))
         return value if self.lead_unit == "frames" else f"{value} {self.lead_unit}"
 
     @property
@@ -88,6 +89,12 @@ class Words:
             east = (value + 180) % 360 - 180
             return f"{abs(east):.4g}°{'E' if east > 0 else 'W' if -180 < east < 0 else ''}"
         return f"{value:.4g}"
+
+
+def plain(value: float) -> str:
+    """A whole number in full, any other in three digits."""
+    whole = round(value)
+    return str(whole) if math.isclose(value, whole, rel_tol=1e-6) else f"{value:.3g}"
 
 
 def short(value: float) -> str:
