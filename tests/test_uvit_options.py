@@ -157,6 +157,13 @@ def size_of(tree):
     return sum(leaf.size for leaf in jax.tree.leaves(tree))
 
 
+def test_blocks_are_no_programs_of_their_own():
+    """Called ones would train thirty times slower on a CPU."""
+    apply, shapes = abstract(SOME)
+    text = jax.jit(jax.grad(loss_of(apply))).lower(shapes, *sample()).as_text()
+    assert "convolution" in text and "run_block" not in text
+
+
 def test_rematerialisation_keeps_little_for_the_gradient():
     """One array per block, beside the parameters."""
     kept, (z, logsnr) = [], sample(time=8)
