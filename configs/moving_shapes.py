@@ -8,7 +8,7 @@ from rolling.run.experiment import Experiment, Forecast, Training
 from rolling.run.optimisers import Muon
 from rolling.solvers import UniPC
 from rolling.windows import Rolling
-from video.outputs import PREVIEW
+from video.outputs import ContactSheet, Gif
 from video.uvit import VideoUViT
 
 experiment = Experiment(
@@ -31,5 +31,5 @@ experiment = Experiment(
     long=Forecast(starts=8, members=1, frames=100, batch=8, chunk=20),
     metrics=CLIPS,
     long_metrics=ROLLOUT,
-    outputs=PREVIEW,
+    outputs=(Gif(), ContactSheet()),  # not mp4, which wants a library that not everybody has
 )

@@ -11,9 +11,3 @@ DISTANCES: tuple[Metric, ...] = (Fvd(), Kvd(), SpectralFrechetDistance(), Projec
 
 QUALITY: tuple[Metric, ...] = (Psnr(), Psnr(best=True), Ssim(), Ssim(best=True))
 """Frame by frame, how near a forecast is to the truth."""
-
-FORECAST: tuple[Metric, ...] = (*QUALITY, *DISTANCES)
-"""Of a forecast whose frames are compared with the truth's one by one, and as a clip."""
-
-ROLLOUT: tuple[Metric, ...] = DISTANCES
-"""Of a rollout longer than anything can be predicted: clip after clip, whether it stays as real ones are."""
