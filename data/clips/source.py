@@ -12,9 +12,10 @@ from data.clips.collection import TEST, Collection, Entry, Picture
 from data.clips.folders import Videos
 from data.clips.parts import parted
 from data.clips.prepare import prepare
-from data.clips.store import FORMAT, describe, is_store, is_whole, open_store
+from data.clips.store import FORMAT, describe, is_store, is_whole, layout_of, open_store
 from data.source import Split
 from rolling.errors import InputError
+from rolling.fields import Layout
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,6 +66,17 @@ class Clips:
         settings = {"min_frames": self.min_frames, "drawn": drawn, "workers": self.workers}
         make = lambda place: prepare(place, collection, entries, self.picture, **settings)  # noqa: E731
         return open_store(cache.grow(path, make, is_whole), labelled=self.labelled)
+
+    def layout(self) -> Layout:
+        """Of the pictures, with the classes if there is a collection at `path`; which actions and tokens go
+        with them is not known before they are prepared."""
+        if not self.labelled:
+            return layout_of(self.picture)
+        try:
+            entries = self._placed().entries()
+        except InputError:  # no data yet, and the cost of a class is small
+            return layout_of(self.picture)
+        return layout_of(self.picture, labels=tuple(sorted({entry.label for entry in entries} - {""})))
 
     def _placed(self) -> Collection:
         """The collection, at our path where there is one."""

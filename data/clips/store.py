@@ -15,6 +15,7 @@ import json
 import os
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -143,19 +144,23 @@ def open_store(path: Path, *, labelled: bool = True) -> Split:
     about = describe(path)
     if not is_whole(path):
         raise InputError(f"the prepared store {path} is damaged, or was not copied in full: prepare it again")
-    picture = Picture(**about["picture"])
-    told = {
-        "labels": tuple(about["labels"]) if labelled else (),
-        "tokens": about["tokens"][-1] if about["tokens"] else 0,
-        "actions": about["actions"],
-    }
-    layout = video(picture.height, picture.width, rate=picture.rate or 1.0, colour=picture.colour, **told)
-    if picture.rate is None:  # frames were only counted
-        layout = dataclasses.replace(layout, time_units="1")
+    layout = layout_of(
+        Picture(**about["picture"]),
+        labels=tuple(about["labels"]) if labelled else (),
+        tokens=about["tokens"][-1] if about["tokens"] else 0,
+        actions=about["actions"],
+    )
     test = _columns(path)["test"]
     parts = (Prepared(layout=layout, path=path, clips=np.flatnonzero(test == part)) for part in (False, True))
     train, test = parts
     return Split(train=train, test=test, skipped=tuple(map(tuple, about["skipped"])))
+
+
+def layout_of(picture: Picture, **told: Any) -> Layout:
+    """Of frames that were made into pictures."""
+    layout = video(picture.height, picture.width, rate=picture.rate or 1.0, colour=picture.colour, **told)
+    # Without a rate frames were only counted.
+    return layout if picture.rate else dataclasses.replace(layout, time_units="1")
 
 
 def _shard(path: Path, index: int) -> Path:
