@@ -1,7 +1,7 @@
 """The blocks of the video U-ViT: convolutions on fine grids, transformers on coarse ones."""
 
 import itertools
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import einops
 import jax
@@ -11,9 +11,7 @@ from jaxtyping import Array, Float
 from video.attention import Attention, ClockAttention, TokenAttention, causal_mask, token_angles
 from video.conditioning import Embedding, Frames
 from video.layers import Convolution, Linear, ModulatedNorm, dropout, zeros
-
-if TYPE_CHECKING:
-    from video.uvit import VideoUViT
+from video.settings import Settings
 
 
 class Keys:
@@ -39,7 +37,7 @@ class Told(NamedTuple):
 class ConvolutionBlock(nnx.Module):
     """A residual block of two 3 x 3 convolutions; the second one sees the other frames too."""
 
-    def __init__(self, config: "VideoUViT", channels: int, tokens: int, rngs: nnx.Rngs):
+    def __init__(self, config: Settings, channels: int, tokens: int, rngs: nnx.Rngs):
         self.norm = ModulatedNorm(channels, config.embedding, rngs, activation=True)
         self.first = Convolution(channels, channels, config.boundary, rngs)
         self.second_norm = ModulatedNorm(channels, config.embedding, rngs, activation=True)
@@ -56,7 +54,7 @@ class TransformerBlock(nnx.Module):
     """Attention over space and time, jointly or one after the other, then to the tokens, if there are any,
     then a perceptron per cell."""
 
-    def __init__(self, config: "VideoUViT", channels: int, tokens: int, rngs: nnx.Rngs):
+    def __init__(self, config: Settings, channels: int, tokens: int, rngs: nnx.Rngs):
         self.config = config
         self.heads = config.heads
         self.norm = ModulatedNorm(channels, config.embedding, rngs)
