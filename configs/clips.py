@@ -4,9 +4,10 @@ from configs.scoring import CLIPS, ROLLOUT
 from data.augment import Mirror
 from data.clips.collection import Picture
 from data.clips.source import Clips
+from rolling.noise import Cosine
 from rolling.run.experiment import Experiment, Forecast, Training
 from rolling.run.optimisers import Muon
-from rolling.solvers import UniPC
+from rolling.solvers import Ancestral
 from rolling.windows import Rolling
 from video.outputs import PREVIEW
 from video.uvit import VideoUViT
@@ -14,12 +15,15 @@ from video.uvit import VideoUViT
 experiment = Experiment(
     name="clips",
     source=Clips(path="", picture=Picture(height=64, width=64, rate=15.0)),
-    network=VideoUViT(patch=4, dropout=0.1),
-    window=Rolling(size=12, context=5),
-    solver=UniPC(order=2),
+    # Fine patches, as most of a frame is a copy of the one before.
+    network=VideoUViT(channels=(32, 64, 128, 128), blocks=(1, 1, 1, 2), dropout=0.1),
+    schedule=Cosine(resolution=96),
+    window=Rolling(size=10, context=5),
+    solver=Ancestral(),
+    calls_per_frame=2,
     augment=(Mirror(),),
     optimiser=Muon(peak=1e-2),
-    training=Training(steps=2000, batch=4, ema=0.998),
+    training=Training(steps=1500, batch=4, ema=0.995),
     forecast=Forecast(starts=16, members=4, frames=11, batch=16, chunk=11),
     metrics=CLIPS,
     long_metrics=ROLLOUT,
