@@ -1,4 +1,4 @@
-"""Generated video, bouncing balls (32 x 32, colour): the main job of the video side, minutes on two cores."""
+"""Generated video, a bouncing ball (32 x 32, colour): the video main job, minutes on two cores."""
 
 from configs.scoring import CLIPS, ROLLOUT
 from data.clips.moving_shapes import MovingShapes
@@ -14,7 +14,7 @@ from video.uvit import VideoUViT
 experiment = Experiment(
     name="moving_shapes",
     source=Simulated(
-        simulator=MovingShapes(forms=("disc",), sizes=(0.18, 0.28), speed=0.035),
+        simulator=MovingShapes(shapes=1, forms=("disc",), sizes=(0.18, 0.28), speed=0.035),
         train=512,
         frames=40,
         test=32,
@@ -26,7 +26,7 @@ experiment = Experiment(
     window=Rolling(size=6, context=2),
     solver=UniPC(order=2),
     optimiser=Muon(peak=1e-2),
-    training=Training(steps=1500, batch=8, ema=0.995),
+    training=Training(steps=1300, batch=8, ema=0.995),
     forecast=Forecast(starts=32, members=4, frames=14, batch=16, chunk=14),
     long=Forecast(starts=8, members=1, frames=100, batch=8, chunk=20),
     metrics=CLIPS,
