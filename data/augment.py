@@ -101,11 +101,11 @@ class Mirror:
         if not layout.is_video:
             raise InputError(
                 f"Mirror is for pictures, and nobody knows how {', '.join(layout.names)} change in a mirror:"
-                " leave the augmentation out"
+                " leave it out, with --augment none"
             )
         if layout.actions:
             raise InputError(
-                "Mirror would need to know how actions change in a mirror: leave the augmentation out"
+                "Mirror would need to know how actions change in a mirror: leave it out, with --augment none"
             )
 
     def apply(self, clip, layout, rng):

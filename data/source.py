@@ -53,6 +53,13 @@ class Stored(Sequences, Protocol):
         """What `read` returns, in the type in which it is kept; read-only."""
 
 
+@runtime_checkable
+class Named(Protocol):
+    """Sequences that have names, by which they are known again whatever stands before them."""
+
+    def name(self, index: int) -> str: ...
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Split:
     """The two parts of a data set. Nothing of `test` is ever seen in training, statistics included."""

@@ -162,7 +162,10 @@ def test_benchmarks_of_clips_begin_at_the_beginning():
 
 
 def test_a_forecast_longer_than_the_truth_begins_as_early_as_it_can():
-    assert choose_starts(Lengths(10, 20), context=2, frames=500, count=4) == [Start(sequence=1, frame=2)]
+    starts = choose_starts(Lengths(10, 20, 2, 30), context=2, frames=500, count=2)
+    assert starts == [Start(sequence=1, frame=2), Start(sequence=3, frame=2)]
+    starts = choose_starts(Lengths(10, 20, 2), context=2, frames=500, count=4)
+    assert starts == [Start(sequence=0, frame=2), Start(sequence=1, frame=2)]
 
 
 def test_no_start_at_all_is_told():

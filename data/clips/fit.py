@@ -84,7 +84,8 @@ def levels(values: np.ndarray, scale: str) -> np.ndarray:
     if scale == "levels" and values.dtype.kind in "bf" and 0 < high <= 1:
         raise BadClip(
             f"it holds values from {low:g} to {high:g}, which as grey levels of 0 to 255 are all but"
-            " black: give --source.collection.scale unit"
+            " black: give --source.collection.scale unit, or to `rolling evaluate` --real-scale unit or"
+            " --fake-scale unit"
         )
     grey = (values.astype(np.float32) - black) * (255 / (white - black))
     return np.clip(np.rint(grey), 0, 255).astype(np.uint8)

@@ -56,12 +56,16 @@ class FolderOptions:
     """A JSON file for the scores."""
 
     def __post_init__(self):
+        if self.frames < 1:
+            raise InputError(f"--frames is a whole number from 1 on, not {self.frames}")
         if not 0 <= self.given < self.frames:
             raise InputError(
                 f"--given is a whole number from 0 on and below --frames, {self.frames}, not {self.given}"
             )
         if min(self.size) < 0 or (0 in self.size and any(self.size)):
             raise InputError("--size is a height and a width in pixels, such as 64 64")
+        if self.output and Path(self.output).is_dir():
+            raise InputError(f"--output is a JSON file, and {self.output} is a folder: name a file in it")
         if self.output and not Path(self.output).parent.is_dir():  # told before hours of work, not after
             raise InputError(f"there is no folder {Path(self.output).parent} for --output: make it first")
 
@@ -72,7 +76,16 @@ def score_folders(options: FolderOptions) -> str:
     _tell_compressed(real, fake)
     pairs, size = paired(real.entries, fake.entries), OneSize()
     members = len(pairs[0].fakes) if pairs else 0
+    if options.given and not pairs:
+        raise InputError(
+            f"--given {options.given} wants to know of which real clip each fake one is a forecast, and their"
+            f" names do not pair up ({fake.entries[0].name}, {real.entries[0].name}): name them alike, or"
+            " leave --given out"
+        )
     if pairs:
+        alone = len(real.entries) - len(pairs)
+        if alone:
+            print(f"left out of {options.real}: {alone} clips without a forecast", file=sys.stderr)
         scores, count = _by_pairs(real, fake, pairs, options, size)
         counts = {"real": count, "fake": count * members}
     else:

@@ -15,7 +15,7 @@ from data.conditions import check_actions, told
 from data.statistics import Statistics
 from rolling.denoisers import NO_LABEL, Condition
 from rolling.errors import InputError
-from rolling.fields import Layout
+from rolling.fields import Axis, Layout
 from rolling.guidance import Autoguidance, ClassifierFree
 from rolling.rollout import Rollout
 from rolling.run import codec, model, store
@@ -163,9 +163,7 @@ class Forecaster:
         if missing:
             raise InputError(f"the data lack {', '.join(missing)}; they hold {', '.join(map(str, data))}")
         for axis in (layout.y, layout.x):
-            found = data[axis.name].values if axis.name in data.coords else np.empty(0)
-            if len(found) != len(axis) or not np.allclose(found, axis.values):
-                raise InputError(f"the data's {axis.name} is not that of the training data")
+            self._check_axis(axis, data)
         for variable in layout.variables:
             units = data[variable.name].attrs.get("units", variable.units)
             if units != variable.units:
@@ -181,7 +179,23 @@ class Forecaster:
         mask = self.statistics.mask
         if not (np.isfinite(given) | (False if mask is None else ~mask)).all():
             raise InputError(f"the last {n} frames have values that are not finite: fill or drop them")
+        if layout.is_video and n and not (given.min() >= 0 and 1 < given.max() <= 255):
+            raise InputError(
+                f"pictures are given in grey levels from 0 to 255, and these lie between {given.min():g} and"
+                f" {given.max():g}: scale them"
+            )
         return given
+
+    def _check_axis(self, axis: Axis, data: xr.Dataset) -> None:
+        """The pixels of a picture need no coordinates, row 0 is on top; anything else lies where it lay."""
+        if self.layout.is_video and data.sizes.get(axis.name, 0) == len(axis):
+            return
+        found = data[axis.name].values if axis.name in data.coords else np.empty(0)
+        if len(found) != len(axis) or not np.allclose(found, axis.values):
+            raise InputError(
+                f"the data's {axis.name} is not that of the training data: there were {len(axis)} values from"
+                f" {axis.values[0]:g} to {axis.values[-1]:g}"
+            )
 
 
 def _last_time(times: np.ndarray, step: Any, n: int) -> Any:
@@ -226,13 +240,19 @@ class _Sequence:
         return found
 
 
-def _weak_network(sampling: Sampling, layout: Layout) -> Forecaster | None:
-    """The weaker network that autoguidance asks. Raises `InputError` for guidance that it cannot give."""
+def check_told(sampling: Sampling, layout: Layout) -> None:
+    """Raises `InputError` for guidance by what a network on such data is never told."""
     nothing = not layout.labels and not layout.tokens
     if nothing and any(isinstance(part, ClassifierFree) for part in sampling.guidance):
         raise InputError(
-            "classifier-free guidance leads by labels or tokens, and this network is told none: leave it out"
+            "classifier-free guidance leads by labels or tokens, and these data have none: leave it out, with"
+            " --guidance none"
         )
+
+
+def _weak_network(sampling: Sampling, layout: Layout) -> Forecaster | None:
+    """The weaker network that autoguidance asks. Raises `InputError` for guidance that it cannot give."""
+    check_told(sampling, layout)
     names = {part.weak for part in sampling.guidance if isinstance(part, Autoguidance)}
     if not names:
         return None

@@ -25,7 +25,7 @@ from rolling.run.distill import beside
 from rolling.run.evaluate import evaluate as score
 from rolling.run.evaluate import summary_table
 from rolling.run.experiment import Experiment, Forecast
-from rolling.run.forecast import Forecaster, load
+from rolling.run.forecast import Forecaster, check_told, load
 from rolling.run.report.page import write_report
 from rolling.run.report.pictures import poster as draw_poster
 from rolling.run.shown import write_outputs
@@ -73,6 +73,7 @@ def train(experiment: Experiment, folder: Path, *, resume: bool = False) -> Spli
     """Trains, from the start or from the last checkpoint; returns the data."""
     split = experiment.source.open()  # before the folder is made: bad data leave nothing behind
     _check(experiment.outputs, split)
+    check_told(experiment, split.train.layout)
     fresh = not folder.exists()
     prepare_folder(experiment, folder, resume=resume)
     try:

@@ -172,8 +172,10 @@ def _one(option: str, chosen: str, protocol: type, value: Any) -> Any:
 
 
 def _several(option: str, chosen: str, protocol: type, values: tuple) -> tuple:
-    """Parts by their names, joined by commas; none for the empty word."""
+    """Parts by their names, joined by commas; none for the empty word, or for that word."""
     known = alternatives(protocol, *values)
+    if chosen.strip() == "none" and "none" not in known:
+        return ()
     return tuple(named(option, name.strip(), known)() for name in chosen.split(",") if chosen.strip())
 
 

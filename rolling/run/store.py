@@ -38,7 +38,7 @@ def choose_starts(
 
     With `beginnings` there is one such place to a sequence, its first; there may be fewer than `count`. Where
     no sequence is long enough for the truth to follow all the way, the forecasts begin as early as they can
-    and run on beyond it.
+    in the longest sequences, and run on beyond them.
     """
     lengths = [test.length(index) for index in range(len(test))]
     longest = max(lengths, default=0)
@@ -47,11 +47,14 @@ def choose_starts(
             f"the held-out part has no sequence longer than {longest} frames, and a forecast needs {context}"
             " frames of context and one to compare with: hold out a larger part, or take a smaller window"
         )
-    room = min(frames, longest - context)
+    if longest < context + frames:
+        falling = sorted(range(len(lengths)), key=lambda index: -lengths[index])
+        chosen = sorted(index for index in falling[:count] if lengths[index] > context)
+        return [Start(sequence=index, frame=context) for index in chosen]
     places = [
         Start(sequence=index, frame=frame)
         for index, length in enumerate(lengths)
-        for frame in range(context, length - room + 1)[: 1 if beginnings else None]
+        for frame in range(context, length - frames + 1)[: 1 if beginnings else None]
     ]
     chosen = np.unique(np.linspace(0, len(places) - 1, min(count, len(places))).round().astype(int))
     return [places[i] for i in chosen]

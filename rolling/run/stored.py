@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from data.source import Sequences
+from data.source import Named, Sequences
 from rolling.errors import InputError
 from rolling.fields import Layout
 from rolling.files import one_line
 
 LEAD = "prediction_timedelta"
 GIVEN = "given_frames"
+NAMES = "sequence_names"
 HOUR = np.timedelta64(1, "h")
 
 
@@ -78,6 +79,7 @@ class StoredForecast:
                     f"start {start} of the forecast {self.path} is frame {frame} of test sequence {sequence},"
                     " which these data do not have: evaluate it with the data that it was made from"
                 )
+            self._check_name(start, test, sequence)
             self._check_time(start, test.times(sequence, frame - 1, frame)[0])
             ends.append(test.length(sequence) - frame)
         leads = min(self.leads, *ends)
@@ -87,6 +89,14 @@ class StoredForecast:
                 " choose earlier starts, or evaluate with longer test sequences"
             )
         return leads
+
+    def _check_name(self, start: int, test: Sequences, sequence: int) -> None:
+        names = self.dataset.attrs.get(NAMES)
+        if names and isinstance(test, Named) and names[start] != test.name(sequence):
+            raise InputError(
+                f"start {start} of the forecast {self.path} is in {names[start]}, but in these test data it"
+                f" would be in {test.name(sequence)}: evaluate it with the data that it was made from"
+            )
 
     def _check_time(self, start: int, expected) -> None:
         found = self.dataset["time"].values[start]

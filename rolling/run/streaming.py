@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from data.conditions import check_actions, told
-from data.source import Sequences
+from data.source import Named, Sequences
 from rolling.errors import InputError
 from rolling.progress import Progress
 from rolling.run import codec, store
 from rolling.run.experiment import Forecast
 from rolling.run.forecast import Forecaster, sequence_keys
-from rolling.run.stored import GIVEN
+from rolling.run.stored import GIVEN, NAMES
 from rolling.sampler import Carry, Sampling
 
 
@@ -59,6 +59,8 @@ def write(
     starts = store.choose_starts(
         test, before, forecast.frames, forecast.starts, beginnings=forecast.beginnings
     )
+    if len(starts) < forecast.starts:
+        print(f"{path.name}: {len(starts)} of {forecast.starts} starts, as the held-out part has no more")
     for start in starts:
         check_actions(test, start.sequence, start.frame + forecast.frames)
     cycles = forecaster.cycles(forecast.frames, forecast.chunk)
@@ -78,6 +80,8 @@ def write(
         note = target.load_note()
     if note is None:
         coordinates = store.skeleton(forecaster.layout, times, starts, forecast.members, forecast.frames)
+        if isinstance(test, Named):
+            coordinates.attrs[NAMES] = [test.name(start.sequence) for start in starts]
         coordinates.attrs[GIVEN] = max(forecaster.sampler.given, 1)
         target.create(coordinates, forecaster.rollout(cycles).frames_per_chunk)
     _write_batches(forecaster, test, forecast, starts, cycles, target, note, label)

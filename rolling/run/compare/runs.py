@@ -129,7 +129,14 @@ def grouped(runs: Sequence[Run]) -> list[Group]:
     for run in runs:
         training = dataclasses.replace(run.experiment.training, seed=0)
         method = dataclasses.replace(run.experiment, name="any", training=training)
-        by_method.setdefault(json.dumps(codec.encode(method)), []).append(run)
+        found = by_method.setdefault(json.dumps(codec.encode(method)), [])
+        for other in found:
+            if other.experiment.training.seed == run.experiment.training.seed:
+                raise InputError(
+                    f"{other.folder} and {run.folder} are the same experiment with the same seed, which says"
+                    " nothing about chance: leave one out"
+                )
+        found.append(run)
     names = [_name(found) for found in by_method.values()]
     if len(set(names)) < len(names):  # folders of one name in several places
         names = [str(found[0].folder) for found in by_method.values()]
