@@ -17,7 +17,7 @@ experiment = Experiment(
     source=Clips(path="", picture=Picture(height=64, width=64, rate=15.0)),
     # Fine patches, as most of a frame is a copy of the one before.
     network=VideoUViT(channels=(32, 64, 128, 128), blocks=(1, 1, 1, 2), dropout=0.1),
-    schedule=Cosine(resolution=96),
+    schedule=Cosine(resolution=96.0),
     window=Rolling(size=10, context=5),
     solver=Ancestral(),
     calls_per_frame=2,

@@ -22,7 +22,7 @@ experiment = Experiment(
     ),
     network=VideoUViT(),
     # The shapes are bright and large: seen through much noise, so the window needs more of it.
-    schedule=Cosine(resolution=96),
+    schedule=Cosine(resolution=96.0),
     window=Rolling(size=6, context=2),
     solver=UniPC(order=2),
     optimiser=Muon(peak=1e-2),
