@@ -15,6 +15,7 @@ from tests.record_tools import framed
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 FRAMES = 24
+MEASURES = ("psnr", "rmse", "crps", "spectral_frechet_distance")
 
 
 def moving(seed: int, size: int = 64) -> np.ndarray:
@@ -99,7 +100,8 @@ def small(experiment, path):
     return dataclasses.replace(
         experiment,
         source=dataclasses.replace(experiment.source, path=str(path), picture=picture, workers=0),
-        network=dataclasses.replace(debug.network, channels=(16,), blocks=(1,)),
+        network=dataclasses.replace(debug.network, channels=(16,), blocks=(1,), patch=8),
+        metrics=tuple(metric for metric in experiment.metrics if metric.name in MEASURES),
         training=dataclasses.replace(experiment.training, steps=2, batch=2, checkpoint_every=2),
         forecast=dataclasses.replace(experiment.forecast, starts=2, members=2, batch=4),
         long=dataclasses.replace(experiment.long, frames=0),
