@@ -28,7 +28,7 @@ experiment = Experiment(
     optimiser=Muon(peak=1e-2),
     training=Training(steps=1300, batch=8, ema=0.995),
     forecast=Forecast(starts=32, members=4, frames=14, batch=16, chunk=14),
-    long=Forecast(starts=8, members=1, frames=100, batch=8, chunk=20),
+    long=Forecast(starts=8, members=1, frames=60, batch=8, chunk=20),
     metrics=CLIPS,
     long_metrics=ROLLOUT,
     outputs=(Gif(), ContactSheet()),  # not mp4, which wants a library that not everybody has
