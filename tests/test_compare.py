@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 
+from configs.debug import experiment as debug
 from physics.flow_verification import SpectrumLogError
 from physics.verification import Crps, Rmse, SpreadSkillRatio, StandardDeviation
 from rolling.bootstrap import RESAMPLES, draws
@@ -18,7 +19,7 @@ from rolling.run import job
 from rolling.run.cli import main
 from rolling.run.compare import boards, page, runs, scores
 from rolling.run.compare.comparison import Comparison
-from rolling.run.compare.runs import Group, Run
+from rolling.run.compare.runs import Group, Run, grouped
 from rolling.run.compare.tables import Cell, Table, number
 from rolling.run.evaluate import evaluate
 from rolling.run.report.words import Words
@@ -57,6 +58,12 @@ def test_intervals_over_starts_are_those_of_normal_theory():
         np.testing.assert_allclose(found.draws[1:].std(axis=0), deviation, rtol=0.05)
         low, high = found.interval
         np.testing.assert_allclose(((high - low) / 2 / deviation).mean(), 1.96, rtol=0.04)
+
+
+def test_a_run_is_no_second_seed_of_itself(tmp_path):
+    run = Run(folder=tmp_path / "a", experiment=debug)
+    with pytest.raises(InputError, match="the same experiment with the same seed"):
+        grouped([run, dataclasses.replace(run, folder=tmp_path / "b")])
 
 
 def test_intervals_cover_seeds_and_starts():

@@ -19,6 +19,7 @@ from rolling.guidance import ClassifierFree
 from rolling.run import codec, job, load
 from rolling.run.experiment import Forecast
 from rolling.run.optimisers import AdamW
+from rolling.run.stored import open_forecast
 from video.outputs import ContactSheet, Gif
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -31,6 +32,10 @@ class PushedDots(Arrays):
     """A dot pushed about by its actions."""
 
     actions: np.ndarray = None
+    prefix: str = "dot"
+
+    def name(self, index):
+        return f"{self.prefix}-{index}"
 
     def told(self, index, start, stop):
         assert 0 <= start < stop <= FRAMES
@@ -153,6 +158,34 @@ def test_forecasts_follow_what_they_are_told(run):
         forecaster.forecast(data, frames=4, actions=still, label="up")
     with pytest.raises(InputError, match="told 2 actions, and they are known of 0 frames"):
         forecaster.forecast(data, frames=4)
+
+
+def test_a_forecast_is_scored_by_the_clips_that_it_was_made_from(run):
+    """Other clips of the same lengths would be taken for them by their places alone."""
+    test = Pushed().open().test
+    stored = open_forecast(run / "forecast.zarr", LAYOUT)
+    assert stored.truth_leads(test) >= 1
+    with pytest.raises(InputError, match="is in dot-0, but in these test data it would be in other-0"):
+        stored.truth_leads(dataclasses.replace(test, prefix="other"))
+
+
+def test_pictures_from_python_need_no_coordinates_but_grey_levels(run):
+    given = PushedDots.read(Pushed().open().test, 0, 0, 4)
+    data = xr.Dataset(
+        {v.name: (("time", "y", "x"), given[..., i]) for i, v in enumerate(LAYOUT.variables)},
+        coords={"time": np.arange(4) / 4},
+    )
+    actions = np.zeros((6, 2), np.float32)
+    assert load(run).forecast(data, frames=2, members=1, actions=actions).red.shape == (1, 1, 2, 8, 8)
+    with pytest.raises(InputError, match="grey levels from 0 to 255, and these lie between"):
+        load(run).forecast(data / 255, frames=2, actions=actions)
+
+
+def test_guidance_by_what_the_data_have_not_is_refused_before_the_training(tmp_path):
+    wanted = dataclasses.replace(debug, guidance=(ClassifierFree(),))
+    with pytest.raises(InputError, match="these data have none: leave it out, with --guidance none"):
+        job.train(wanted, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_classifier_free_guidance_leads_a_rollout(run, tmp_path):
