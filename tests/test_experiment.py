@@ -183,7 +183,7 @@ def test_an_experiment_of_ones_own_file(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ROLLING_CACHE", str(tmp_path / "cache"))
     assert main(["train", "curved.py", "--training.steps", "2"]) == 0
-    codec._registered.clear()  # as in a new process
+    monkeypatch.setattr(codec, "_registered", {})  # as in a new process
     assert main(["rollout", "runs/curved"]) == 2
     assert "--code FILE" in capsys.readouterr().err
     assert main(["rollout", "runs/curved", "--code", "curved.py"]) == 0

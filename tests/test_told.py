@@ -79,7 +79,6 @@ EXPERIMENT = dataclasses.replace(
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    codec.register(Pushed)  # once more: a test of another file may have emptied the register
     folder = tmp_path_factory.mktemp("told") / "pushed"
     job.run(EXPERIMENT, folder, resume=False)
     return folder
