@@ -34,9 +34,9 @@ def measure(rounds: int) -> dict[str, float]:
     from flax import nnx
 
     from rolling.denoisers import Inputs, functional
-    from rolling.run.allocator import keep_freed_memory
-    from rolling.run.cost import operations
-    from video.uvit import VideoUViT
+    from rolling.run.training.allocator import keep_freed_memory
+    from rolling.run.training.cost import operations
+    from rolling.video.uvit.network import VideoUViT
 
     keep_freed_memory()
     inputs = Inputs(height=CELLS, width=CELLS, channels=1, periodic=(True, True))

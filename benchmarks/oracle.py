@@ -9,8 +9,8 @@ queue of 64 frames, one call each, that the network sees in blocks (FIFO), with 
 
 from rolling.noise import FlowMatching, Logit
 from rolling.oracle import UNCLIPPED, Oracle
+from rolling.sampling.partitions import Blocks
 from rolling.solvers import Ancestral, Ddim, Deis, DpmSolverPlusPlus, UniPC
-from rolling.views import Blocks
 from rolling.windows import Rolling
 
 BOUND = 0.005
@@ -51,8 +51,10 @@ def partitions() -> None:
         errors = []
         for ahead in (0, size // 2):
             window = Rolling(size=64 + ahead, context=ahead)
-            view = Blocks(size=size, lookahead=ahead > 0)
-            oracle = Oracle(window=window, view=view, solver=UniPC(order=2), calls_per_frame=1, frames=80)
+            partition = Blocks(size=size, lookahead=ahead > 0)
+            oracle = Oracle(
+                window=window, partition=partition, solver=UniPC(order=2), calls_per_frame=1, frames=80
+            )
             errors.append(oracle.max_covariance_error())
         print(f"{size:<32d}" + "".join(f"{error:15.4f}" for error in errors), flush=True)
 

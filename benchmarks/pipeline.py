@@ -17,13 +17,13 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from data.arrays import Arrays
-from data.augment import ShiftReflect, Translate
-from data.gridded import Gridded
-from data.pipeline import clips
-from data.source import Sequences
-from data.statistics import measure
-from physics.simulators import Kolmogorov
+from rolling.data.arrays import Arrays
+from rolling.data.augment import ShiftReflect, Translate
+from rolling.data.gridded.source import Gridded
+from rolling.data.pipeline import clips
+from rolling.data.source import Sequences
+from rolling.data.statistics import measure
+from rolling.physics.simulators import Kolmogorov
 
 FRAMES, BATCH, SIZE = 8, 8, 32
 TRAINED = 800.0  # frames a second: well above what the default network reaches on two cores

@@ -19,10 +19,10 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from data.clips.source import Clips
-from data.pipeline import clips
-from data.statistics import measure
-from rolling.run.allocator import keep_freed_memory
+from rolling.data.clips.source import Clips
+from rolling.data.pipeline import clips
+from rolling.data.statistics import measure
+from rolling.run.training.allocator import keep_freed_memory
 
 FILES, FRAMES, HEIGHT, WIDTH = 6, 200, 480, 640
 ROUNDS = 4
@@ -43,7 +43,7 @@ def make_videos(folder: Path) -> None:
             noise = rng.normal(scale=4, size=(HEIGHT, WIDTH, 3))
             for step in range(FRAMES):
                 phases = np.einsum("ck,k...->c...", waves, np.stack([x, y, np.full_like(x, step / 9)]))
-                picture = np.moveaxis(127 + 90 * np.sin(phases), 0, -1) + np.roll(noise, step, axis=1)
+                picture = np.moveaxis(127 + 90 * np.sin(phases), 0, -1) + np.inner(noise, step, axis=1)
                 frame = av.VideoFrame.from_ndarray(picture.clip(0, 255).astype(np.uint8), "rgb24")
                 container.mux(stream.encode(frame))
             container.mux(stream.encode(None))

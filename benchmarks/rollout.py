@@ -16,14 +16,13 @@ import time
 import jax
 import jax.numpy as jnp
 
-from configs import families
-from configs.debug import experiment as debug
-from configs.kolmogorov import experiment as kolmogorov
+from rolling.configs.debug import experiment as debug
+from rolling.configs.kolmogorov import experiment as kolmogorov
 from rolling.denoisers import NOTHING
 from rolling.fields import Axis, Layout, Variable
-from rolling.rollout import Rollout
 from rolling.run import model
-from rolling.run.experiment import families as named
+from rolling.run.experiment.presets import families as named
+from rolling.sampling.rollout import Rollout
 
 BATCH, FRAMES, ROUNDS = 16, 12, 7
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from rolling.run import load
-from rolling.run.evaluate import evaluate
-from rolling.run.streaming import write
+from rolling.run.evaluation.evaluate import evaluate
+from rolling.run.forecasting.streaming import write
 from rolling.solvers import Ancestral, Ddim, DpmSolverPlusPlus, UniPC
 
 SOLVERS = {

@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from configs.bair_two_given import experiment as two_given
-from data.clips import BairPushing
+from rolling.configs.bair_two_given import experiment as two_given
+from rolling.data.clips.collections import BairPushing
 
 experiment = dataclasses.replace(
     two_given,

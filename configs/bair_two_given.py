@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from configs.bair import experiment as bair
+from rolling.configs.bair import experiment as bair
 from rolling.windows import Rolling
 
 experiment = dataclasses.replace(

@@ -1,16 +1,16 @@
 """Your own videos, 64 x 64, 5 frames given: --source.path FOLDER."""
 
-from configs.scoring import CLIPS, ROLLOUT
-from data.augment import Mirror
-from data.clips.collection import Picture
-from data.clips.source import Clips
+from rolling.configs._metrics import CLIPS, CLIPS_LONG
+from rolling.data.augment import Mirror
+from rolling.data.clips.collection import Picture
+from rolling.data.clips.source import Clips
 from rolling.noise import Cosine
 from rolling.run.experiment import Experiment, Forecast, Training
-from rolling.run.optimisers import Muon
+from rolling.run.experiment.optimisers import Muon
 from rolling.solvers import Ancestral
+from rolling.video.outputs import PREVIEW
+from rolling.video.uvit.network import VideoUViT
 from rolling.windows import Rolling
-from video.outputs import PREVIEW
-from video.uvit import VideoUViT
 
 experiment = Experiment(
     name="clips",
@@ -26,6 +26,6 @@ experiment = Experiment(
     training=Training(steps=1500, batch=4, ema=0.995),
     forecast=Forecast(starts=16, members=4, frames=11, batch=16, chunk=11),
     metrics=CLIPS,
-    long_metrics=ROLLOUT,
+    long_metrics=CLIPS_LONG,
     outputs=PREVIEW,
 )

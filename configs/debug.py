@@ -1,13 +1,13 @@
 """Everything in seconds: a tiny network on a tiny simulation, to try the machinery (the tests do)."""
 
-from data.simulated import Simulated
-from physics.measures import FORECAST, ROLLOUT
-from physics.simulators import KuramotoSivashinsky
+from rolling.configs._metrics import FIELDS, FIELDS_LONG
+from rolling.data.simulated import Simulated
+from rolling.physics.simulators import KuramotoSivashinsky
 from rolling.run.experiment import Experiment, Forecast, Training
-from rolling.run.optimisers import AdamW
+from rolling.run.experiment.optimisers import AdamW
 from rolling.solvers import Ancestral
+from rolling.video.uvit.network import VideoUViT
 from rolling.windows import Rolling
-from video.uvit import VideoUViT
 
 experiment = Experiment(
     name="debug",
@@ -25,6 +25,6 @@ experiment = Experiment(
     training=Training(steps=6, batch=4, log_every=2, checkpoint_every=3),
     forecast=Forecast(starts=4, members=2, frames=5, batch=4, chunk=4),
     long=Forecast(starts=2, members=1, frames=16, batch=2, chunk=4),
-    metrics=FORECAST,
-    long_metrics=ROLLOUT,
+    metrics=FIELDS,
+    long_metrics=FIELDS_LONG,
 )

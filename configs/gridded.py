@@ -1,12 +1,12 @@
 """Any file of gridded fields that xarray can open (NetCDF, GRIB, Zarr): give --source.path FILE."""
 
-from data.gridded import Gridded
-from physics.measures import FORECAST
+from rolling.configs._metrics import FIELDS
+from rolling.data.gridded.source import Gridded
 from rolling.run.experiment import Experiment, Forecast, Training
-from rolling.run.optimisers import Muon
+from rolling.run.experiment.optimisers import Muon
 from rolling.solvers import Ancestral
+from rolling.video.uvit.network import VideoUViT
 from rolling.windows import Rolling
-from video.uvit import VideoUViT
 
 experiment = Experiment(
     name="gridded",
@@ -17,5 +17,5 @@ experiment = Experiment(
     optimiser=Muon(peak=1e-2),
     training=Training(steps=600, batch=8),
     forecast=Forecast(starts=32, members=4, frames=18, batch=32),
-    metrics=FORECAST,
+    metrics=FIELDS,
 )

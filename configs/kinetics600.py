@@ -1,16 +1,16 @@
 """Kinetics-600 at 64 x 64, 5 frames given, 11 predicted, 1.2 G parameters; --source.path FOLDER."""
 
-from configs.scoring import CLIPS, ROLLOUT
-from data.augment import Mirror
-from data.clips import Kinetics
-from data.clips.collection import Picture
-from data.clips.source import Clips
+from rolling.configs._metrics import CLIPS, CLIPS_LONG
+from rolling.data.augment import Mirror
+from rolling.data.clips.collection import Picture
+from rolling.data.clips.collections import Kinetics
+from rolling.data.clips.source import Clips
 from rolling.run.experiment import Experiment, Forecast, Training
-from rolling.run.optimisers import AdamW
+from rolling.run.experiment.optimisers import AdamW
 from rolling.solvers import UniPC
+from rolling.video.outputs import PREVIEW
+from rolling.video.uvit.sizes import KINETICS
 from rolling.windows import Rolling
-from video.outputs import PREVIEW
-from video.sizes import KINETICS
 
 experiment = Experiment(
     name="kinetics600",
@@ -24,9 +24,9 @@ experiment = Experiment(
     training=Training(
         steps=400_000, batch=256, warmup=5000, ema=0.9999, checkpoint_every=2000, log_every=100
     ),
-    forecast=Forecast(starts=2048, members=1, frames=11, batch=64, chunk=11, beginnings=True),
-    long=Forecast(starts=16, members=1, frames=59, batch=16, beginnings=True),
+    forecast=Forecast(starts=2048, members=1, frames=11, batch=64, chunk=11, from_clip_start=True),
+    long=Forecast(starts=16, members=1, frames=59, batch=16, from_clip_start=True),
     metrics=CLIPS,
-    long_metrics=ROLLOUT,
+    long_metrics=CLIPS_LONG,
     outputs=PREVIEW,
 )

@@ -1,14 +1,14 @@
 """Two-dimensional turbulence (Kolmogorov flow, 32 x 32), simulated: the main job, minutes on two cores."""
 
-from data.augment import ShiftReflect, Translate
-from data.simulated import Simulated
-from physics.measures import FORECAST, ROLLOUT
-from physics.simulators import Kolmogorov
+from rolling.configs._metrics import FIELDS, FIELDS_LONG
+from rolling.data.augment import ShiftReflect, Translate
+from rolling.data.simulated import Simulated
+from rolling.physics.simulators import Kolmogorov
 from rolling.run.experiment import Experiment, Forecast, Training
-from rolling.run.optimisers import Muon
+from rolling.run.experiment.optimisers import Muon
 from rolling.solvers import UniPC
+from rolling.video.uvit.network import VideoUViT
 from rolling.windows import Rolling
-from video.uvit import VideoUViT
 
 experiment = Experiment(
     name="kolmogorov",
@@ -21,6 +21,6 @@ experiment = Experiment(
     training=Training(steps=1300, batch=4, ema=0.995),
     forecast=Forecast(starts=32, members=4, frames=20, batch=8, chunk=20),
     long=Forecast(starts=8, members=1, frames=300, batch=8, chunk=20),
-    metrics=FORECAST,
-    long_metrics=ROLLOUT,
+    metrics=FIELDS,
+    long_metrics=FIELDS_LONG,
 )

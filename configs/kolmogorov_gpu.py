@@ -1,14 +1,14 @@
 """Kolmogorov flow at 64 x 64 from a simulation at 128 x 128, with a 30 M-parameter network in bfloat16."""
 
-from data.augment import ShiftReflect, Translate
-from data.simulated import Simulated
-from physics.measures import FORECAST, ROLLOUT
-from physics.simulators import Kolmogorov
+from rolling.configs._metrics import FIELDS, FIELDS_LONG
+from rolling.data.augment import ShiftReflect, Translate
+from rolling.data.simulated import Simulated
+from rolling.physics.simulators import Kolmogorov
 from rolling.run.experiment import Experiment, Forecast, Training
-from rolling.run.optimisers import Muon
+from rolling.run.experiment.optimisers import Muon
 from rolling.solvers import Ancestral
+from rolling.video.uvit.network import VideoUViT
 from rolling.windows import Rolling
-from video.uvit import VideoUViT
 
 experiment = Experiment(
     name="kolmogorov_gpu",
@@ -27,6 +27,6 @@ experiment = Experiment(
     training=Training(steps=50_000, batch=64, warmup=500, ema=0.9995, checkpoint_every=1000),
     forecast=Forecast(starts=64, members=8, frames=40, batch=64),
     long=Forecast(starts=16, members=1, frames=380, batch=16),
-    metrics=FORECAST,
-    long_metrics=ROLLOUT,
+    metrics=FIELDS,
+    long_metrics=FIELDS_LONG,
 )

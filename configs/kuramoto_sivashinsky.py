@@ -1,14 +1,14 @@
 """The Kuramoto-Sivashinsky equation in two dimensions (32 x 32), simulated: chaos without a forcing."""
 
-from data.augment import Translate
-from data.simulated import Simulated
-from physics.measures import FORECAST, ROLLOUT
-from physics.simulators import KuramotoSivashinsky
+from rolling.configs._metrics import FIELDS, FIELDS_LONG
+from rolling.data.augment import Translate
+from rolling.data.simulated import Simulated
+from rolling.physics.simulators import KuramotoSivashinsky
 from rolling.run.experiment import Experiment, Forecast, Training
-from rolling.run.optimisers import Muon
+from rolling.run.experiment.optimisers import Muon
 from rolling.solvers import Ancestral
+from rolling.video.uvit.network import VideoUViT
 from rolling.windows import Rolling
-from video.uvit import VideoUViT
 
 experiment = Experiment(
     name="kuramoto_sivashinsky",
@@ -21,6 +21,6 @@ experiment = Experiment(
     training=Training(steps=500, batch=8),
     forecast=Forecast(starts=32, members=4, frames=20, batch=8, chunk=20),
     long=Forecast(starts=8, members=1, frames=300, batch=8, chunk=20),
-    metrics=FORECAST,
-    long_metrics=ROLLOUT,
+    metrics=FIELDS,
+    long_metrics=FIELDS_LONG,
 )

@@ -1,15 +1,15 @@
 """Moving MNIST, 10 frames given and 10 predicted; --source.path mnist_test_seq.npy."""
 
-from configs.scoring import CLIPS
-from data.clips import ArrayFiles
-from data.clips.collection import Picture
-from data.clips.source import Clips
+from rolling.configs._metrics import CLIPS
+from rolling.data.clips.collection import Picture
+from rolling.data.clips.collections import ArrayFiles
+from rolling.data.clips.source import Clips
 from rolling.run.experiment import Experiment, Forecast, Training
-from rolling.run.optimisers import Muon
+from rolling.run.experiment.optimisers import Muon
 from rolling.solvers import UniPC
+from rolling.video.outputs import PREVIEW
+from rolling.video.uvit.sizes import SMALL
 from rolling.windows import Rolling
-from video.outputs import PREVIEW
-from video.sizes import SMALL
 
 experiment = Experiment(
     name="moving_mnist",
@@ -25,7 +25,7 @@ experiment = Experiment(
     calls_per_frame=2,
     optimiser=Muon(peak=5e-3),
     training=Training(steps=50_000, batch=32, warmup=1000, ema=0.9995, checkpoint_every=1000),
-    forecast=Forecast(starts=256, members=4, frames=10, batch=64, chunk=10, beginnings=True),
+    forecast=Forecast(starts=256, members=4, frames=10, batch=64, chunk=10, from_clip_start=True),
     metrics=CLIPS,
     outputs=PREVIEW,
 )

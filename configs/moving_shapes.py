@@ -1,15 +1,15 @@
 """Generated video, a bouncing ball (32 x 32, colour): the video main job, minutes on two cores."""
 
-from configs.scoring import CLIPS, ROLLOUT
-from data.clips.moving_shapes import MovingShapes
-from data.simulated import Simulated
+from rolling.configs._metrics import CLIPS, CLIPS_LONG
+from rolling.data.moving_shapes import MovingShapes
+from rolling.data.simulated import Simulated
 from rolling.noise import Cosine
 from rolling.run.experiment import Experiment, Forecast, Training
-from rolling.run.optimisers import Muon
+from rolling.run.experiment.optimisers import Muon
 from rolling.solvers import UniPC
+from rolling.video.outputs import ContactSheet, Gif
+from rolling.video.uvit.network import VideoUViT
 from rolling.windows import Rolling
-from video.outputs import ContactSheet, Gif
-from video.uvit import VideoUViT
 
 experiment = Experiment(
     name="moving_shapes",
@@ -30,6 +30,6 @@ experiment = Experiment(
     forecast=Forecast(starts=32, members=4, frames=14, batch=16, chunk=14),
     long=Forecast(starts=8, members=1, frames=60, batch=8, chunk=20),
     metrics=CLIPS,
-    long_metrics=ROLLOUT,
+    long_metrics=CLIPS_LONG,
     outputs=(Gif(), ContactSheet()),  # not mp4, which wants a library that not everybody has
 )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rolling.errors import InputError
+from rolling.common.errors import InputError
 from rolling.fields import Layout
 
 

@@ -8,7 +8,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from rolling.errors import InputError
+from rolling.common.errors import InputError
 from rolling.fields import Layout
 
 HEIGHT, WIDTH = -3, -2  # of clips [T, H, W, C]

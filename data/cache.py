@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from rolling.errors import InputError
+from rolling.common.errors import InputError
 
 CHECKSUMS = "checksums.json"
 

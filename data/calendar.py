@@ -10,7 +10,7 @@ from difflib import get_close_matches
 
 import numpy as np
 
-from rolling.errors import InputError
+from rolling.common.errors import InputError
 from rolling.fields import Layout
 
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from data import calendar
-from data.source import Sequences, Told
-from rolling.errors import InputError
+from rolling.common.errors import InputError
+from rolling.data import calendar
+from rolling.data.source import Sequences, Told
 from rolling.fields import Layout
 
 

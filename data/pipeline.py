@@ -6,12 +6,12 @@ from typing import Any
 import grain
 import numpy as np
 
-from data import calendar
-from data.augment import Augmentation
-from data.conditions import told
-from data.source import Sequences, Stored
-from data.statistics import Statistics
-from rolling.errors import InputError
+from rolling.common.errors import InputError
+from rolling.data import calendar
+from rolling.data.augment import Augmentation
+from rolling.data.conditions import told
+from rolling.data.source import Sequences, Stored
+from rolling.data.statistics import Statistics
 
 Batch = dict[str, np.ndarray]
 
@@ -67,7 +67,7 @@ def clips(
     """An endless iterator of `{"x": [B, T, H, W, C], "vectors": [B, T, d], "label": [B], ...}`.
 
     `x` is normalised and 0 in masked cells, float32; the others are what a network is told, see
-    `data.conditions`, and absent where there is nothing of the sort. Every epoch has its own order, every
+    `data/conditions.py`, and absent where there is nothing of the sort. Every epoch has its own order, every
     clip its own random numbers, both functions of `seed` alone: neither `threads` nor `ahead`, the batches
     kept ready, change a bit. `get_state()` is a JSON value; after `set_state` the same batches follow. With
     `threads=0` nothing is prefetched.

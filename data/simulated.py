@@ -7,13 +7,13 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from data import cache
-from data.arrays import Arrays
-from data.source import Split
-from physics.simulators import Kolmogorov, Simulator, chunks
-from rolling.errors import InputError
+from rolling.common.errors import InputError
+from rolling.common.progress import Progress
+from rolling.data import cache
+from rolling.data.arrays import Arrays
+from rolling.data.source import Split
 from rolling.fields import Layout, Variable
-from rolling.progress import Progress
+from rolling.physics.simulators import Kolmogorov, Simulator, chunks
 
 FORMAT = 1  # part of the cache's key: raise it when a simulator comes to give other numbers
 TOGETHER = 64  # trajectories advanced side by side

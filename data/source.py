@@ -75,7 +75,7 @@ class Source(Protocol):
     """What an experiment names: a frozen dataclass that opens, downloads nothing, or simulates."""
 
     def open(self) -> Split:
-        """The data, read lazily. Raises `rolling.errors.InputError` for whatever cannot be used."""
+        """The data, read lazily. Raises `rolling.common.errors.InputError` for whatever cannot be used."""
 
 
 @runtime_checkable

@@ -13,8 +13,8 @@ import re
 
 import numpy as np
 
-from physics.spectra import EARTH_RADIUS
 from rolling.fields import Axis, Layout
+from rolling.physics.spectra import EARTH_RADIUS
 
 # Standard names of the CF conventions, u beside v.
 VELOCITY_STANDARD_NAMES = {

@@ -11,11 +11,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from physics.averages import Domain
-from physics.flow import Kinematics, Velocity, velocities, vorticities
-from physics.spectra import Planar, spectrum
 from rolling.fields import Layout, Variable
-from rolling.metrics import Setting
+from rolling.metrics.area import Domain
+from rolling.metrics.metric import EvaluationSetup
+from rolling.physics.flow import Kinematics, Velocity, velocities, vorticities
+from rolling.physics.spectra import Planar, spectrum
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,9 +37,9 @@ class Quantity:
         return np.tensordot(field, self.weights, axes=2)
 
 
-def spectral_quantities(setting: Setting) -> tuple[Quantity, ...]:
+def spectral_quantities(setup: EvaluationSetup) -> tuple[Quantity, ...]:
     """Spectra of the variables without masked cells, and of kinetic energy where there is a flow."""
-    energy, domain = spectrum(setting.layout), Domain.of(setting)
+    energy, domain = spectrum(setup.layout), Domain.of(setup)
 
     def of_variable(channel: int, variable: Variable) -> Quantity:
         named = Variable(name=variable.name, units=square(variable.units))
@@ -47,15 +47,15 @@ def spectral_quantities(setting: Setting) -> tuple[Quantity, ...]:
 
     fields = tuple(
         of_variable(channel, variable)
-        for channel, variable in enumerate(setting.layout.variables)
+        for channel, variable in enumerate(setup.layout.variables)
         if domain.is_whole(channel)
     )
-    return fields + kinetic_spectra(setting)
+    return fields + kinetic_spectra(setup)
 
 
-def kinetic_spectra(setting: Setting) -> tuple[Quantity, ...]:
+def kinetic_spectra(setup: EvaluationSetup) -> tuple[Quantity, ...]:
     """Of the velocities without masked cells; without any, of the vorticity, if it is periodic both ways."""
-    layout, domain, energy = setting.layout, Domain.of(setting), spectrum(setting.layout)
+    layout, domain, energy = setup.layout, Domain.of(setup), spectrum(setup.layout)
 
     def of_velocity(pair: Velocity) -> Quantity:
         named = Variable(name=_label("kinetic_energy", pair, layout), units=square(_units(pair, layout)))
@@ -80,9 +80,9 @@ def kinetic_spectra(setting: Setting) -> tuple[Quantity, ...]:
     return tuple(of_velocity(p) for p in pairs if domain.is_whole(p.u) and domain.is_whole(p.v))
 
 
-def vorticity_fields(setting: Setting) -> tuple[Quantity, ...]:
+def vorticity_fields(setup: EvaluationSetup) -> tuple[Quantity, ...]:
     """The vorticities among the variables; where there are none, those of the velocities."""
-    layout, domain = setting.layout, Domain.of(setting)
+    layout, domain = setup.layout, Domain.of(setup)
 
     def of_variable(channel: int) -> Quantity:
         weights = domain.weights[..., channel]
@@ -91,16 +91,16 @@ def vorticity_fields(setting: Setting) -> tuple[Quantity, ...]:
         )
 
     found = tuple(of_variable(channel) for channel in vorticities(layout))
-    return found or _from_velocities(setting, "vorticity", Kinematics.vorticity)
+    return found or _from_velocities(setup, "vorticity", Kinematics.vorticity)
 
 
-def divergence_fields(setting: Setting) -> tuple[Quantity, ...]:
+def divergence_fields(setup: EvaluationSetup) -> tuple[Quantity, ...]:
     """The divergences of the velocities."""
-    return _from_velocities(setting, "divergence", Kinematics.divergence)
+    return _from_velocities(setup, "divergence", Kinematics.divergence)
 
 
-def _from_velocities(setting: Setting, name: str, operator: Callable) -> tuple[Quantity, ...]:
-    layout, domain = setting.layout, Domain.of(setting)
+def _from_velocities(setup: EvaluationSetup, name: str, operator: Callable) -> tuple[Quantity, ...]:
+    layout, domain = setup.layout, Domain.of(setup)
     if min(layout.shape[:2]) < 2:
         return ()
 

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
-from rolling.errors import InputError
+from rolling.common.errors import InputError
 from rolling.fields import Axis, Layout, Variable
 
 Field = Float[Array, "grid grid"]

@@ -181,7 +181,7 @@ class Eps:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Score:
+class ScoreFunction:
     """`x = (z + sigma^2 score) / alpha`: needs a schedule with `alpha(1) > 0`."""
 
     def x(self, z, logsnr, output):

@@ -68,10 +68,10 @@ class Layout:
 
     `step` is the time between frames in `time_units`: `"hours"` where the data have a calendar (times are
     then `datetime64`), `"1"` where time is a plain number. `features` are functions of the time that are
-    known for the future (names of `data.calendar`); `phase` is what the climatology is a function of:
-    `"none"`, or another name of `data.calendar`. `labels` names the classes that sequences have, `tokens` is
-    the size of the embeddings that describe one, `actions` the numbers that go with each frame: 0 where there
-    are none.
+    known for the future (names in `data/calendar.py`); `phase` is what the climatology is a function of:
+    `"none"`, or another name in `data/calendar.py`. `labels` names the classes that sequences have, `tokens`
+    is the size of the embeddings that describe one, `actions` the numbers that go with each frame: 0
+    where there are none.
     """
 
     variables: tuple[Variable, ...]

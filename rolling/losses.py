@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from rolling.draws import Independent, NoiseLaw
-from rolling.errors import InputError
+from rolling.common.errors import InputError
 from rolling.noise import NoiseSchedule, diffuse
+from rolling.noise.prior import Independent, NoisePrior
 from rolling.windows import SampledTimes
 
 Frames = Float[Array, "batch time height width channel"]
@@ -152,7 +152,7 @@ def diffusion_loss(
     *,
     schedule: NoiseSchedule,
     weighting: Weighting,
-    noise: NoiseLaw = Independent(),  # noqa: B008
+    noise: NoisePrior = Independent(),  # noqa: B008
     mask: Float[Array, "height width channel"] | None = None,
     scales: Sequence[int] = (),
 ) -> Float[Array, ""]:

@@ -15,13 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from rolling.common.errors import InputError
 from rolling.denoisers import Denoiser
-from rolling.draws import CONTEXT, FRESH, covariance
-from rolling.errors import InputError
 from rolling.losses import Elbo, frame_weights
 from rolling.noise import Cosine, NoiseSchedule, alpha_sigma
-from rolling.rollout import Rollout
-from rolling.sampler import Sampling
+from rolling.noise.prior import CONTEXT, FRESH, covariance
+from rolling.sampling.rollout import Rollout
+from rolling.sampling.sampler import Sampling
 from rolling.windows import Rolling, SampledTimes, Window, warmup_steps
 
 UNCLIPPED = Cosine(minimum=-np.inf, maximum=np.inf)
@@ -122,7 +122,7 @@ class Oracle(Sampling):
 
     def _basis(self) -> Basis:
         window, lifetime = self.window, 0
-        if self.solver.draws != "none":
+        if self.solver.noise != "none":
             cycles = -(-window.size // window.stride) + 1
             lifetime = warmup_steps(window, self.cycle_steps) + cycles * self.cycle_steps
         frames = self.given + self.frames + window.size + window.stride
@@ -136,7 +136,7 @@ class Oracle(Sampling):
         basis, given = self._basis(), self.given
         sampler = dataclasses.replace(self.sampler, generator=basis)
         with jax.enable_x64(True):
-            seen = self.view.frames(self.window)
+            seen = self.partition.frames(self.window)
             process = jnp.asarray(autoregressive_covariance(self.correlation, seen))
             denoise = denoiser or exact_denoiser(process, covariance(self.noise, seen))
             known = np.zeros((1, given, 1, 1, basis.channels))

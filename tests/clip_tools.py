@@ -11,8 +11,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from data.clips.collection import TEST, TRAIN, BadClip, Block, Entry
-from rolling.errors import InputError
+from rolling.common.errors import InputError
+from rolling.data.clips.collection import TEST, TRAIN, BadClip, Block, Entry
 
 TICKS = 1000  # of the clock, in a second
 

@@ -7,8 +7,8 @@ import google_crc32c
 import numpy as np
 import pytest
 
-from data.clips.collection import BadClip, Collection, Picture
-from data.clips.source import Clips
+from rolling.data.clips.collection import BadClip, Collection, Picture
+from rolling.data.clips.source import Clips
 
 SMALL = Picture(height=8, width=8)
 LUMA = Picture(height=8, width=8, colour=False)

@@ -5,7 +5,7 @@ import sys
 
 PROGRAM = """
 import ctypes, resource
-from rolling.run.allocator import keep_freed_memory
+from rolling.run.training.allocator import keep_freed_memory
 
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt

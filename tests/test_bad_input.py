@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from rolling.run import store
 from rolling.run.cli import main
+from rolling.run.forecasting import zarr_writer
 from tests.run_tools import tree
 
 
@@ -252,7 +252,7 @@ def test_data_that_have_changed_are_not_trained_on(tmp_path, capsys):
 def test_a_full_disk_loses_nothing(copy, capsys, monkeypatch):
     words = ["rollout", copy, "--frames", "12", "--output"]
     assert main([str(word) for word in [*words, copy / "whole.zarr"]]) == 0
-    write, calls = store.ForecastStore.write, []
+    write, calls = zarr_writer.ForecastStore.write, []
 
     def full(self, *rest):
         calls.append(rest)
@@ -260,8 +260,8 @@ def test_a_full_disk_loses_nothing(copy, capsys, monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device", str(self.path))
         write(self, *rest)
 
-    monkeypatch.setattr(store.ForecastStore, "write", full)
+    monkeypatch.setattr(zarr_writer.ForecastStore, "write", full)
     refused(capsys, [*words, copy / "cut.zarr"], r"the disk is full \(.*cut.zarr\).*same command")
-    monkeypatch.setattr(store.ForecastStore, "write", write)
+    monkeypatch.setattr(zarr_writer.ForecastStore, "write", write)
     assert main([str(word) for word in [*words, copy / "cut.zarr"]]) == 0
     assert tree(copy / "cut.zarr") == tree(copy / "whole.zarr")

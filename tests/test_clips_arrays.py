@@ -6,9 +6,9 @@ import h5py
 import numpy as np
 import pytest
 
-from data.clips import ArrayFiles
-from data.clips.collection import Entry, Picture
-from rolling.errors import InputError
+from rolling.common.errors import InputError
+from rolling.data.clips.collection import Entry, Picture
+from rolling.data.clips.collections import ArrayFiles
 from tests.record_tools import LUMA, SMALL, damage, joined, listed, prepared, refused
 
 RNG = np.random.default_rng(0)

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.clips.collection import BadClip, Picture
-from data.clips.decode import BLOCK, read_video
-from rolling.errors import InputError
+from rolling.common.errors import InputError
+from rolling.data.clips.collection import BadClip, Picture
+from rolling.data.clips.decode import BLOCK, read_video
 from tests.clip_tools import levels, write_sound, write_video
 
 REAL = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "video"

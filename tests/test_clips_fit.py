@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.clips.collection import BadClip, Entry, Picture
-from data.clips.fit import fit, fitted, levels, middle, nearest
-from data.clips.folders import judged
-from data.clips.names import in_order, label_of, split_of
+from rolling.data.clips.collection import BadClip, Entry, Picture
+from rolling.data.clips.collections.folders import judged
+from rolling.data.clips.collections.names import in_order, label_of, split_of
+from rolling.data.clips.resize import fit, fitted, levels, middle, nearest
 
 RNG = np.random.default_rng(0)
 CLIP = Entry(name="clip")

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from data.clips import UCF101, Collection, Kinetics, SomethingSomething, Videos
-from data.clips.collection import TEST, TRAIN, UNSAID, BadClip, Entry, Picture
-from rolling.errors import InputError
-from rolling.run.options import alternatives
+from rolling.common.errors import InputError
+from rolling.data.clips.collection import TEST, TRAIN, UNSPECIFIED, BadClip, Entry, Picture
+from rolling.data.clips.collections import UCF101, Collection, Kinetics, SomethingSomething, Videos
+from rolling.run.experiment.registry import alternatives
 from tests.clip_tools import levels, write_video
 
 
@@ -25,16 +25,16 @@ def told(collection) -> list[tuple]:
 
 def test_a_flat_folder_has_no_classes(tmp_path):
     path = touch(tmp_path, "b.MP4", "a.mkv", "c.txt", ".hidden.mp4", ".cache/d.mp4")
-    assert told(Videos(path=path)) == [("a.mkv", UNSAID, ""), ("b.MP4", UNSAID, "")]
+    assert told(Videos(path=path)) == [("a.mkv", UNSPECIFIED, ""), ("b.MP4", UNSPECIFIED, "")]
 
 
 def test_folders_are_classes_and_splits(tmp_path):
     path = touch(tmp_path / "classes", "run/a.mp4", "jump/b.mp4", "jump/high/c.mp4", "d.mp4")
     assert told(Videos(path=path)) == [
-        ("d.mp4", UNSAID, ""),
-        ("jump/b.mp4", UNSAID, "jump"),
-        ("jump/high/c.mp4", UNSAID, "jump/high"),
-        ("run/a.mp4", UNSAID, "run"),
+        ("d.mp4", UNSPECIFIED, ""),
+        ("jump/b.mp4", UNSPECIFIED, "jump"),
+        ("jump/high/c.mp4", UNSPECIFIED, "jump/high"),
+        ("run/a.mp4", UNSPECIFIED, "run"),
     ]
     path = touch(tmp_path / "splits", "Train/run/a.mp4", "val/run/b.mp4", "train/c.mp4")
     both = [("Train/run/a.mp4", TRAIN, "run"), ("train/c.mp4", TRAIN, ""), ("val/run/b.mp4", TEST, "run")]
@@ -52,7 +52,7 @@ def test_links_are_followed_once(tmp_path):
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "link").symlink_to(tmp_path / "there")
     (tmp_path / "there" / "back").symlink_to(tmp_path / "here")
-    assert told(Videos(path=str(tmp_path / "here"))) == [("link/a.mp4", UNSAID, "link")]
+    assert told(Videos(path=str(tmp_path / "here"))) == [("link/a.mp4", UNSPECIFIED, "link")]
 
 
 HEAD = "label,youtube_id,time_start,time_end,split\n"
@@ -156,5 +156,5 @@ def test_nothing_there_is_one_sentence(tmp_path, collection):
 
 
 def test_layouts_are_chosen_by_name():
-    assert {"videos", "kinetics", "ucf101", "something_something"} <= set(alternatives(Collection, Videos()))
-    assert isinstance(Videos(), Collection) and Entry(name="a").split == UNSAID
+    assert {"videos", "kinetics", "ucf101", "something_something"} <= set(alternatives(Collection))
+    assert isinstance(Videos(), Collection) and Entry(name="a").split == UNSPECIFIED

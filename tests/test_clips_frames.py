@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from data.clips import FrameFolders, Videos
-from data.clips.collection import Entry, Picture
-from rolling.errors import InputError
+from rolling.common.errors import InputError
+from rolling.data.clips.collection import Entry, Picture
+from rolling.data.clips.collections import FrameFolders, Videos
 from tests.clip_tools import write_video
 from tests.record_tools import LUMA, SMALL, damage, joined, listed, prepared, refused
 

@@ -11,17 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data import cache, conditions
-from data.clips.collection import TEST, TRAIN, UNSAID, BadClip, Entry, Picture
-from data.clips.parts import lot, parted
-from data.clips.prepare import prepare
-from data.clips.shards import Task, is_written, write_shard
-from data.clips.source import Clips
-from data.clips.store import DESCRIPTION, open_store
-from data.pipeline import clips
-from data.source import Sequences, Source, Stored, Told
-from data.statistics import Measured, measure
-from rolling.errors import InputError
+from rolling.common.errors import InputError
+from rolling.data import cache, conditions
+from rolling.data.clips.collection import TEST, TRAIN, UNSPECIFIED, BadClip, Entry, Picture
+from rolling.data.clips.source import Clips
+from rolling.data.clips.split import lot, parted
+from rolling.data.clips.store.prepare import prepare
+from rolling.data.clips.store.reader import DESCRIPTION, open_store
+from rolling.data.clips.store.shards import Task, is_written, write_shard
+from rolling.data.pipeline import clips
+from rolling.data.source import Sequences, Source, Stored, Told
+from rolling.data.statistics import Measured, measure
 from tests.clip_tools import Made, levels, write_video
 
 PICTURE = Picture(height=8, width=12, colour=False)
@@ -123,7 +123,7 @@ def test_bad_clips_are_skipped_and_told_whoever_reads_them(tmp_path):
 
 
 def test_a_drawn_test_part_is_drawn_again_where_it_is_bad(tmp_path):
-    entries = [dataclasses.replace(e, split=UNSAID) for e in Made().entries()]
+    entries = [dataclasses.replace(e, split=UNSPECIFIED) for e in Made().entries()]
     order = sorted(range(12), key=lambda i: lot(f"clip{i}"))
     made = Made(odd=(f"{order[0]} bad",))
     tmp_path.joinpath("a").mkdir()
@@ -143,9 +143,9 @@ def test_a_codec_that_crashes_costs_one_clip(tmp_path):
 SCRIPT = """
 import sys
 from pathlib import Path
-from data.clips.prepare import prepare
+from rolling.data.clips.store.prepare import prepare
 from tests.clip_tools import Made
-from data.clips.collection import Picture
+from rolling.data.clips.collection import Picture
 if __name__ == "__main__":
     folder, made = Path(sys.argv[1]), Made(count=200, pause=0.03, odd=("7 bad",))
     folder.mkdir()
@@ -282,7 +282,7 @@ def test_names_that_are_no_text(tmp_path):
 
 
 def test_a_full_disk_keeps_what_was_finished(tmp_path, monkeypatch):
-    from data.clips import shards
+    from rolling.data.clips.store import shards
 
     folder = videos(tmp_path / "videos")
     replaced, real = [], os.replace

@@ -11,10 +11,10 @@ import tensorflow_datasets as tfds
 from PIL import Image
 from tensorflow_datasets.proto import tf_example_pb2
 
-from data.clips import BairPushing, Tfds
-from data.clips.collection import Entry, Picture
-from data.clips.tfrecords import masked_crc
-from rolling.errors import InputError
+from rolling.common.errors import InputError
+from rolling.data.clips.collection import Entry, Picture
+from rolling.data.clips.collections import BairPushing, Tfds
+from rolling.data.clips.collections.tfrecords import masked_crc
 from tests.record_tools import framed, joined, listed, refused
 from tests.record_tools import prepared as stored
 

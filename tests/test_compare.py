@@ -9,19 +9,19 @@ import jax
 import numpy as np
 import pytest
 
-from configs.debug import experiment as debug
-from physics.flow_verification import SpectrumLogError
-from physics.verification import Crps, Rmse, SpreadSkillRatio, StandardDeviation
-from rolling.bootstrap import RESAMPLES, draws
-from rolling.errors import InputError
-from rolling.run import experiment as experiments
-from rolling.run import job
+from rolling.common.errors import InputError
+from rolling.configs.debug import experiment as debug
+from rolling.metrics.bootstrap import RESAMPLES, draws
+from rolling.metrics.ensemble import Crps, Rmse, SpreadSkillRatio, StandardDeviation
+from rolling.physics.metrics import SpectrumLogError
+from rolling.run import commands
 from rolling.run.cli import main
 from rolling.run.compare import boards, page, runs, scores
 from rolling.run.compare.comparison import Comparison
 from rolling.run.compare.runs import Group, Run, grouped
 from rolling.run.compare.tables import Cell, Table, number
-from rolling.run.evaluate import evaluate
+from rolling.run.evaluation.evaluate import evaluate
+from rolling.run.experiment import presets as experiments
 from rolling.run.report.words import Words
 from rolling.solvers import Heun
 from tests.fake_runs import weather
@@ -191,7 +191,7 @@ def place(tmp_path_factory):
     jax.config.update("jax_disable_most_optimizations", True)  # the fixture for it comes after this one
     patch.chdir(folder)
     patch.setenv("ROLLING_CACHE", str(folder / "cache"))
-    train = job.train
+    train = commands.train
 
     def stop_at_the_second(experiment, run, **options):
         if run.name == "full_sequence-0":
@@ -199,7 +199,7 @@ def place(tmp_path_factory):
         return train(experiment, run, **options)
 
     with pytest.MonkeyPatch.context() as stop:
-        stop.setattr(job, "train", stop_at_the_second)
+        stop.setattr(commands, "train", stop_at_the_second)
         assert main(words) == 130
     first = tree(folder / "both" / "rolling-0")
     assert main(words) == 0
@@ -273,9 +273,9 @@ def test_finished_runs_are_grouped_by_method_and_start_alike(place, capsys):
 def test_forecasts_begin_where_they_are_given_frames(place):
     import xarray as xr
 
-    from rolling.run.streaming import write
+    from rolling.run.forecasting.streaming import write
 
-    experiment, forecaster, split = job.open_run(place[0] / "both" / "rolling-0")
+    experiment, forecaster, split = commands.open_run(place[0] / "both" / "rolling-0")
     store = write(forecaster, split.test, experiment.forecast, place[0] / "given.zarr", "given", given=5)
     assert int(xr.open_zarr(store)["frame"].min()) == 5
     without = xr.open_zarr(place[0] / "both" / "rolling-0" / "calls-1.zarr")

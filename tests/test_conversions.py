@@ -73,7 +73,7 @@ def test_v_and_flow_hold_at_both_ends(logsnr):
         (denoisers.X(), lambda z, x, logsnr: x),
         (denoisers.Eps(), noise.eps_from_x),
         (denoisers.V(), noise.v_from_x),
-        (denoisers.Score(), noise.score_from_x),
+        (denoisers.ScoreFunction(), noise.score_from_x),
         (denoisers.FlowVelocity(), noise.flow_from_x),
     ],
 )

@@ -7,21 +7,21 @@ import jax.numpy as jnp
 import pytest
 from flax import nnx
 
-from configs.debug import experiment as debug
-from configs.gridded import experiment as gridded
-from data.source import Described
-from physics.simulators import Kolmogorov
+from rolling.configs.debug import experiment as debug
+from rolling.configs.gridded import experiment as gridded
+from rolling.data.source import Described
 from rolling.denoisers import Inputs, functional
 from rolling.fields import video
+from rolling.physics.simulators import Kolmogorov
 from rolling.run import model
 from rolling.run.cli import main
-from rolling.run.cost import TOKENS, batch_of, call_program, cost_of, operations, peak, table
-from rolling.run.job import describe
-from rolling.run.objectives import Consistency, MomentMatching
-from rolling.run.optimisers import AdamW
+from rolling.run.commands import describe
+from rolling.run.experiment.objectives import Consistency, MomentMatching
+from rolling.run.experiment.optimisers import AdamW
+from rolling.run.training.cost import TOKENS, batch_of, call_program, cost_of, operations, peak, table
+from rolling.video.uvit.network import VideoUViT
+from rolling.video.uvit.sizes import KINETICS
 from rolling.windows import Rolling
-from video.sizes import KINETICS
-from video.uvit import VideoUViT
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 PICTURES = video(64, 64)

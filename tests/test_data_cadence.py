@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.cadence import Cadence
-from rolling.errors import InputError
+from rolling.common.errors import InputError
+from rolling.data.gridded.cadence import Cadence
 
 
 def dates(*texts):

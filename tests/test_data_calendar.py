@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from data import calendar
-from rolling.errors import InputError
+from rolling.common.errors import InputError
+from rolling.data import calendar
 from rolling.fields import Axis, Layout, Variable
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from data.gridded import Gridded
-from data.pipeline import clips
-from data.statistics import measure
-from rolling.errors import InputError
+from rolling.common.errors import InputError
+from rolling.data.gridded.source import Gridded
+from rolling.data.pipeline import clips
+from rolling.data.statistics import measure
 
 RNG = np.random.default_rng(0)
 

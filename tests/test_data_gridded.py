@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-import data.gridded
-import data.stretches
-from data.gridded import Gridded
-from data.source import Sequences, Source
-from data.statistics import measure
-from data.stores import frames_written
-from rolling.errors import InputError
+import rolling.data.gridded.segments
+import rolling.data.gridded.source
+from rolling.common.errors import InputError
+from rolling.data.gridded.source import Gridded
+from rolling.data.gridded.stores import frames_written
+from rolling.data.source import Sequences, Source
+from rolling.data.statistics import measure
 
 RNG = np.random.default_rng(0)
 REAL = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "weather"
@@ -99,15 +99,15 @@ def test_lazy_reading_gives_the_same(tmp_path, monkeypatch):
     dataset.t2m[7] = np.nan
     dataset.u10[:, 1, 2:4, 3] = np.nan
     path = write(dataset, tmp_path / "a.nc")
-    monkeypatch.setattr(data.stretches, "BLOCK_VALUES", 5 * 5 * 7 * 4)
+    monkeypatch.setattr(rolling.data.gridded.segments, "BLOCK_VALUES", 5 * 5 * 7 * 4)
     kept, lazy, again = (Gridded(path=path, in_memory=size).open() for size in (1.0, 0.0, 0.0))
     assert len(list((tmp_path / "cache").iterdir())) == 1 and again.train.ranges == lazy.train.ranges
     np.testing.assert_array_equal(lazy.train.mask, kept.train.mask)
     os.utime(path, (0, 0))  # a file that was changed is looked at again
     Gridded(path=path, in_memory=0.0).open()
     assert len(list((tmp_path / "cache").iterdir())) == 2
-    assert isinstance(kept.train.frames, data.stretches.Memory)
-    assert isinstance(lazy.train.frames, data.stretches.Files)
+    assert isinstance(kept.train.frames, rolling.data.gridded.segments.Memory)
+    assert isinstance(lazy.train.frames, rolling.data.gridded.segments.Files)
     for a, b in ((kept.train, lazy.train), (kept.test, lazy.test)):
         assert a.ranges == b.ranges
         for x, y in zip(everything(a), everything(b), strict=True):
@@ -157,7 +157,7 @@ def test_axes_of_length_one_and_in_another_order(tmp_path):
 def test_longitudes_that_go_round_and_those_that_cross_greenwich(tmp_path):
     globe = fields(count=12, lon=(0.0, 330.0, 12))
     assert Gridded(path=write(globe, tmp_path / "globe.nc")).open().train.layout.x.periodic
-    shifted = globe.isel(longitude=np.roll(np.arange(12), 6))
+    shifted = globe.isel(longitude=np.inner(np.arange(12), 6))
     axis = Gridded(path=write(shifted, tmp_path / "shifted.nc")).open().train.layout.x
     assert axis.periodic and axis.values == tuple(np.arange(-180.0, 180.0, 30.0))
     across = shifted.isel(longitude=slice(4, 9)).astype(np.float32)
@@ -263,7 +263,7 @@ def test_features_and_phase_suit_the_data(tmp_path, step, count, features, phase
 
 def test_a_large_climatology_is_not_chosen_unasked(tmp_path, monkeypatch):
     path = write(fields(count=4 * 366 * 3, lat=(1, 0, 2), lon=(0, 1, 2)), tmp_path / "a.nc")
-    monkeypatch.setattr(data.gridded, "CLIMATOLOGY", 4 * 100 * 8)
+    monkeypatch.setattr(rolling.data.gridded.source, "CLIMATOLOGY", 4 * 100 * 8)
     assert Gridded(path=path).open().train.layout.phase == "month_of_year"
 
 

@@ -7,13 +7,13 @@ import jax
 import numpy as np
 import pytest
 
-from data.arrays import Arrays
-from data.augment import Mirror, ShiftReflect, Translate
-from data.pipeline import clips
-from data.statistics import measure
-from physics.simulators import Kolmogorov, roll, start
-from rolling.errors import InputError
+from rolling.common.errors import InputError
+from rolling.data.arrays import Arrays
+from rolling.data.augment import Mirror, ShiftReflect, Translate
+from rolling.data.pipeline import clips
+from rolling.data.statistics import measure
 from rolling.fields import Axis, Layout, Variable, video
+from rolling.physics.simulators import Kolmogorov, roll, start
 
 RNG = np.random.default_rng(0)
 LENGTHS = (9, 3, 12, 5)

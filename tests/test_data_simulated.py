@@ -7,12 +7,12 @@ import os
 import numpy as np
 import pytest
 
-import data.simulated
-from data import cache
-from data.simulated import Simulated
-from data.source import Sequences, Source
-from physics.simulators import KuramotoSivashinsky
-from rolling.errors import InputError
+import rolling.data.simulated
+from rolling.common.errors import InputError
+from rolling.data import cache
+from rolling.data.simulated import Simulated
+from rolling.data.source import Sequences, Source
+from rolling.physics.simulators import KuramotoSivashinsky
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_a_trajectory_does_not_depend_on_how_many_there_are(small):
 
 def test_it_is_simulated_once(small, monkeypatch):
     before = small.open()
-    monkeypatch.setattr(data.simulated, "chunks", None)
+    monkeypatch.setattr(rolling.data.simulated, "chunks", None)
     after = small.open()
     np.testing.assert_array_equal(before.test.read(2, 0, 25), after.test.read(2, 0, 25))
     with pytest.raises(TypeError):
@@ -85,7 +85,7 @@ def test_what_cannot_be_simulated_or_kept(small, monkeypatch, tmp_path):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(data.simulated.Simulated, "_simulate", full)
+    monkeypatch.setattr(rolling.data.simulated.Simulated, "_simulate", full)
     with pytest.raises(InputError, match="disk is full"):
         dataclasses.replace(small, cache=str(tmp_path), seed=3).open()
     assert not list(tmp_path.iterdir())

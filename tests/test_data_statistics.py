@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import data.statistics
-from data.arrays import Arrays
-from data.statistics import Statistics, measure
-from rolling.errors import InputError
+import rolling.data.statistics
+from rolling.common.errors import InputError
+from rolling.data.arrays import Arrays
+from rolling.data.statistics import Statistics, measure
 from rolling.fields import Axis, Layout, Variable
 
 RNG = np.random.default_rng(0)
@@ -38,7 +38,7 @@ def hourly(mask=None):
 
 @pytest.mark.parametrize("masked", [False, True])
 def test_one_pass_gives_the_moments_of_all_frames(masked, monkeypatch):
-    monkeypatch.setattr(data.statistics, "BLOCK_VALUES", 7 * 4 * 5 * 2)
+    monkeypatch.setattr(rolling.data.statistics, "BLOCK_VALUES", 7 * 4 * 5 * 2)
     mask = RNG.uniform(size=(4, 5, 2)) < 0.7 if masked else None
     sequences = hourly(mask)
     result = measure(sequences)

@@ -6,13 +6,13 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from rolling.errors import InputError
+from rolling.common.errors import InputError
 from rolling.fields import video
-from rolling.frechet import Gaussian, Sampled, frechet_distance
-from rolling.metrics import Metric, Sample, Setting
-from rolling.run.evaluate import climatology, persistence
-from video import distances
-from video.distances import FrechetDistance, Halved, KernelDistance
+from rolling.metrics.frechet import Gaussian, Sampled, frechet_distance
+from rolling.metrics.metric import EvaluationSetup, Metric, Sample
+from rolling.run.evaluation.evaluate import climatology, persistence
+from rolling.video.metrics import distances
+from rolling.video.metrics.distances import FrechetDistance, Halved, KernelDistance
 
 LAYOUT = video(2, 3, rate=4.0)
 SEEN = []
@@ -49,18 +49,18 @@ def forget():
     distances.tell.cache_clear()
 
 
-def setting(leads=4, members=1, given=1, layout=LAYOUT):
-    return Setting(layout=layout, leads=leads, members=members, given=given)
+def setup(leads=4, members=1, given=1, layout=LAYOUT):
+    return EvaluationSetup(layout=layout, leads=leads, members=members, given=given)
 
 
 def fields(seed, *shape):
     return np.random.default_rng(seed).uniform(-20, 275, (*shape, 2, 3, 3)).astype(np.float32)
 
 
-def samples(seed, setting, blocks=(3, 1)):
+def samples(seed, setup, blocks=(3, 1)):
     """One start in blocks of leads."""
-    truth, forecast = fields([seed, 0], setting.leads), fields([seed, 1], setting.members, setting.leads)
-    given, first = fields([seed, 2], setting.given), 0
+    truth, forecast = fields([seed, 0], setup.leads), fields([seed, 1], setup.members, setup.leads)
+    given, first = fields([seed, 2], setup.given), 0
     for count in blocks:
         block = slice(first, first + count)
         yield Sample(
@@ -73,10 +73,10 @@ def samples(seed, setting, blocks=(3, 1)):
         first += count
 
 
-def scores(metric, setting, starts, of=lambda sample: sample):
-    state = metric.start(setting)
+def scores(metric, setup, starts, of=lambda sample: sample):
+    state = metric.start(setup)
     for seed in range(starts):
-        for sample in samples(seed, setting, (3, setting.leads - 3)):
+        for sample in samples(seed, setup, (3, setup.leads - 3)):
             state = metric.update(state, of(sample))
     return metric.result(state)
 
@@ -86,7 +86,7 @@ def stored(frames):
 
 
 def test_a_clip_begins_with_the_given_frames_and_has_whole_grey_levels():
-    told = setting(leads=3, given=2, members=2)
+    told = setup(leads=3, given=2, members=2)
     assert isinstance(Frechet(), Metric)
     scores(Frechet(frames=5), told, 2)
     real, fake = SEEN[:2]
@@ -106,13 +106,13 @@ def test_a_clip_begins_with_the_given_frames_and_has_whole_grey_levels():
     ],
 )
 def test_a_long_forecast_has_a_clip_after_another(metric, expected):
-    found = scores(metric, setting(leads=11), 3)
+    found = scores(metric, setup(leads=11), 3)
     np.testing.assert_array_equal(found[0].coordinate, np.array(expected) / 4)
     assert all(np.isfinite(score.values).all() for score in found)
 
 
 def test_it_does_not_matter_how_leads_come_in_blocks():
-    told, metric, found = setting(leads=7, members=2), Frechet(frames=4), []
+    told, metric, found = setup(leads=7, members=2), Frechet(frames=4), []
     for blocks in ((7,), (1,) * 7, (5, 2)):
         state = metric.start(told)
         for seed in range(3):
@@ -124,7 +124,7 @@ def test_it_does_not_matter_how_leads_come_in_blocks():
 
 
 def test_the_value_is_the_distance_of_all_forecasts_from_all_truths():
-    told = setting(leads=3, members=2)
+    told = setup(leads=3, members=2)
     (value, half) = scores(Frechet(frames=4), told, 5)
     real, fake = [Pixels()(np.concatenate(SEEN[i:10:2])) for i in (0, 1)]
     np.testing.assert_allclose(value.values, frechet_distance(Gaussian.of(real), Gaussian.of(fake)))
@@ -133,7 +133,7 @@ def test_the_value_is_the_distance_of_all_forecasts_from_all_truths():
 
 
 def test_features_are_computed_once_for_all_measures_and_the_truth_once_for_all_forecasts():
-    told, single = setting(leads=3, members=2), setting(leads=3)
+    told, single = setup(leads=3, members=2), setup(leads=3)
     running = [
         (metric, metric.start(told if of is None else single), of)
         for of in (None, persistence, climatology)
@@ -193,11 +193,11 @@ def test_intervals_cover_what_other_starts_would_have_given():
 
 
 def test_few_starts_have_no_interval_and_one_has_no_distance(capsys):
-    assert scores(Frechet(frames=4), setting(leads=3), 7)[0].low is None
-    assert scores(Frechet(frames=4), setting(leads=3), 8)[0].low is not None
-    assert scores(Frechet(frames=4, resamples=0), setting(leads=3), 8)[0].low is None
-    assert [score.variable for score in scores(Frechet(frames=4), setting(leads=3), 3)] == ["clips"]
-    assert scores(Frechet(frames=4), setting(leads=3), 1) == ()
+    assert scores(Frechet(frames=4), setup(leads=3), 7)[0].low is None
+    assert scores(Frechet(frames=4), setup(leads=3), 8)[0].low is not None
+    assert scores(Frechet(frames=4, resamples=0), setup(leads=3), 8)[0].low is None
+    assert [score.variable for score in scores(Frechet(frames=4), setup(leads=3), 3)] == ["clips"]
+    assert scores(Frechet(frames=4), setup(leads=3), 1) == ()
     assert "at least 2 starts" in capsys.readouterr().err
 
 
@@ -208,10 +208,10 @@ def test_settings_that_make_no_sense_are_refused(settings):
 
 
 def test_a_measure_that_makes_no_sense_is_left_out(capsys):
-    assert Frechet(frames=6).start(setting(leads=4)) is None
+    assert Frechet(frames=6).start(setup(leads=4)) is None
     assert (
         "frechet is left out: it compares clips of 6 frames, and the forecasts have 5"
         in capsys.readouterr().err
     )
     variables = tuple(dataclasses.replace(v, dtype="float32") for v in LAYOUT.variables)
-    assert Frechet(frames=3).start(setting(layout=dataclasses.replace(LAYOUT, variables=variables))) is None
+    assert Frechet(frames=3).start(setup(layout=dataclasses.replace(LAYOUT, variables=variables))) is None

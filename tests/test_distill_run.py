@@ -9,20 +9,20 @@ import jax
 import numpy as np
 import pytest
 
-from configs.debug import experiment as debug
-from rolling.draws import Correlated
-from rolling.errors import InputError
+from rolling.common.errors import InputError
+from rolling.configs.debug import experiment as debug
 from rolling.losses import XLoss
-from rolling.run import job, model
+from rolling.noise.prior import Correlated
+from rolling.run import model
 from rolling.run.checkpoint import Checkpoints
 from rolling.run.cli import main
-from rolling.run.distill import methods, student_of
-from rolling.run.experiment import find
-from rolling.run.forecast import load
-from rolling.run.objectives import Consistency, Denoising, MomentMatching
-from rolling.run.train import Trainer, first_state, make_step
+from rolling.run.experiment.objectives import Consistency, Denoising, MomentMatching
+from rolling.run.experiment.presets import find
+from rolling.run.forecasting.forecaster import load
+from rolling.run.training.distillation import methods, student_of
+from rolling.run.training.trainer import Trainer, first_state, make_step
+from rolling.sampling.sweeps import Power
 from rolling.solvers import Ancestral, Ddim
-from rolling.sweeps import Power
 from rolling.windows import AlignedContext, Rolling, TrainedOn
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -40,7 +40,7 @@ def teacher(tmp_path_factory):
     """A trained run without forecasts."""
     jax.config.update("jax_disable_most_optimizations", True)
     folder = tmp_path_factory.mktemp("teachers") / "teacher"
-    job.train(short(debug), folder)
+    commands.train(short(debug), folder)
     return folder
 
 
@@ -64,11 +64,11 @@ def test_a_distillation_resumes_to_the_same_bits_and_forecasts_alone(method, tea
     experiment = dataclasses.replace(
         experiment, objective=dataclasses.replace(experiment.objective, teacher=str(gone))
     )
-    job.train(experiment, whole)
+    commands.train(experiment, whole)
     # A run that was stopped after its second step.
     shutil.copytree(whole, stopped)
     shutil.rmtree(stopped / "checkpoints" / "4")
-    job.train(experiment, stopped, resume=True)
+    commands.train(experiment, stopped, resume=True)
     assert_equal(trees(stopped), trees(whole))
     # The teacher is the beginning, and what was trained is something else; it stays as it was.
     start = experiment.objective.start(None, trees(gone, "ema")["ema"])
@@ -82,7 +82,7 @@ def test_a_distillation_resumes_to_the_same_bits_and_forecasts_alone(method, tea
     Trainer(experiment, whole, split).close()  # nothing is left to be taught
     shutil.rmtree(stopped / "checkpoints" / "4")
     with pytest.raises(InputError, match=r"the teacher .* of this distillation is not there"):
-        job.train(experiment, stopped, resume=True)
+        commands.train(experiment, stopped, resume=True)
 
 
 def test_the_student_has_the_solver_of_its_method(teacher):
@@ -153,7 +153,7 @@ def spoiled(teacher, folder, **changes):
         (lambda t, f: spoiled(t, f, objective=MomentMatching()), "a distillation wants a teacher"),
         (lambda t, f: spoiled(t, f, noise=Correlated()), "wants independent noise and even steps"),
         (
-            lambda t, f: spoiled(t, f, window=TrainedOn(roll=Rolling(size=5, context=1))),
+            lambda t, f: spoiled(t, f, window=TrainedOn(inner=Rolling(size=5, context=1))),
             "clips of its own size",
         ),
         (lambda t, f: spoiled(t, f, window=AlignedContext()), "whose context stands still"),

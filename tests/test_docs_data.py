@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.clips.source import Clips
-from rolling.run.options import parse
+from rolling.data.clips.source import Clips
+from rolling.run.experiment.options import parse
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "data.md").read_text()
 BLOCKS = "\n".join(re.findall(r"```bash\n(.*?)```", PAGE, re.S)).replace("\\\n", " ")
@@ -29,7 +29,7 @@ def test_the_options_of_a_command_are_known(command):
 def test_each_collection_and_each_kind_of_table_is_one_that_there_is():
     table = PAGE.split("## What is understood")[1].split("\n\n")[2]
     names = re.findall(r"^\| `(\w+)` \|", table, re.M)
-    experiment = importlib.import_module("configs.clips").experiment
+    experiment = importlib.import_module("rolling.configs.clips").experiment
     chosen = [parse(experiment, ["--source.collection", name], "rolling").source.collection for name in names]
     assert len({type(collection) for collection in chosen}) == len(names) == 8
 

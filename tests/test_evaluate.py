@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from data import calendar
-from data.statistics import Statistics, measure
-from physics.measures import FORECAST, ROLLOUT
-from physics.verification import Crps, MemberRmse, Rmse, SpreadSkillRatio
-from rolling.errors import InputError
+from rolling.common.errors import InputError
+from rolling.configs._metrics import FIELDS as FORECAST
+from rolling.configs._metrics import FIELDS_LONG as ROLLOUT
+from rolling.data import calendar
+from rolling.data.statistics import Statistics, measure
 from rolling.fields import Axis, Layout, Variable
-from rolling.run.evaluate import CURVES, evaluate, summary_table
+from rolling.metrics.ensemble import Crps, MemberRmse, Rmse, SpreadSkillRatio
+from rolling.run.evaluation.evaluate import CURVES, evaluate, summary_table
 
 START = np.datetime64("2019-03-01T00", "ns")
 

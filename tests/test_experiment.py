@@ -9,15 +9,17 @@ import jax
 import numpy as np
 import pytest
 
-from configs.debug import experiment as debug
-from configs.kolmogorov_gpu import experiment as gpu
-from rolling.errors import InputError
+from rolling.common.errors import InputError
+from rolling.configs.debug import experiment as debug
+from rolling.configs.kolmogorov_gpu import experiment as gpu
 from rolling.fields import Axis, Layout, Variable
-from rolling.run import codec, job, model
+from rolling.run import commands, model
 from rolling.run.cli import main
-from rolling.run.experiment import find, presets, save
-from rolling.run.options import parse, snake
-from rolling.run.train import first_state, make_step
+from rolling.run.experiment import codec, registry
+from rolling.run.experiment.options import parse
+from rolling.run.experiment.presets import find, presets, save
+from rolling.run.experiment.registry import snake
+from rolling.run.training.trainer import first_state, make_step
 from rolling.solvers import Ancestral, Ddim, DpmSolverPlusPlus2S
 from rolling.windows import FullSequence, Rolling
 from tests.test_video_presets import COLLECTIONS
@@ -86,7 +88,7 @@ def test_every_preset_runs_its_real_loop(name, tmp_path):
         hourly(tmp_path)
         source = dataclasses.replace(experiment.source, path=str(tmp_path / "data.nc"))
         experiment = dataclasses.replace(experiment, source=source)
-    job.run(experiment, tmp_path / name)
+    commands.run(experiment, tmp_path / name)
     evaluation = json.loads((tmp_path / name / "evaluation.json").read_text())
     assert all(np.isfinite(evaluation["rmse"][v]["model"]).all() for v in evaluation["rmse"])
     assert (tmp_path / name / "report.html").stat().st_size > 10_000
@@ -183,7 +185,7 @@ def test_an_experiment_of_ones_own_file(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ROLLING_CACHE", str(tmp_path / "cache"))
     assert main(["train", "curved.py", "--training.steps", "2"]) == 0
-    monkeypatch.setattr(codec, "_registered", {})  # as in a new process
+    monkeypatch.setattr(registry, "_own", {})  # as in a new process
     assert main(["rollout", "runs/curved"]) == 2
     assert "--code FILE" in capsys.readouterr().err
     assert main(["rollout", "runs/curved", "--code", "curved.py"]) == 0

@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.clips.anywhere import collection, is_compressed
-from data.clips.collection import Entry, Picture
-from data.clips.pairs import paired
-from data.clips.prepare import prepare
+from rolling.data.clips.collection import Entry, Picture
+from rolling.data.clips.collections.detect import collection_at as collection
+from rolling.data.clips.collections.detect import is_compressed
+from rolling.data.clips.collections.pairs import paired
+from rolling.data.clips.store.prepare import prepare
 from rolling.fields import video
 from rolling.run.cli import main
-from rolling.run.store import ForecastStore, Start, skeleton
-from video.projection import ProjectionFrechetDistance
-from video.spectral import SpectralFrechetDistance, SpectralPower
+from rolling.run.forecasting.zarr_writer import ForecastStore, Start, skeleton
+from rolling.video.metrics.projection import ProjectionFrechetDistance
+from rolling.video.metrics.spectral import SpectralFrechetDistance, SpectralPower
 
 COUNT, FRAMES, SIZE = 9, 6, 16
 
@@ -34,7 +35,7 @@ def real():
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (COUNT, 1, SIZE // 4, SIZE // 4, 3), np.uint8)
     still = coarse.repeat(4, axis=2).repeat(4, axis=3)[:, 0]
-    return np.stack([np.roll(still, time, axis=2) for time in range(FRAMES + 1)], axis=1)
+    return np.stack([np.inner(still, time, axis=2) for time in range(FRAMES + 1)], axis=1)
 
 
 @pytest.fixture(scope="module")

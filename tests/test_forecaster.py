@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from rolling.errors import InputError
-from rolling.guidance import Autoguidance, HistoryGuidance
+from rolling.common.errors import InputError
 from rolling.run import load
 from rolling.run.cli import main
-from rolling.run.store import Start, choose_starts
+from rolling.run.forecasting.zarr_writer import InitTime, choose_starts
+from rolling.sampling.guidance import Autoguidance, HistoryGuidance
+from rolling.sampling.partitions import Blocks
+from rolling.sampling.starts import FromClip, FromGuess
+from rolling.sampling.sweeps import Picard
 from rolling.solvers import Heun
-from rolling.starts import FromClip, FromGuess
-from rolling.sweeps import Picard
-from rolling.views import Blocks
 from rolling.windows import Pyramid, Rolling
 from tests.test_experiment import hourly
 
@@ -51,9 +51,9 @@ def test_a_forecast_has_the_names_units_and_times_of_the_data(trained):
 @pytest.mark.parametrize(
     "ways",
     [
-        {"window": Rolling(size=10, context=2), "view": Blocks(size=4), "start": FromClip(frames=5)},
+        {"window": Rolling(size=10, context=2), "partition": Blocks(size=4), "start": FromClip(frames=5)},
         {"window": Pyramid(size=6, context=0), "start": FromGuess(), "solver": Heun(), "calls_per_frame": 2},
-        {"guidance": (HistoryGuidance(), Autoguidance()), "sweep": Picard(), "drain": True},
+        {"guidance": (HistoryGuidance(), Autoguidance()), "sweep": Picard(), "truncate_tail": True},
     ],
     ids=["fifo", "pyramid from a guess", "guided"],
 )
@@ -150,22 +150,22 @@ class Lengths:
 
 def test_starts_are_spread_over_the_places_with_truth():
     starts = choose_starts(Lengths(12, 5, 12), context=2, frames=8, count=4)
-    assert starts == [Start(sequence=0, frame=2), Start(sequence=0, frame=4), *starts[2:]]
+    assert starts == [InitTime(sequence=0, frame=2), InitTime(sequence=0, frame=4), *starts[2:]]
     assert {start.sequence for start in starts} == {0, 2}
     assert all(start.frame + 8 <= 12 for start in starts)
     assert len(choose_starts(Lengths(11), context=2, frames=8, count=9)) == 2
 
 
 def test_benchmarks_of_clips_begin_at_the_beginning():
-    starts = choose_starts(Lengths(12, 5, 12, 30), context=2, frames=8, count=9, beginnings=True)
+    starts = choose_starts(Lengths(12, 5, 12, 30), context=2, frames=8, count=9, from_clip_start=True)
     assert [(start.sequence, start.frame) for start in starts] == [(0, 2), (2, 2), (3, 2)]
 
 
 def test_a_forecast_longer_than_the_truth_begins_as_early_as_it_can():
     starts = choose_starts(Lengths(10, 20, 2, 30), context=2, frames=500, count=2)
-    assert starts == [Start(sequence=1, frame=2), Start(sequence=3, frame=2)]
+    assert starts == [InitTime(sequence=1, frame=2), InitTime(sequence=3, frame=2)]
     starts = choose_starts(Lengths(10, 20, 2), context=2, frames=500, count=4)
-    assert starts == [Start(sequence=0, frame=2), Start(sequence=1, frame=2)]
+    assert starts == [InitTime(sequence=0, frame=2), InitTime(sequence=1, frame=2)]
 
 
 def test_no_start_at_all_is_told():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from rolling.errors import InputError
-from rolling.frechet import Gaussian, Sampled, frechet_distance, kernel_distance
+from rolling.common.errors import InputError
+from rolling.metrics.frechet import Gaussian, Sampled, frechet_distance, kernel_distance
 
 
 def drawn(seed, count, size=12, scale=1.0, shift=0.0):
@@ -68,7 +68,7 @@ def test_large_sets_are_summed_block_by_block(monkeypatch):
     at_once = distance(a, b)
     starts = Sampled(features=a, start=np.arange(90)), Sampled(features=b, start=np.arange(70))
     kernel = kernel_distance(*starts, np.ones((1, 90)))
-    monkeypatch.setattr("rolling.frechet.BLOCK", 16)
+    monkeypatch.setattr("rolling.metrics.frechet.BLOCK", 16)
     np.testing.assert_allclose(distance(a, b), at_once, rtol=1e-10)
     np.testing.assert_allclose(kernel_distance(*starts, np.ones((1, 90))), kernel, rtol=1e-10)
 

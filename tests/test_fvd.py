@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from rolling.errors import InputError
+from rolling.common.errors import InputError
 from rolling.fields import video as pictures
-from rolling.metrics import Metric, Setting
+from rolling.metrics.metric import EvaluationSetup, Metric
 from rolling.run.cli import main
-from rolling.weights import git_hash
+from rolling.video.metrics import distances, fvd
+from rolling.video.metrics.fvd import Fvd, I3dLogits, Kvd
+from rolling.video.metrics.i3d_weights import I3D, shapes
+from rolling.video.metrics.resizing import bilinear, centres, corners
+from rolling.video.metrics.weights import git_hash
 from tests.test_distances import samples
-from video import distances, fvd
-from video.fvd import Fvd, I3dLogits, Kvd
-from video.i3d_weights import I3D, shapes
-from video.resizing import bilinear, centres, corners
 
 HERE = bool(os.environ.get(I3D.variable))
 
@@ -67,8 +67,8 @@ def weights(tmp_path, monkeypatch):
     fvd.network.cache_clear()
 
 
-def setting(leads=8):
-    return Setting(layout=pictures(2, 3), leads=leads, members=1)
+def setup(leads=8):
+    return EvaluationSetup(layout=pictures(2, 3), leads=leads, members=1)
 
 
 def test_the_value_is_the_textbook_distance_of_the_features(weights):
@@ -95,9 +95,9 @@ def test_grey_pictures_are_colour_of_one_value(weights):
 def test_forecasts_are_scored_by_both(weights):
     for metric in (Fvd(frames=9), Kvd(frames=9)):
         assert isinstance(metric, Metric)
-        state = metric.start(setting())
+        state = metric.start(setup())
         for seed in range(4):
-            for sample in samples(seed, setting(), (8,)):
+            for sample in samples(seed, setup(), (8,)):
                 state = metric.update(state, sample)
         clips, half = metric.result(state)
         assert np.isfinite(clips.values).all() and np.isfinite(half.reference).all()
@@ -106,7 +106,7 @@ def test_forecasts_are_scored_by_both(weights):
 def test_without_the_file_they_are_left_out_and_say_so_once(monkeypatch, capsys):
     monkeypatch.delenv(I3D.variable, raising=False)
     distances.tell.cache_clear()
-    assert Fvd().start(setting(16)) is None and Kvd().start(setting(16)) is None
+    assert Fvd().start(setup(16)) is None and Kvd().start(setup(16)) is None
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "left out" in said and I3D.option in said and I3D.variable in said
 
@@ -122,7 +122,7 @@ def test_another_file_is_refused(tmp_path, monkeypatch):
         if content is not None:
             path.write_bytes(content)
         with pytest.raises(InputError, match=words):
-            Fvd().start(setting(16))
+            Fvd().start(setup(16))
 
 
 def test_settings_that_make_no_sense_are_refused():

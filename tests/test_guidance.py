@@ -5,27 +5,27 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rolling.common.errors import InputError
 from rolling.denoisers import NO_LABEL, NOTHING, Condition, Inputs, functional
-from rolling.draws import CONTEXT, gaussian
-from rolling.errors import InputError
-from rolling.guidance import (
+from rolling.noise import Cosine, diffuse, expand
+from rolling.noise.prior import CONTEXT, gaussian
+from rolling.oracle import UNCLIPPED, Oracle, autoregressive_covariance, exact_denoiser
+from rolling.sampling.guidance import (
     Autoguidance,
     ClassifierFree,
     Guidance,
     History,
     HistoryGuidance,
-    Setting,
+    Schedules,
     guided,
 )
-from rolling.noise import Cosine, diffuse, expand
-from rolling.oracle import UNCLIPPED, Oracle, autoregressive_covariance, exact_denoiser
-from rolling.sampler import Denoisers, Sampler
+from rolling.sampling.sampler import Denoisers, Sampler
 from rolling.solvers import Ddim
 from rolling.windows import FullSequence, Rolling
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 WINDOW = Rolling(size=6, context=3)
-SETTING = Setting(WINDOW, UNCLIPPED)
+SETTING = Schedules(WINDOW, UNCLIPPED)
 PROCESS = autoregressive_covariance((1.6, -0.8), 6)
 
 
@@ -192,7 +192,7 @@ def test_guidance_of_weight_one_rolls_out_the_exact_law():
 def test_a_network_that_is_told_nothing_does_as_without_a_label():
     from flax import nnx
 
-    from video.uvit import VideoUViT
+    from rolling.video.uvit.network import VideoUViT
 
     with jax.enable_x64(False):
         inputs = Inputs(height=8, width=8, channels=1, labels=3, tokens=4)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from rolling.errors import InputError
-from rolling.weights import git_hash
-from video.i3d import SCOPE
-from video.i3d_weights import I3D, filled, shapes, tensors
+from rolling.common.errors import InputError
+from rolling.video.metrics.i3d import SCOPE
+from rolling.video.metrics.i3d_weights import I3D, filled, shapes, tensors
+from rolling.video.metrics.weights import git_hash
 
 GIVEN = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "i3d"
 FIXTURE, MANIFEST = GIVEN / "i3d_random_weight_fixture.npz", GIVEN / "i3d_tensor_manifest.json"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from rolling.errors import InputError
+from rolling.common.errors import InputError
 from rolling.losses import (
     Elbo,
     EpsLoss,
@@ -21,7 +21,7 @@ from rolling.losses import (
 )
 from rolling.noise import Cosine, Edm, FlowMatching, alpha_sigma, diffuse, v_from_x
 from rolling.oracle import UNCLIPPED, autoregressive_covariance, elbo_along, exact_denoiser
-from rolling.run.objectives import Denoising
+from rolling.run.experiment.objectives import Denoising
 from rolling.windows import FullSequence, IndependentTimes, Rolling, SampledTimes
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -154,7 +154,7 @@ def test_clocks_that_meet_an_end_give_no_nan(weighting):
 
 
 @pytest.mark.parametrize(
-    "window", [Rolling(size=6, context=2), FullSequence(size=6), IndependentTimes(roll=Rolling(size=6))]
+    "window", [Rolling(size=6, context=2), FullSequence(size=6), IndependentTimes(inner=Rolling(size=6))]
 )
 def test_training_losses_are_finite(window):
     times = window.sample_times(KEY, SHAPE[0])

@@ -4,10 +4,10 @@ import jax
 import numpy as np
 import pytest
 
-from data.clips.moving_shapes import FORMS, MovingShapes
-from data.simulated import Simulated
-from physics.simulators import Simulator, simulate
-from rolling.errors import InputError
+from rolling.common.errors import InputError
+from rolling.data.moving_shapes import FORMS, MovingShapes
+from rolling.data.simulated import Simulated
+from rolling.physics.simulators import Simulator, simulate
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 SHAPES = MovingShapes(resolution=24, shapes=2)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rolling import noise
-from rolling.errors import InputError
+from rolling.common.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 INFINITE = float("inf")

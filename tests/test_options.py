@@ -4,22 +4,21 @@ import dataclasses
 
 import pytest
 
-from configs.debug import experiment as debug
-from data.augment import ShiftReflect, Translate
+from rolling.common.errors import InputError
+from rolling.configs.debug import experiment as debug
+from rolling.data.augment import ShiftReflect, Translate
 from rolling.denoisers import Prediction
-from rolling.errors import InputError
-from rolling.noise import Cosine, LinearLogsnr, Logit, NoiseSchedule
-from rolling.run import codec
+from rolling.noise import LinearLogsnr, Logit, NoiseSchedule
 from rolling.run.cli import main
-from rolling.run.options import alternatives, parse
+from rolling.run.experiment.options import parse
+from rolling.run.experiment.registry import alternatives
+from rolling.sampling.starts import FromGuess
 from rolling.solvers import Heun
-from rolling.starts import FromGuess
 from rolling.windows import (
     HistoryDropout,
     IndependentTimes,
     NoisyContext,
     Pyramid,
-    Rolling,
     TrainedOn,
     Trapezoid,
     Window,
@@ -32,16 +31,13 @@ def window(*words: str):
     return parse(debug, list(words), "test").window
 
 
-def test_a_package_holds_the_alternatives_to_a_part():
-    names = set(alternatives(Window, Rolling()))
-    assert names == {
+def test_the_parts_of_a_kind():
+    assert set(alternatives(Window)) == {
         *("rolling", "full_sequence", "autoregressive", "pyramid", "trapezoid"),
         *("independent_times", "noisy_context", "aligned_context", "history_dropout", "trained_on"),
     }
-    assert {"cosine", "logit", "linear_logsnr", "flow_matching"} <= set(alternatives(NoiseSchedule, Cosine()))
-    assert set(alternatives(NoiseSchedule)) == set(alternatives(NoiseSchedule, Cosine()))
-    # A module alone, with a protocol of its own, as before.
-    assert set(alternatives(Prediction)) == {"x", "v", "eps", "score", "flow_velocity"}
+    assert {"cosine", "logit", "linear_logsnr", "flow_matching"} <= set(alternatives(NoiseSchedule))
+    assert set(alternatives(Prediction)) == {"x", "v", "eps", "score_function", "flow_velocity"}
 
 
 def test_parts_of_a_package_are_chosen_by_name():
@@ -54,17 +50,26 @@ def test_parts_of_a_package_are_chosen_by_name():
 
 def test_a_part_around_a_part_takes_the_one_that_was_there():
     inner = dataclasses.replace(debug.window, size=5)
-    assert window("--window", "independent-times", "--window.roll.size", "5") == IndependentTimes(roll=inner)
-    fifo = window("--window", "trained_on", "--window.roll.size", "24")
-    assert fifo == TrainedOn(roll=dataclasses.replace(debug.window, size=24), trained=debug.window)
+    assert window("--window", "independent-times", "--window.inner.size", "5") == IndependentTimes(
+        inner=inner
+    )
+    fifo = window("--window", "trained_on", "--window.inner.size", "24")
+    assert fifo == TrainedOn(inner=dataclasses.replace(debug.window, size=24), trained=debug.window)
 
 
 def test_parts_of_parts_are_chosen_by_name():
-    words = ("--window", "history_dropout", "--window.roll", "noisy_context", "--window.roll.roll", "pyramid")
-    changed = window(*words, "--window.roll.roll.stagger", "1.0")
-    assert changed == HistoryDropout(roll=NoisyContext(roll=Pyramid(**SHAPE, stagger=1.0)))
-    with pytest.raises(InputError, match=r"--window\.roll knows no 'pyramyd': the nearest is 'pyramid'"):
-        window("--window", "noisy_context", "--window.roll", "pyramyd")
+    words = (
+        "--window",
+        "history_dropout",
+        "--window.inner",
+        "noisy_context",
+        "--window.inner.inner",
+        "pyramid",
+    )
+    changed = window(*words, "--window.inner.inner.stagger", "1.0")
+    assert changed == HistoryDropout(inner=NoisyContext(inner=Pyramid(**SHAPE, stagger=1.0)))
+    with pytest.raises(InputError, match=r"--window\.inner knows no 'pyramyd': the nearest is 'pyramid'"):
+        window("--window", "noisy_context", "--window.inner", "pyramyd")
 
 
 @pytest.mark.parametrize(
@@ -94,17 +99,6 @@ def test_help_tells_which_parts_there_are(capsys):
         main(["show", "debug", "--help"])
     said = " ".join(capsys.readouterr().out.split())
     assert "pyramid" in said and "logit" in said and "joined by commas" in said
-
-
-def test_a_class_may_be_named_by_its_package():
-    """The tags of runs that were made when the package was a file."""
-    fields = {"size": 3, "context": 1}
-    for name in ("rolling.windows.Rolling", "rolling.windows.rolling.Rolling"):
-        assert codec.decode({"type": name, **fields}) == Rolling(**fields)
-    assert codec.encode(Rolling())["type"] == "rolling.windows.rolling.Rolling"
-    for name in ("rolling.rollout.Rolling", "rolling.run.experiment.Cosine"):  # imported, not its own
-        with pytest.raises(InputError, match="not part of this installation"):
-            codec.decode({"type": name})
 
 
 def test_only_the_whole_of_the_arguments_is_checked():

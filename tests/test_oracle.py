@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from rolling.errors import InputError
+from rolling.common.errors import InputError
 from rolling.noise import Cosine
 from rolling.oracle import Oracle, autoregressive_covariance, exact_denoiser
 from rolling.solvers import Ancestral, Ddim, DpmSolverPlusPlus, UniPC
@@ -104,7 +104,7 @@ def test_ancestral_is_ddim_with_eta_one():
 
 
 WINDOWS = {
-    "rolling": IndependentTimes(roll=Rolling(size=4, context=2)),
+    "rolling": IndependentTimes(inner=Rolling(size=4, context=2)),
     "full": FullSequence(size=4, context=2),
     "autoregressive": Autoregressive(context=1),
 }

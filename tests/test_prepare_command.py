@@ -3,13 +3,13 @@
 import numpy as np
 
 from rolling.run.cli import main
-from rolling.run.prepare import by_reason
+from rolling.run.report.data_summary import by_reason
 from tests.clip_tools import levels, write_video
 
 MINE = """
 import dataclasses
-from configs.debug import experiment as debug
-from data.clips.source import Clips
+from rolling.configs.debug import experiment as debug
+from rolling.data.clips.source import Clips
 
 experiment = dataclasses.replace(debug, name="mine", source=Clips(workers=0))
 """

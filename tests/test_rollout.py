@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rolling.common.errors import InputError
 from rolling.denoisers import NOTHING, Condition
-from rolling.draws import FRESH, gaussian
-from rolling.errors import InputError
 from rolling.noise import Cosine, expand
+from rolling.noise.prior import FRESH, gaussian
 from rolling.oracle import UNCLIPPED
-from rolling.rollout import Rollout
-from rolling.sampler import Carry, Sampler
+from rolling.sampling.rollout import Rollout
+from rolling.sampling.sampler import Carry, Sampler
 from rolling.solvers import Ddim, DpmSolverPlusPlus
 from rolling.windows import Autoregressive, FullSequence, IndependentTimes, Rolling
 
@@ -22,7 +22,7 @@ WINDOWS = {
     "rolling": Rolling(size=5, context=2),
     "rolling without context": Rolling(size=4, context=0),
     "full": FullSequence(size=5, context=2),
-    "full, mostly context": IndependentTimes(roll=FullSequence(size=5, context=3)),
+    "full, mostly context": IndependentTimes(inner=FullSequence(size=5, context=3)),
     "autoregressive": Autoregressive(context=1),
 }
 every_window = pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS.keys())

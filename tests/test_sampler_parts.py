@@ -8,18 +8,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rolling.common.errors import InputError
 from rolling.denoisers import NOTHING, Condition
-from rolling.draws import CONTEXT, FRESH, Correlated, Independent, NoiseLaw, covariance, gaussian
-from rolling.errors import InputError
-from rolling.guidance import History, HistoryGuidance
 from rolling.noise import Cosine, Logit, diffuse, expand
+from rolling.noise.prior import CONTEXT, FRESH, Correlated, Independent, NoisePrior, covariance, gaussian
 from rolling.oracle import UNCLIPPED, Oracle
-from rolling.rollout import Rollout
-from rolling.sampler import Carry, Sampler, Sampling
+from rolling.sampling.guidance import History, HistoryGuidance
+from rolling.sampling.partitions import Blocks, Partition, Whole
+from rolling.sampling.rollout import Rollout
+from rolling.sampling.sampler import Carry, Sampler, Sampling
+from rolling.sampling.starts import FromClip, FromGuess, FromNoise, Guess, Persistence, Start
+from rolling.sampling.sweeps import Even, Picard, Power, Sequential, Spacing, Sweep
 from rolling.solvers import Ancestral, Ddim, Deis, DpmSolverPlusPlus, Heun, TimeShift, UniPC
-from rolling.starts import FromClip, FromGuess, FromNoise, Guess, Persistence, Start
-from rolling.sweeps import Even, Picard, Power, Sequential, Spacing, Sweep
-from rolling.views import Blocks, View, Whole
 from rolling.windows import AlignedContext, Autoregressive, FullSequence, NoisyContext, Pyramid, Rolling
 from tests.test_rollout import PARAMS, bind, joined
 
@@ -37,13 +37,15 @@ SAMPLINGS = {
     "pyramid": Sampling(window=Pyramid(size=5, context=1, stagger=0.5), solver=Deis()),
     "guess": Sampling(window=Rolling(size=4, context=0), start=FromGuess(), solver=Heun(), calls_per_frame=2),
     "clip": Sampling(window=Rolling(size=6, context=1), start=FromClip(frames=3), solver=Ancestral()),
-    "fifo": Sampling(window=Rolling(size=10, context=2), view=Blocks(size=4), solver=DpmSolverPlusPlus()),
-    "noisy context": Sampling(window=NoisyContext(roll=Rolling(size=4, context=2)), solver=Ancestral()),
-    "aligned context": Sampling(window=AlignedContext(roll=Autoregressive(context=2)), calls_per_frame=3),
+    "fifo": Sampling(
+        window=Rolling(size=10, context=2), partition=Blocks(size=4), solver=DpmSolverPlusPlus()
+    ),
+    "noisy context": Sampling(window=NoisyContext(inner=Rolling(size=4, context=2)), solver=Ancestral()),
+    "aligned context": Sampling(window=AlignedContext(inner=Autoregressive(context=2)), calls_per_frame=3),
     "history guidance": Sampling(window=Rolling(size=4, context=2), guidance=(HistoryGuidance(),)),
     "picard": Sampling(window=FullSequence(size=5, context=2), sweep=Picard(tolerance=0.0)),
     "power": Sampling(window=Rolling(size=4, context=1), spacing=Power(exponent=2.0), calls_per_frame=3),
-    "drained": Sampling(window=Rolling(size=5, context=1), drain=True, solver=Ancestral()),
+    "drained": Sampling(window=Rolling(size=5, context=1), truncate_tail=True, solver=Ancestral()),
 }
 
 
@@ -78,11 +80,11 @@ def test_chunks_and_stops_change_no_bit(name):
 
 def test_parts_are_what_they_say():
     for part in (Independent(), Correlated()):
-        assert isinstance(part, NoiseLaw)
+        assert isinstance(part, NoisePrior)
     for part in (FromNoise(), FromGuess(), FromClip()):
         assert isinstance(part, Start)
     assert isinstance(Persistence(), Guess)
-    assert isinstance(Whole(), View) and isinstance(Blocks(), View)
+    assert isinstance(Whole(), Partition) and isinstance(Blocks(), Partition)
     assert isinstance(Even(), Spacing) and isinstance(Power(), Spacing)
     assert isinstance(Sequential(), Sweep) and isinstance(Picard(), Sweep)
 
@@ -168,7 +170,7 @@ def test_persistence_is_damped():
 
 def test_one_block_of_all_frames_is_the_whole_window():
     plain = Oracle(calls_per_frame=4, frames=8)
-    block = dataclasses.replace(plain, view=Blocks(size=6, lookahead=False))
+    block = dataclasses.replace(plain, partition=Blocks(size=6, lookahead=False))
     assert block.max_covariance_error() == pytest.approx(plain.max_covariance_error(), abs=1e-10)
 
 
@@ -187,8 +189,8 @@ def test_blocks_are_one_call_and_belong_to_their_slots(lookahead):
     rng = np.random.default_rng(0)
     z, logsnr = rng.normal(size=(2, 10, 1, 1, 1)), rng.normal(size=(1, 10))
     condition = Condition(label=jnp.asarray([1, 2]), vectors=jnp.asarray(rng.normal(size=(2, 10, 1))))
-    view = Blocks(size=4, lookahead=True) if lookahead else Blocks(size=5, lookahead=False)
-    found = view(network)(jnp.asarray(z), jnp.asarray(logsnr), condition)
+    partition = Blocks(size=4, lookahead=True) if lookahead else Blocks(size=5, lookahead=False)
+    found = partition(network)(jnp.asarray(z), jnp.asarray(logsnr), condition)
     expected = network(jnp.asarray(z), jnp.broadcast_to(logsnr, (2, 10)), condition)
     ahead = 2 if lookahead else 0
     np.testing.assert_allclose(found[:, ahead:], expected[:, ahead:], rtol=1e-6)
@@ -201,8 +203,8 @@ def test_partitions_lose_and_lookahead_wins_some_of_it_back():
     def error(size, lookahead):
         ahead = size // 2 if lookahead else 0
         window = Rolling(size=16 + ahead, context=ahead)
-        view = Blocks(size=size, lookahead=lookahead)
-        return Oracle(window=window, view=view, calls_per_frame=4, frames=30).max_covariance_error()
+        partition = Blocks(size=size, lookahead=lookahead)
+        return Oracle(window=window, partition=partition, calls_per_frame=4, frames=30).max_covariance_error()
 
     plain, ahead = ([error(size, look) for size in (4, 8, 16)] for look in (False, True))
     assert plain[0] > plain[1] > plain[2] and ahead[0] < plain[0] and ahead[1] < plain[1]
@@ -241,19 +243,19 @@ def test_picard_needs_fewer_rounds_than_steps():
 
 
 def test_a_drained_rollout_begins_nothing_behind_its_end():
-    sampling = Sampling(window=Rolling(size=5, context=1), drain=True, calls_per_frame=2)
+    sampling = Sampling(window=Rolling(size=5, context=1), truncate_tail=True, calls_per_frame=2)
     carry = frames_of(sampling, count=3)[-1].carry
     behind = np.arange(5) + int(carry.first) >= 1 + 3
     fresh = gaussian(keys(), carry.first + jnp.arange(5), FRESH, GRID, jnp.float32)
     assert behind.sum() == 3
     np.testing.assert_array_equal(carry.z[:, behind], fresh[:, behind])
-    exact = Oracle(calls_per_frame=32, frames=5, drain=True).max_covariance_error()
+    exact = Oracle(calls_per_frame=32, frames=5, truncate_tail=True).max_covariance_error()
     assert exact == pytest.approx(Oracle(calls_per_frame=32, frames=5).max_covariance_error(), rel=0.5)
 
 
 @pytest.mark.parametrize("start", [FromNoise(), FromGuess(), FromClip(frames=2)], ids=repr)
 def test_whatever_the_start_what_is_drained_is_pure_noise(start):
-    sampling = Sampling(window=Rolling(size=5, context=1), drain=True, start=start)
+    sampling = Sampling(window=Rolling(size=5, context=1), truncate_tail=True, start=start)
     carry = frames_of(sampling, count=1)[-1].carry
     behind = np.arange(5) + int(carry.first) >= sampling.given + 1
     fresh = gaussian(keys(), carry.first + jnp.arange(5), FRESH, GRID, jnp.float32)
@@ -268,7 +270,7 @@ def test_a_second_call_sees_the_context_as_noisy_as_the_frame():
         jax.debug.callback(lambda a: levels.append(np.asarray(a)), logsnr, ordered=True)
         return 0.5 * z
 
-    window = AlignedContext(roll=Autoregressive(context=2))
+    window = AlignedContext(inner=Autoregressive(context=2))
     sampler = Sampler(window=window, solver=Heun(), calls_per_frame=4)
     carry = sampler.begin(given_to(Sampling(window=window)), keys())
     jax.block_until_ready(sampler.warm_up(network, carry, NOTHING).z)
@@ -285,7 +287,7 @@ def test_the_context_is_shown_at_its_clock_and_kept_clean():
         jax.debug.callback(lambda *a: shown.append(tuple(map(np.asarray, a))), z, logsnr, ordered=True)
         return 0.5 * z
 
-    window = AlignedContext(roll=Autoregressive(context=2))
+    window = AlignedContext(inner=Autoregressive(context=2))
     sampler = Sampler(window=window, schedule=UNCLIPPED, calls_per_frame=4)
     context = given_to(Sampling(window=window))
     carry = sampler.warm_up(network, sampler.begin(context, keys()), NOTHING)
@@ -305,7 +307,7 @@ def test_a_noisy_context_costs_what_it_hides():
     """The more of the context is hidden, the worse the law, at any number of steps."""
     errors = [
         Oracle(
-            window=NoisyContext(roll=Rolling(size=6, context=1), level=level), calls_per_frame=32
+            window=NoisyContext(inner=Rolling(size=6, context=1), level=level), calls_per_frame=32
         ).max_covariance_error()
         for level in (0.0, 0.3, 0.6)
     ]
@@ -337,15 +339,15 @@ def test_a_carry_holds_all_of_it():
         (lambda: FromClip(frames=0), "at least one frame, not 0"),
         (lambda: Blocks(size=5), "an even one with lookahead, not 5"),
         (
-            lambda: Sampling(window=Rolling(size=9, context=2), view=Blocks(size=4)),
+            lambda: Sampling(window=Rolling(size=9, context=2), partition=Blocks(size=4)),
             "a size of 2 plus a multiple of 2",
         ),
         (
-            lambda: Sampling(window=Rolling(size=8, context=3), view=Blocks(size=4)),
+            lambda: Sampling(window=Rolling(size=8, context=3), partition=Blocks(size=4)),
             "context of 2 instead of 3",
         ),
         (
-            lambda: Sampling(window=Rolling(size=9, context=0), view=Blocks(size=4, lookahead=False)),
+            lambda: Sampling(window=Rolling(size=9, context=0), partition=Blocks(size=4, lookahead=False)),
             "multiple of 4",
         ),
         (

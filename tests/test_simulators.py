@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from physics.simulators import (
+from rolling.common.errors import InputError
+from rolling.physics.simulators import (
     Kolmogorov,
     KuramotoSivashinsky,
     Simulator,
@@ -19,7 +20,6 @@ from physics.simulators import (
     truncate,
     velocity,
 )
-from rolling.errors import InputError
 
 
 @pytest.fixture

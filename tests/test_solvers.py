@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolling.errors import InputError
+from rolling.common.errors import InputError
 from rolling.noise import Cosine, Edm, FlowMatching, alpha_sigma, flow_from_x
 from rolling.oracle import UNCLIPPED
-from rolling.run import codec
+from rolling.run.experiment import codec
 from rolling.solvers import (
     Ancestral,
     Ddim,
@@ -147,7 +147,7 @@ def the_true_denoiser(z, logsnr):
 
 
 def a_bent_denoiser(z, logsnr):
-    return jnp.tanh(z + jnp.roll(z, 1, axis=1)) * jax.nn.sigmoid(logsnr)[..., None, None, None]
+    return jnp.tanh(z + jnp.inner(z, 1, axis=1)) * jax.nn.sigmoid(logsnr)[..., None, None, None]
 
 
 def ends(step):
@@ -250,7 +250,7 @@ def test_experiments_know_a_solver_by_its_package(solver):
 
 def test_which_solvers_draw_noise():
     noisy = [solver for solver in SOLVERS if draws_noise(solver)]
-    assert noisy == [solver for solver in SOLVERS if solver.draws != "none"]
+    assert noisy == [solver for solver in SOLVERS if solver.noise != "none"]
     assert noisy == [s for s in SOLVERS if getattr(s, "eta", 0) or isinstance(s, Ancestral)] + [
         s for s in SOLVERS if getattr(s, "churn", 0)
     ]

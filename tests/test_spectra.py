@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from physics.flow import Kinematics, velocities, vorticities
-from physics.spectra import EARTH_RADIUS, Planar, Spectrum, Zonal, spectrum
 from rolling.fields import Axis, Layout, Variable
+from rolling.physics.flow import Kinematics, velocities, vorticities
+from rolling.physics.spectra import EARTH_RADIUS, Planar, Spectrum, Zonal, spectrum
 
 
 def axis(name, count, length=2 * np.pi, periodic=True, units="1"):

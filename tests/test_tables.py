@@ -1,7 +1,7 @@
 """Scores as lines of text."""
 
-from rolling.run.evaluate import summary_table
-from rolling.run.tables import against_lead, columns, single_values
+from rolling.run.evaluation.evaluate import summary_table
+from rolling.run.evaluation.tables import against_lead, columns, single_values
 
 LEADS = list(range(1, 7))
 EVALUATION = {

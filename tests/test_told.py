@@ -7,20 +7,20 @@ import pytest
 import xarray as xr
 import zarr
 
-from configs.debug import experiment as debug
-from data import conditions
-from data.arrays import Arrays
-from data.pipeline import clips
-from data.source import Split
-from data.statistics import measure
-from rolling.errors import InputError
+from rolling.common.errors import InputError
+from rolling.configs.debug import experiment as debug
+from rolling.data import conditions
+from rolling.data.arrays import Arrays
+from rolling.data.pipeline import clips
+from rolling.data.source import Split
+from rolling.data.statistics import measure
 from rolling.fields import Layout, video
-from rolling.guidance import ClassifierFree
-from rolling.run import codec, job, load
-from rolling.run.experiment import Forecast
-from rolling.run.optimisers import AdamW
-from rolling.run.stored import open_forecast
-from video.outputs import ContactSheet, Gif
+from rolling.run import commands, load
+from rolling.run.experiment import Forecast, registry
+from rolling.run.experiment.optimisers import AdamW
+from rolling.run.forecasting.zarr_reader import open_forecast
+from rolling.sampling.guidance import ClassifierFree
+from rolling.video.outputs import ContactSheet, Gif
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 LAYOUT = video(8, 8, rate=4.0, labels=("left", "right"), tokens=3, actions=2)
@@ -63,7 +63,7 @@ class Pushed:
         return PushedDots(layout=LAYOUT, frames=frames, actions=actions)
 
 
-codec.register(Pushed)
+registry.register(Pushed)
 EXPERIMENT = dataclasses.replace(
     debug,
     name="pushed",
@@ -80,7 +80,7 @@ EXPERIMENT = dataclasses.replace(
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("told") / "pushed"
-    job.run(EXPERIMENT, folder, resume=False)
+    commands.run(EXPERIMENT, folder, resume=False)
     return folder
 
 
@@ -132,11 +132,11 @@ def test_a_run_shows_its_forecasts_beside_the_truth(run, tmp_path):
     assert [path.name for path in videos.iterdir()] == ["start-1-left.gif"]
     poster = tmp_path / "poster.png"
     wanted = {"outputs": (ContactSheet(),), "poster": str(poster)}
-    page = job.report(run, lambda own: dataclasses.replace(own, **wanted))
+    page = commands.report(run, lambda own: dataclasses.replace(own, **wanted))
     assert [path.name for path in videos.iterdir()] == ["contact-sheet.png"] and poster.exists()
     assert '<option value="0">left, t = ' in page.read_text()
     with pytest.raises(InputError, match=r"a poster is a \.png"):
-        job.ReportOptions(poster="poster.bmp")
+        commands.ReportOptions(poster="poster.bmp")
 
 
 def test_forecasts_follow_what_they_are_told(run):
@@ -184,7 +184,7 @@ def test_pictures_from_python_need_no_coordinates_but_grey_levels(run):
 def test_guidance_by_what_the_data_have_not_is_refused_before_the_training(tmp_path):
     wanted = dataclasses.replace(debug, guidance=(ClassifierFree(),))
     with pytest.raises(InputError, match="these data have none: leave it out, with --guidance none"):
-        job.train(wanted, tmp_path / "run")
+        commands.train(wanted, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -193,7 +193,7 @@ def test_classifier_free_guidance_leads_a_rollout(run, tmp_path):
         def choose(options):
             return dataclasses.replace(options, output=str(tmp_path / f"{len(parts)}.zarr"), **parts)
 
-        return zarr.open_group(job.rollout(run, choose), mode="r")["red"][:]
+        return zarr.open_group(commands.rollout(run, choose), mode="r")["red"][:]
 
     plain, led = roll(), roll(guidance=(ClassifierFree(scale=20.0),))
     assert (tmp_path / "videos" / "0" / "start-1-left.gif").exists()  # beside the store
@@ -205,7 +205,7 @@ def test_no_forecast_beyond_the_actions_that_are_known(run, tmp_path):
         return dataclasses.replace(options, frames=40, output=str(tmp_path / "long.zarr"))
 
     with pytest.raises(InputError, match="they are known of 14 frames in a row, not of 41"):
-        job.rollout(run, choose)
+        commands.rollout(run, choose)
 
 
 def test_which_layouts_are_pictures():

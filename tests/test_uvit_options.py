@@ -9,12 +9,12 @@ import pytest
 from flax import nnx
 
 from rolling.denoisers import NO_LABEL, Inputs, functional
+from rolling.video.uvit import attention as attentions
+from rolling.video.uvit import sizes
+from rolling.video.uvit.attention import TokenAttention
+from rolling.video.uvit.blocks import Keys, Told
+from rolling.video.uvit.network import Level, VideoUViT
 from tests.test_uvit import EVERYTHING, SQUARE, disturb, everything, largest, network, replaced, sample
-from video import attention as attentions
-from video import sizes
-from video.attention import TokenAttention
-from video.blocks import Keys, Told
-from video.uvit import Level, VideoUViT
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 SOME = {"channels": (8, 16), "blocks": (1, 1), "heads": 2, "embedding": 16}

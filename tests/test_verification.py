@@ -8,17 +8,10 @@ import scores.continuous
 import scores.probability
 import xarray as xr
 
-from physics.flow_verification import (
-    Divergence,
-    EnergyDrift,
-    EnergySpectrum,
-    SpectrumLogError,
-    VorticityCorrelation,
-    VorticityCorrelationTime,
-    fall,
-)
-from physics.measures import FORECAST, ROLLOUT
-from physics.verification import (
+from rolling.configs._metrics import FIELDS as FORECAST
+from rolling.configs._metrics import FIELDS_LONG as ROLLOUT
+from rolling.fields import Axis, Layout, Variable
+from rolling.metrics.ensemble import (
     AnomalyCorrelation,
     Bias,
     Crps,
@@ -29,8 +22,16 @@ from physics.verification import (
     SpreadSkillRatio,
     StandardDeviation,
 )
-from rolling.fields import Axis, Layout, Variable
-from rolling.metrics import Metric, Sample, Setting
+from rolling.metrics.metric import EvaluationSetup, Metric, Sample
+from rolling.physics.metrics import (
+    Divergence,
+    EnergyDrift,
+    EnergySpectrum,
+    SpectrumLogError,
+    VorticityCorrelation,
+    VorticityCorrelationTime,
+    fall,
+)
 
 MEASURES = tuple(dict.fromkeys(FORECAST + ROLLOUT))
 
@@ -66,8 +67,8 @@ def starts(grid, members=4, leads=6, count=3, mask=None, seed=0, dtype=np.float3
     ]
 
 
-def score(metric, setting, samples):
-    state = metric.start(setting)
+def score(metric, setup, samples):
+    state = metric.start(setup)
     assert state is not None
     for sample in samples:
         state = metric.update(state, sample)
@@ -76,7 +77,7 @@ def score(metric, setting, samples):
 
 def setting_of(grid, samples, mask=None, leads=None):
     members, found = samples[0].forecast.shape[:2]
-    return Setting(layout=grid, leads=leads or found, members=members, mask=mask)
+    return EvaluationSetup(layout=grid, leads=leads or found, members=members, mask=mask)
 
 
 def blocks(sample, sizes):
@@ -94,9 +95,9 @@ def blocks(sample, sizes):
         first += size
 
 
-def values(metric, setting, samples):
+def values(metric, setup, samples):
     """`[variable, ...]`."""
-    return np.stack([s.values for s in score(metric, setting, samples)])
+    return np.stack([s.values for s in score(metric, setup, samples)])
 
 
 def as_arrays(samples):
@@ -208,26 +209,26 @@ def gaussian(members, spread=1.0, offset=0.0, count=40):
 @pytest.mark.parametrize("members", [2, 5, 20])
 def test_a_perfect_ensemble(members):
     grid, samples = gaussian(members)
-    setting = setting_of(grid, samples)
-    one = lambda metric: values(metric, setting, samples).mean()  # noqa: E731
+    setup = setting_of(grid, samples)
+    one = lambda metric: values(metric, setup, samples).mean()  # noqa: E731
     np.testing.assert_allclose(one(SpreadSkillRatio()), 1.0, atol=0.02)
     np.testing.assert_allclose(one(Spread()), 1.0, atol=0.02)
     np.testing.assert_allclose(one(Rmse()), np.sqrt(1 + 1 / members), atol=0.02)
     np.testing.assert_allclose(one(MemberRmse()), np.sqrt(2), atol=0.02)
     # The CRPS of N(0, 1), and of the fair score of any number of members drawn from it.
     np.testing.assert_allclose(one(Crps()), 1 / np.sqrt(np.pi), atol=0.01)
-    ranks = values(RankHistogram(), setting, samples)
+    ranks = values(RankHistogram(), setup, samples)
     np.testing.assert_allclose(ranks, 1 / (members + 1), atol=0.012)
 
 
 def test_an_overconfident_and_biased_ensemble():
     grid, samples = gaussian(10, spread=0.5, offset=0.3)
-    setting = setting_of(grid, samples)
-    one = lambda metric: values(metric, setting, samples).mean()  # noqa: E731
+    setup = setting_of(grid, samples)
+    one = lambda metric: values(metric, setup, samples).mean()  # noqa: E731
     error = np.sqrt(1 + 0.25 / 10 + 0.09)
     np.testing.assert_allclose(one(Bias()), 0.3, atol=0.02)
     np.testing.assert_allclose(one(SpreadSkillRatio()), np.sqrt(1.1) * 0.5 / error, atol=0.01)
-    ranks = values(RankHistogram(), setting, samples)[0]
+    ranks = values(RankHistogram(), setup, samples)[0]
     assert ranks[0] > 2 * ranks[5]
     assert ranks[-1] > ranks[5]
 
@@ -251,12 +252,12 @@ def test_persistence_of_an_autoregressive_sequence():
         )
         persistence.append(sample)
         climatology.append(dataclasses.replace(sample, forecast=sample.climatology[None]))
-    setting = setting_of(grid, persistence)
+    setup = setting_of(grid, persistence)
     power = r ** np.arange(1, leads + 1)
-    np.testing.assert_allclose(values(Rmse(), setting, persistence)[0], np.sqrt(2 * (1 - power)), rtol=0.02)
-    np.testing.assert_allclose(values(AnomalyCorrelation(), setting, persistence)[0], power, atol=0.02)
-    np.testing.assert_allclose(values(Rmse(), setting, climatology)[0], 1.0, rtol=0.02)
-    assert np.isnan(values(AnomalyCorrelation(), setting, climatology)).all()
+    np.testing.assert_allclose(values(Rmse(), setup, persistence)[0], np.sqrt(2 * (1 - power)), rtol=0.02)
+    np.testing.assert_allclose(values(AnomalyCorrelation(), setup, persistence)[0], power, atol=0.02)
+    np.testing.assert_allclose(values(Rmse(), setup, climatology)[0], 1.0, rtol=0.02)
+    assert np.isnan(values(AnomalyCorrelation(), setup, climatology)).all()
 
 
 def test_anomaly_correlation_of_one_start_by_hand():
@@ -311,16 +312,16 @@ def test_a_flow_that_is_too_strong():
         layout(16, 16), variables=tuple(Variable(name=n, units="m s-1") for n in ("u", "v"))
     )
     sample = swirl(grid, scale=1.1)
-    setting = setting_of(grid, [sample])
-    (drift,) = score(EnergyDrift(), setting, [sample])
+    setup = setting_of(grid, [sample])
+    (drift,) = score(EnergyDrift(), setup, [sample])
     np.testing.assert_allclose(drift.values, 0.21)
     np.testing.assert_allclose(drift.reference, 0.0, atol=1e-12)
     assert (drift.variable, drift.units) == ("kinetic_energy", "1")
-    (divergence,) = score(Divergence(), setting, [sample])
+    (divergence,) = score(Divergence(), setup, [sample])
     np.testing.assert_allclose(divergence.values, 0.0, atol=1e-12)
-    (correlation,) = score(VorticityCorrelation(), setting, [sample])
+    (correlation,) = score(VorticityCorrelation(), setup, [sample])
     np.testing.assert_allclose(correlation.values, 1.0)
-    u, v, kinetic = score(EnergySpectrum(), setting, [sample])
+    u, v, kinetic = score(EnergySpectrum(), setup, [sample])
     assert [s.variable for s in (u, v, kinetic)] == ["u", "v", "kinetic_energy"]
     assert kinetic.units == "(m s-1)^2"
     np.testing.assert_allclose(kinetic.values[0], 0.5 * 1.21)
@@ -360,11 +361,11 @@ def test_vorticity_correlation_falls_with_the_phase():
     grid = layout(16, 16, variables=("u", "v"), step=0.5)
     sample = swirl(grid, speed=0.3, leads=8)
     still = dataclasses.replace(sample, forecast=np.broadcast_to(sample.initial, sample.forecast.shape))
-    setting = setting_of(grid, [still])
-    (correlation,) = score(VorticityCorrelation(), setting, [still])
+    setup = setting_of(grid, [still])
+    (correlation,) = score(VorticityCorrelation(), setup, [still])
     curve = (1 + np.cos(0.3 * np.arange(1, 9))) / 2
     np.testing.assert_allclose(correlation.values, curve)
-    (time,) = score(VorticityCorrelationTime(thresholds=(0.8, 0.0)), setting, [still])
+    (time,) = score(VorticityCorrelationTime(thresholds=(0.8, 0.0)), setup, [still])
     assert curve[2] > 0.8 > curve[3]
     np.testing.assert_allclose(time.values[0], 0.5 * (3 + (curve[2] - 0.8) / (curve[2] - curve[3])))
     assert np.isnan(time.values[1])
@@ -383,9 +384,9 @@ def test_spectrum_log_error_is_the_distance_in_decades():
     samples = [
         dataclasses.replace(s, forecast=s.truth[None] * 10**0.1) for s in starts(grid, dtype=np.float64)
     ]
-    setting = setting_of(grid, samples)
+    setup = setting_of(grid, samples)
     for cumulative in (False, True):
-        (found,) = score(SpectrumLogError(cumulative=cumulative), setting, samples)
+        (found,) = score(SpectrumLogError(cumulative=cumulative), setup, samples)
         np.testing.assert_allclose(found.values, 0.2)  # 10^0.1 in amplitude is 10^0.2 in energy
 
 
@@ -396,9 +397,9 @@ def test_cumulative_error_forgives_what_averages_out():
     truth = np.repeat(sample.truth, 2, axis=0)
     factors = np.sqrt(np.array([1.5, 0.5]))[:, None, None, None]
     sample = dataclasses.replace(sample, truth=truth, forecast=(factors * truth)[None], climatology=truth)
-    setting = setting_of(grid, [sample])
-    (each,) = score(SpectrumLogError(), setting, [sample])
-    (all_,) = score(SpectrumLogError(cumulative=True), setting, [sample])
+    setup = setting_of(grid, [sample])
+    (each,) = score(SpectrumLogError(), setup, [sample])
+    (all_,) = score(SpectrumLogError(cumulative=True), setup, [sample])
     np.testing.assert_allclose(each.values, [np.log10(1.5), np.log10(2)])
     np.testing.assert_allclose(all_.values, [np.log10(1.5), 0.0], atol=1e-12)
 
@@ -406,13 +407,13 @@ def test_cumulative_error_forgives_what_averages_out():
 def test_spectrum_of_some_leads():
     grid = layout(variables=("a",))
     samples = starts(grid)
-    setting = setting_of(grid, samples)
-    (early,) = score(EnergySpectrum(leads=(1, 2)), setting, samples)
+    setup = setting_of(grid, samples)
+    (early,) = score(EnergySpectrum(leads=(1, 2)), setup, samples)
     cut = [next(blocks(s, [2])) for s in samples]
     (expected,) = score(EnergySpectrum(), setting_of(grid, cut), cut)
     np.testing.assert_allclose(early.values, expected.values)
     assert EnergySpectrum(leads=(1, 2)).name == "energy_spectrum_leads_1_to_2"
-    assert EnergySpectrum(leads=(1, 7)).start(setting) is None
+    assert EnergySpectrum(leads=(1, 7)).start(setup) is None
 
 
 # What all measures have in common.
@@ -426,13 +427,13 @@ def test_blocks_and_order_do_not_matter(metric, masked):
     if masked:
         mask[:2, :3] = False
     samples = starts(grid, leads=20, mask=mask)
-    setting = setting_of(grid, samples, mask if masked else None)
-    if metric.start(setting) is None:
+    setup = setting_of(grid, samples, mask if masked else None)
+    if metric.start(setup) is None:
         assert masked
         return
-    whole = score(metric, setting, samples)
+    whole = score(metric, setup, samples)
     parts = [block for sample in samples for block in blocks(sample, [8, 1, 11])]
-    for again in (score(metric, setting, parts), score(metric, setting, parts[::-1])):
+    for again in (score(metric, setup, parts), score(metric, setup, parts[::-1])):
         for a, b in zip(whole, again, strict=True):
             np.testing.assert_allclose(a.values, b.values, rtol=1e-9, atol=1e-12)
             assert (a.variable, a.axis, a.units) == (b.variable, b.axis, b.units)
@@ -450,15 +451,15 @@ def test_masked_cells_carry_no_score(metric):
     mask = np.ones(grid.shape, bool)
     mask[2:4, 3:6, :2] = False
     samples = starts(grid, leads=18, mask=mask)
-    setting = setting_of(grid, samples, mask)
-    state = metric.start(setting)
+    setup = setting_of(grid, samples, mask)
+    state = metric.start(setup)
     if state is None:
         assert metric.name == "energy_drift"  # a Fourier transform has no holes
         return
     rubbish = [
         dataclasses.replace(s, forecast=np.where(mask, s.forecast, 1e3).astype(np.float32)) for s in samples
     ]
-    for a, b in zip(score(metric, setting, samples), score(metric, setting, rubbish), strict=True):
+    for a, b in zip(score(metric, setup, samples), score(metric, setup, rubbish), strict=True):
         np.testing.assert_allclose(a.values, b.values, rtol=1e-6)
         if "spectrum" in metric.name:
             assert a.variable == "t"
@@ -482,29 +483,29 @@ def test_measures_share_what_they_can(monkeypatch):
     monkeypatch.setattr(SpectrumLogError, "terms", lambda *a: calls.append(1) or terms(*a))
     grid = layout(variables=("a",))
     (sample,) = starts(grid, count=1)
-    setting = setting_of(grid, [sample])
+    setup = setting_of(grid, [sample])
     for metric in (SpectrumLogError(), SpectrumLogError(cumulative=True)):
-        metric.update(metric.start(setting), sample)
+        metric.update(metric.start(setup), sample)
     assert len(calls) == 1
 
 
 def test_one_member():
     grid = layout()
     samples = starts(grid, members=1)
-    setting = setting_of(grid, samples)
+    setup = setting_of(grid, samples)
     for metric in (Spread(), SpreadSkillRatio(), RankHistogram()):
-        assert metric.start(setting) is None
+        assert metric.start(setup) is None
     absolute = np.mean([np.abs(s.forecast[0] - s.truth).mean((1, 2)) for s in samples], axis=0)
-    np.testing.assert_allclose(values(Crps(), setting, samples), absolute.T, rtol=1e-5)
+    np.testing.assert_allclose(values(Crps(), setup, samples), absolute.T, rtol=1e-5)
     np.testing.assert_allclose(
-        values(Rmse(), setting, samples), values(MemberRmse(), setting, samples), rtol=1e-6
+        values(Rmse(), setup, samples), values(MemberRmse(), setup, samples), rtol=1e-6
     )
 
 
 def test_no_flow_no_flow_measures():
-    setting = Setting(layout=layout(variables=("temperature",)), leads=3, members=2)
+    setup = EvaluationSetup(layout=layout(variables=("temperature",)), leads=3, members=2)
     for metric in (VorticityCorrelation(), VorticityCorrelationTime(), Divergence(), EnergyDrift()):
-        assert metric.start(setting) is None
+        assert metric.start(setup) is None
 
 
 def test_a_lead_without_a_start_has_no_value():

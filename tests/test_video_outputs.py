@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rolling.errors import InputError
+from rolling.common.errors import InputError
 from rolling.outputs import Output, Shown
-from rolling.run.options import parse
-from rolling.run.shown import write_outputs
+from rolling.run.experiment.options import parse
+from rolling.run.report.video_files import write_outputs
+from rolling.video.outputs import ContactSheet, Gif, Lossless, Mp4
+from rolling.video.outputs.montage import GIVEN, MADE, MISSING, REST
 from tests.fake_runs import box, film, write_store
-from video.outputs import ContactSheet, Gif, Lossless, Mp4
-from video.outputs.montage import GIVEN, MADE, MISSING, REST
 
 LEADS, CONTEXT = 6, 3
 
@@ -126,7 +126,7 @@ def test_frames_are_read_in_blocks(tmp_path, monkeypatch):
     one = shown()
     whole = Mp4().write([one], tmp_path)[0].read_bytes()
     lazy = dataclasses.replace(one, truth=Lazy(one.truth), forecast=[Lazy(member) for member in one.forecast])
-    monkeypatch.setattr("video.outputs.montage.BLOCK_VALUES", 2 * np.prod(one.layout.shape))
+    monkeypatch.setattr("rolling.video.outputs.montage.BLOCK_VALUES", 2 * np.prod(one.layout.shape))
     assert Mp4().write([lazy], tmp_path)[0].read_bytes() == whole
     assert set(asked) == {2}
 

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from tensorflow_datasets.proto import tf_example_pb2
 
-from configs.debug import experiment as debug
-from rolling.run import job
-from rolling.run.experiment import find
+from rolling.configs.debug import experiment as debug
+from rolling.run.experiment.presets import find
 from tests.clip_tools import write_video
 from tests.record_tools import framed
 
@@ -114,7 +113,7 @@ def test_a_preset_for_clips_runs_its_real_loop(name, tmp_path):
     place.mkdir()
     experiment = small(find(name), COLLECTIONS[name](place))
     run = tmp_path / name
-    job.run(experiment, run)
+    commands.run(experiment, run)
     evaluation = json.loads((run / "evaluation.json").read_text())
     assert len(evaluation["psnr"]["frame"]["model"]) == experiment.forecast.frames
     assert np.isfinite(evaluation["rmse"]["pixel"]["model"]).all()
@@ -134,7 +133,7 @@ def test_the_protocols_are_the_published_ones():
     for name, (given, frames) in protocols.items():
         experiment = find(name)
         assert (experiment.given, experiment.forecast.frames) == (given, frames), name
-        assert experiment.forecast.beginnings and experiment.source.min_frames == given + frames
+        assert experiment.forecast.from_clip_start and experiment.source.min_frames == given + frames
         picture = experiment.source.picture
         assert (picture.height, picture.width) == (64, 64)
     assert (find("bair").forecast.starts, find("bair").forecast.members) == (256, 100)

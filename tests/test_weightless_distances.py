@@ -6,11 +6,11 @@ import pytest
 import scipy.ndimage
 
 from rolling.fields import video
-from rolling.frechet import Gaussian, frechet_distance
-from rolling.metrics import Metric, Sample, Setting
+from rolling.metrics.frechet import Gaussian, frechet_distance
+from rolling.metrics.metric import EvaluationSetup, Metric, Sample
+from rolling.video.metrics.projection import PixelProjection, ProjectionFrechetDistance
+from rolling.video.metrics.spectral import SpectralFrechetDistance, SpectralPower
 from tests.test_verification import score
-from video.projection import PixelProjection, ProjectionFrechetDistance
-from video.spectral import SpectralFrechetDistance, SpectralPower
 
 FRAMES, SIZE = 16, 24
 
@@ -41,7 +41,7 @@ def in_disorder(clips, frames):
 
     def change(clip):
         order, moved = np.arange(FRAMES), rng.permutation(FRAMES)[:frames]
-        order[moved] = np.roll(moved, 1)
+        order[moved] = np.inner(moved, 1)
         return clip[order]
 
     return each(clips, change)
@@ -54,7 +54,7 @@ def held(clips, frames):
 
 def jittering(clips, pixels):
     rng = np.random.default_rng(1)
-    step = lambda frame: np.roll(frame, rng.integers(-pixels, pixels + 1, 2), axis=(0, 1))  # noqa: E731
+    step = lambda frame: np.inner(frame, rng.integers(-pixels, pixels + 1, 2), axis=(0, 1))  # noqa: E731
     return each(clips, lambda clip: each(clip, step))
 
 
@@ -161,7 +161,7 @@ def test_the_measures_are_of_the_forecasts_and_the_given_frames(clips, metric, s
         Sample(first=0, forecast=fake[None, 2:], truth=real[2:], climatology=real[2:], given=real[:2])
         for real, fake in zip(clips, others, strict=True)
     ]
-    setting = Setting(layout=video(SIZE, SIZE), leads=FRAMES - 2, members=1, given=2)
-    found = {one.variable: one for one in score(metric, setting, samples)}
+    setup = EvaluationSetup(layout=video(SIZE, SIZE), leads=FRAMES - 2, members=1, given=2)
+    found = {one.variable: one for one in score(metric, setup, samples)}
     fakes = np.concatenate([clips[:, :2], others[:, 2:]], axis=1)
     assert found["clips"].values[-1] == pytest.approx(apart(space, clips, fakes), rel=1e-6)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolling.errors import InputError
+from rolling.common.errors import InputError
 from rolling.windows import (
     Autoregressive,
     FullSequence,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from rolling.errors import InputError
+from rolling.common.errors import InputError
 from rolling.windows import (
     AlignedContext,
     Autoregressive,
@@ -136,8 +136,8 @@ def test_training_times_are_reproducible_and_differ():
 
 
 def test_independent_times():
-    batch, roll = 6000, Rolling(size=5, context=2)
-    window = IndependentTimes(roll=roll, clean_share=0.3)
+    batch, inner = 6000, Rolling(size=5, context=2)
+    window = IndependentTimes(inner=inner, clean_share=0.3)
     assert (window.size, window.context, window.stride) == (5, 2, 1)
     np.testing.assert_array_equal(window.cycle(TIMES), roll.cycle(TIMES))
     np.testing.assert_array_equal(window.warmup(TIMES), roll.warmup(TIMES))
@@ -155,18 +155,18 @@ def test_independent_times():
 
 def test_monotone_times():
     """The ordered values of independent ones; each again as likely anywhere, the k-th near k / (W + 1)."""
-    roll = Rolling(size=4, context=1)
-    tau, rate = parts(IndependentTimes(roll=roll, clean_share=0.0, monotone=True).sample_times(KEY, 4000))
+    inner = Rolling(size=4, context=1)
+    tau, rate = parts(IndependentTimes(inner=inner, clean_share=0.0, monotone=True).sample_times(KEY, 4000))
     assert (np.diff(tau, axis=1) >= 0).all() and (rate == 1).all()
     np.testing.assert_allclose(tau.mean(axis=0), np.arange(1, 5) / 5, atol=0.02)
     np.testing.assert_allclose(tau.mean(), 0.5, atol=0.01)
-    tau, rate = parts(IndependentTimes(roll=roll, clean_share=1.0, monotone=True).sample_times(KEY, 64))
+    tau, rate = parts(IndependentTimes(inner=inner, clean_share=1.0, monotone=True).sample_times(KEY, 64))
     assert (np.diff(tau, axis=1) >= 0).all() and (tau[:, 0] == 0).all() and (rate[:, 1:] == 1).all()
 
 
 def test_a_random_history_has_every_length_alike():
-    batch, roll = 6000, Rolling(size=5, context=3)
-    tau, rate = parts(IndependentTimes(roll=roll, random_history=True).sample_times(KEY, batch))
+    batch, inner = 6000, Rolling(size=5, context=3)
+    tau, rate = parts(IndependentTimes(inner=inner, random_history=True).sample_times(KEY, batch))
     np.testing.assert_array_equal(rate == 0, tau == 0)
     given = rate == 0
     assert (np.diff(given.astype(int), axis=1) <= 0).all(), "a gap in the history"
@@ -176,8 +176,8 @@ def test_a_random_history_has_every_length_alike():
 
 
 def test_a_noisy_context_stays_at_its_level():
-    roll = Pyramid(size=5, context=2)
-    window = NoisyContext(roll=roll, level=0.25)
+    inner = Pyramid(size=5, context=2)
+    window = NoisyContext(inner=inner, level=0.25)
     for sweep in ("cycle", "warmup"):
         tau, own = (np.asarray(getattr(w, sweep)(TIMES)) for w in (window, roll))
         np.testing.assert_array_equal(tau[:, :2], 0.25)
@@ -191,7 +191,7 @@ def test_a_noisy_context_stays_at_its_level():
     "roll", [Autoregressive(context=2), Rolling(size=5, context=2), Pyramid(size=5), Trapezoid(size=5)]
 )
 def test_an_aligned_context_goes_with_the_first_frame(roll):
-    window = AlignedContext(roll=roll)
+    window = AlignedContext(inner=inner)
     for tau in (window.cycle(TIMES), window.warmup(TIMES), window.sample_times(KEY, 16).tau):
         np.testing.assert_array_equal(tau[:, :2], np.repeat(np.asarray(tau)[:, 2:3], 2, axis=1))
     np.testing.assert_array_equal(window.cycle(TIMES)[:, 2:], roll.cycle(TIMES)[:, 2:])
@@ -201,8 +201,8 @@ def test_an_aligned_context_goes_with_the_first_frame(roll):
 
 
 def test_history_is_dropped_or_noised_by_the_clip():
-    batch, roll = 6000, NoisyContext(roll=Rolling(size=5, context=2), level=0.125)
-    window = HistoryDropout(roll=roll, drop=0.2, noise=0.3)
+    batch, inner = 6000, NoisyContext(inner=Rolling(size=5, context=2), level=0.125)
+    window = HistoryDropout(inner=inner, drop=0.2, noise=0.3)
     np.testing.assert_array_equal(window.cycle(TIMES), roll.cycle(TIMES))
     tau, rate = parts(window.sample_times(KEY, batch))
     np.testing.assert_array_equal(tau[:, 0], tau[:, 1])
@@ -220,16 +220,16 @@ def test_history_is_dropped_or_noised_by_the_clip():
 
 def test_histories_that_are_trained_stay_so_where_they_are_shown():
     """Dropout changes the clips that it drops, and nothing else."""
-    own = IndependentTimes(roll=Rolling(size=4, context=2), clean_share=0.0)
-    tau, rate = parts(HistoryDropout(roll=own, drop=0.5).sample_times(KEY, 400))
+    own = IndependentTimes(inner=Rolling(size=4, context=2), clean_share=0.0)
+    tau, rate = parts(HistoryDropout(inner=own, drop=0.5).sample_times(KEY, 400))
     dropped = (tau[:, :2] == 1).all(axis=1)
     assert 0.4 < dropped.mean() < 0.6
     np.testing.assert_array_equal(rate[:, :2], np.where(dropped, 0.0, 1.0)[:, None].repeat(2, axis=1))
 
 
 def test_a_window_may_be_trained_on_another():
-    roll, trained = Rolling(size=12, context=1), IndependentTimes(roll=FullSequence(size=5, context=2))
-    window = TrainedOn(roll=roll, trained=trained)
+    roll, trained = Rolling(size=12, context=1), IndependentTimes(inner=FullSequence(size=5, context=2))
+    window = TrainedOn(inner=inner, trained=trained)
     assert (window.size, window.context, window.stride) == (12, 1, 1) and training_frames(window) == 5
     np.testing.assert_array_equal(window.cycle(TIMES), roll.cycle(TIMES))
     for found, own in zip(window.sample_times(KEY, 8), trained.sample_times(KEY, 8), strict=True):
@@ -239,4 +239,4 @@ def test_a_window_may_be_trained_on_another():
 @pytest.mark.parametrize("kind", [NoisyContext, AlignedContext, HistoryDropout, IndependentTimes])
 def test_wrappers_stand_inside_a_window_that_is_trained_on_another(kind):
     with pytest.raises(InputError, match="put it inside"):
-        kind(roll=TrainedOn(roll=Rolling(size=12, context=4), trained=Rolling(size=6, context=2)))
+        kind(inner=TrainedOn(inner=Rolling(size=12, context=4), trained=Rolling(size=6, context=2)))

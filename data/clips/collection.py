@@ -6,9 +6,9 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from rolling.errors import InputError
+from rolling.common.errors import InputError
 
-TRAIN, TEST, UNSAID = "train", "test", ""
+TRAIN, TEST, UNSPECIFIED = "train", "test", ""
 
 
 class BadClip(InputError):
@@ -20,12 +20,12 @@ class Entry:
     """One clip of a collection, not opened yet.
 
     `name` tells it apart from all others, wherever the collection lies (a path relative to its folder);
-    `split` is TRAIN, TEST, or UNSAID where the collection does not say; `label` is the name of its class,
-    "" where there is none. `start` and `stop` cut it, in seconds.
+    `split` is TRAIN, TEST, or UNSPECIFIED where the collection does not say; `label` is the name of its
+    class, "" where there is none. `start` and `stop` cut it, in seconds.
     """
 
     name: str
-    split: str = UNSAID
+    split: str = UNSPECIFIED
     label: str = ""
     start: float = 0.0
     stop: float | None = None

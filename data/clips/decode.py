@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from data.clips.collection import BadClip, Block, Picture
-from rolling.errors import InputError
+from rolling.common.errors import InputError
+from rolling.data.clips.collection import BadClip, Block, Picture
 
 BLOCK = 32  # frames handed on at a time
 FAR = 2.0  # seconds from which on a cut is worth a seek

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from data import cache
-from data.clips.collection import TEST, Collection, Entry, Picture
-from data.clips.folders import Videos
-from data.clips.parts import parted
-from data.clips.prepare import prepare
-from data.clips.store import FORMAT, describe, is_store, is_whole, layout_of, open_store
-from data.source import Split
-from rolling.errors import InputError
+from rolling.common.errors import InputError
+from rolling.data import cache
+from rolling.data.clips.collection import TEST, Collection, Entry, Picture
+from rolling.data.clips.collections.folders import Videos
+from rolling.data.clips.split import parted
+from rolling.data.clips.store.prepare import prepare
+from rolling.data.clips.store.reader import FORMAT, describe, is_store, is_whole, layout_of, open_store
+from rolling.data.source import Split
 from rolling.fields import Layout
 
 

@@ -5,7 +5,7 @@ import math
 
 import jax.numpy as jnp
 
-from rolling.errors import InputError
+from rolling.common.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from rolling.errors import InputError
+from rolling.common.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

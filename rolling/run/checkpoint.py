@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from rolling.errors import InputError
+from rolling.common.errors import InputError
 
 logging.getLogger("absl").setLevel(logging.ERROR)  # orbax narrates every step of a save
 

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from rolling.errors import InputError
-from rolling.run.allocator import keep_freed_memory
+from rolling.common.errors import InputError
+from rolling.run.training.allocator import keep_freed_memory
 
 USAGE = """usage: rolling COMMAND ...
 
@@ -88,7 +88,7 @@ def _disk_full(error: BaseException | None) -> str | None:
 def _load_code(words: list[str]) -> list[str]:
     """Takes `--code FILE` out of the words and makes the classes of that file known."""
     while "--code" in words:
-        from rolling.run.experiment import load_code
+        from rolling.run.experiment.presets import load_code
 
         place = words.index("--code")
         if place + 1 == len(words):
@@ -102,7 +102,7 @@ def _find_weights(words: list[str]) -> list[str]:
     """Takes `--metrics.NAME-weights FILE` out of the words and puts it where measures look for it."""
     for word in words:
         if re.match(r"--metrics\.\w+-weights(=|$)", word):
-            from rolling.run.experiment import weights
+            from rolling.run.experiment.presets import weights
 
             for file in weights().values():
                 path, words = _take(words, file.option, "")
@@ -126,7 +126,7 @@ def _first(words: list[str], command: str, what: str) -> tuple[str | None, list[
 
 def _experiment_and_options(words: list[str], command: str, options: type):
     """Parses `EXPERIMENT --folder ... --window.size ...`: the options of the command beside all fields."""
-    from rolling.run import experiment as experiments
+    from rolling.run.experiment import presets as experiments
 
     name, rest = _first(words, command, "experiment")
     return _overridden(experiments.find(name), rest, f"rolling {command} {name}", options)
@@ -134,7 +134,7 @@ def _experiment_and_options(words: list[str], command: str, options: type):
 
 def _overridden(preset, rest: list[str], program: str, options: type):
     """The preset with the fields that the words name replaced, and the options of the command."""
-    from rolling.run.options import parse
+    from rolling.run.experiment.options import parse
 
     base = type(preset)
     both = dataclasses.make_dataclass(
@@ -162,24 +162,22 @@ class TrainOptions:
 
 
 def _train(words: list[str]) -> None:
-    from rolling.run import job
 
     experiment, options = _experiment_and_options(words, "train", TrainOptions)
-    job.train(experiment, Path(options.folder) / experiment.name, resume=options.resume)
+    commands.train(experiment, Path(options.folder) / experiment.name, resume=options.resume)
 
 
 def _prepare(words: list[str]) -> None:
-    from rolling.run.prepare import summary
+    from rolling.run.report.data_summary import summary
 
     experiment, _ = _experiment_and_options(words, "prepare", NoOptions)
     print(summary(experiment.source.open()))
 
 
 def _run(words: list[str]) -> None:
-    from rolling.run import job
 
     experiment, options = _experiment_and_options(words, "run", TrainOptions)
-    job.run(experiment, Path(options.folder) / experiment.name, resume=options.resume)
+    commands.run(experiment, Path(options.folder) / experiment.name, resume=options.resume)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -218,17 +216,18 @@ def _calls(word: str) -> int | float:
 
 
 def _distill(words: list[str]) -> None:
-    from rolling.run import distill, job
+    from rolling.run import commands
+    from rolling.run.training import distillation
 
     name, rest = _first(words, "distill", "run")
     run = Path(name)
     # These two decide the defaults of everything else.
     steps, rest = _take(rest, "--steps-per-frame", str(DistillOptions.steps_per_frame))
     method, rest = _take(rest, "--method", DistillOptions.method)
-    student = distill.student_of(run, method, _calls(steps))
+    student = distillation.student_of(run, method, _calls(steps))
     experiment, options = _overridden(student, rest, f"rolling distill {name}", DistillOptions)
     folder = Path(options.folder) if options.folder else run.parent
-    job.distill(experiment, folder / experiment.name, resume=options.resume)
+    commands.distill(experiment, folder / experiment.name, resume=options.resume)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -237,14 +236,13 @@ class NoOptions:
 
 
 def _show(words: list[str]) -> None:
-    from rolling.run import job
 
     experiment, _ = _experiment_and_options(words, "show", NoOptions)
-    print(job.describe(experiment))
+    print(commands.describe(experiment))
 
 
 def _list(words: list[str]) -> None:
-    from rolling.run.experiment import first_line, presets
+    from rolling.run.experiment.presets import first_line, presets
 
     if words:
         raise InputError("`rolling list` takes no arguments")
@@ -253,43 +251,40 @@ def _list(words: list[str]) -> None:
 
 
 def _rollout(words: list[str]) -> None:
-    from rolling.run import job
-    from rolling.run.options import parse
+    from rolling.run.experiment.options import parse
 
     run, rest = _first(words, "rollout", "run")
-    job.rollout(Path(run), lambda default: parse(default, rest, f"rolling rollout {run}"))
+    commands.rollout(Path(run), lambda default: parse(default, rest, f"rolling rollout {run}"))
 
 
 def _evaluate(words: list[str]) -> None:
-    from rolling.run import job
 
     if words and words[0].startswith("-"):
         return _evaluate_folders(words)
     run, rest = _first(words, "evaluate", "run")
     if rest:
         raise InputError(f"`rolling evaluate` takes a run and nothing else, not {rest[0]!r}")
-    print(job.evaluate(Path(run)))
+    print(commands.evaluate(Path(run)))
 
 
 def _evaluate_folders(words: list[str]) -> None:
-    from rolling.run import folders
-    from rolling.run.options import parse
+    from rolling.run.evaluation import clip_folders
+    from rolling.run.experiment.options import parse
 
-    options = parse(folders.FolderOptions(), words, "rolling evaluate")
-    print(folders.score_folders(options))
+    options = parse(clip_folders.FolderOptions(), words, "rolling evaluate")
+    print(clip_folders.score_folders(options))
 
 
 def _report(words: list[str]) -> None:
-    from rolling.run import job
-    from rolling.run.options import parse
+    from rolling.run.experiment.options import parse
 
     run, rest = _first(words, "report", "run")
-    print(job.report(Path(run), lambda own: parse(own, rest, f"rolling report {run}")))
+    print(commands.report(Path(run), lambda own: parse(own, rest, f"rolling report {run}")))
 
 
 def _compare(words: list[str]) -> None:
     from rolling.run.compare import commands
-    from rolling.run.options import parse
+    from rolling.run.experiment.options import parse
 
     if words and words[0] in ("-h", "--help"):
         print(commands.usage(), end="")
@@ -304,7 +299,7 @@ def _compare(words: list[str]) -> None:
 
 
 def _weights(words: list[str]) -> None:
-    from rolling.run.experiment import weights
+    from rolling.run.experiment.presets import weights
 
     known = weights()
     name, rest = _first(words, "weights", "name")
@@ -315,8 +310,8 @@ def _weights(words: list[str]) -> None:
 
 def _oracle(words: list[str]) -> None:
     from rolling.oracle import Oracle
-    from rolling.run import codec
-    from rolling.run.options import parse
+    from rolling.run.experiment import codec
+    from rolling.run.experiment.options import parse
 
     oracle = parse(Oracle(), words, "rolling oracle")
     print(json.dumps({**codec.encode(oracle), "max_covariance_error": oracle.max_covariance_error()}))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from data.conditions import vector_size
+from rolling.data.conditions import vector_size
 from rolling.denoisers import Apply, Condition, Denoiser, Inputs, denoiser, functional
 from rolling.fields import Layout
 from rolling.run.experiment import Experiment

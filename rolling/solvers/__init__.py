@@ -1,7 +1,7 @@
 """Solvers: one step of the reverse process for a vector of clocks.
 
 From time `t` to a cleaner time `s`, per frame, `lambda = logsnr / 2`, `h = lambda_s - lambda_t` and
-`r = -expm1(-2 h)`. The loop around a solver is `rolling.rollout`; it masks the frames whose clock stands
+`r = -expm1(-2 h)`. The loop around a solver is `rolling.sampling`; it masks the frames whose clock stands
 still, so that a solver may divide by their zeros, and it carries each frame's history across a shift of the
 window: by the hand-over identity it stays valid.
 
@@ -30,8 +30,3 @@ __all__ = [
     "UniPC",
     "step_between",
 ]
-
-# Experiments on disk and the command line know a part by its module: that is this package, whichever file
-# of it holds the part.
-for _part in (Solver, Ddim, Ancestral, DpmSolverPlusPlus, UniPC, Deis, Heun, DpmSolverPlusPlus2S, TimeShift):
-    _part.__module__ = __name__

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import jax.numpy as jnp
 
-from rolling.errors import InputError
+from rolling.common.errors import InputError
 from rolling.noise import alpha_sigma, eps_from_x, expand, noise_removed, posterior
 from rolling.solvers.solver import Clocks, Frames
 
@@ -36,8 +36,8 @@ class Ddim:
             raise InputError(f"DDIM's eta lies between 0 and 1, not at {self.eta}")
 
     @property
-    def draws(self) -> str:
-        return "apart" if self.eta > 0 else "none"
+    def noise(self) -> str:
+        return "per_frame" if self.eta > 0 else "none"
 
     def init(self, z):
         return ()
@@ -63,7 +63,7 @@ class Ancestral:
     """
 
     calls: ClassVar[int] = 1
-    draws: ClassVar[str] = "apart"
+    noise: ClassVar[str] = "per_frame"
     interpolation: float = 0.0
 
     def __post_init__(self):

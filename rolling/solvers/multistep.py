@@ -11,7 +11,7 @@ from typing import ClassVar, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from rolling.errors import InputError
+from rolling.common.errors import InputError
 from rolling.noise import alpha_sigma, eps_from_x, expand
 from rolling.solvers.exponential import Past, departure, distinct, no_past
 from rolling.solvers.first_order import ddim
@@ -59,8 +59,8 @@ class DpmSolverPlusPlus:
             raise InputError(f"DPM-Solver++'s eta lies between 0 and 1, not at {self.eta}")
 
     @property
-    def draws(self) -> str:
-        return "apart" if self.eta > 0 else "none"
+    def noise(self) -> str:
+        return "per_frame" if self.eta > 0 else "none"
 
     def init(self, z):
         return no_past(z, self.order - 1)
@@ -93,7 +93,7 @@ class Deis:
     """
 
     calls: ClassVar[int] = 1
-    draws: ClassVar[str] = "none"
+    noise: ClassVar[str] = "none"
     order: int = 3
 
     def __post_init__(self):
@@ -131,7 +131,7 @@ class UniPC:
     """
 
     calls: ClassVar[int] = 1
-    draws: ClassVar[str] = "none"
+    noise: ClassVar[str] = "none"
     order: int = 2
     corrector: bool = True
 

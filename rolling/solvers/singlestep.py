@@ -11,7 +11,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
-from rolling.errors import InputError
+from rolling.common.errors import InputError
 from rolling.noise import alpha_sigma, eps_from_x, expand
 from rolling.solvers.first_order import ddim
 from rolling.solvers.solver import Step
@@ -55,10 +55,10 @@ class Heun:
             raise InputError(f"Heun's noise_scale is a positive number, not {self.noise_scale}")
 
     @property
-    def draws(self) -> str:
+    def noise(self) -> str:
         if self.churn == 0:
             return "none"
-        return "alike" if self.churn_low == -math.inf and self.churn_high == math.inf else "apart"
+        return "shared" if self.churn_low == -math.inf and self.churn_high == math.inf else "per_frame"
 
     def init(self, z):
         return ()
@@ -97,7 +97,7 @@ class DpmSolverPlusPlus2S:
     """
 
     calls: ClassVar[int] = 2
-    draws: ClassVar[str] = "none"
+    noise: ClassVar[str] = "none"
 
     def init(self, z):
         return ()

@@ -52,9 +52,9 @@ class Solver(Protocol):
         """Network calls in one step."""
 
     @property
-    def draws(self) -> str:
-        """The noise that a step draws: "none", "alike" (it multiplies the `sigma` of all frames by the same
-        factor) or "apart"."""
+    def noise(self) -> str:
+        """The noise that a step draws: "none", "shared" (it multiplies the `sigma` of all frames by the same
+        factor) or "per_frame"."""
 
     def init(self, z: Frames) -> Any:
         """The history of fresh frames."""

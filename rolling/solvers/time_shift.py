@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from rolling.errors import InputError
+from rolling.common.errors import InputError
 from rolling.solvers.first_order import Ddim
 from rolling.solvers.solver import Clocks, Frames, Solver
 
@@ -55,8 +55,8 @@ class TimeShift:
         return self.solver.calls
 
     @property
-    def draws(self) -> str:
-        return self.solver.draws
+    def noise(self) -> str:
+        return self.solver.noise
 
     def init(self, z):
         return Watched(self.solver.init(z), jnp.ones_like(z, shape=z.shape[:2]))

@@ -6,7 +6,7 @@ pure noise enter on the right. A *warm-up* sweep leads from pure noise to the st
 frames are finished. Both map `t` to one local time `tau` per frame, and training draws its clocks from
 the very same two functions, so that what is trained is what is sampled.
 
-Windows that take another one as `roll` change one thing about it: the times to train on, or how the
+Windows that take another one as `inner` change one thing about it: the times to train on, or how the
 context is shown. They can be nested.
 """
 

@@ -9,35 +9,35 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from rolling.errors import InputError
+from rolling.common.errors import InputError
 from rolling.windows.rolling import Rolling
 from rolling.windows.window import SampledTimes, Window, check_share, in_context
 from rolling.windows.wrapper import Wrapper
 
 
 class _Shown(Wrapper):
-    """`tau_k = level(tau)` for the context frames of `roll`, `level` a function of its clocks."""
+    """`tau_k = level(tau)` for the context frames of `inner`, `level` a function of its clocks."""
 
     def _show(self, tau):
         return jnp.where(in_context(self, tau.shape), self._level(tau), tau)
 
     def cycle(self, t):
-        return self._show(self.roll.cycle(t))
+        return self._show(self.inner.cycle(t))
 
     def warmup(self, t):
-        return self._show(self.roll.warmup(t))
+        return self._show(self.inner.warmup(t))
 
     def sample_times(self, key, batch):
-        tau, rate = self.roll.sample_times(key, batch)
+        tau, rate = self.inner.sample_times(key, batch)
         return SampledTimes(self._show(tau), jnp.where(in_context(self, tau.shape), 0.0, rate))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NoisyContext(_Shown):
-    """`tau_k = level` for the context of `roll`: a little noise hides the flaws of frames that the network
+    """`tau_k = level` for the context of `inner`: a little noise hides the flaws of frames that the network
     made itself, and steadies long rollouts."""
 
-    roll: Window = dataclasses.field(default_factory=Rolling)
+    inner: Window = dataclasses.field(default_factory=Rolling)
     level: float = 0.1
 
     def __post_init__(self):
@@ -53,13 +53,13 @@ class NoisyContext(_Shown):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AlignedContext(_Shown):
-    """`tau_k(t) = tau_n(t)` for the context of `roll`, the clock of the first frame that is being made, as
+    """`tau_k(t) = tau_n(t)` for the context of `inner`, the clock of the first frame that is being made, as
     in ACDM (arXiv 2309.01745), which noises its conditioning to the level of the frame.
 
     The context tells nothing while the frame is noise, so that with any number of steps the law of a rollout
     stays far from exact: on the oracle (AR(1), 0.9, one frame of context) the error is 0.68 to 0.70."""
 
-    roll: Window = dataclasses.field(default_factory=Rolling)
+    inner: Window = dataclasses.field(default_factory=Rolling)
 
     def __post_init__(self):
         self.check_clips()
@@ -71,13 +71,13 @@ class AlignedContext(_Shown):
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class HistoryDropout(Wrapper):
     """In training, the context of a clip is shown as pure noise with probability `drop`, and with
-    probability `noise` all of it at one `tau ~ U(0, 1)`; else it is shown as `roll` shows it.
+    probability `noise` all of it at one `tau ~ U(0, 1)`; else it is shown as `inner` shows it.
 
     What guidance by the history needs (arXiv 2502.06764): the history at `tau = 1` is no history. The
-    clocks of a rollout are those of `roll`.
+    clocks of a rollout are those of `inner`.
     """
 
-    roll: Window = dataclasses.field(default_factory=Rolling)
+    inner: Window = dataclasses.field(default_factory=Rolling)
     drop: float = 0.1
     noise: float = 0.0
 
@@ -89,7 +89,7 @@ class HistoryDropout(Wrapper):
 
     def sample_times(self, key, batch):
         roll_key, chance_key, level_key = jax.random.split(key, 3)
-        tau, rate = self.roll.sample_times(roll_key, batch)
+        tau, rate = self.inner.sample_times(roll_key, batch)
         chance = jax.random.uniform(chance_key, (batch, 1))
         level = jnp.where(chance < self.drop, 1.0, jax.random.uniform(level_key, (batch, 1)))
         changed = in_context(self, tau.shape) & (chance < self.drop + self.noise)

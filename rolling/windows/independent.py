@@ -14,7 +14,7 @@ from rolling.windows.wrapper import Wrapper
 class IndependentTimes(Wrapper):
     """Diffusion forcing's training times (arXiv 2407.01392): `tau_k ~ U(0, 1)`, each frame on its own.
 
-    Sampling runs the clocks of `roll`, whichever that is: a network trained like this suits them all. With
+    Sampling runs the clocks of `inner`, whichever that is: a network trained like this suits them all. With
     probability `clean_share` the context frames of a training clip are shown clean, as they are in a
     rollout. With `random_history` as many of them are, from the first on, as a uniform number of
     `0 .. context` says (arXiv 2502.06764), and `clean_share` is not used.
@@ -22,7 +22,7 @@ class IndependentTimes(Wrapper):
     `monotone` sorts the times of a clip: a later frame is never cleaner than an earlier one.
     """
 
-    roll: Window = dataclasses.field(default_factory=Rolling)
+    inner: Window = dataclasses.field(default_factory=Rolling)
     clean_share: float = 0.5
     monotone: bool = False
     random_history: bool = False

@@ -5,7 +5,7 @@ import dataclasses
 import jax.numpy as jnp
 import numpy as np
 
-from rolling.errors import InputError
+from rolling.common.errors import InputError
 from rolling.windows.window import check_frames, check_share, for_each, sweep_times
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
-from rolling.errors import InputError
+from rolling.common.errors import InputError
 
 LocalTimes = Float[Array, "*batch window"]
 

@@ -1,8 +1,8 @@
 """Files in which forecasts of pictures are looked at beside their truth."""
 
-from video.outputs.films import Gif, Mp4
-from video.outputs.lossless import Lossless
-from video.outputs.sheets import ContactSheet
+from rolling.video.outputs.films import Gif, Mp4
+from rolling.video.outputs.lossless import Lossless
+from rolling.video.outputs.sheets import ContactSheet
 
 PREVIEW = (Mp4(), Gif(), ContactSheet())
 """What an experiment with pictures takes unless it names its own."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rolling.errors import InputError
+from rolling.common.errors import InputError
 
 BT709 = 1  # of ITU-T H.273, tables 2 and 3
 

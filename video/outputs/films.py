@@ -10,13 +10,13 @@ from typing import ClassVar
 import numpy as np
 from PIL import Image
 
-from rolling.errors import InputError
+from rolling.common.errors import InputError
+from rolling.common.files import write_file
 from rolling.fields import Layout
-from rolling.files import write_file
 from rolling.outputs import Shown
-from video.outputs import montage
-from video.outputs.codecs import check_encoder, encode
-from video.outputs.montage import Cast, Stage, check_pictures, enlargement
+from rolling.video.outputs import montage
+from rolling.video.outputs.codecs import check_encoder, encode
+from rolling.video.outputs.montage import Cast, Stage, check_pictures, enlargement
 
 SLOWEST, FASTEST = 5, 30
 """Frames a second between which a film can be watched."""

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from rolling.errors import InputError
+from rolling.common.errors import InputError
+from rolling.common.files import write_file
 from rolling.fields import Layout
-from rolling.files import write_file
 from rolling.outputs import Shown
-from video.outputs.codecs import check_encoder, encode
-from video.outputs.montage import Cast, check_pictures
+from rolling.video.outputs.codecs import check_encoder, encode
+from rolling.video.outputs.montage import Cast, check_pictures
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from rolling.errors import InputError
+from rolling.common.errors import InputError
 from rolling.fields import Layout
 from rolling.outputs import Frames, Shown
 

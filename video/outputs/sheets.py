@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from rolling.errors import InputError
+from rolling.common.errors import InputError
+from rolling.common.files import write_file
 from rolling.fields import Layout
-from rolling.files import write_file
 from rolling.outputs import Shown
-from video.outputs.montage import (
+from rolling.video.outputs.montage import (
     BORDER,
     GAP,
     GIVEN,

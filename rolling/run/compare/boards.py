@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from data.source import Sequences, Split
-from rolling.bootstrap import draws
-from rolling.errors import InputError
+from rolling.common.errors import InputError
+from rolling.data.source import Sequences, Split
 from rolling.fields import Layout
-from rolling.metrics import Metric, Resampled
-from rolling.run import job, model
+from rolling.metrics.bootstrap import draws
+from rolling.metrics.metric import Metric, Resampled
+from rolling.run import model
 from rolling.run.compare.runs import Group, Run
 from rolling.run.compare.scores import (
     FORECAST,
@@ -25,10 +25,10 @@ from rolling.run.compare.scores import (
     curves,
     per_start,
 )
-from rolling.run.evaluate import evaluate
+from rolling.run.evaluation.evaluate import evaluate
 from rolling.run.experiment import Experiment, Forecast
-from rolling.run.forecast import Forecaster
-from rolling.run.streaming import NotFinite, write
+from rolling.run.forecasting.forecaster import Forecaster
+from rolling.run.forecasting.streaming import NotFinite, write
 
 BASELINES = ("persistence", "climatology")
 
@@ -63,7 +63,7 @@ class Scored:
 
 def score_run(run: Run, calls: Sequence[int], given: int) -> Scored:
     """Forecasts of one run, each of which is kept for the next time, and their scores."""
-    experiment, forecaster, split = job.open_run(run.folder)
+    experiment, forecaster, split = commands.open_run(run.folder)
     parameters = model.count(forecaster.params)
     found = Scored(
         layout=forecaster.layout, parameters=parameters, starts={}, curves={}, evaluations={}, notes=[]

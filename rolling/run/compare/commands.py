@@ -5,13 +5,13 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from rolling.errors import InputError
-from rolling.run import experiment as experiments
+from rolling.common.errors import InputError
 from rolling.run.compare import page, runs
 from rolling.run.compare.boards import boards, score_run
 from rolling.run.compare.comparison import Comparison
 from rolling.run.compare.runs import Group
 from rolling.run.experiment import Experiment
+from rolling.run.experiment import presets as experiments
 from rolling.run.report.words import Words
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rolling.bootstrap import LEVEL, RESAMPLES
+from rolling.metrics.bootstrap import LEVEL, RESAMPLES
 from rolling.run.compare.boards import Board, Scored
 from rolling.run.compare.runs import Group
 from rolling.run.compare.scores import Estimate, rank

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from rolling.errors import InputError
-from rolling.files import write_file
+from rolling.common.errors import InputError
+from rolling.common.files import write_file
 from rolling.run.compare import plots
 from rolling.run.compare.comparison import Comparison
 from rolling.run.compare.tables import Table, calls_told, heading

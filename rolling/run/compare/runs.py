@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from rolling.errors import InputError
-from rolling.run import codec, job
-from rolling.run import experiment as experiments
+from rolling.common.errors import InputError
+from rolling.run import commands
 from rolling.run.checkpoint import Checkpoints
 from rolling.run.compare.scores import FORECAST
-from rolling.run.experiment import Experiment
+from rolling.run.experiment import Experiment, codec
+from rolling.run.experiment import presets as experiments
 from rolling.windows import training_frames
 
 ALIKE = {"forecast": ("starts", "members", "frames"), "long": ("starts", "members", "frames")}
@@ -174,7 +174,7 @@ def planned(experiment: Experiment, families: Sequence[str], seeds: int, folder:
         for seed in range(seeds):
             training, name = dataclasses.replace(experiment.training, seed=seed), f"{family}-{seed}"
             seeded = dataclasses.replace(method, name=name, training=training)
-            job.check_folder(seeded, folder / name, resume=True)
+            commands.check_folder(seeded, folder / name, resume=True)
             runs.append(Run(folder=folder / name, experiment=seeded))
         groups.append(Group(name=family, runs=tuple(runs), about=about(family)))
     return groups
@@ -199,4 +199,4 @@ def train(groups: Sequence[Group]) -> None:
     for runs in zip(*(group.runs for group in groups), strict=True):
         for run in runs:
             if steps_done(run.folder) < run.experiment.training.steps:
-                job.train(run.experiment, run.folder, resume=True)
+                commands.train(run.experiment, run.folder, resume=True)

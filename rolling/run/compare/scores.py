@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from data.source import Sequences
-from data.statistics import Statistics
-from rolling.bootstrap import draws, interval
-from rolling.metrics import Metric, Resampled
-from rolling.run.evaluate import samples, setting_of
-from rolling.run.stored import open_forecast
+from rolling.data.source import Sequences
+from rolling.data.statistics import Statistics
+from rolling.metrics.bootstrap import draws, interval
+from rolling.metrics.metric import Metric, Resampled
+from rolling.run.evaluation.evaluate import samples, setting_of
+from rolling.run.forecasting.zarr_reader import open_forecast
 
 STARTS, SEEDS = 0, 1  # seeds of the two streams of draws
 
@@ -81,12 +81,12 @@ def per_start(
     """
     forecast = open_forecast(store, test.layout)
     with forecast.dataset:
-        setting = setting_of(forecast, test, statistics, forecast.truth_leads(test))
-        useful = [metric for metric in metrics if metric.start(setting) is not None]
+        setup = setting_of(forecast, test, statistics, forecast.truth_leads(test))
+        useful = [metric for metric in metrics if metric.start(setup) is not None]
         rows = []
         for start in range(forecast.starts):
-            states = [metric.start(setting) for metric in useful]
-            for sample in samples(forecast, start, test, statistics, setting):
+            states = [metric.start(setup) for metric in useful]
+            for sample in samples(forecast, start, test, statistics, setup):
                 states = [m.update(state, sample) for m, state in zip(useful, states, strict=True)]
             rows.append(states)
     return list(zip(useful, map(list, zip(*rows, strict=True)), strict=True))

@@ -12,11 +12,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from data.conditions import label
-from data.source import Sequences
-from rolling.errors import InputError
+from rolling.common.errors import InputError
+from rolling.data.conditions import label
+from rolling.data.source import Sequences
 from rolling.fields import Axis, Layout, Variable
-from rolling.run.stored import StoredForecast
+from rolling.run.forecasting.zarr_reader import StoredForecast
 
 BLOCK_VALUES = 2**25  # values of one block of leads: 128 MiB of float32
 SPREAD = "spread"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from rolling.errors import InputError
+from rolling.common.errors import InputError
 from rolling.run.report import plots
 from rolling.run.report.catalogue import CATALOGUE, Measure, measure
 from rolling.run.report.words import Words, pretty_units, short, with_units

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from data.source import Sequences
-from rolling.files import write_file
+from rolling.common.files import write_file
+from rolling.data.source import Sequences
+from rolling.run.forecasting.zarr_reader import open_forecast
 from rolling.run.report import markup, plots
 from rolling.run.report.catalogue import STATISTICAL
 from rolling.run.report.clips import Budget, Clip, read_clips
@@ -28,7 +29,6 @@ from rolling.run.report.pictures import filmstrip
 from rolling.run.report.player import data_uri, manifest, panels
 from rolling.run.report.verdict import headline, table, verdict
 from rolling.run.report.words import Words, pretty_units, with_units
-from rolling.run.stored import open_forecast
 
 MOST_GIVEN = 8  # frames shown in front of a forecast
 FORECAST = Budget()

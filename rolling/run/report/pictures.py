@@ -7,16 +7,16 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, SubFigure
 
-from data.source import Sequences
-from rolling.errors import InputError
+from rolling.common.errors import InputError
+from rolling.data.source import Sequences
 from rolling.fields import Axis, Layout
+from rolling.run.forecasting.zarr_reader import open_forecast
 from rolling.run.report.clips import Budget, Clip, read_start, spaced
 from rolling.run.report.colours import Scale, palette
 from rolling.run.report.measures import read_evaluation
 from rolling.run.report.plots import draw_curves, legend, styled
 from rolling.run.report.verdict import headline
 from rolling.run.report.words import Words, pretty_units, with_units
-from rolling.run.stored import open_forecast
 
 TILE = 1.45  # width of one frame, inches
 REGION = 60  # degrees of latitude up to which a map is a region, with one scale in km

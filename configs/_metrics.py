@@ -1,0 +1,93 @@
+"""The metrics that an experiment takes unless it names its own; each leaves out what a layout has not.
+
+`FIELDS` and `FIELDS_LONG` are for gridded fields, `CLIPS` and `CLIPS_LONG` for pictures: of forecasts whose
+frames are compared with the truth's one by one, and of rollouts longer than anything can be predicted, which
+should stay as the truth is.
+"""
+
+import dataclasses
+
+from rolling.metrics import Metric
+from rolling.metrics.ensemble import (
+    AnomalyCorrelation,
+    Bias,
+    Crps,
+    MemberRmse,
+    RankHistogram,
+    Rmse,
+    Spread,
+    SpreadSkillRatio,
+    StandardDeviation,
+)
+from rolling.physics.metrics import (
+    Divergence,
+    EnergyDrift,
+    EnergySpectrum,
+    SpectrumLogError,
+    VorticityCorrelation,
+    VorticityCorrelationTime,
+)
+from rolling.video.metrics.distances import SetDistance, tell
+from rolling.video.metrics.fvd import Fvd, Kvd
+from rolling.video.metrics.i3d_weights import I3D
+from rolling.video.metrics.projection import ProjectionFrechetDistance
+from rolling.video.metrics.quality import Psnr, Ssim
+from rolling.video.metrics.spectral import SpectralFrechetDistance
+
+FIELDS: tuple[Metric, ...] = (
+    Rmse(),
+    MemberRmse(),
+    Bias(),
+    AnomalyCorrelation(),
+    Crps(),
+    SpreadSkillRatio(),
+    Spread(),
+    RankHistogram(),
+    EnergySpectrum(),
+    *(EnergySpectrum(leads=(lead, lead)) for lead in (1, 6, 18)),
+    SpectrumLogError(),
+    VorticityCorrelation(),
+    VorticityCorrelationTime(),
+    Divergence(),
+    EnergyDrift(),
+    StandardDeviation(),
+)
+
+FIELDS_LONG: tuple[Metric, ...] = (
+    StandardDeviation(),
+    StandardDeviation(cumulative=True),
+    EnergySpectrum(),
+    SpectrumLogError(),
+    SpectrumLogError(cumulative=True),
+    Divergence(),
+    EnergyDrift(),
+)
+
+DISTANCES: tuple[SetDistance, ...] = (Fvd(), Kvd(), SpectralFrechetDistance(), ProjectionFrechetDistance())
+"""Of the set of all forecasts from that of all real clips; the first two only with their weights."""
+
+PAIRED_CLIPS: tuple[Metric, ...] = (
+    Psnr(),
+    Psnr(best=True),
+    Ssim(),
+    Ssim(best=True),
+    Rmse(),
+    Crps(),
+    SpreadSkillRatio(),
+)
+"""Of clips that are forecasts of real ones, whoever made them."""
+
+CLIPS: tuple[Metric, ...] = (*PAIRED_CLIPS, RankHistogram(), *DISTANCES)
+
+CLIPS_LONG: tuple[Metric, ...] = (StandardDeviation(), *DISTANCES)
+
+WEIGHTS = (I3D,)
+"""The files of weights that metrics want from outside: `rolling weights NAME`."""
+
+
+def distances(frames: int) -> tuple[Metric, ...]:
+    """Of two sets of clips of so many frames; FVD and KVD only with their weights (`rolling weights`)."""
+    for metric in DISTANCES:
+        if frames < metric.fewest:
+            tell(f"{metric.name} is left out: it compares clips of at least {metric.fewest} frames")
+    return tuple(dataclasses.replace(m, frames=frames) for m in DISTANCES if frames >= m.fewest)

@@ -1,0 +1,140 @@
+"""Files that hold named arrays, read in part: npy, npz and HDF5. Nothing stays open between two calls."""
+
+import dataclasses
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import h5py
+import numpy as np
+
+from rolling.data.clips.resize import readable
+
+BESIDE = ("labels", "actions", "tokens")
+"""What goes with frames, each in an array of this name."""
+
+
+class Container(Protocol):
+    """A file of named arrays."""
+
+    def state(self) -> tuple:
+        """Another one when the file has changed. Raises `BadClip`."""
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of all arrays, by name; `demo_0/frames` where they stand in groups. Raises `BadClip`."""
+
+    def take(self, name: str, index: Any) -> np.ndarray:
+        """A part of an array, by an index and slices. Raises `BadClip`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Npy:
+    """One array, `frames`; what goes with `clips.npy` stands in `clips.labels.npy` and so on."""
+
+    file: Path
+
+    def state(self) -> tuple:
+        return tuple(_state(self._of(name)) for name in ("frames", *BESIDE) if self._of(name).exists())
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        there = ["frames", *(name for name in BESIDE if self._of(name).exists())]
+        return {name: self.take(name, ...).shape for name in there}
+
+    def take(self, name: str, index: Any) -> np.ndarray:
+        with readable("the file" if name == "frames" else self._of(name).name, "npy file of numbers"):
+            return np.load(self._of(name), mmap_mode="r", allow_pickle=False)[index]
+
+    def _of(self, name: str) -> Path:
+        return self.file if name == "frames" else self.file.with_suffix(f".{name}.npy")
+
+
+@dataclasses.dataclass(frozen=True)
+class Npz:
+    """Arrays in a zip file. For a part of one, all of it is unpacked; those of the last file are kept."""
+
+    file: Path
+
+    def state(self) -> tuple:
+        return _state(self.file)
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        with readable("the file", "npz file"), np.load(self.file, allow_pickle=False) as held:
+            return {name: _header(held.zip, f"{name}.npy") for name in held.files}
+
+    def take(self, name: str, index: Any) -> np.ndarray:
+        with readable("the file", "npz file of numbers"):
+            kept = _unpacked(self.file, self.state())
+            if name not in kept:
+                with np.load(self.file, allow_pickle=False) as held:
+                    kept[name] = held[name]
+            return kept[name][index]
+
+
+@lru_cache(maxsize=1)
+def _unpacked(file: Path, state: tuple) -> dict[str, np.ndarray]:
+    """The arrays of a file that were asked for, for as long as it is the last one, and is not changed."""
+    return {}
+
+
+def _header(held: Any, member: str) -> tuple[int, ...]:
+    """The shape of an array that is not unpacked."""
+    with held.open(member) as stream:
+        version = np.lib.format.read_magic(stream)
+        read = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
+        return read(stream)[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Hdf5:
+    """Data sets of an HDF5 file, in any groups."""
+
+    file: Path
+
+    def state(self) -> tuple:
+        return _state(self.file)
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        found: dict[str, tuple[int, ...]] = {}
+
+        def visit(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Dataset) and item.shape is not None:
+                found[name] = item.shape
+
+        with readable("the file", "HDF5 file"), h5py.File(self.file) as held:
+            held.visititems(visit)
+        return found
+
+    def take(self, name: str, index: Any) -> np.ndarray:
+        with readable("the file", "HDF5 file"), h5py.File(self.file) as held:
+            array = held[name]
+            if h5py.check_string_dtype(array.dtype):
+                return np.asarray(array.asstr()[index], str)
+            return np.asarray(array[index])
+
+
+CONTAINERS: dict[str, Callable[[Path], Container]] = {
+    ".npy": Npy,
+    ".npz": Npz,
+    ".h5": Hdf5,
+    ".hdf5": Hdf5,
+    ".hdf": Hdf5,
+}
+
+
+def _state(file: Path) -> tuple[int, int]:
+    with readable("the file", "file"):
+        found = file.stat()
+    return found.st_mtime_ns, found.st_size
+
+
+def container(file: Path) -> Container:
+    return CONTAINERS[file.suffix.lower()](file)
+
+
+def is_container(file: Path) -> bool:
+    """Whether a file holds clips, and not only what goes with those of another one."""
+    beside = file.suffix == ".npy" and file.stem.endswith(tuple(f".{name}" for name in BESIDE))
+    return file.suffix.lower() in CONTAINERS and not file.name.startswith(".") and not beside

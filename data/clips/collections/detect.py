@@ -1,0 +1,74 @@
+"""What reads the clips at some place: by what lies there."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from rolling.common.errors import InputError
+from rolling.data.clips.collection import Collection, Entry
+from rolling.data.clips.collections.arrays import ArrayFiles
+from rolling.data.clips.collections.containers import is_container
+from rolling.data.clips.collections.folders import SUFFIXES, Videos, video_files
+from rolling.data.clips.collections.frames import SUFFIXES as PICTURES
+from rolling.data.clips.collections.frames import FrameFolders
+from rolling.data.clips.collections.rolling_stores import ForecastClips, PreparedClips, forecast_store
+from rolling.data.clips.store.reader import is_store
+
+LOSSY_PICTURES = (".jpg", ".jpeg", ".webp")
+
+
+def collection_at(path: str, scale: str = "levels") -> Collection:
+    """What reads the clips at a place: a prepared store, a forecast, a file of arrays, or a folder of videos,
+    of arrays or of folders of frames, in this order. `scale` says what the values of arrays mean.
+
+    Raises `InputError` where there is nothing, or nothing that is a clip.
+    """
+    place = Path(path).expanduser()
+    if not place.exists():
+        raise InputError(f"there is no {path}: give a folder, a file of arrays or a store of clips")
+    for lies_there, reader in _kinds(scale):
+        if lies_there(place):
+            return reader(path)
+    raise InputError(
+        f"no clips lie in {path}: no videos, arrays, folders of frames, and it is no store of ours"
+    )
+
+
+def _kinds(scale: str) -> tuple[tuple[Callable[[Path], bool], Callable[[str], Collection]], ...]:
+    return (
+        (is_store, lambda path: PreparedClips(path=path)),
+        (_is_zarr, lambda path: ForecastClips(path=path)),
+        (lambda place: place.is_dir() and bool(video_files(place)), lambda path: Videos(path=path)),
+        (lambda place: _holds(place, is_container), lambda path: ArrayFiles(path=path, scale=scale)),
+        (lambda place: _holds(place, _is_picture), lambda path: FrameFolders(path=path)),
+    )
+
+
+def _is_zarr(place: Path) -> bool:
+    return (forecast_store(place) / "zarr.json").is_file()
+
+
+def _is_picture(file: Path) -> bool:
+    return file.name.lower().endswith(PICTURES)
+
+
+def _holds(place: Path, wanted: Callable[[Path], bool]) -> bool:
+    """Whether a file, or one below a folder, is wanted."""
+    return wanted(place) if place.is_file() else any(map(wanted, place.rglob("*")))
+
+
+def is_compressed(collection: Collection, entry: Entry) -> bool:
+    """Whether a clip lost something when it was written, as mp4 and JPEG do."""
+    place = Path(collection.path).expanduser() / entry.name
+    if place.is_dir():
+        return any(file.suffix.lower() in LOSSY_PICTURES for file in place.iterdir())
+    return place.suffix.lower() in SUFFIXES and _is_lossy(place)
+
+
+def _is_lossy(video: Path) -> bool:
+    try:
+        import av
+
+        with av.open(str(video), metadata_errors="ignore") as container:
+            return bool(container.streams.video[0].codec_context.codec.lossy)
+    except (ImportError, OSError, ValueError, IndexError, AttributeError):
+        return False  # whoever reads it says what is wrong

@@ -1,0 +1,94 @@
+"""A folder of videos, flat, by class, by split, or both; what all layouts of videos have in common."""
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from rolling.common.errors import InputError
+from rolling.data.clips.collection import TEST, TRAIN, UNSPECIFIED, Block, Entry, Picture
+from rolling.data.clips.decode import read_video
+
+SUFFIXES = {
+    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts"),
+    *(".ogv", ".gif"),
+}
+VALIDATION = "validation"
+SPLITS = {
+    **dict.fromkeys(("train", "training"), TRAIN),
+    **dict.fromkeys(("test", "testing"), TEST),
+    **dict.fromkeys(("val", "valid", "validate", "validation"), VALIDATION),
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VideoFolder:
+    """What collections of video files share: where they lie, and how one is read."""
+
+    path: str = ""
+
+    def read(self, entry: Entry, picture: Picture) -> Iterator[Block]:
+        return read_video(Path(self.path).expanduser() / entry.name, picture, entry.start, entry.stop)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Videos(VideoFolder):
+    """Any folder of video files: `clip.mp4`, `CLASS/clip.mp4`, `SPLIT/clip.mp4`, `SPLIT/CLASS/clip.mp4`.
+
+    A split is a folder called train, test or val(idation), in any case; other folders, joined by `/`, are the
+    class. What is called validation is the test part where there is no other.
+    """
+
+    def entries(self) -> Sequence[Entry]:
+        root = folder(self.path)
+        entries = [self._entry(name) for name in video_files(root)]
+        if not entries:
+            raise InputError(
+                f"there are no videos in {root}: its files should end in {', '.join(sorted(SUFFIXES))}"
+            )
+        return judged(entries)
+
+    def _entry(self, name: str) -> Entry:
+        *folders, _ = PurePosixPath(name).parts
+        split = SPLITS.get(folders[0].lower(), UNSPECIFIED) if folders else UNSPECIFIED
+        return Entry(name=name, split=split, label="/".join(folders[1:] if split else folders))
+
+
+def folder(path: str) -> Path:
+    """The folder that a user named. Raises `InputError` where it is none."""
+    root = Path(path).expanduser()
+    if not path:
+        raise InputError("where are the videos? Give --source.path FOLDER")
+    if not root.exists():
+        raise InputError(f"there is no folder {root}: give --source.path FOLDER")
+    if not root.is_dir():
+        raise InputError(f"{root} is a file, not a folder of videos: give --source.path FOLDER")
+    return root
+
+
+def video_files(root: Path) -> list[str]:
+    """The videos below a folder, relative to it and sorted."""
+    return sorted(files_below(root, lambda name: os.path.splitext(name)[1].lower() in SUFFIXES))
+
+
+def files_below(root: Path, wanted: Callable[[str], bool]) -> Iterator[str]:
+    """The files whose names are wanted, relative to a folder; links are followed, hidden files left out."""
+    seen = set()
+    for here, folders, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(here)
+        if real in seen:  # a link that leads back
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        inside = Path(here).relative_to(root)
+        yield from ((inside / name).as_posix() for name in files if wanted(name) and not name.startswith("."))
+
+
+def judged(entries: Sequence[Entry]) -> list[Entry]:
+    """Validation is the test part where there is no other; else neither trained on nor tested on."""
+    if any(entry.split == TEST for entry in entries):
+        return [entry for entry in entries if entry.split != VALIDATION]
+    return [
+        dataclasses.replace(entry, split=TEST) if entry.split == VALIDATION else entry for entry in entries
+    ]

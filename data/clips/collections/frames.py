@@ -1,0 +1,146 @@
+"""Clips as folders of pictures, a file for each frame."""
+
+import dataclasses
+import fnmatch
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from rolling.common.errors import InputError
+from rolling.data.clips.collection import BadClip, Block, Entry, Picture
+from rolling.data.clips.collections.folders import judged
+from rolling.data.clips.collections.names import in_order, label_of, natural, root, split_of
+from rolling.data.clips.resize import check_rate, fitted, readable
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
+# What Pillow has in more than eight bits, it would cut off at 255.
+DEEP = ("I", "F")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FrameFolders:
+    """One folder of pictures for each clip, wherever it lies below `path`: `train/walking/0001/000.png`.
+
+    Frames come in the order of the numbers in their names. The first folder that is called like a split
+    (train, test, val, ...) tells the split, the one around the clip's its class. `actions.npy` `[T, a]` and
+    `tokens.npy` `[n, d]` in a clip's folder go with it.
+    """
+
+    path: str = ""
+    pattern: str = "*"
+    """Which files are frames, by their names: `image_*.jpg`, where masks lie beside them."""
+    rate: float | None = None
+    """Frames a second, where known: only then can clips be brought to another rate."""
+    gaps: bool = False
+    """Whether numbers in names may jump; a clip with frames missing is refused without it."""
+
+    def __post_init__(self):
+        check_rate(self.rate)
+
+    def entries(self) -> Sequence[Entry]:
+        place = root(self.path, "folders of frames")
+        if not place.is_dir():
+            raise InputError(f"{self.path} is a file, not a folder with a folder of frames for each clip")
+        names = in_order(self._clips(place))
+        if not names:
+            raise InputError(
+                f"no folder in {self.path} holds frames: files {self.pattern} of a kind {', '.join(SUFFIXES)}"
+            )
+        return judged([Entry(name=n, split=split_of(n), label=label_of(n)) for n in names])
+
+    def read(self, entry: Entry, picture: Picture) -> Iterator[Block]:
+        folder = root(self.path, "folders of frames") / entry.name
+        files = self._files(folder)
+        size = _decoded(files[0]).shape
+
+        def frames(indices: np.ndarray) -> Iterator[np.ndarray]:
+            return (_of_size(files[i], size, files[0].name) for i in indices)
+
+        beside = {what: _beside(folder / f"{what}.npy") for what in ("actions", "tokens")}
+        yield from fitted(frames, len(files), entry, picture, rate=self.rate, **beside)
+
+    def _clips(self, place: Path) -> Iterator[str]:
+        """Folders with frames; what lies below one of them is not looked at. Links are followed."""
+        waiting, seen = ["."], set()
+        while waiting:
+            name = waiting.pop()
+            with readable(name, "folder"):
+                below = self._folders(place / name)
+            if below is None:
+                yield name
+            elif (real := os.path.realpath(place / name)) not in seen:  # but not those that lead back
+                seen.add(real)
+                waiting += [f"{name}/{folder}".removeprefix("./") for folder in below]
+
+    def _folders(self, place: Path) -> list[str] | None:
+        """The folders in a folder; None as soon as a frame is met, however many follow."""
+        below = []
+        with os.scandir(place) as items:
+            for item in items:
+                if self._is_frame(item.name):
+                    return None
+                if item.is_dir() and not item.name.startswith("."):
+                    below.append(item.name)
+        return below
+
+    def _is_frame(self, name: str) -> bool:
+        picture = name.lower().endswith(SUFFIXES) and not name.startswith(".")
+        return picture and fnmatch.fnmatchcase(name, self.pattern)
+
+    def _files(self, folder: Path) -> list[Path]:
+        with readable(folder.name, "folder"):
+            names = sorted((name for name in os.listdir(folder) if self._is_frame(name)), key=natural)
+        if not names:
+            raise BadClip("it holds no frames")
+        if not self.gaps:
+            _unbroken(names)
+        return [folder / name for name in names]
+
+
+def _unbroken(names: list[str]) -> None:
+    """The last numbers in the names must be equally far apart."""
+    numbers = [re.findall(r"\d+", Path(name).stem) for name in names]
+    if not all(numbers):
+        return
+    steps = np.diff([int(found[-1]) for found in numbers])
+    odd = np.flatnonzero(steps != (np.median(steps) if len(steps) else 0))
+    if len(odd):
+        raise BadClip(
+            f"it lacks frames, or has some twice: {names[odd[0]]} is followed by {names[odd[0] + 1]};"
+            " where the numbers mean something else, give --source.collection.gaps"
+        )
+
+
+def _decoded(file: Path) -> np.ndarray:
+    """`[H, W, 3]`, uint8, upright; what is transparent lies on black."""
+    with readable(file.name, "picture"), Image.open(file) as image:
+        if image.mode.startswith(DEEP):
+            raise BadClip(
+                f"{file.name} has more than eight bits ({image.mode}): write frames of grey levels 0 to 255"
+            )
+        ImageOps.exif_transpose(image, in_place=True)
+        if image.mode.endswith("A") or "transparency" in image.info:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
+        return np.asarray(image.convert("RGB"))
+
+
+def _of_size(file: Path, size: tuple[int, ...], first: str) -> np.ndarray:
+    frame = _decoded(file)
+    if frame.shape != size:
+        raise BadClip(
+            f"{file.name} is {frame.shape[1]} x {frame.shape[0]}, but {first}"
+            f" {size[1]} x {size[0]}: the frames of a clip must be of one size"
+        )
+    return frame
+
+
+def _beside(file: Path) -> np.ndarray | None:
+    if not file.exists():
+        return None
+    with readable(file.name, "npy file of numbers"):
+        return np.load(file, allow_pickle=False)

@@ -1,0 +1,62 @@
+"""Clips of two collections that belong together, by their names."""
+
+import dataclasses
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from rolling.data.clips.collection import Entry
+from rolling.data.clips.collections.containers import CONTAINERS
+from rolling.data.clips.collections.folders import SUFFIXES
+
+ARRAY = re.compile(rf"(.*?(?:{'|'.join(map(re.escape, CONTAINERS))}))/(.*?)(?:\[(\d+)\])?")
+KNOWN = {*CONTAINERS, *SUFFIXES}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Pair:
+    """A real clip and the fake ones that are forecasts of it."""
+
+    real: Entry
+    fakes: tuple[Entry, ...]
+
+
+def paired(real: Sequence[Entry], fake: Sequence[Entry]) -> list[Pair]:
+    """Fake clips by the real one of their name, as many of each, real ones without any left out.
+
+    Names are compared without the suffix of a file; those of arrays, `file.npy/array[clip]`, without what is
+    the same for all of a set. A fake clip may have one part more in front or behind: `SAMPLE/NAME`,
+    `NAME/SAMPLE`. Empty where a fake clip has no real one, or a name stands for several.
+    """
+    known = dict(zip(_keys(real), real, strict=True))
+    if len(known) < len(real):
+        return []
+    parts = [PurePosixPath(key).parts for key in _keys(fake)]
+    for front, behind in ((0, 0), (1, 0), (0, 1)):
+        found: dict[str, list[Entry]] = defaultdict(list)
+        for one, entry in zip(parts, fake, strict=True):
+            found["/".join(one[front : len(one) - behind])].append(entry)
+        sizes = set(map(len, found.values()))
+        if found.keys() <= known.keys() and len(sizes) == 1 and (front or behind or sizes == {1}):
+            return [Pair(real=known[key], fakes=tuple(found[key])) for key in known if key in found]
+    return []
+
+
+def _keys(entries: Sequence[Entry]) -> list[str]:
+    """What is compared of each name."""
+    names = [_parts(entry.name) for entry in entries]
+    files, arrays, numbers = (set(part) - {""} for part in zip(*names, strict=True))
+    keys = []
+    for file, array, number in names:
+        told = (file if len(files) > 1 or not numbers else "", array if len(arrays) > 1 else "", number)
+        keys.append("/".join(filter(None, told)))
+    return keys
+
+
+def _parts(name: str) -> tuple[str, str, str]:
+    """File, without its suffix, array in it and number there, "" where there is none."""
+    found = ARRAY.fullmatch(name)
+    file, array, number = found.groups(default="") if found else (name, "", "")
+    path = PurePosixPath(file)
+    return str(path.with_suffix("")) if path.suffix.lower() in KNOWN else file, array, number

@@ -1,0 +1,83 @@
+"""Stores of this package, prepared clips and forecasts, as collections of clips."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import zarr
+
+from rolling.common.errors import InputError
+from rolling.data.clips.collection import TEST, TRAIN, Block, Entry, Picture
+from rolling.data.clips.resize import fitted, readable
+from rolling.data.clips.store.reader import Prepared, open_store
+from rolling.fields import COLOUR, GREY
+
+FORECAST = "forecast.zarr"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PreparedClips:
+    """The clips of a store that was prepared to train on, by the names that their collection gave them."""
+
+    path: str
+
+    def entries(self) -> Sequence[Entry]:
+        return list(_prepared(self.path))
+
+    def read(self, entry: Entry, picture: Picture) -> Iterator[Block]:
+        part, index = _prepared(self.path)[entry]
+        yield from fitted(lambda i: part.raw(index, 0, i[-1] + 1)[i], part.length(index), entry, picture)
+
+
+@lru_cache(maxsize=4)
+def _prepared(path: str) -> dict[Entry, tuple[Prepared, int]]:
+    split = open_store(Path(path).expanduser())
+    return {
+        Entry(name=part.name(index), split=name): (part, index)
+        for name, part in ((TRAIN, split.train), (TEST, split.test))
+        for index in range(len(part))
+    }
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ForecastClips:
+    """The members of a stored forecast of pictures, or of that in a run's folder: `START/MEMBER`."""
+
+    path: str
+
+    def entries(self) -> Sequence[Entry]:
+        first = next(iter(self._arrays().values()))
+        starts, members = first.shape[:2]
+        return [Entry(name=f"{s:05d}/{m:03d}") for s in range(starts) for m in range(members)]
+
+    def read(self, entry: Entry, picture: Picture) -> Iterator[Block]:
+        arrays, at = self._arrays(), tuple(map(int, entry.name.split("/")))
+        count = next(iter(arrays.values())).shape[2]
+
+        def frames(indices: np.ndarray) -> np.ndarray:
+            with readable(self.path, "Zarr store of pictures"):
+                part = [array[*at, indices[0] : indices[-1] + 1] for array in arrays.values()]
+                return np.stack(part, axis=-1)[indices - indices[0]]
+
+        yield from fitted(frames, count, entry, picture)
+
+    def _arrays(self) -> dict[str, zarr.Array]:
+        """Colours by name. Raises `InputError` where these are no pictures, or not all of them yet."""
+        store = forecast_store(Path(self.path).expanduser())
+        with readable(self.path, "Zarr store of pictures"):
+            group = zarr.open_group(store, mode="r")
+            arrays = dict(group.arrays())
+        if "rolling_forecast" in group.attrs and not group.attrs.get("rolling_complete", False):
+            raise InputError(f"the forecast {store} is not finished: finish it with `rolling rollout`")
+        for names in (COLOUR, GREY):
+            found = {name: arrays[name] for name in names if name in arrays and arrays[name].ndim == 5}
+            if len(found) == len(names) and all(array.dtype == np.uint8 for array in found.values()):
+                return found
+        raise InputError(f"{store} is no forecast of pictures: it holds {', '.join(arrays) or 'nothing'}")
+
+
+def forecast_store(place: Path) -> Path:
+    """The store itself, or that in the folder of a run."""
+    return place / FORECAST if (place / FORECAST).is_dir() else place

@@ -1,0 +1,131 @@
+"""An array of frames in a file, what its axes are, and what stands beside it."""
+
+import dataclasses
+import fnmatch
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import einops
+import numpy as np
+
+from rolling.data.clips.collection import BadClip
+from rolling.data.clips.collections.containers import BESIDE, Container, container
+from rolling.data.clips.collections.names import in_order
+
+AXES = {3: "t h w", 4: "t h w c", 5: "n t h w c"}
+"""What the axes of an array are, by their number, where nobody says."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Stack:
+    """The array `name` of a file: one clip, or `clips` of them along the axis n."""
+
+    file: Container
+    shapes: dict[str, tuple[int, ...]]
+    name: str
+    order: str
+    """The axes as somebody said, "" if nobody did."""
+    group: dict[str, int]
+    """The places of the arrays of frames in the same group, this one among them."""
+
+    @cached_property
+    def axes(self) -> tuple[str, ...]:
+        """A letter for each axis. Raises `BadClip` where they do not fit the shape."""
+        shape = self.shapes[self.name]
+        letters = tuple((self.order or AXES.get(len(shape), "")).split())
+        sizes = dict(zip(letters, shape, strict=False))
+        if len(letters) != len(shape) or sizes.get("c", 1) not in (1, 3) or 0 in shape:
+            raise BadClip(
+                f"its shape {shape} cannot be {' '.join(letters) or 'frames in time'}"
+                " with 1 or 3 channels: give --source.collection.axes, as in 't n h w'"
+            )
+        return letters
+
+    @property
+    def clips(self) -> int | None:
+        return self._size("n") if "n" in self.axes else None
+
+    @property
+    def length(self) -> int:
+        return self._size("t")
+
+    def frames(self, clip: int | None, indices: np.ndarray) -> np.ndarray:
+        """`[T, H, W, c]`, at ascending indices."""
+        first, last = int(indices[0]), int(indices[-1]) + 1
+        part: dict[str, Any] = {"n": clip, "t": slice(first, last)}
+        taken = self.file.take(self.name, tuple(part.get(axis, slice(None)) for axis in self.axes))
+        left = " ".join(axis for axis in self.axes if axis != "n")
+        return einops.rearrange(taken, f"{left} -> t h w {'c' if 'c' in left else 1}")[indices - first]
+
+    def beside(self, what: str, clip: int | slice | None) -> np.ndarray | None:
+        """What the nearest array called `what` says of a clip; None where there is none."""
+        name = self._nearest(what)
+        if name is None:
+            return None
+        many = self.clips or (len(self.group) if len(self.group) > 1 else None)
+        if many is None:
+            return np.asarray(self.file.take(name, ...))
+        if self.shapes[name][:1] != (many,):
+            raise BadClip(f"there are {many} clips in it, but {name} has the shape {self.shapes[name]}")
+        return np.asarray(self.file.take(name, self.group[self.name] if clip is None else clip))
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """The class of each clip; "" where nothing is said. Raises `BadClip`."""
+        count = self.clips or 1
+        told = self.beside("labels", slice(None) if self.clips else None)
+        if told is None:
+            return [""] * count
+        if told.size != count or told.dtype.kind not in "biuUS":
+            raise BadClip(
+                f"its labels have the shape {told.shape} and the type {told.dtype}: a whole number or a word"
+                " is needed for each clip"
+            )
+        return [str(item) for item in told.astype(str if told.dtype.kind == "S" else told.dtype).flat]
+
+    def _size(self, axis: str) -> int:
+        return self.shapes[self.name][self.axes.index(axis)]
+
+    def _nearest(self, what: str) -> str | None:
+        """In the group of the frames, or else in the next one around it."""
+        group = self.name
+        while group:
+            group = group.rpartition("/")[0]
+            name = f"{group}/{what}" if group else what
+            if name in self.shapes:
+                return name
+        return None
+
+
+def stacks(file: Path, key: str, axes: str) -> dict[str, Stack]:
+    """The arrays of frames in a file: those that fit the pattern `key`, or the only one there is. Raises
+    `BadClip` that names all there are."""
+    held = container(file)
+    return _stacks(held, held.state(), key, axes)
+
+
+@lru_cache(maxsize=8)  # a file may hold thousands of clips, and is searched once
+def _stacks(file: Container, state: tuple, key: str, axes: str) -> dict[str, Stack]:
+    shapes = file.shapes()
+    if key:
+        found = [name for name in shapes if fnmatch.fnmatchcase(name, key)]
+    else:
+        found = [n for n, shape in shapes.items() if len(shape) > 2 and n.rpartition("/")[2] not in BESIDE]
+    shown = ", ".join(f"{name} {shapes[name]}" for name in list(shapes)[:8]) or "none"
+    if not found:
+        raise BadClip(f"it has no array {key or 'of frames'}; there are: {shown}")
+    if len(found) > 1 and not key:
+        raise BadClip(
+            f"it has several arrays that may be frames: give --source.collection.key, the name of the one"
+            f" that is, or a pattern ('*') for several; there are: {shown}"
+        )
+    groups: dict[str, dict[str, int]] = {}
+    for name in in_order(found):
+        group = groups.setdefault(name.rpartition("/")[0], {})
+        group[name] = len(group)
+    return {
+        name: Stack(file=file, shapes=shapes, name=name, order=axes, group=group)
+        for group in groups.values()
+        for name in group
+    }

@@ -1,0 +1,175 @@
+"""Data sets that tensorflow-datasets has prepared as array_record, read without TensorFlow."""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rolling.common.errors import InputError
+from rolling.data.clips.collection import UNSPECIFIED, Block, Entry, Picture
+from rolling.data.clips.collections.folders import SPLITS, judged
+from rolling.data.clips.collections.names import root
+from rolling.data.clips.resize import check_rate, check_scale, fitted, levels, readable
+
+HOLDS = "data sets of tensorflow-datasets"
+MARK = "features.json"  # in the folder of a version of a data set
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Tfds:
+    """A data set in a folder of tensorflow-datasets, `path/name`, where name may go on with a configuration
+    and a version: `moving_mnist/1.0.0`. None is needed where there is one only.
+
+    A frame's numbers are a feature `video` of any sort: `Video`, a sequence of images, or a tensor
+    `[t, h, w, c]`. Splits called train and test are those; validation is the test part where there is none.
+    """
+
+    path: str = ""
+    name: str = ""
+    key: str = "video"
+    """The feature that holds the frames."""
+    label: str = ""
+    """The feature that holds the class, if any. All records are looked at to know it."""
+    actions: str = ""
+    """The feature that holds what is told of each frame `[t, a]`, if any."""
+    tokens: str = ""
+    """The feature that holds what is told of the clip `[n, d]`, if any."""
+    scale: str = "levels"
+    """What values mean: `levels` of 0 to 255, `unit` for 0 to 1, `signed` for -1 to 1."""
+    rate: float | None = None
+    """Frames a second, where known: only then can clips be brought to another rate."""
+
+    def __post_init__(self):
+        check_scale(self.scale)
+        check_rate(self.rate)
+
+    def entries(self) -> Sequence[Entry]:
+        """A record is called by its place in its split: `moving_mnist/1.0.0/train[12]`."""
+        place, folder = root(self.path, HOLDS), self._folder()
+        builder, inside = _opened(folder), folder.relative_to(place)
+        self._decoder(builder, self.key, self.label, self.actions, self.tokens)  # refuses what is not there
+        found = [
+            Entry(
+                name=(inside / f"{split}[{i}]").as_posix(), split=SPLITS.get(split, UNSPECIFIED), label=label
+            )
+            for split, about in builder.info.splits.items()
+            for i, label in enumerate(self._labels(builder, split, about.num_examples))
+        ]
+        if not found:
+            raise InputError(f"{builder.data_dir} holds no records: prepare the data set again")
+        return judged(found)
+
+    def read(self, entry: Entry, picture: Picture) -> Iterator[Block]:
+        folder, _, record = entry.name.rpartition("/")
+        builder = _opened(root(self.path, HOLDS) / folder)
+        split, _, index = record.rstrip("]").rpartition("[")
+        decode = self._decoder(builder, self.key, self.actions, self.tokens)
+        with readable("the record", "record of this data set"):
+            record = decode(_records(builder, split)[int(index)])
+            frames = np.asarray(record[self.key])
+            frames = frames[..., None] if frames.ndim == 3 else frames
+        yield from fitted(
+            lambda indices: levels(frames[indices], self.scale),
+            len(frames),
+            entry,
+            picture,
+            rate=self.rate,
+            actions=np.asarray(record[self.actions]) if self.actions else None,
+            tokens=np.asarray(record[self.tokens]) if self.tokens else None,
+        )
+
+    def _folder(self) -> Path:
+        whole = root(self.path, HOLDS)
+        place = whole / self.name
+        depths = ("", "*/", "*/*/", "*/*/*/")  # of a version, a configuration, a data set, all of them
+        found = sorted(mark.parent for depth in depths for mark in place.glob(depth + MARK))
+        if not found:
+            raise InputError(
+                f"{place} holds no data set that tensorflow-datasets prepared: prepare it there with"
+                " file_format='array_record'"
+            )
+        if len(found) > 1:
+            names = ", ".join(folder.relative_to(whole).as_posix() for folder in found)
+            raise InputError(
+                f"{place} holds several data sets: say with --source.collection.name which one, of {names}"
+            )
+        return found[0]
+
+    def _labels(self, builder: Any, split: str, count: int) -> Iterator[str]:
+        if not self.label:
+            yield from [""] * count
+            return
+        decode, names = self._decoder(builder, self.label), builder.info.features[self.label]
+        with readable(split, "split of this data set"):
+            for record in _records(builder, split):
+                value = decode(record)[self.label]
+                value = names.int2str(int(value)) if hasattr(names, "int2str") else value
+                yield value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+    def _decoder(self, builder: Any, *keys: str) -> Any:
+        """From a record to those of its features that are asked for: others need not be decodable."""
+        tfds, features = _library(), builder.info.features
+        lacking = [key for key in keys if key and key not in features]
+        if lacking:
+            raise InputError(
+                f"{builder.data_dir} has no feature {lacking[0]!r}: there are {', '.join(features)}"
+            )
+        wanted = tfds.features.FeaturesDict({key: features[key] for key in keys if key})
+        return wanted.deserialize_example_np
+
+
+def _opened(place: Path) -> Any:
+    with readable(str(place), "data set of tensorflow-datasets"):
+        return _builder(place, (place / MARK).stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _builder(place: Path, changed: int) -> Any:
+    with _videos_without_tensorflow():
+        builder = _library().builder_from_directory(place)
+        kind = builder.info.file_format.value
+    if kind != "array_record":
+        raise InputError(
+            f"{place} was prepared as {kind}, which cannot be read record by record: prepare it again with"
+            " file_format='array_record'"
+        )
+    return builder
+
+
+def _records(builder: Any, split: str) -> Sequence[bytes]:
+    raw = _library().decode.DeserializeMethod.RAW_BYTES
+    return builder.as_data_source(split, deserialize_method=raw)
+
+
+def _library() -> Any:
+    try:
+        import tensorflow_datasets
+    except ImportError as error:
+        raise InputError(
+            "this data set needs the package tensorflow-datasets, which cannot be imported"
+            f" ({error}): install it with pip install 'rolling-diffusion[video]'"
+        ) from error
+    return tensorflow_datasets
+
+
+@contextlib.contextmanager
+def _videos_without_tensorflow() -> Iterator[None]:
+    """The feature `Video` is a sequence of images, but its constructor asks TensorFlow for a type."""
+    features = _library().features
+    original = features.Video.__init__
+
+    def without(self, shape=None, encoding_format="png", dtype=np.uint8, **others):
+        image = features.Image(
+            shape=tuple(shape)[1:] if shape else None, dtype=dtype, encoding_format=encoding_format
+        )
+        features.Sequence.__init__(self, image, length=shape[0] if shape else None)
+
+    features.Video.__init__ = without
+    try:
+        yield
+    finally:
+        features.Video.__init__ = original

@@ -1,0 +1,50 @@
+"""UCF101 with its lists of what to train and to test on."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from rolling.common.errors import InputError
+from rolling.data.clips.collection import TEST, TRAIN, Entry
+from rolling.data.clips.collections.folders import VideoFolder, folder
+
+LISTS = "ucfTrainTestlist"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class UCF101(VideoFolder):
+    """`UCF-101/CLASS/v_CLASS_gNN_cMM.avi` and `ucfTrainTestlist/{train,test}list0{fold}.txt` (Soomro et al.
+    2012, arXiv 1212.0402); `path` holds both, or is the folder `UCF-101` beside the lists.
+
+    There are three folds; clips of one group, cut from one film, are never on both sides of one.
+    """
+
+    fold: int = 1
+
+    def entries(self) -> Sequence[Entry]:
+        root = folder(self.path)
+        inside = "UCF-101" if (root / "UCF-101").is_dir() else ""
+        lists = next(
+            (p for p in (root / LISTS, root.parent / LISTS, root) if self._list(p, TRAIN).exists()), None
+        )
+        if lists is None:
+            raise InputError(
+                f"there is no {LISTS}/trainlist{self.fold:02d}.txt in or beside {root}: fetch the lists, or"
+                " use --source.collection videos, which needs none"
+            )
+        return [
+            Entry(name=(PurePosixPath(inside) / name).as_posix(), split=split, label=name.split("/")[0])
+            for split in (TRAIN, TEST)
+            for name in _names(self._list(lists, split))
+        ]
+
+    def _list(self, place: Path, split: str) -> Path:
+        return place / f"{split}list{self.fold:02d}.txt"
+
+
+def _names(file: Path) -> list[str]:
+    """The first words of the lines; a training list has the number of the class after it."""
+    try:
+        return [line.split()[0] for line in file.read_text().splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"the list {file} cannot be read: {error}") from None

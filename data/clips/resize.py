@@ -1,0 +1,187 @@
+"""From arrays of any size, range and order of axes to the frames of a `Picture`."""
+
+import contextlib
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+
+import einops
+import numpy as np
+import scipy.sparse
+from PIL import Image
+
+from rolling.common.errors import InputError
+from rolling.data.clips.collection import BadClip, Block, Entry, Picture
+
+SCALES = {"levels": (0.0, 255.0), "unit": (0.0, 1.0), "signed": (-1.0, 1.0)}
+"""The values of black and of white: grey levels, [0, 1], [-1, 1]."""
+
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+FRAMES = 32  # in a block
+
+
+def fitted(
+    read: Callable[[np.ndarray], Iterable[np.ndarray]],
+    count: int,
+    entry: Entry,
+    picture: Picture,
+    *,
+    rate: float | None = None,
+    actions: np.ndarray | None = None,
+    tokens: np.ndarray | None = None,
+) -> Iterator[Block]:
+    """A clip of `count` frames, `rate` a second, block by block; `read` gives the frames of some indices, in
+    ascending order, `[H, W, c]`, uint8, each. Of `actions [count, a]`, those of the frames that are taken."""
+    tokens = None if tokens is None else _finite(np.atleast_2d(tokens), "tokens")
+    if actions is not None:
+        actions = _finite(actions, "actions")
+        if len(actions) != count:
+            raise BadClip(f"it has {count} frames, but actions for {len(actions)}")
+    taken = nearest(count, entry, rate, picture.rate)
+    for first in range(0, len(taken), FRAMES):
+        block = taken[first : first + FRAMES]
+        yield Block(
+            frames=fit(read(block), picture),
+            actions=None if actions is None else actions[block],
+            tokens=tokens,
+        )
+
+
+def nearest(count: int, entry: Entry, rate: float | None, wanted: float | None) -> np.ndarray:
+    """The frames, of `count` that come `rate` a second, next to `start`, `start + 1 / wanted`, ..., `stop`.
+
+    All of them in their order where no rate is wanted, or none is known.
+    """
+    if rate is None:
+        if entry.start or entry.stop is not None:
+            raise BadClip("it is to be cut in seconds, but its frames a second are not known")
+        return np.arange(count)
+    stop = count / rate if entry.stop is None else entry.stop
+    wanted = rate if wanted is None else wanted
+    times = entry.start + np.arange(max(0, int(np.ceil((stop - entry.start) * wanted - 1e-6)))) / wanted
+    indices = np.floor(times * rate + 0.5 + 1e-6).astype(int)
+    indices = indices[indices < count]
+    if not len(indices):
+        raise BadClip(f"it lasts {count / rate:g} s: nothing is left from {entry.start:g} to {stop:g} s")
+    return indices
+
+
+def levels(values: np.ndarray, scale: str) -> np.ndarray:
+    """Grey levels, uint8, of values on one of `SCALES`. Raises `BadClip` for values that do not lie on it."""
+    black, white = SCALES[scale]
+    if values.dtype == np.uint8 and scale == "levels":
+        return values
+    if values.dtype.kind not in "buif":
+        raise BadClip(f"it holds values of type {values.dtype}: frames are made of numbers")
+    if values.size == 0:
+        return values.astype(np.uint8)
+    low, high = float(values.min()), float(values.max())
+    if not (low >= black - 1e-6 and high <= white + 1e-6):  # NaN, too
+        raise BadClip(
+            f"it holds values from {low:g} to {high:g}, but those of the scale {scale!r} lie"
+            f" between {black:g} and {white:g}"
+        )
+    if scale == "levels" and values.dtype.kind in "bf" and 0 < high <= 1:
+        raise BadClip(
+            f"it holds values from {low:g} to {high:g}, which as grey levels of 0 to 255 are all but"
+            " black: give --source.collection.scale unit, or to `rolling evaluate` --real-scale unit or"
+            " --fake-scale unit"
+        )
+    grey = (values.astype(np.float32) - black) * (255 / (white - black))
+    return np.clip(np.rint(grey), 0, 255).astype(np.uint8)
+
+
+def check_scale(scale: str) -> None:
+    if scale not in SCALES:
+        raise InputError(f"the scale {scale!r} is none of {', '.join(SCALES)}")
+
+
+def check_rate(rate: float | None) -> None:
+    if rate is not None and not 0 < rate < np.inf:
+        raise InputError(f"a rate of {rate} frames a second is none: it must be above 0")
+
+
+def fit(frames: Iterable[np.ndarray], picture: Picture) -> np.ndarray:
+    """`[T, height, width, channel]` from T frames `[H, W, c]`, uint8, c = 1 or 3.
+
+    The middle, as wide for its height as the picture, is shrunk by averaging areas, or enlarged bicubically;
+    then colours are joined (BT.601) or luma repeated. Raises `BadClip`.
+    """
+    sized = np.stack([_resized(frame, picture) for frame in frames])
+    if picture.colour:
+        return einops.repeat(sized, "t h w 1 -> t h w 3") if sized.shape[-1] == 1 else sized
+    if sized.shape[-1] == 1:
+        return sized
+    return np.rint(sized @ LUMA).astype(np.uint8)[..., None]
+
+
+def _resized(frame: np.ndarray, picture: Picture) -> np.ndarray:
+    """One frame `[H, W, c]` as `[height, width, c]`."""
+    if frame.ndim != 3 or frame.shape[-1] not in (1, 3) or 0 in frame.shape:
+        raise BadClip(
+            f"its frames have the shape {frame.shape}, which is not height, width and 1 or 3 channels"
+        )
+    height, width, channels = frame.shape
+    size = picture.size(height, width)
+    if size == (height, width):
+        return frame
+    above, left, below, right = middle((height, width), size)
+    if below - above >= size[0]:
+        rows, columns = _areas(height, above, below, size[0]), _areas(width, left, right, size[1])
+        short = rows @ frame.reshape(height, -1).astype(np.float32)
+        turned = einops.rearrange(short, "h (w c) -> w (h c)", c=channels)
+        small = einops.rearrange(columns @ turned, "w (h c) -> h w c", c=channels)
+        return np.rint(small).astype(np.uint8)
+    image = Image.fromarray(frame[..., 0] if channels == 1 else frame)
+    image = image.resize(size[::-1], Image.Resampling.BICUBIC, box=(left, above, right, below))
+    return np.asarray(image).reshape(*size, channels)
+
+
+@lru_cache(maxsize=16)
+def _areas(whole: int, low: float, high: float, parts: int) -> scipy.sparse.csr_array:
+    """`[parts, whole]`: what each pixel of a line gives to the mean over each of `parts` equal stretches
+    from `low` to `high`."""
+    edges, pixels = np.linspace(low, high, parts + 1), np.arange(whole)
+    overlap = np.minimum.outer(edges[1:], pixels + 1) - np.maximum.outer(edges[:-1], pixels)
+    shares = np.maximum(overlap, 0) * (parts / (high - low))
+    return scipy.sparse.csr_array(shares.astype(np.float32))
+
+
+def middle(whole: tuple[int, int], size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Upper, left, lower and right edge of the largest part of a frame, in its middle, as wide for its height
+    as `size`, (height, width); in pixels and parts of them."""
+    ratio = min(whole[0] / size[0], whole[1] / size[1])
+    edges = [(full - ratio * part) / 2 for full, part in zip(whole, size, strict=True)]
+    # Rounding must not put an edge outside of the frame, which Pillow refuses.
+    above, left = (max(0.0, edge) for edge in edges)
+    return above, left, whole[0] - above, whole[1] - left
+
+
+@contextlib.contextmanager
+def readable(name: str, kind: str) -> Iterator[None]:
+    """Turns whatever a library raises about a file, or a part of it, into `BadClip`.
+
+    Decoders raise anything from OSError to SyntaxError for damaged files, so that no narrower class would do.
+    """
+    try:
+        yield
+    except (InputError, MemoryError):
+        raise
+    except FileNotFoundError as error:
+        raise BadClip(f"{name} is not there") from error
+    except Exception as error:
+        # Without the path: what is wrong with many clips is to be one reason.
+        words = re.sub(r"['\"][^'\"]*[/\\][^'\"]*['\"]", "", str(error))
+        words = " ".join(words.split()).rstrip(" :")[:200] or type(error).__name__
+        raise BadClip(f"{name} cannot be read ({words}): it is damaged, cut short or no {kind}") from error
+
+
+def _finite(values: np.ndarray, what: str) -> np.ndarray:
+    if values.ndim != 2 or values.dtype.kind not in "buif":
+        raise BadClip(
+            f"its {what} have the shape {values.shape} and the type {values.dtype}, not two axes of numbers"
+        )
+    values = np.asarray(values, np.float32)
+    if not np.isfinite(values).all():
+        raise BadClip(f"its {what} are not finite")
+    return values

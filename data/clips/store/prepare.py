@@ -1,0 +1,254 @@
+"""Preparation: a collection of clips, read once, becomes a store of pictures of one size.
+
+The clips are dealt into shards by their number alone, so that the bytes do not depend on how many processes
+wrote them, nor on how often they were interrupted; a shard that is there is not written again.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rolling.common.errors import InputError
+from rolling.common.progress import Progress
+from rolling.data.clips.collection import TEST, Collection, Entry, Picture
+from rolling.data.clips.split import lot
+from rolling.data.clips.store.reader import ACTIONS, DESCRIPTION, FORMAT, INDEX, TOKENS, is_whole, shard_name
+from rolling.data.clips.store.shards import (
+    NOTES,
+    Sums,
+    Task,
+    is_written,
+    notes_file,
+    shown,
+    unlike,
+    write_shard,
+)
+from rolling.data.clips.store.workers import DIED, FAILED, TOLD, spread
+
+SHARDS = 128  # that a small collection is dealt into, so that many processes have something to do
+LARGEST = 128  # clips in a shard: what a kill may cost
+DEATHS = 2  # of a process over one clip, after which the clip is given up
+
+
+def prepare(
+    folder: Path,
+    collection: Collection,
+    entries: Sequence[Entry],
+    picture: Picture,
+    *,
+    min_frames: int = 1,
+    drawn: bool = False,
+    workers: int | None = None,
+) -> None:
+    """Fills `folder` with a store (see `rolling.data.clips.store.reader`), going on where it was interrupted.
+
+    `entries` are the clips, each TRAIN or TEST; where the test part was `drawn`, another clip takes its place
+    if none of it can be used. `workers` processes decode (None: as many as there are cores;
+    0: this one). Raises `InputError` where a part is left without a clip.
+    """
+    size = min(LARGEST, -(-len(entries) // SHARDS))
+    firsts = range(0, len(entries), size)
+    tasks = [
+        Task(
+            folder=folder,
+            number=number,
+            first=first,
+            collection=collection,
+            entries=tuple(entries[first : first + size]),
+            picture=picture,
+            min_frames=min_frames,
+        )
+        for number, first in enumerate(firsts)
+    ]
+    if is_whole(folder):  # only its name was wanting
+        _remove_notes(folder)
+        return
+    for rest in folder.glob("*.tmp"):
+        rest.unlink(missing_ok=True)
+    missing = [task for task in tasks if not is_written(task)]
+    done = len(entries) - sum(len(task.entries) for task in missing)
+    if missing:
+        with Progress("prepare", len(entries), unit="clip", done=done) as progress:
+            _write(missing, _processes(workers, collection, len(missing)), progress)
+    _finish(folder, entries, picture, len(tasks), drawn)
+
+
+def _processes(workers: int | None, collection: Collection, tasks: int) -> int:
+    if workers is None:
+        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(workers, tasks) if _importable(type(collection).__module__) else 0
+
+
+def _importable(module: str) -> bool:
+    """Whether another process finds a module by its name: not a script, nor what was loaded from a file."""
+    top = module.split(".")[0]
+    found = next((spec for finder in sys.meta_path if (spec := finder.find_spec(top, None))), None)
+    return found is not None and found.origin == getattr(sys.modules[top], "__file__", None)
+
+
+def _write(missing: list[Task], workers: int, progress: Progress) -> None:
+    if not workers:
+        for task in missing:
+            write_shard(task, lambda place: progress.update())
+        return
+    tasks, reached, deaths = collections.deque(missing), {}, collections.Counter()
+    with contextlib.closing(spread(write_shard, tasks, workers)) as events:
+        for task, event, value in events:
+            if event == TOLD:
+                if value not in reached.setdefault(task.number, set()):
+                    progress.update()
+                reached[task.number].add(value)
+            elif event == FAILED:
+                raise value
+            elif event == DIED:
+                tasks.append(_after_death(task, value, reached, deaths))
+
+
+def _after_death(task: Task, code: int, reached: dict, deaths: collections.Counter) -> Task:
+    """The task once more, without the clip over which processes die."""
+    if task.number not in reached:
+        raise InputError(
+            f"a process that was to read clips ended at once (exit code {code}): read them in this one, with"
+            " --source.workers 0"
+        )
+    place = max(reached[task.number])
+    deaths[task.number, place] += 1
+    if deaths[task.number, place] < DEATHS:
+        return task
+    reason = f"the process that read it died ({signal.Signals(-code).name if code < 0 else code})"
+    return dataclasses.replace(task, given_up={**task.given_up, place: reason})
+
+
+def _finish(folder: Path, entries: Sequence[Entry], picture: Picture, shards: int, drawn: bool) -> None:
+    """Joins the notes of all shards into the index, and removes them."""
+    notes = [_Notes.load(folder, number) for number in range(shards)]
+    kind = _commonest(notes)
+    skipped = [bad for note in notes for bad in note.judged(kind, entries)]
+    good = [note for note in notes if note.kind == kind]
+    labels = sorted({entry.label for entry in entries} - {""})
+    index = _index(good, entries, labels, drawn)
+    _check_parts(index["test"], len(entries), skipped)
+    _save(folder / INDEX, lambda file: np.savez(file, **index, **_sums(good, index)))
+    names = [INDEX, *(shard_name(number) for number in range(shards))]
+    for name, arrays in ((ACTIONS, "actions"), (TOKENS, "tokens")):
+        parts = [getattr(note, arrays) for note in good if getattr(note, arrays) is not None]
+        if parts:
+            names.append(name)
+            _save(folder / name, lambda file, parts=parts: np.save(file, np.concatenate(parts)))
+    about = {
+        "format": FORMAT,
+        "picture": dataclasses.asdict(picture),
+        "labels": labels,
+        "actions": kind[0],
+        "tokens": kind[1],
+        "files": {name: _written(folder / name) for name in names},
+        "skipped": skipped,
+    }
+    _save(folder / DESCRIPTION, lambda file: file.write(json.dumps(about).encode()))
+    _remove_notes(folder)
+
+
+def _index(good: list["_Notes"], entries: Sequence[Entry], labels: list[str], drawn: bool) -> dict:
+    """The columns of the index."""
+    rows = np.concatenate([note.rows for note in good]) if good else np.zeros((0, 4), np.int64)
+    kept = [entries[row[0]] for row in rows]
+    test = np.array([entry.split == TEST for entry in kept], bool)
+    if drawn and len(kept) > 1 and not test.any() and all(len(note.rows) < 2 for note in good):
+        test[min(range(len(kept)), key=lambda place: lot(kept[place].name))] = True
+    places = {label: place for place, label in enumerate(labels)}
+    return {
+        "name": np.array([os.fsencode(entry.name) for entry in kept]),
+        "test": test,
+        "label": np.array([places.get(entry.label, -1) for entry in kept], np.int32),
+        "shard": rows[:, 3].astype(np.int32),
+        "first": rows[:, 1],
+        "frames": rows[:, 2],
+    }
+
+
+def _sums(good: list["_Notes"], index: dict) -> dict:
+    """The sums over the training part. A shard of several clips summed that; one of a single clip may have
+    changed sides."""
+    held_out, total = set(index["shard"][index["test"]].tolist()), Sums()
+    for note in good:
+        if not (len(note.rows) == 1 and note.rows[0, 3] in held_out):
+            total.join(note.sums)
+    return {"sums": total.sums, "squares": total.squares, "count": np.array(total.count)}
+
+
+def _remove_notes(folder: Path) -> None:
+    for file in folder.glob(NOTES.format("*")):
+        file.unlink()
+
+
+@dataclasses.dataclass(eq=False)
+class _Notes:
+    """What is noted about one shard; `rows` are entry, first frame, frames, shard."""
+
+    rows: np.ndarray
+    kind: list | None
+    skipped: list
+    sums: Sums
+    actions: np.ndarray | None
+    tokens: np.ndarray | None
+
+    @classmethod
+    def load(cls, folder: Path, number: int) -> "_Notes":
+        with np.load(notes_file(folder, number), allow_pickle=False) as file:
+            found = dict(file)
+        words = json.loads(found["words"].tobytes())
+        return cls(
+            rows=np.insert(found["rows"], 3, number, axis=1),
+            kind=words["kind"],
+            skipped=words["skipped"],
+            sums=Sums(sums=found["sums"], squares=found["squares"], count=int(found["count"])),
+            actions=found.get("actions"),
+            tokens=found.get("tokens"),
+        )
+
+    def judged(self, kind: list, entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
+        """What was skipped in this shard: all of it where it is of another kind than most."""
+        yield from self.skipped
+        if self.kind not in (None, kind):
+            for row in self.rows:
+                yield shown(entries[row[0]].name), unlike(self.kind, kind)
+
+
+def _commonest(notes: list[_Notes]) -> list:
+    """Actions and tokens of most clips; of the first ones where two kinds are as common."""
+    counts: dict[str, int] = {}
+    for note in notes:
+        if note.kind is not None:
+            counts[json.dumps(note.kind)] = counts.get(json.dumps(note.kind), 0) + len(note.rows)
+    return json.loads(max(counts, key=counts.get)) if counts else [0, []]
+
+
+def _check_parts(test: np.ndarray, tried: int, skipped: list) -> None:
+    example = f"; {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
+    if not len(test):
+        raise InputError(f"none of {tried} clips can be used{example}")
+    for part, some in (("train on", not test.all()), ("test on", test.any())):
+        if not some:
+            raise InputError(f"no clip is left to {part}: {len(skipped)} of {tried} were skipped{example}")
+
+
+def _save(file: Path, write: Callable) -> None:
+    with open(file, "wb") as handle:
+        write(handle)
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def _written(file: Path) -> int:
+    """The size of a file that is on the disk, not only on its way there."""
+    with open(file, "rb") as handle:
+        os.fsync(handle.fileno())
+    return file.stat().st_size

@@ -1,0 +1,182 @@
+"""The prepared store: pictures of one size, ready to be cut into clips.
+
+store.json      format, picture, labels, sizes of the files, what was skipped and why
+index.npz       of each clip its name, part, label, shard, first frame there, number of frames; sums over the
+                training part
+shard-*.npy     frames [N, height, width, channel], uint8, clip after clip
+actions.npy     [N, a], float32, of the frames in the order of the index, where the collection has actions
+tokens.npy      [clips, n, d], float32, where it has tokens
+
+A folder with `store.json` in it is complete: it is written last, in a folder that has its name last of all.
+"""
+
+import dataclasses
+import json
+import os
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rolling.common.errors import InputError
+from rolling.data.clips.collection import Picture
+from rolling.data.source import Split
+from rolling.data.statistics import Statistics, from_sums
+from rolling.fields import Layout, video
+
+FORMAT = 1
+DESCRIPTION, INDEX, ACTIONS, TOKENS = "store.json", "index.npz", "actions.npy", "tokens.npy"
+COLUMNS = ("name", "test", "label", "shard", "first", "frames")
+OPEN_SHARDS = 512  # mapped at a time: each keeps a file open, of which there may be 1,024
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Prepared:
+    """One part of a store as sequences: see `Sequences`, `Told` and `rolling.data.statistics.Measured`.
+
+    `clips` are the rows of the index that it has; `statistics` are those of the training part, whichever
+    this is.
+    """
+
+    layout: Layout
+    path: Path
+    clips: np.ndarray
+    mask: None = None
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def length(self, index: int) -> int:
+        return int(self._frames[self.clips[index]])
+
+    def raw(self, index: int, start: int, stop: int) -> np.ndarray:
+        """Frames as they are stored: `[stop - start, height, width, channel]`, uint8, read-only."""
+        clip = self.clips[index]
+        if not 0 <= start <= stop <= self._frames[clip]:
+            raise IndexError(f"frames {start} to {stop} of a clip of {self._frames[clip]}")
+        first = int(self._first[clip])
+        return _mapped(_shard(self.path, int(self._shard[clip])))[first + start : first + stop]
+
+    def read(self, index: int, start: int, stop: int) -> np.ndarray:
+        return self.raw(index, start, stop).astype(np.float32)
+
+    def times(self, index: int, start: int, stop: int) -> np.ndarray:
+        return np.arange(start, stop) * self.layout.step
+
+    def told(self, index: int, start: int, stop: int) -> dict[str, np.ndarray]:
+        clip, found = self.clips[index], {}
+        if self.layout.labels:
+            found["label"] = self._columns["label"][clip]
+        if self.layout.tokens:
+            found["tokens"] = np.array(_mapped(self.path / TOKENS)[clip])
+        if self.layout.actions:
+            if stop > self._frames[clip]:
+                raise InputError(
+                    f"the actions of {self.name(index)} are known for {self._frames[clip]} frames, not for"
+                    f" {stop}"
+                )
+            first = self._offsets[clip]
+            found["actions"] = np.array(_mapped(self.path / ACTIONS)[first + start : first + stop])
+        return found
+
+    def name(self, index: int) -> str:
+        """What the collection calls a clip."""
+        return os.fsdecode(self._columns["name"][self.clips[index]].item())
+
+    def statistics(self) -> Statistics:
+        """Of the training part, summed up as it was prepared. Raises `InputError` for a single grey."""
+        columns = self._columns
+        sums, count = columns["sums"][None].astype(np.float64), columns["count"].reshape(1)
+        shift = np.zeros(len(columns["squares"]))
+        return from_sums(self.layout, None, shift, sums, columns["squares"].astype(np.float64), count)
+
+    @cached_property
+    def _columns(self) -> dict[str, np.ndarray]:
+        return _columns(self.path)
+
+    @cached_property
+    def _frames(self) -> np.ndarray:
+        return self._columns["frames"]
+
+    @cached_property
+    def _first(self) -> np.ndarray:
+        return self._columns["first"]
+
+    @cached_property
+    def _shard(self) -> np.ndarray:
+        return self._columns["shard"]
+
+    @cached_property
+    def _offsets(self) -> np.ndarray:
+        return np.cumsum(self._frames, dtype=np.int64) - self._frames
+
+
+def is_store(path: Path) -> bool:
+    return (path / DESCRIPTION).is_file()
+
+
+def is_whole(path: Path) -> bool:
+    """Whether all files are there with the sizes that were noted. Looks into none of them: there may be
+    terabytes."""
+    try:
+        return all((path / name).stat().st_size == size for name, size in describe(path)["files"].items())
+    except (OSError, InputError):
+        return False
+
+
+def describe(path: Path) -> dict:
+    """What `store.json` says. Raises `InputError` for a store of another format."""
+    try:
+        found = json.loads((path / DESCRIPTION).read_text())
+        version = found["format"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is no prepared store: its {DESCRIPTION} cannot be read ({error})") from None
+    if version != FORMAT:
+        raise InputError(
+            f"the store {path} has format {version}, and this version reads {FORMAT}: prepare it again"
+        )
+    return found
+
+
+def open_store(path: Path, *, labelled: bool = True) -> Split:
+    """The two parts of a store. Raises `InputError` for one that is damaged."""
+    about = describe(path)
+    if not is_whole(path):
+        raise InputError(f"the prepared store {path} is damaged, or was not copied in full: prepare it again")
+    layout = layout_of(
+        Picture(**about["picture"]),
+        labels=tuple(about["labels"]) if labelled else (),
+        tokens=about["tokens"][-1] if about["tokens"] else 0,
+        actions=about["actions"],
+    )
+    test = _columns(path)["test"]
+    parts = (Prepared(layout=layout, path=path, clips=np.flatnonzero(test == part)) for part in (False, True))
+    train, test = parts
+    return Split(train=train, test=test, skipped=tuple(map(tuple, about["skipped"])))
+
+
+def layout_of(picture: Picture, **told: Any) -> Layout:
+    """Of frames that were made into pictures."""
+    layout = video(picture.height, picture.width, rate=picture.rate or 1.0, colour=picture.colour, **told)
+    # Without a rate frames were only counted.
+    return layout if picture.rate else dataclasses.replace(layout, time_units="1")
+
+
+def _shard(path: Path, index: int) -> Path:
+    return path / shard_name(index)
+
+
+def shard_name(index: int) -> str:
+    return f"shard-{index:05d}.npy"
+
+
+@lru_cache(maxsize=OPEN_SHARDS)
+def _mapped(path: Path) -> np.ndarray:
+    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+
+
+@lru_cache(maxsize=8)
+def _columns(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path / INDEX, allow_pickle=False) as file:
+        return dict(file)

@@ -1,0 +1,5 @@
+"""Gridded fields in files that xarray opens."""
+
+from rolling.data.gridded.source import Gridded
+
+__all__ = ["Gridded"]

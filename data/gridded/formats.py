@@ -1,0 +1,243 @@
+"""Opening files of gridded fields: NetCDF, HDF5, GRIB and Zarr, one or many, as lazy xarray datasets."""
+
+import contextlib
+import dataclasses
+import glob
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from rolling.common.errors import InputError
+
+STORE_MARKS = ("zarr.json", ".zgroup", ".zmetadata", ".zarray")
+KINDS = "NetCDF, HDF5, GRIB or Zarr"
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """A file format: how it begins, how its files are called, xarray's engine for it, and what that needs."""
+
+    magic: tuple[bytes, ...]
+    suffixes: tuple[str, ...]
+    engine: str
+    needs: str
+    extra: str = ""  # of our own package, where the engine is not part of the lightest install
+
+
+FORMATS = (
+    Format(
+        (b"\x89HDF\r\n\x1a\n",),
+        (".nc", ".nc4", ".h5", ".hdf5", ".hdf", ".he5", ".mat"),
+        "h5netcdf",
+        "h5netcdf",
+    ),
+    Format((b"CDF\x01", b"CDF\x02"), (".nc", ".nc3", ".cdf"), "scipy", "scipy"),
+    Format((b"CDF\x05",), (".nc",), "netcdf4", "netCDF4", "weather"),
+    Format(
+        (b"GRIB",), (".grib", ".grib1", ".grib2", ".grb", ".grb1", ".grb2"), "cfgrib", "cfgrib", "weather"
+    ),
+)
+ZARR = Format((), (".zarr",), "zarr", "zarr")
+
+
+def open_files(path: str, engine: str | None = None) -> list[tuple[str, xr.Dataset]]:
+    """The datasets of a file, a Zarr store, a folder of files or a pattern like `era5_*.nc`, and their names.
+
+    Values are read when they are asked for. A GRIB file with fields of several kinds gives several datasets.
+    Raises `InputError` for what is missing, unreadable, cut short, or needs a package that is not there.
+    """
+    if engine is not None and engine not in xr.backends.list_engines():
+        raise InputError(
+            f"there is no engine {engine!r} to open {path}: leave it out, or choose from"
+            f" {', '.join(xr.backends.list_engines())}"
+        )
+    return [(name, dataset) for name in find(path) for dataset in _open(name, engine)]
+
+
+def find(path: str) -> list[str]:
+    """The files and stores that a path, folder or pattern stands for, in the order of their names."""
+    if not path:
+        raise InputError("no data were named: give --source.path FILE")
+    if "://" in path:
+        return [path]
+    place = Path(path).expanduser()
+    if place.is_dir() and not is_store(place):
+        found = sorted(str(item) for item in place.iterdir() if _is_data(item))
+        if not found:
+            raise InputError(f"the folder {path} holds no file of a kind that can be read: {KINDS}")
+        return found
+    if place.exists():
+        return [str(place)]
+    matches = sorted(glob.glob(str(place), recursive=True))
+    if matches:
+        return matches
+    neighbours = os.listdir(place.parent) if place.parent.is_dir() else []
+    near = get_close_matches(place.name, neighbours, n=1)
+    hint = f", perhaps {place.parent / near[0]}" if near else ""
+    raise InputError(f"there is no file {path}: give the path of a {KINDS} file{hint}")
+
+
+def fingerprint(path: str) -> tuple[tuple[str, int, int, int], ...]:
+    """Name, number, size and time of change of the files behind a path: to know it again."""
+    found = []
+    for name in find(path):
+        files = [f for f in (Path(name), *Path(name).rglob("*")) if f.is_file()]
+        stats = [file.stat() for file in files]
+        newest = max((stat.st_mtime_ns for stat in stats), default=0)
+        found.append((os.path.abspath(name), len(files), sum(stat.st_size for stat in stats), newest))
+    return tuple(found)
+
+
+def is_store(place: Path) -> bool:
+    """Whether a folder is a Zarr store."""
+    return place.suffix in ZARR.suffixes or any((place / mark).exists() for mark in STORE_MARKS)
+
+
+def format_of(path: str) -> Format | None:
+    """By the first bytes; GRIB, before which other bytes may stand, by its name too."""
+    place = Path(path)
+    if "://" in path or place.is_dir():
+        return ZARR if "://" not in path or path.rstrip("/").endswith(ZARR.suffixes) else None
+    with open(place, "rb") as handle:
+        head = handle.read(8)
+    for known in FORMATS:
+        if head.startswith(known.magic):
+            return known
+    return FORMATS[-1] if place.suffix.lower() in FORMATS[-1].suffixes else None
+
+
+def _is_data(item: Path) -> bool:
+    if item.is_dir():
+        return is_store(item)
+    suffixes = {suffix for known in FORMATS for suffix in known.suffixes}
+    return not item.name.startswith(".") and item.suffix.lower() in suffixes
+
+
+def _open(path: str, engine: str | None) -> list[xr.Dataset]:
+    with explained(path, "opened"):
+        if "://" not in path and Path(path).is_file() and Path(path).stat().st_size == 0:
+            raise InputError(f"{path} is empty: fetch or write it again")
+        known = format_of(path)
+        if engine is None and known is not None:
+            with _needed(known, path):
+                return OPENERS.get(known.engine, _open_plain)(path, known.engine)
+        if engine is None and "://" not in path:
+            raise InputError(
+                f"{path} is of no kind that can be read: {KINDS}; name xarray's engine for it with"
+                " --source.engine if there is one"
+            )
+        return OPENERS.get(engine or "", _open_plain)(path, engine)
+
+
+def _open_plain(path: str, engine: str | None, **settings) -> list[xr.Dataset]:
+    # Units like "hours" are no reason to turn a field into timedelta64; values are cached by us, if at all.
+    return [xr.open_dataset(path, engine=engine, decode_timedelta=False, cache=False, **settings)]
+
+
+def _open_hdf5(path: str, engine: str | None) -> list[xr.Dataset]:
+    # Plain HDF5 has no named dimensions: they come to be called phony_dim_0, ...
+    return _open_plain(path, engine, phony_dims="access")
+
+
+def _open_grib(path: str, engine: str | None) -> list[xr.Dataset]:
+    import cfgrib
+
+    with tempfile.TemporaryDirectory() as place:
+        # The index that cfgrib makes is needed while opening only, and never left beside the data. A message
+        # that is cut short raises an error, where cfgrib's own default is to skip it.
+        settings = {"indexpath": os.path.join(place, "{short_hash}.idx"), "errors": "raise"}
+        try:
+            datasets = _open_plain(path, engine, backend_kwargs=settings)
+        except cfgrib.dataset.DatasetBuildError:  # fields of several kinds in one file
+            datasets = cfgrib.open_datasets(
+                path, backend_kwargs=settings, decode_timedelta=False, cache=False
+            )
+    return _told_apart([_in_order(dataset) for dataset in datasets])
+
+
+def _in_order(dataset: xr.Dataset) -> xr.Dataset:
+    """With longitudes in the order of the fields: cfgrib sorts them, which mislabels fields that cross 0."""
+    for array in dataset.data_vars.values():
+        first = array.attrs.get("GRIB_longitudeOfFirstGridPointInDegrees")
+        if "longitude" in array.dims and first is not None:
+            values = np.sort(dataset.longitude.values)
+            values = values[::-1] if array.attrs.get("GRIB_iScansNegatively") else values
+            off = np.abs((values - first + 180.0) % 360.0 - 180.0)
+            values = np.roll(values, -int(np.argmin(off)))
+            return dataset.assign_coords(longitude=("longitude", values, dataset.longitude.attrs))
+    return dataset
+
+
+def _told_apart(datasets: list[xr.Dataset]) -> list[xr.Dataset]:
+    """Renames variables of one name on several kinds of levels, `t` to `t_isobaricInhPa` and `t_surface`."""
+    kinds: dict[str, set[str]] = {}
+    for dataset in datasets:
+        for name, array in dataset.data_vars.items():
+            kinds.setdefault(str(name), set()).add(array.attrs.get("GRIB_typeOfLevel", ""))
+    return [
+        dataset.rename(
+            {
+                name: f"{name}_{array.attrs.get('GRIB_typeOfLevel', '')}"
+                for name, array in dataset.data_vars.items()
+                if len(kinds[str(name)]) > 1
+            }
+        )
+        for dataset in datasets
+    ]
+
+
+def _open_zarr(path: str, engine: str | None) -> list[xr.Dataset]:
+    with warnings.catch_warnings():
+        # Stores without consolidated metadata are as good as others.
+        warnings.filterwarnings("ignore", category=RuntimeWarning, message=".*consolidated metadata")
+        return _open_plain(path, engine)
+
+
+OPENERS: dict[str, Callable[[str, str | None], list[xr.Dataset]]] = {
+    "h5netcdf": _open_hdf5,
+    "cfgrib": _open_grib,
+    "zarr": _open_zarr,
+}
+
+
+@contextlib.contextmanager
+def _needed(known: Format, path: str) -> Iterator[None]:
+    """Says which package is missing, where the engine's is not there or finds no library."""
+    try:
+        __import__(known.needs)
+    except (ImportError, RuntimeError) as error:
+        source = f"rolling-diffusion[{known.extra}]" if known.extra else known.needs
+        raise InputError(
+            f"{path} needs the package {known.needs}, which cannot be imported ({error}): install it with"
+            f" pip install '{source}'"
+        ) from error
+    yield
+
+
+@contextlib.contextmanager
+def explained(path: str, done: str) -> Iterator[None]:
+    """Turns whatever a library raises into an `InputError` about the file.
+
+    Libraries raise anything from OSError and KeyError to codecs' own errors for damaged files, so that no
+    narrower class would do.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except FileNotFoundError as error:
+        raise InputError(f"{path} cannot be {done}: it, or a part of it, does not exist") from error
+    except MemoryError:
+        raise
+    except Exception as error:
+        words = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(
+            f"{path} cannot be {done} ({words}): it is damaged, cut short or no {KINDS} file; fetch or write"
+            " it again"
+        ) from error

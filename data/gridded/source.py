@@ -1,0 +1,304 @@
+"""Sequences from files of gridded fields: whatever xarray can open and that has a time axis and a grid."""
+
+import dataclasses
+import sys
+from difflib import get_close_matches
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from rolling.common.errors import InputError
+from rolling.data import cache, calendar
+from rolling.data.gridded.cadence import HOUR, Cadence, show
+from rolling.data.gridded.cubes import Cube, Part
+from rolling.data.gridded.formats import fingerprint, open_files
+from rolling.data.gridded.segments import Files, Frames, Gaps, Memory, Stretches, judge
+from rolling.data.source import Split
+from rolling.fields import Layout, Variable
+
+GIB = 2**30
+CLIMATOLOGY = 2**26  # bytes of the largest climatology that is chosen unasked: it is in every checkpoint
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Gridded:
+    """Fields of NetCDF, HDF5, GRIB or Zarr: one file or store, a folder of files, or a pattern like `t_*.nc`.
+
+    `variables` are their names in the file (where none is given, all fields on the grid in the order of their
+    names); each of a variable's levels, or of those that are in `levels`, becomes a channel: `u` at 500 hPa
+    is `u_500`. `start` and `stop` are dates like `2019-03`, both included, or numbers for time without a
+    calendar; `every` keeps every n-th frame. The last `test_fraction` of the frames is held out.
+
+    Frames in a row make sequences; a sequence ends at a gap in time and at a frame that is missing, wholly
+    NaN in one channel. Cells that are NaN in all frames, like land, are masked, per channel. A cell that is
+    NaN now and then is an error, unless `mask_moving` has it masked throughout.
+
+    `features` are functions of time known for the future (default: what suits the time step), `phase` is what
+    the climatology depends on (`"auto"`, `"none"` or a name in `data/calendar.py`). `time` names the time
+    axis, and `periodic` axes that wrap round, where the file does not tell. Data of up to `in_memory` GiB are
+    read once and kept; others are read as training asks for them.
+    """
+
+    path: str = ""
+    variables: tuple[str, ...] = ()
+    levels: tuple[float, ...] = ()
+    start: str = ""
+    stop: str = ""
+    every: int = 1
+    test_fraction: float = 0.25
+    features: tuple[str, ...] | None = None
+    phase: str = "auto"
+    mask_moving: bool = False
+    time: str = ""
+    periodic: tuple[str, ...] = ()
+    engine: str | None = None
+    in_memory: float = 1.0
+
+    def __post_init__(self):
+        if not 0 < self.test_fraction < 1:
+            raise InputError(
+                f"test_fraction = {self.test_fraction} leaves a part of the split with nothing in it: choose"
+                " a number between 0 and 1"
+            )
+        if self.every < 1:
+            raise InputError(f"every = {self.every} keeps no frame: choose 1 or more")
+
+    def layout(self) -> Layout:
+        """From the files' headers and coordinates."""
+        cubes, times, cadence = self._axes()
+        return self._layout(cubes, times, cadence)
+
+    def open(self) -> Split:
+        """Raises `InputError` for whatever cannot be used."""
+        cubes, times, cadence = self._axes()
+        for cube in cubes:
+            cube.check_written()
+        layout = self._layout(cubes, times, cadence)
+        frames, gaps = self._look(Files(cubes), layout, len(times))
+        found = judge(gaps, layout, times, self.path, self.mask_moving)
+        ranges = _unbroken(cadence.positions(times), found.missing)
+        train, test = _split(ranges, self.test_fraction, self.path)
+        _tell(self.path, layout, found, train, test)
+        both = {
+            "layout": layout,
+            "mask": found.mask,
+            "cadence": cadence,
+            "all_times": times,
+            "frames": frames,
+        }
+        return Split(train=Stretches(ranges=train, **both), test=Stretches(ranges=test, **both))
+
+    def _look(self, frames: Frames, layout: Layout, count: int) -> tuple[Frames, Gaps]:
+        """Every frame is read once, to know its gaps. Small data are kept, of large ones what was found."""
+        if 4 * count * np.prod(layout.shape) <= self.in_memory * GIB:
+            frames = Memory.of(frames, layout, count, f"read {self.path}")
+            return frames, Gaps.of(frames, layout, count)
+
+        def make(folder: Path) -> None:
+            Gaps.of(frames, layout, count, f"check {self.path}").save(folder)
+
+        name = f"gaps-{cache.key((self, fingerprint(self.path)))}"
+        return frames, Gaps.load(cache.fetch(cache.folder() / name, make))
+
+    def _cubes(self) -> list[Cube]:
+        """The chosen variables, all on one grid."""
+        files = open_files(self.path, self.engine)
+        names = self.variables or _fields(files, self.time)
+        known = sorted({str(name) for _, dataset in files for name in dataset.data_vars})
+        cubes = []
+        for name in names:
+            if name not in known:
+                near = get_close_matches(name, known, n=1)
+                hint = f", perhaps {near[0]!r}" if near else ""
+                raise InputError(
+                    f"{self.path} has no variable {name!r}{hint}: choose from {', '.join(known) or 'none'}"
+                )
+            arrays = [(file, dataset[name]) for file, dataset in files if name in dataset]
+            cubes.append(Cube.of(name, [Part.of(file, a, self.time) for file, a in arrays], self.levels))
+        if self.levels and not any(cube.levels for cube in cubes):
+            raise InputError(f"{self.path} has no levels to choose from: leave --source.levels out")
+        for cube in cubes[1:]:
+            if (cube.y, cube.x) != (cubes[0].y, cubes[0].x) or cube.times.dtype != cubes[0].times.dtype:
+                raise InputError(
+                    f"{cubes[0].name} and {cube.name} of {self.path} have different axes: choose variables of"
+                    " one grid with --source.variables"
+                )
+        return cubes
+
+    def _axes(self) -> tuple[list[Cube], np.ndarray, Cadence]:
+        """The chosen variables at the chosen times."""
+        cubes = self._cubes()
+        times, cadence = self._times(cubes)
+        return [cube.at(times) for cube in cubes], times, cadence
+
+    def _times(self, cubes: list[Cube]) -> tuple[np.ndarray, Cadence]:
+        """The times that all variables have, within the chosen range, `every` steps apart."""
+        times = cubes[0].times
+        for cube in cubes[1:]:
+            times = np.intersect1d(times, cube.times)
+        if not len(times):
+            names = ", ".join(cube.name for cube in cubes)
+            raise InputError(f"the variables {names} of {self.path} have no time in common: choose others")
+        inside = np.ones(len(times), bool)
+        if self.start:
+            inside &= times >= _bound(self.start, times, after=False)
+        if self.stop:
+            inside &= times < _bound(self.stop, times, after=True)
+        if not inside.any():
+            raise InputError(
+                f"no frame of {self.path} lies between {self.start or 'its start'} and"
+                f" {self.stop or 'its end'}: choose a range within {show(times[0])} and {show(times[-1])}"
+            )
+        times = times[inside]
+        if len(times) < 2:
+            raise InputError(
+                f"too few frames: {self.path} has only that of {show(times[0])} in the chosen time range;"
+                " choose a longer one"
+            )
+        cadence = Cadence.of(times)
+        chosen = times[cadence.positions(times) % self.every == 0]
+        return chosen, cadence.every(self.every)
+
+    def _layout(self, cubes: list[Cube], times: np.ndarray, cadence: Cadence) -> Layout:
+        y, x = (
+            dataclasses.replace(axis, periodic=axis.periodic or axis.name in self.periodic)
+            for axis in (cubes[0].y, cubes[0].x)
+        )
+        unknown = [name for name in self.periodic if name not in (y.name, x.name)]
+        if unknown:
+            raise InputError(f"there is no horizontal axis {unknown[0]!r}: they are {y.name} and {x.name}")
+        variables = tuple(variable for cube in cubes for variable in _variables(cube))
+        phase = self.phase
+        if phase == "auto":
+            phase = _phase(cadence, times, self.test_fraction, len(y) * len(x) * len(variables))
+        layout = Layout(
+            variables=variables,
+            y=y,
+            x=x,
+            step=cadence.step,
+            time_units="hours" if cadence.calendar else "1",
+            features=_features(cadence) if self.features is None else self.features,
+            phase=phase,
+        )
+        calendar.check(layout)
+        twice = {name for name in layout.names if layout.names.count(name) > 1}
+        if twice:
+            raise InputError(f"the channel {min(twice)} is chosen twice: name each variable and level once")
+        return layout
+
+
+def _fields(files: list[tuple[str, xr.Dataset]], time: str) -> list[str]:
+    """The names of all variables that are sequences of fields; what is wrong with the first, if none is."""
+    good, first_error = set(), None
+    for file, dataset in files:
+        bounds = {variable.attrs.get("bounds") for variable in dataset.variables.values()}
+        for name, array in dataset.data_vars.items():
+            if name in bounds or array.dtype.kind not in "iuf" or array.ndim < 2:
+                continue
+            try:
+                Part.of(file, array, time)
+                good.add(str(name))
+            except InputError as error:
+                first_error = first_error or error
+    if not good:
+        raise first_error or InputError(f"{files[0][0]} holds no fields: choose another file")
+    return sorted(good)
+
+
+def _variables(cube: Cube) -> list[Variable]:
+    """One per level, with the file's own words."""
+    attributes = cube.parts[0].array.attrs
+    long_name, standard_name = (str(attributes.get(key, "")) for key in ("long_name", "standard_name"))
+    found = []
+    for level in cube.level_values:
+        at = "" if level is None else f"{long_name or cube.name} at {level:g} {cube.level_units}".strip()
+        found.append(
+            Variable(
+                name=cube.name if level is None else f"{cube.name}_{level:g}",
+                units=str(attributes.get("units", "")) or "1",
+                long_name=at or long_name,
+                standard_name="" if standard_name == "unknown" else standard_name,
+            )
+        )
+    return found
+
+
+def _bound(text: str, times: np.ndarray, after: bool) -> np.ndarray:
+    """The first time of the period that `text` names, or the first one after it."""
+    try:
+        if times.dtype.kind != "M":
+            value = np.float64(text)
+            return np.nextafter(value, np.inf) if after else value
+        return np.datetime64(text) + int(after)
+    except ValueError as error:
+        example = "a date like 2019-03-01T06" if times.dtype.kind == "M" else "a number, like its times"
+        raise InputError(
+            f"the time range's {'stop' if after else 'start'} {text!r} is not {example}"
+        ) from error
+
+
+def _features(cadence: Cadence) -> tuple[str, ...]:
+    """The day's hour matters below a day's step, the day of the year wherever there are dates."""
+    if not cadence.calendar:
+        return ()
+    return ("hour_of_day", "day_of_year") if cadence.step < 24 else ("day_of_year",)
+
+
+def _phase(cadence: Cadence, times: np.ndarray, test_fraction: float, values: int) -> str:
+    """The finest phase of which training sees two whole cycles, and whose climatology is small enough.
+
+    `values` are those of one frame.
+    """
+    if not cadence.calendar:
+        return "none"
+    hours = (times[-1] - times[0]).astype(float) / HOUR * (1 - test_fraction)
+    within_a_day = cadence.step < 24
+    for name in ("month_and_hour", "month_of_year", "hour_of_day") if within_a_day else ("month_of_year",):
+        phase = calendar.PHASES[name]
+        if hours >= 2 * 24 * phase.days and 4 * phase.count * values <= CLIMATOLOGY:
+            return name
+    return "none"
+
+
+def _unbroken(positions: np.ndarray, missing: np.ndarray) -> list[range]:
+    """Runs of frames that follow each other and are all there."""
+    there = np.flatnonzero(~missing)
+    breaks = np.flatnonzero(np.diff(positions[there]) != 1) + 1
+    return [range(int(run[0]), int(run[-1]) + 1) for run in np.split(there, breaks) if len(run)]
+
+
+def _split(
+    ranges: list[range], test_fraction: float, path: str
+) -> tuple[tuple[range, ...], tuple[range, ...]]:
+    """Cuts after so many frames that the last `test_fraction` of them are the test part."""
+    total = sum(len(run) for run in ranges)
+    left = total - round(total * test_fraction)
+    train, test = [], []
+    for run in ranges:
+        cut = min(max(left, 0), len(run))
+        left -= len(run)
+        train += [run[:cut]] if cut else []
+        test += [run[cut:]] if cut < len(run) else []
+    for name, part in (("training", train), ("test", test)):
+        if not part:
+            raise InputError(
+                f"the {name} part of {path} has nothing in it, of {total} frames that are there with"
+                f" test_fraction = {test_fraction}: use more data or another fraction"
+            )
+    return tuple(train), tuple(test)
+
+
+def _tell(path: str, layout: Layout, found, train, test) -> None:
+    """What the user's file was taken for."""
+    height, width, channels = layout.shape
+    words = f"{path}: {channels} channel(s) ({', '.join(layout.names[:8])}{', ...' if channels > 8 else ''})"
+    words += f" on {height} x {width} cells"
+    words += f", every {layout.step:g} h" if layout.has_calendar else f", every {layout.step:g}"
+    for name, part in (("training", train), ("test", test)):
+        words += f"; {name} {sum(map(len, part))} frames in {len(part)} sequence(s)"
+    if found.missing.any():
+        words += f"; {np.count_nonzero(found.missing)} frames missing"
+    if found.mask is not None:
+        words += f"; {100 * (1 - found.mask.mean()):.1f} % of the cells masked"
+    print(words, file=sys.stderr, flush=True)

@@ -1,0 +1,159 @@
+"""Generated video: coloured shapes that turn, cross each other and bounce off the borders."""
+
+import dataclasses
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from rolling.common.errors import InputError
+from rolling.fields import Layout, video
+
+PALETTE = (
+    (235, 87, 87),
+    (242, 201, 76),
+    (39, 174, 96),
+    (86, 204, 242),
+    (187, 107, 217),
+    (242, 242, 242),
+)
+Points = Float[Array, "shape y x"]
+
+
+class State(NamedTuple):
+    """Of all shapes of one picture; lengths in pixels, velocities in pixels per frame."""
+
+    position: Float[Array, "shape 2"]
+    velocity: Float[Array, "shape 2"]
+    angle: Float[Array, " shape"]
+    spin: Float[Array, " shape"]
+    radius: Float[Array, " shape"]
+    kind: Float[Array, " shape"]
+    colour: Float[Array, "shape channel"]
+
+
+def disc(x: Points, y: Points) -> Points:
+    """Signed distances to the edge of each form, negative inside; lengths in terms of its radius."""
+    return jnp.hypot(x, y) - 1.0
+
+
+def polygon(x: Points, y: Points, corners: int) -> Points:
+    """A regular polygon, by its half planes."""
+    angles = 2 * jnp.pi * jnp.arange(corners) / corners
+    reach = jnp.cos(jnp.pi / corners)
+    planes = [x * jnp.cos(angle) + y * jnp.sin(angle) - reach for angle in angles]
+    return functools.reduce(jnp.maximum, planes)
+
+
+def cross(x: Points, y: Points) -> Points:
+    x, y = jnp.abs(x), jnp.abs(y)
+    return jnp.maximum(jnp.maximum(x, y) - 0.95, jnp.minimum(x, y) - 0.32)
+
+
+FORMS = {
+    "disc": disc,
+    "square": functools.partial(polygon, corners=4),
+    "triangle": functools.partial(polygon, corners=3),
+    "cross": cross,
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MovingShapes:
+    """`shapes` coloured shapes, each of one of the `forms`, on a dark ground of `resolution^2` pixels.
+
+    A simulator: a shape goes `speed` widths of the picture a frame at most, bounces elastically off the
+    borders, turns evenly, and lies above or below the others for good. Two frames tell all that is to come.
+    Sizes are radii, in terms of the width. Edges are a pixel wide: parts of a pixel show.
+    """
+
+    resolution: int = 32
+    shapes: int = 2
+    forms: tuple[str, ...] = tuple(FORMS)
+    speed: float = 0.06
+    sizes: tuple[float, float] = (0.13, 0.2)
+    spin: float = 0.15
+    """Radians per frame at most."""
+    rate: float = 8.0
+    """Frames per second, for whoever plays them."""
+    colour: bool = True
+
+    def __post_init__(self):
+        if self.resolution < 8 or self.shapes < 1:
+            raise InputError(
+                "moving shapes want a resolution of 8 or more and one shape or more, not"
+                f" {self.resolution} and {self.shapes}"
+            )
+        if not self.forms or not set(self.forms) <= set(FORMS):
+            raise InputError(f"forms of moving shapes are {', '.join(FORMS)}, not {self.forms}")
+        low, high = self.sizes
+        if not 0 < low <= high < 0.5 or not 0 <= self.speed <= 1 - 2 * high:
+            raise InputError(
+                "moving shapes want 0 < sizes[0] <= sizes[1] < 0.5 and a speed below the room that is left,"
+                f" not sizes {self.sizes} and speed {self.speed}"
+            )
+        if self.rate <= 0:
+            raise InputError(f"moving shapes want a rate above 0, not {self.rate}")
+
+    @property
+    def layout(self) -> Layout:
+        return video(self.resolution, self.resolution, rate=self.rate, colour=self.colour)
+
+    @property
+    def spin_up_frames(self) -> int:
+        return 0
+
+    def initial(self, key: jax.Array) -> State:
+        keys = jax.random.split(key, 7)
+        count, (low, high) = self.shapes, self.sizes
+        draw = lambda i, shape=(): jax.random.uniform(keys[i], (count, *shape))  # noqa: E731
+        radius = (low + (high - low) * draw(0)) * self.resolution
+        position = radius[:, None] + draw(1, (2,)) * (self.resolution - 2 * radius)[:, None]
+        heading, pace = 2 * jnp.pi * draw(2), (0.4 + 0.6 * draw(3)) * self.speed * self.resolution
+        colours = jnp.asarray(PALETTE, jnp.float32)
+        if not self.colour:
+            colours = colours.mean(axis=-1, keepdims=True)
+        return State(
+            position=position,
+            velocity=pace[:, None] * jnp.stack([jnp.cos(heading), jnp.sin(heading)], axis=-1),
+            angle=2 * jnp.pi * draw(4),
+            spin=(2 * draw(5) - 1) * self.spin,
+            radius=radius,
+            kind=jnp.floor(draw(6) * len(self.forms)),
+            colour=jax.random.permutation(keys[6], colours)[jnp.arange(count) % len(PALETTE)],
+        )
+
+    def stepper(self) -> None:
+        return None
+
+    def advance(self, stepper: Any, state: State) -> State:
+        low, high = state.radius[:, None], (self.resolution - state.radius)[:, None]
+        ahead = state.position + state.velocity
+        beyond = (ahead < low) | (ahead > high)
+        mirrored = jnp.where(ahead < low, 2 * low - ahead, 2 * high - ahead)
+        return state._replace(
+            position=jnp.where(beyond, mirrored, ahead),
+            velocity=jnp.where(beyond, -state.velocity, state.velocity),
+            angle=state.angle + state.spin,
+        )
+
+    def frame(self, state: State) -> Float[Array, "height width channel"]:
+        pixels = jnp.arange(self.resolution) + 0.5
+        column = lambda values: values[:, None, None]  # noqa: E731
+        away_x = (pixels[None, None, :] - column(state.position[:, 0])) / column(state.radius)
+        away_y = (pixels[None, :, None] - column(state.position[:, 1])) / column(state.radius)
+        c, s = column(jnp.cos(state.angle)), column(jnp.sin(state.angle))
+        x, y = c * away_x + s * away_y, c * away_y - s * away_x
+        forms = [FORMS[name](x, y) for name in self.forms]
+        edge = functools.reduce(
+            lambda other, i: jnp.where(column(state.kind) == i, forms[i], other),
+            range(1, len(forms)),
+            forms[0],
+        )
+        cover = jnp.clip(0.5 - edge * column(state.radius), 0.0, 1.0)[..., None]
+        picture = jnp.full((self.resolution, self.resolution, state.colour.shape[-1]), 20.0)
+        for shape in range(self.shapes):
+            picture = cover[shape] * state.colour[shape][None, None] + (1 - cover[shape]) * picture
+        return picture

@@ -1,0 +1,220 @@
+"""Verification of flows and of what a forecast looks like: spectra, vorticity, divergence, energy.
+
+Each is about *single members*, not their mean: an ensemble mean is smooth for good reasons, and no flow.
+`E` is the mean over starts and members, `<.>` the area mean.
+"""
+
+import dataclasses
+from typing import ClassVar
+
+import numpy as np
+
+from rolling.fields import Variable
+from rolling.metrics.metric import EvaluationSetup, Sample, Score
+from rolling.metrics.sums import Averaged, Sums, over_leads
+from rolling.physics.quantities import Quantity, divergence_fields, spectral_quantities, vorticity_fields
+from rolling.physics.spectra import spectrum
+
+
+class PerQuantity(Averaged):
+    """Base of measures whose tools are the quantities that a layout has, at least one."""
+
+    def quantities(self, setup: EvaluationSetup) -> tuple[Quantity, ...]:
+        raise NotImplementedError
+
+    def tools(self, setup):
+        return self.quantities(setup) or None
+
+    @staticmethod
+    def variables(sums: Sums) -> tuple[Variable, ...]:
+        return tuple(quantity.variable for quantity in sums.tools)
+
+
+class Spectral(PerQuantity):
+    """Base of measures of spectra: their terms are `E(k)`, `[lead, quantity, k]`, of the forecast, the truth
+    and the last frame given."""
+
+    shared: ClassVar[str] = "spectra"
+
+    def quantities(self, setup):
+        return spectral_quantities(setup) if spectrum(setup.layout).resolved > 0 else ()
+
+    def terms(self, tools, sample):
+        leads = len(sample.truth)
+        return {
+            "forecast": np.stack([q.of(sample.forecast).mean(axis=0) for q in tools], axis=1),
+            "truth": np.stack([q.of(sample.truth) for q in tools], axis=1),
+            "initial": np.stack(
+                [np.repeat(q.of(sample.initial)[None], leads, axis=0) for q in tools], axis=1
+            ),
+        }
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EnergySpectrum(Spectral):
+    """`E(k)`, averaged over starts, members and leads, for k = 1 to the last complete shell; see
+    `rolling.physics.spectra`. The reference is the truth's.
+
+    `leads`: the first and the last lead to average over, counted from 1; None for all.
+    """
+
+    leads: tuple[int, int] | None = None
+
+    @property
+    def name(self) -> str:
+        return "energy_spectrum" + ("" if self.leads is None else "_leads_{}_to_{}".format(*self.leads))
+
+    def tools(self, setup):
+        return None if self.leads and self.leads[1] > setup.leads else super().tools(setup)
+
+    def scores(self, sums):
+        first, last = self.leads or (1, sums.setup.leads)
+        shells = np.arange(1, spectrum(sums.setup.layout).resolved + 1)
+        forecast, truth = (
+            sums.overall(name, slice(first - 1, last))[:, shells] for name in ("forecast", "truth")
+        )
+        return tuple(
+            Score(
+                variable=variable.name,
+                units=variable.units,
+                axis="wavenumber",
+                coordinate=shells,
+                values=forecast[i],
+                reference=truth[i],
+            )
+            for i, variable in enumerate(self.variables(sums))
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SpectrumLogError(Spectral):
+    """`mean_k |log10(E_forecast(k) / E_truth(k))|`, k = 1..`maximum` or the last complete shell.
+
+    The energies are averaged over starts and members first; if `cumulative`, over all leads up to each one
+    too: the last value is then the error of the spectrum of the whole rollout.
+    """
+
+    cumulative: bool = False
+    maximum: int = 10
+
+    @property
+    def name(self) -> str:
+        return "cumulative_spectrum_log_error" if self.cumulative else "spectrum_log_error"
+
+    def scores(self, sums):
+        shells = np.arange(1, min(self.maximum, spectrum(sums.setup.layout).resolved) + 1)
+        forecast, truth = (sums.mean(name, self.cumulative)[..., shells] for name in ("forecast", "truth"))
+        error = np.abs(np.log10(forecast / truth)).mean(axis=-1)
+        return over_leads(sums.setup, self.variables(sums), error, units="1")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EnergyDrift(Spectral):
+    """`E[K(lead)] / E[K(0)] - 1`, `K = sum_k E(k)` the mean kinetic energy.
+
+    `K(0)` is that of the last frame given. The reference is the truth's own drift, which is not zero where
+    energy comes and goes.
+    """
+
+    name: ClassVar[str] = "energy_drift"
+
+    def tools(self, setup):
+        found = super().tools(setup)
+        return found if found and any(quantity.kinetic for quantity in found) else None
+
+    def scores(self, sums):
+        kinetic = [i for i, quantity in enumerate(sums.tools) if quantity.kinetic]
+        forecast, truth, initial = (
+            sums.mean(name).sum(axis=-1)[:, kinetic] for name in ("forecast", "truth", "initial")
+        )
+        variables = [self.variables(sums)[i] for i in kinetic]
+        return over_leads(
+            sums.setup, variables, forecast / initial - 1, reference=truth / initial - 1, units="1"
+        )
+
+
+class Correlation(PerQuantity):
+    """Base of measures of the correlation of vorticity: `E corr(w_i, w)` over space, by area."""
+
+    shared: ClassVar[str] = "vorticity_correlation"
+
+    def quantities(self, setup):
+        return vorticity_fields(setup)
+
+    def terms(self, tools, sample):
+        return {"correlation": np.stack([self._correlation(q, sample) for q in tools], axis=-1)}
+
+    @staticmethod
+    def _correlation(quantity: Quantity, sample: Sample) -> np.ndarray:
+        def anomaly(frames):
+            field = np.asarray(quantity.of(frames), np.float64)
+            return field - quantity.mean(field)[..., None, None]
+
+        forecast, truth = anomaly(sample.forecast), anomaly(sample.truth)
+        with np.errstate(invalid="ignore"):
+            size = np.sqrt(quantity.mean(forecast**2) * quantity.mean(truth**2))
+            return (quantity.mean(forecast * truth) / size).mean(axis=0)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VorticityCorrelation(Correlation):
+    """Correlation over space of each member's vorticity with the truth's, over members and starts."""
+
+    name: ClassVar[str] = "vorticity_correlation"
+
+    def scores(self, sums):
+        return over_leads(sums.setup, self.variables(sums), sums.mean("correlation"), units="1")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VorticityCorrelationTime(Correlation):
+    """The lead time at which the vorticity correlation first falls below each of `thresholds`.
+
+    Linear between leads, from one at lead 0; no value where it stays above to the last lead.
+    """
+
+    thresholds: tuple[float, ...] = (0.8,)
+    name: ClassVar[str] = "vorticity_correlation_time"
+
+    def scores(self, sums):
+        setup, curves = sums.setup, sums.mean("correlation")
+        return tuple(
+            Score(
+                variable=variable.name,
+                units=setup.layout.time_units,
+                axis="threshold",
+                coordinate=np.asarray(self.thresholds),
+                values=setup.layout.step * np.array([fall(curves[:, i], t) for t in self.thresholds]),
+            )
+            for i, variable in enumerate(self.variables(sums))
+        )
+
+
+def fall(curve: np.ndarray, threshold: float) -> float:
+    """Where a curve, 1 at 0 and `curve[i]` at `i + 1`, first falls below a threshold; NaN if nowhere."""
+    curve = np.concatenate([[1.0], curve])
+    below = np.flatnonzero(curve < threshold)
+    if not below.size or not np.isfinite(curve[: below[0]]).all():
+        return float("nan")
+    last = below[0] - 1
+    return last + (curve[last] - threshold) / (curve[last] - curve[last + 1])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Divergence(PerQuantity):
+    """`sqrt(E <(du/dx + dv/dy)^2>)`; the reference is the truth's."""
+
+    name: ClassVar[str] = "divergence"
+
+    def quantities(self, setup):
+        return divergence_fields(setup)
+
+    def terms(self, tools, sample):
+        return {
+            "forecast": np.stack([q.mean(q.of(sample.forecast) ** 2).mean(axis=0) for q in tools], axis=-1),
+            "truth": np.stack([q.mean(q.of(sample.truth) ** 2) for q in tools], axis=-1),
+        }
+
+    def scores(self, sums):
+        forecast, truth = (np.sqrt(sums.mean(name)) for name in ("forecast", "truth"))
+        return over_leads(sums.setup, self.variables(sums), forecast, reference=truth)

@@ -1,0 +1,31 @@
+"""Files that are written whole or not at all."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rolling.common.errors import InputError
+
+
+def write_file(path: Path, write: Callable[[Path], Any]) -> Path:
+    """Writes a file beside `path` and renames it, so that `path` is never half of anything.
+
+    Raises `InputError` where it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:  # HDF5 reports a full disk by a RuntimeError
+        raise InputError(
+            f"{path} cannot be written ({one_line(error)}): free some space, or its folder"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def one_line(error: Exception) -> str:
+    """What another library says, fit to stand within a sentence."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,54 @@
+"""Means over the area of a grid, variable by variable, or over all colours of a picture."""
+
+import dataclasses
+
+import numpy as np
+
+from rolling.fields import Layout, Variable
+from rolling.metrics.metric import EvaluationSetup
+
+PIXEL = Variable(name="pixel", long_name="all colours of a pixel")
+
+
+def averaged(layout: Layout) -> tuple[Variable, ...]:
+    """What there is a mean of: each variable, but of a picture the colours together."""
+    return (PIXEL,) if layout.is_video else layout.variables
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Domain:
+    """Area means over the cells that hold data.
+
+    `weights [height, width, variable]` are proportional to area, zero where `mask` is False, and sum to one
+    for each variable. `pooled`: the mean is over the variables too, as over the colours of a picture.
+    """
+
+    weights: np.ndarray
+    mask: np.ndarray | None = None
+    pooled: bool = False
+
+    @classmethod
+    def of(cls, setup: EvaluationSetup) -> "Domain":
+        area = np.repeat(setup.layout.area_weights()[..., None], setup.layout.shape[2], axis=2)
+        mask = None if setup.mask is None or setup.mask.all() else np.asarray(setup.mask, bool)
+        if mask is not None:
+            area = area * mask
+        return cls(weights=area / area.sum(axis=(0, 1)), mask=mask, pooled=setup.layout.is_video)
+
+    def mean(self, field: np.ndarray) -> np.ndarray:
+        """`sum_hw weights field`: `[..., height, width, variable]` to `[..., variable]`, float64.
+
+        The last axis is that of `averaged(layout)`: one entry where the variables are pooled.
+        """
+        if self.mask is not None:
+            field = np.where(self.mask, field, 0.0)
+        columns = [
+            np.tensordot(field[..., c].astype(np.float64, copy=False), self.weights[..., c], axes=2)
+            for c in range(self.weights.shape[-1])
+        ]
+        means = np.stack(columns, axis=-1)
+        return means.mean(axis=-1, keepdims=True) if self.pooled else means
+
+    def is_whole(self, channel: int) -> bool:
+        """Whether a variable has data in every cell, as a Fourier transform needs."""
+        return self.mask is None or bool(self.mask[..., channel].all())

@@ -1,0 +1,120 @@
+"""The protocol of a forecast measure: streaming sums over starts and blocks of lead times.
+
+A measure never sees a whole store. It is started once for a layout, updated with one block of leads of
+one start after another, and asked for its scores at the end. Persistence and climatology
+are scored by the same code, as forecasts of one member.
+"""
+
+import dataclasses
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from rolling.fields import Layout
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class EvaluationSetup:
+    """What a measure may know before it sees a number; equal to itself alone.
+
+    `mask [height, width, variable]` is True where there are data (None: everywhere); `members` is the size of
+    the ensemble that will be scored, `given` the number of frames that it was given; frames of lead `i` are
+    `(i + 1) * layout.step` after the last of them.
+    """
+
+    layout: Layout
+    leads: int
+    members: int
+    given: int = 1
+    mask: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Leads `first .. first + T - 1` (counted from 0) of one start, in physical units.
+
+    `forecast [member, T, height, width, variable]`; `truth`, `climatology [T, height, width, variable]`;
+    `given [n, height, width, variable]`, the frames before lead 0, at least one. NaN only where the mask is
+    False. The samples of one start come one after another, in the order of their leads.
+    """
+
+    first: int
+    forecast: np.ndarray
+    truth: np.ndarray
+    climatology: np.ndarray
+    given: np.ndarray
+    of_truth: dict[Hashable, Any] = dataclasses.field(default_factory=dict, repr=False, compare=False)
+    """What `share_truth` remembers: the samples of all forecasts of one truth have the same."""
+    _shared: dict[Hashable, Any] = dataclasses.field(
+        init=False, default_factory=dict, repr=False, compare=False
+    )
+
+    @property
+    def initial(self) -> np.ndarray:
+        """`[height, width, variable]`: the last frame that was given."""
+        return self.given[-1]
+
+    def share(self, key: Hashable, compute: Callable[[], Any]) -> Any:
+        """What `compute` returns: called by the first measure that asks, remembered for the others.
+
+        A key stands for one computation, in one setup. `dataclasses.replace` gives a sample without memory.
+        """
+        return _remembered(self._shared, key, compute)
+
+    def share_truth(self, key: Hashable, compute: Callable[[], Any]) -> Any:
+        """As `share`, for what depends on truth and given frames alone: `dataclasses.replace` of the forecast
+        keeps it, so that the model and the baselines compute it once."""
+        return _remembered(self.of_truth, key, compute)
+
+
+def _remembered(memory: dict[Hashable, Any], key: Hashable, compute: Callable[[], Any]) -> Any:
+    if key not in memory:
+        memory[key] = compute()
+    return memory[key]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Score:
+    """One curve: `values` over `coordinate`, which is named by `axis`.
+
+    `axis` is `"lead"` (coordinate: lead time in the layout's time units) or what the measure is a function
+    of (`"wavenumber"`, `"rank"`, ...). `reference` holds the truth's own curve where there is one, as for
+    a spectrum. `low` and `high` bound what the values may be, had other starts been drawn, where a measure
+    says so.
+    """
+
+    variable: str
+    units: str
+    axis: str
+    coordinate: np.ndarray
+    values: np.ndarray
+    reference: np.ndarray | None = None
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
+
+
+@runtime_checkable
+class Metric(Protocol):
+    """A measure of forecasts; `name` is its key in `evaluation.json`."""
+
+    @property
+    def name(self) -> str: ...
+
+    def start(self, setup: EvaluationSetup) -> Any:
+        """Empty sums, or None where the measure makes no sense for these variables or members."""
+
+    def update(self, state: Any, sample: Sample) -> Any:
+        """The sums with one more block."""
+
+    def result(self, state: Any) -> tuple[Score, ...]:
+        """The scores of all that was seen: one per variable, or per derived quantity."""
+
+
+@runtime_checkable
+class Resampled(Metric, Protocol):
+    """A measure whose sums can be weighted by start: a bootstrap tells how sure its scores are."""
+
+    def resample(self, states: Sequence[Any], weights: np.ndarray) -> Iterator[Any]:
+        """For each row of `weights [resample, state]` the sums that saw what `states[i]` did `weights[., i]`
+        times; all the states are of one setup."""

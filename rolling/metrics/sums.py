@@ -1,0 +1,130 @@
+"""Sums over starts, means of them: the one mechanism behind every measure of single frames.
+
+A measure names a few *terms*, numbers whose mean over starts it needs at each lead time, and makes its score
+from those means at the very end. So every measure streams, in any order of starts and blocks of leads, and
+what it stores does not grow with the number of starts.
+"""
+
+import functools
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from rolling.fields import Variable
+from rolling.metrics.metric import EvaluationSetup, Sample, Score
+
+Terms = dict[str, np.ndarray]
+
+
+class Sums:
+    """Sums over starts of named terms, for each lead, in float64.
+
+    `tools` is whatever the measure prepared for this layout: weights, wavenumbers, ...
+    """
+
+    def __init__(self, setup: EvaluationSetup, tools: Any):
+        self.setup = setup
+        self.tools = tools
+        self._count = np.zeros(setup.leads)
+        self._total: Terms = {}
+
+    def add(self, first: int, terms: Terms) -> None:
+        """One start more for leads `first, first + 1, ...`; every term is `[lead, ...]`."""
+        for name, values in terms.items():
+            block = slice(first, first + len(values))
+            shape = (self.setup.leads, *values.shape[1:])
+            self._total.setdefault(name, np.zeros(shape))[block] += values
+        self._count[block] += 1
+
+    def mean(self, name: str, cumulative: bool = False) -> np.ndarray:
+        """`[leads, ...]`: the mean over starts; if `cumulative`, over all leads up to each one as well.
+
+        NaN at a lead of which there was no start.
+        """
+        total, count = self._total[name], self._count
+        if cumulative:
+            total, count = np.cumsum(total, axis=0), np.cumsum(count)
+        with np.errstate(invalid="ignore"):
+            return total / count.reshape(-1, *[1] * (total.ndim - 1))
+
+    def overall(self, name: str, leads: slice = slice(None)) -> np.ndarray:
+        """`[...]`: the mean over starts and leads."""
+        return self._total[name][leads].sum(axis=0) / self._count[leads].sum()
+
+    @classmethod
+    def weighted(cls, parts: Sequence["Sums"], weights: np.ndarray) -> Iterator["Sums"]:
+        """For each row of `weights [row, part]` the weighted sum of sums of one setup."""
+        counts = np.stack([part._count for part in parts])
+        totals = {name: np.stack([part._total[name] for part in parts]) for name in parts[0]._total}
+        for row in weights:
+            sums = cls(parts[0].setup, parts[0].tools)
+            sums._count = row @ counts
+            sums._total = {name: np.tensordot(row, total, axes=1) for name, total in totals.items()}
+            yield sums
+
+
+class Averaged:
+    """Base of a `rolling.metrics.Resampled` made from means: a subclass says which, and what to do with them.
+
+    Measures with the same `tools` and `terms` name them alike in `shared`; then they are computed once.
+    """
+
+    name: ClassVar[str]
+    shared: ClassVar[str] = ""
+
+    def start(self, setup: EvaluationSetup) -> Sums | None:
+        tools = self.tools(setup)
+        return None if tools is None else Sums(setup, tools)
+
+    def update(self, state: Sums, sample: Sample) -> Sums:
+        state.add(sample.first, self.computed(state, sample))
+        return state
+
+    def computed(self, state: Sums, sample: Sample) -> Terms:
+        """The terms of a block, computed once for all measures that share them."""
+        compute = functools.partial(self.terms, state.tools, sample)
+        return sample.share((self.shared, state.setup), compute) if self.shared else compute()
+
+    def result(self, state: Sums) -> tuple[Score, ...]:
+        # A ratio of two zeros, such as the correlation of a constant field, is NaN: "no value".
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self.scores(state)
+
+    def resample(self, states: Sequence[Sums], weights: np.ndarray) -> Iterator[Sums]:
+        return Sums.weighted(states, weights)
+
+    def tools(self, setup: EvaluationSetup) -> Any:
+        """What `terms` needs for this layout; None where the measure makes no sense."""
+        raise NotImplementedError
+
+    def terms(self, tools: Any, sample: Sample) -> Terms:
+        """Numbers `[lead, ...]` of one start whose mean over starts is wanted."""
+        raise NotImplementedError
+
+    def scores(self, sums: Sums) -> tuple[Score, ...]:
+        """The scores of the means."""
+        raise NotImplementedError
+
+
+def over_leads(
+    setup: EvaluationSetup,
+    variables: Sequence[Variable],
+    values: np.ndarray,
+    *,
+    reference: np.ndarray | None = None,
+    units: str | None = None,
+) -> tuple[Score, ...]:
+    """A score for each variable from `values [leads, variable]`; `units` replace the variables' own."""
+    leads = np.arange(1, setup.leads + 1) * setup.layout.step
+    return tuple(
+        Score(
+            variable=variable.name,
+            units=variable.units if units is None else units,
+            axis="lead",
+            coordinate=leads,
+            values=values[:, i],
+            reference=None if reference is None else reference[:, i],
+        )
+        for i, variable in enumerate(variables)
+    )

@@ -1,0 +1,275 @@
+"""What a command does with a run: the folder `runs/NAME`, which is enough by itself.
+
+experiment.json    everything that decides the result
+checkpoints/       parameters, optimiser, statistics, layout, place in the data
+log.jsonl          losses and speeds, a JSON object a line; tensorboard/ the same
+forecast.zarr      the ensemble, long.zarr the long rollouts
+evaluation*.json   scores (also as .nc)
+videos/            some of the forecasts as the experiment's `outputs`, a folder for each store
+report.html
+"""
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rolling.common.errors import InputError
+from rolling.common.files import write_file
+from rolling.data.source import Described, Split
+from rolling.outputs import Output
+from rolling.run.evaluation.evaluate import evaluate as score
+from rolling.run.evaluation.evaluate import summary_table
+from rolling.run.experiment import Experiment, Forecast, codec
+from rolling.run.experiment import presets as experiments
+from rolling.run.forecasting.forecaster import Forecaster, check_told, load
+from rolling.run.forecasting.streaming import write
+from rolling.run.report.page import write_report
+from rolling.run.report.pictures import poster as draw_poster
+from rolling.run.report.video_files import write_outputs
+from rolling.run.training.cost import cost_of, table
+from rolling.run.training.distillation import beside
+from rolling.run.training.trainer import Trainer
+from rolling.sampling.sampler import Sampling
+
+STORES = {"forecast": "evaluation", "long": "evaluation-long"}
+"""The stores of a run, and the stem of the evaluation of each."""
+
+
+def check_folder(experiment: Experiment, folder: Path, *, resume: bool) -> None:
+    """Raises `InputError` where a run's folder is taken: only the same experiment goes on, if `resume`."""
+    described = folder / "experiment.json"
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file, and a run wants a folder: choose another --name or --folder")
+    if described.exists():
+        found = experiments.from_json(described)
+        changed = codec.differences(codec.encode(found), codec.encode(experiment))
+        if changed:
+            raise InputError(
+                f"{folder} holds another experiment (there / here: {'; '.join(changed)}): choose another"
+                " --name, or give the same options"
+            )
+        if not resume:
+            raise InputError(
+                f"{folder} exists: add --resume to go on with it, or choose another --name; delete the folder"
+                " to begin again"
+            )
+    elif folder.exists() and any(folder.iterdir()):
+        raise InputError(f"{folder} exists and holds no run: choose another --name or --folder")
+
+
+def prepare_folder(experiment: Experiment, folder: Path, *, resume: bool) -> None:
+    """Makes a run's folder, or takes up one that exists where `resume` is set and the experiment the same."""
+    check_folder(experiment, folder, resume=resume)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        experiments.save(experiment, folder / "experiment.json")
+    except (PermissionError, FileNotFoundError, NotADirectoryError) as error:
+        raise InputError(f"the folder {folder} cannot be made or written: choose another --folder") from error
+
+
+def train(experiment: Experiment, folder: Path, *, resume: bool = False) -> Split:
+    """Trains, from the start or from the last checkpoint; returns the data."""
+    split = experiment.source.open()  # before the folder is made: bad data leave nothing behind
+    _check(experiment.outputs, split)
+    check_told(experiment, split.train.layout)
+    fresh = not folder.exists()
+    prepare_folder(experiment, folder, resume=resume)
+    try:
+        trainer = Trainer(experiment, folder, split)
+    except InputError:
+        if fresh:  # an experiment that cannot run leaves nothing behind
+            shutil.rmtree(folder)
+        raise
+    print(_facts(experiment, split, trainer.parameters))
+    trainer.run()
+    trainer.close()
+    return split
+
+
+def run(experiment: Experiment, folder: Path, *, resume: bool = False) -> None:
+    """Everything: train, roll out, evaluate, report. Each part that a resumed run has finished is kept."""
+    split = train(experiment, folder, resume=resume)
+    if not (experiment.forecast.frames or experiment.long.frames):
+        print(f"trained; no forecast was asked for: `rolling rollout {folder} --frames 20` makes one")
+        return
+    forecaster = load(folder)
+    for name in STORES:
+        forecast = getattr(experiment, name)
+        if forecast.frames:
+            write(forecaster, split.test, forecast, folder / f"{name}.zarr", _label(name, forecast))
+    print(_evaluate(forecaster, split, folder))
+    _show(experiment.outputs, split, folder)
+    print(f"\nreport: {_report(forecaster, split, folder)}")
+
+
+def distill(experiment: Experiment, folder: Path, *, resume: bool = False) -> None:
+    """Runs a distillation, and sets its scores beside those of its teacher."""
+    run(experiment, folder, resume=resume)
+    print(f"\n{beside(Path(experiment.objective.teacher), folder)}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RolloutOptions(Sampling, Forecast):
+    """How frames are made is the run's own, unless another part is named."""
+
+    output: str = ""
+    """The store to write; by default forecast.zarr in the run's folder."""
+    overwrite: bool = False
+    """Replace a store that holds another forecast."""
+
+
+def rollout(folder: Path, choose: Callable[[RolloutOptions], RolloutOptions]) -> Path:
+    """Writes a forecast of the held-out part; `choose` turns the run's own options into those wanted."""
+    experiment, forecaster, split = open_run(folder)
+    own = {f.name: getattr(experiment.forecast, f.name) for f in dataclasses.fields(Forecast)}
+    parts = {f.name: getattr(experiment, f.name) for f in dataclasses.fields(Sampling)}
+    options = choose(RolloutOptions(**own, **parts))
+    forecaster.sample_with(options)
+    forecast = Forecast(**{name: getattr(options, name) for name in own})
+    if not forecast.frames:
+        raise InputError("a rollout of 0 frames is none: give --frames")
+    output = Path(options.output) if options.output else folder / "forecast.zarr"
+    write(
+        forecaster,
+        split.test,
+        forecast,
+        output,
+        _label("rollout", forecast),
+        overwrite=options.overwrite,
+    )
+    print(output)
+    write_outputs(experiment.outputs, output, split.test)
+    return output
+
+
+def evaluate(folder: Path) -> str:
+    """Scores the stores of a run; returns a table."""
+    _, forecaster, split = open_run(folder)
+    return _evaluate(forecaster, split, folder)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReportOptions:
+    """Writes report.html into the run's folder, and the files of its outputs anew."""
+
+    poster: str = ""
+    """Also save a picture of the forecast beside the truth: a file ending in .png, .svg or .pdf."""
+    outputs: tuple[Output, ...] = ()
+    """Files in which some of the forecasts are shown beside the truth."""
+
+    def __post_init__(self):
+        if self.poster and Path(self.poster).suffix not in (".png", ".svg", ".pdf"):
+            raise InputError(f"a poster is a .png, .svg or .pdf file, not {self.poster}")
+
+
+def report(folder: Path, choose: Callable[[ReportOptions], ReportOptions] = lambda own: own) -> Path:
+    """Writes `report.html`, the run's outputs, and a picture of the first forecast if one is asked for.
+
+    `choose` turns the run's own options into those wanted.
+    """
+    experiment, forecaster, split = open_run(folder)
+    options = choose(ReportOptions(outputs=experiment.outputs))
+    _check(options.outputs, split)
+    written = _report(forecaster, split, folder)
+    _show(options.outputs, split, folder)
+    if options.poster:
+        poster, figure = Path(options.poster), draw_poster(folder, split.test)
+        write_file(poster, lambda path: figure.savefig(path, format=poster.suffix[1:], dpi=110))
+    return written
+
+
+def describe(experiment: Experiment) -> str:
+    """An experiment as lines of names and values, and what it costs."""
+    lines = [f"{name}: {value}" for name, value in _flat(codec.encode(experiment))]
+    return "\n".join([*lines, "", _cost(experiment)])
+
+
+def _cost(experiment: Experiment) -> str:
+    """Nothing is simulated, prepared or read for it but headers."""
+    if not isinstance(experiment.source, Described):
+        kind = type(experiment.source).__name__
+        return f"cost: not known, as {kind} does not tell the size of its frames before it is opened"
+    try:
+        return table(cost_of(experiment, experiment.source.layout()))
+    except InputError as error:
+        return f"cost: not known ({error})"
+
+
+def open_run(folder: Path) -> tuple[Experiment, Forecaster, Split]:
+    """A trained run, and the data as they are now, which must be laid out as they were then."""
+    forecaster = load(folder)
+    split = forecaster.experiment.source.open()
+    if split.test.layout != forecaster.layout:
+        changed = codec.differences(codec.encode(forecaster.layout), codec.encode(split.test.layout))
+        raise InputError(
+            f"the data have changed since {folder} was trained (then / now: {'; '.join(changed)}): bring back"
+            " the old data, or train again"
+        )
+    return forecaster.experiment, forecaster, split
+
+
+def _evaluate(forecaster: Forecaster, split: Split, folder: Path) -> str:
+    experiment, tables = forecaster.experiment, []
+    metrics = {"forecast": experiment.metrics, "long": experiment.long_metrics}
+    for name, stem in STORES.items():
+        store = folder / f"{name}.zarr"
+        if store.exists():
+            found = score(store, split.test, forecaster.statistics, metrics[name], folder / stem)
+            tables.append((name, found))
+    if not tables:
+        raise InputError(f"{folder} has no forecast yet: `rolling rollout {folder}` makes one")
+    return summary_table(tables[0][1])
+
+
+def _check(outputs: Sequence[Output], split: Split) -> None:
+    """Raises `InputError` where the data cannot be shown as asked for."""
+    for output in outputs:
+        output.check(split.test.layout)
+
+
+def _show(outputs: Sequence[Output], split: Split, folder: Path) -> None:
+    """Writes the outputs of every store that the run has."""
+    stores = [folder / f"{name}.zarr" for name in STORES]
+    for store in filter(Path.exists, stores):
+        write_outputs(outputs, store, split.test)
+
+
+def _report(forecaster: Forecaster, split: Split, folder: Path) -> Path:
+    experiment = forecaster.experiment
+    return write_report(
+        folder,
+        experiment=experiment,
+        test=split.test,
+        context=forecaster.sampler.given,
+        skipped=split.skipped,
+        commands=[f"rolling run {folder / 'experiment.json'} --name NEW", f"rolling rollout {folder}"],
+    )
+
+
+def _label(name: str, forecast: Forecast) -> str:
+    return f"{name}: {forecast.starts} starts x {forecast.members} members x {forecast.frames} frames"
+
+
+def _facts(experiment: Experiment, split: Split, parameters: int) -> str:
+    height, width, _ = split.train.layout.shape
+    frames = sum(split.train.length(i) for i in range(len(split.train)))
+    return (
+        f"{experiment.name}: {', '.join(split.train.layout.names)} on {height} x {width};"
+        f" {frames} frames in {len(split.train)} sequences to train on;"
+        f" a network of {parameters / 1e6:.2f} M parameters"
+    )
+
+
+def _flat(value, prefix=""):
+    """Names and values of an encoded experiment, one per line."""
+    for name, item in value.items():
+        if name == "type":
+            yield prefix.rstrip(".") or "experiment", item
+        elif isinstance(item, dict):
+            yield from _flat(item, f"{prefix}{name}.")
+        elif isinstance(item, list) and item and isinstance(item[0], dict):
+            for i, part in enumerate(item):
+                yield from _flat(part, f"{prefix}{name}.{i}.")
+        else:
+            yield prefix + name, item

@@ -1,0 +1,73 @@
+"""Sets of clips from anywhere, read a clip at a time."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from rolling.common.errors import InputError
+from rolling.data.clips.collection import TEST, BadClip, Collection, Entry, Picture
+
+Size = tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class ClipSet:
+    """The first `frames` frames of each clip of a collection, or of its test part where it tells of one.
+
+    `skipped` fills up with the names of clips that could not be used, and why.
+    """
+
+    place: str
+    collection: Collection
+    picture: Picture
+    frames: int
+    entries: Sequence[Entry]
+    skipped: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of(cls, collection: Collection, place: str, picture: Picture, frames: int) -> "ClipSet":
+        """Raises `InputError` where there are no clips."""
+        entries = collection.entries()
+        if not entries:
+            raise InputError(f"there are no clips in {place}")
+        test = [entry for entry in entries if entry.split == TEST]
+        return cls(
+            place=place, collection=collection, picture=picture, frames=frames, entries=test or entries
+        )
+
+    def read(self, entry: Entry) -> np.ndarray | None:
+        """`[T, height, width, 3]`, uint8; None where the clip is too short or cannot be read."""
+        parts: list[np.ndarray] = []
+        try:
+            for block in self.collection.read(entry, self.picture):
+                parts.append(block.frames)
+                if sum(map(len, parts)) >= self.frames:
+                    return np.concatenate(parts)[: self.frames]
+            self.skipped[entry.name] = f"it has {sum(map(len, parts))} frames, and {self.frames} are compared"
+        except BadClip as error:
+            self.skipped[entry.name] = str(error)
+        return None
+
+    def __len__(self) -> int:
+        """Clips that could be used, as far as they were read."""
+        return len(self.entries) - len(self.skipped)
+
+
+class OneSize:
+    """The size of the first picture, `size`, which all others must have."""
+
+    def __init__(self):
+        self.size: Size | None = None
+        self.of = ""
+
+    def check(self, clips: ClipSet, entry: Entry, frames: np.ndarray) -> None:
+        """Raises `InputError` for frames of another size."""
+        found, of = frames.shape[1:3], f"{entry.name} in {clips.place}"
+        if self.size is None:
+            self.size, self.of = found, of
+        if found != self.size:
+            raise InputError(
+                f"the pictures of {of} are {found[0]} x {found[1]}, those of {self.of} {self.size[0]} x"
+                f" {self.size[1]}: bring all to one size with --size HEIGHT WIDTH"
+            )

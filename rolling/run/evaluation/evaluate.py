@@ -1,0 +1,268 @@
+"""Scores of a stored forecast beside persistence and climatology: `evaluation.json` and `evaluation.nc`.
+
+The store is read start by start and in blocks of leads, never as a whole. The model and the two baselines
+pass through the same measures: persistence repeats the last frame that was given, climatology is the mean of
+the training part at the phase of each frame; both are forecasts of one member.
+"""
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from rolling.common.errors import InputError
+from rolling.common.files import write_file
+from rolling.common.progress import Progress
+from rolling.data.source import Sequences
+from rolling.data.statistics import Statistics
+from rolling.metrics.metric import EvaluationSetup, Metric, Sample, Score
+from rolling.run.evaluation.tables import against_lead, columns, single_values
+from rolling.run.forecasting.zarr_reader import StoredForecast, open_forecast
+
+READ_BYTES = 2**26  # float32 values of the forecast, all members, that are read at a time
+SCORE_BYTES = 2**20  # ... and scored at a time: what fits into a cache takes half as long
+CURVES = ("model", "persistence", "climatology", "reference", "low", "high")
+Scores = dict[str, tuple[Score, ...]]
+
+
+def evaluate(
+    store: Path,
+    test: Sequences,
+    statistics: Statistics,
+    metrics: Sequence[Metric],
+    output_stem: Path,
+    *,
+    read_bytes: int = READ_BYTES,
+) -> dict[str, Any]:
+    """Scores the forecast `store` and writes `output_stem` + `.json` and `.nc`; returns what is in the first.
+
+    `{metric: {variable: {"unit": str, "leads" or another axis: [...], "model": [...], ...}}}`, lists of
+    finite numbers or None. Beside "model" stand "persistence" and "climatology", unless the measure makes no
+    sense for them, "reference", the truth's own curve, where there is one, and "low" and "high", the bounds
+    of an interval of confidence for the model, where a measure has one. Only leads for which there is
+    truth at every start count.
+
+    Raises `InputError` where the store is missing, incomplete, damaged or does not belong to `test`.
+    """
+    names = [metric.name for metric in metrics]
+    if len(set(names)) < len(names):
+        raise InputError(f"two measures of one evaluation have the same name, among {', '.join(names)}")
+    forecast = open_forecast(store, test.layout)
+    with forecast.dataset:
+        leads = forecast.truth_leads(test)
+        scores = _score(forecast, test, statistics, metrics, leads, read_bytes)
+    evaluation = tabulate(scores)
+    dataset = to_dataset(scores, test.layout.time_units)
+    dataset.attrs |= {"starts": forecast.starts, "members": forecast.members, "leads": leads}
+    text = json.dumps(evaluation, indent=1, allow_nan=False) + "\n"
+    write_file(output_stem.with_name(output_stem.name + ".json"), lambda path: path.write_text(text))
+    write_file(
+        output_stem.with_name(output_stem.name + ".nc"),
+        lambda path: dataset.to_netcdf(path, engine="h5netcdf"),
+    )
+    return evaluation
+
+
+def _score(forecast, test, statistics, metrics, leads, read_bytes) -> dict[str, Scores]:
+    """The scores of each forecast by its name: model, persistence, climatology."""
+    setup = setting_of(forecast, test, statistics, leads)
+    single = dataclasses.replace(setup, members=1)
+    running = {
+        "model": Running(metrics, setup, lambda sample: sample),
+        "persistence": Running(metrics, single, persistence),
+        "climatology": Running(metrics, single, climatology),
+    }
+    with Progress("evaluate", total=forecast.starts * leads, unit="frame") as progress:
+        for start in range(forecast.starts):
+            for sample in samples(forecast, start, test, statistics, setup, read_bytes):
+                for one in running.values():
+                    one.update(sample)
+                progress.update(len(sample.truth))
+    return {name: one.result() for name, one in running.items()}
+
+
+class Running:
+    """The sums of all measures for one forecast, which `of` makes from each sample."""
+
+    def __init__(self, metrics: Sequence[Metric], setup: EvaluationSetup, of: Callable[[Sample], Sample]):
+        self.of = of
+        started = ((metric, metric.start(setup)) for metric in metrics)
+        self.states = [(metric, state) for metric, state in started if state is not None]
+
+    def update(self, sample: Sample) -> None:
+        sample = self.of(sample)
+        self.states = [(metric, metric.update(state, sample)) for metric, state in self.states]
+
+    def result(self) -> Scores:
+        return {metric.name: metric.result(state) for metric, state in self.states}
+
+
+def persistence(sample: Sample) -> Sample:
+    """The last frame that was given, for ever."""
+    return dataclasses.replace(sample, forecast=np.broadcast_to(sample.initial, (1, *sample.truth.shape)))
+
+
+def climatology(sample: Sample) -> Sample:
+    """The climatology as a forecast."""
+    return dataclasses.replace(sample, forecast=sample.climatology[None])
+
+
+def setting_of(
+    forecast: StoredForecast, test: Sequences, statistics: Statistics, leads: int
+) -> EvaluationSetup:
+    """What the measures of a stored forecast are told."""
+    mask = _both(test.mask, statistics.mask)
+    return EvaluationSetup(
+        layout=test.layout, leads=leads, members=forecast.members, given=forecast.given, mask=mask
+    )
+
+
+def samples(
+    forecast: StoredForecast,
+    start: int,
+    test: Sequences,
+    statistics: Statistics,
+    setup: EvaluationSetup,
+    read_bytes: int = READ_BYTES,
+) -> Iterator[Sample]:
+    """One start of a stored forecast beside its truth, in blocks of leads."""
+    layout, chunk = test.layout, forecast.lead_chunk
+    lead_bytes = 4 * forecast.members * math.prod(layout.shape)
+    read, score = (max(1, size // lead_bytes) for size in (read_bytes, min(read_bytes, SCORE_BYTES)))
+    if read > chunk:
+        read -= read % chunk  # no chunk is decompressed twice
+    sequence, frame = int(forecast.sequence[start]), int(forecast.frame[start])
+    given = test.read(sequence, max(0, frame - setup.given), frame)
+    for first, stop in _spans(0, setup.leads, read):
+        fields = forecast.read(start, first, stop)
+        _check_finite(forecast, fields, start, first, setup.mask)
+        for a, b in _spans(first, stop, score):
+            times = test.times(sequence, frame + a, frame + b)
+            yield Sample(
+                first=a,
+                forecast=fields[:, a - first : b - first],
+                truth=test.read(sequence, frame + a, frame + b),
+                climatology=np.asarray(statistics.climatology_at(layout, times)),
+                given=given,
+            )
+
+
+def _spans(first: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
+    """`first .. stop` in parts of `size`."""
+    return ((a, min(a + size, stop)) for a in range(first, stop, size))
+
+
+def _both(a: np.ndarray | None, b: np.ndarray | None) -> np.ndarray | None:
+    """Where there are data by both masks."""
+    masks = [np.asarray(mask, bool) for mask in (a, b) if mask is not None]
+    return np.logical_and.reduce(masks) if masks else None
+
+
+def _check_finite(forecast: StoredForecast, fields, start: int, first: int, mask: np.ndarray | None) -> None:
+    there = np.isfinite(fields)
+    if mask is not None:
+        there |= ~mask
+    if not there.all():
+        member, lead, *_, channel = np.argwhere(~there)[0].tolist()
+        raise InputError(
+            f"the forecast {forecast.path} has no finite {forecast.layout.names[channel]!r} at start {start},"
+            f" member {member}, lead {first + lead + 1}: if the rollout was interrupted, finish it with"
+            f" `rolling rollout {forecast.path.parent}`; else the forecast blew up, so train for longer"
+        )
+
+
+def tabulate(scores: dict[str, Scores]) -> dict[str, Any]:
+    """The content of `evaluation.json`; see `evaluate`."""
+    return {
+        name: {score.variable: _entry(scores, name, i, score) for i, score in enumerate(found)}
+        for name, found in scores["model"].items()
+        if found
+    }
+
+
+def _entry(scores: dict[str, Scores], name: str, index: int, score: Score) -> dict[str, Any]:
+    axis = "leads" if score.axis == "lead" else score.axis
+    curves = {curve: _finite(values) for curve, values in _curves(scores, name, index).items()}
+    return {"unit": score.units, axis: np.asarray(score.coordinate).tolist(), **curves}
+
+
+def _curves(scores: dict[str, Scores], name: str, index: int) -> dict[str, np.ndarray]:
+    """The curves of one measure and variable by forecast; a baseline without any number is left out."""
+    model = scores["model"][name][index]
+    curves = {"model": model.values}
+    for baseline in ("persistence", "climatology"):
+        if name in scores[baseline] and np.isfinite(scores[baseline][name][index].values).any():
+            curves[baseline] = scores[baseline][name][index].values
+    beside = {name: getattr(model, name) for name in ("reference", "low", "high")}
+    return curves | {name: values for name, values in beside.items() if values is not None}
+
+
+def _finite(values: np.ndarray) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for value in values]
+
+
+def to_dataset(scores: dict[str, Scores], time_units: str) -> xr.Dataset:
+    """The content of `evaluation.nc`: `{metric}_{variable}` over (forecast, axis), NaN where nothing is."""
+    dataset = xr.Dataset(coords={"forecast": list(CURVES)}, attrs={"title": "Verification of a forecast"})
+    for name, found in scores["model"].items():
+        for index, score in enumerate(found):
+            axis = _axis(dataset, name, score, time_units)
+            curves = _curves(scores, name, index)
+            missing = np.full(len(score.coordinate), np.nan)
+            dataset[f"{name}_{score.variable}".replace("/", "_")] = xr.Variable(
+                ("forecast", axis),
+                np.stack([curves.get(curve, missing) for curve in CURVES]),
+                {"units": score.units, "long_name": f"{name.replace('_', ' ')} of {score.variable}"},
+            )
+    return dataset
+
+
+def _axis(dataset: xr.Dataset, name: str, score: Score, time_units: str) -> str:
+    """The dimension of a score, made where it is not there; two of one name but other values stay apart."""
+    axis, coordinate = score.axis, np.asarray(score.coordinate)
+    if axis in dataset.coords and not np.array_equal(dataset[axis].values, coordinate):
+        axis = f"{axis}_of_{name}_{score.variable}"
+    if axis not in dataset.coords:
+        lead = score.axis == "lead"
+        words = {"units": time_units if lead else "1", "long_name": "lead time" if lead else score.axis}
+        dataset.coords[axis] = xr.Variable((axis,), coordinate, words)
+    return axis
+
+
+def summary_table(evaluation: dict[str, Any]) -> str:
+    """The root mean square errors at a few leads, as lines of text; one table for each variable. Where there
+    are none, all that is measured against the lead. Below, what has one value for all leads."""
+    rmse = evaluation.get("rmse", {})
+    tables = [_table(evaluation, variable) for variable in rmse]
+    tables = tables or ["\n".join(against_lead(evaluation, "model"))]
+    if all(len(score["leads"]) > 1 for score in rmse.values()):
+        tables.append("\n".join(single_values(evaluation)))
+    return "\n\n".join(filter(None, tables))
+
+
+def _table(evaluation: dict[str, Any], variable: str) -> str:
+    score = evaluation["rmse"][variable]
+
+    def other(name: str, variable: str = variable) -> list[float | None] | None:
+        return evaluation.get(name, {}).get(variable, {}).get("model")
+
+    unit = "" if score["unit"] in ("", "1") else f" ({score['unit']})"
+    lines = columns(
+        {
+            "frame": list(range(1, len(score["leads"]) + 1)),
+            "lead": score["leads"],
+            "ours": score["model"],
+            "persistence": score.get("persistence"),
+            "climatology": score.get("climatology"),
+            "one member": other("member_rmse"),
+            "spread/skill": other("spread_skill_ratio"),
+            "psnr": other("psnr", "frame"),
+            "ssim": other("ssim", "frame"),
+        }
+    )
+    return "\n".join([f"rmse of {variable}{unit}", *lines])

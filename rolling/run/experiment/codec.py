@@ -1,0 +1,84 @@
+"""Experiments as JSON and back. Only known classes are made, and nothing that is read is executed.
+
+A frozen dataclass becomes `{"type": "window.rolling", "size": 8, ...}`; `registry.py` says which are known by
+which name, and `former.py` what earlier versions called them.
+"""
+
+import dataclasses
+import math
+import typing
+from difflib import get_close_matches
+from typing import Any
+
+from rolling.common.errors import InputError
+from rolling.run.experiment.former import upgraded
+from rolling.run.experiment.registry import known_class, tag
+
+
+def encode(value: Any) -> Any:
+    """A JSON value; non-finite numbers become strings, tuples lists."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: encode(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {"type": tag(type(value)), **fields}
+    if isinstance(value, tuple | list):
+        return [encode(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise InputError(f"an experiment holds dataclasses, tuples, numbers and words, not {value!r}")
+
+
+def decode(value: Any, hint: Any = None, where: str = "the experiment") -> Any:
+    """The value that `encode` was given, in this version or an earlier one. Raises `InputError` naming the
+    place of what does not fit."""
+    return _decode(upgraded(value), hint, where)
+
+
+def _decode(value: Any, hint: Any, where: str) -> Any:
+    if isinstance(value, dict):
+        return _decode_dataclass(value, where)
+    if isinstance(value, list):
+        return tuple(_decode(item, None, f"{where}[{i}]") for i, item in enumerate(value))
+    if hint is float and isinstance(value, str | int):
+        return float(value)
+    return value
+
+
+def _decode_dataclass(value: dict, where: str) -> Any:
+    if not isinstance(value.get("type"), str):
+        raise InputError(f"{where} lacks its `type`: this is no experiment that rolling-diffusion wrote")
+    kind = known_class(value["type"])
+    hints = typing.get_type_hints(kind)
+    names = [field.name for field in dataclasses.fields(kind)]
+    arguments = {}
+    for name, item in value.items():
+        if name == "type":
+            continue
+        if name not in names:
+            near = get_close_matches(name, names, n=1)
+            hint = f"; the nearest is {near[0]!r}" if near else ""
+            raise InputError(f"{where}: {kind.__name__} has no field {name!r}{hint}")
+        arguments[name] = _decode(item, hints.get(name), f"{where}.{name}")
+    try:
+        return kind(**arguments)
+    except TypeError as error:
+        raise InputError(f"{where}: {kind.__name__} cannot be made: {error}") from error
+
+
+def differences(a: Any, b: Any, where: str = "") -> list[str]:
+    """The fields in which two encoded values differ, as `window.size: 8 / 12`; any version may have written
+    them."""
+    return _differences(upgraded(a), upgraded(b), where)
+
+
+def _differences(a: Any, b: Any, where: str) -> list[str]:
+    if isinstance(a, dict) and isinstance(b, dict) and a.get("type") == b.get("type"):
+        names = [name for name in dict.fromkeys([*a, *b]) if name != "type"]
+        parts = [_differences(a.get(n), b.get(n), f"{where}.{n}" if where else n) for n in names]
+        return [line for part in parts for line in part]
+    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        parts = [_differences(x, y, f"{where}[{i}]") for i, (x, y) in enumerate(zip(a, b, strict=True))]
+        return [line for part in parts for line in part]
+    shown = [value.get("type") if isinstance(value, dict) else value for value in (a, b)]
+    return [] if a == b else [f"{where}: {shown[0]} / {shown[1]}"]

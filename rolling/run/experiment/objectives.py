@@ -1,0 +1,250 @@
+"""What a run trains, and by which loss: to denoise, or to do in few steps what a teacher does in many."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from rolling.common.errors import InputError
+from rolling.distillation import (
+    Denoise,
+    consistency_loss,
+    moment_matching_losses,
+    sample_segments,
+    small_steps,
+    whole_segment,
+)
+from rolling.losses import Weighting, XLoss, diffusion_loss
+from rolling.noise.prior import Independent
+from rolling.sampling.sampler import Sampler, Sampling
+from rolling.sampling.sweeps import Even
+from rolling.solvers import Ancestral, Ddim
+from rolling.windows import check_share, training_frames
+
+Params = Any
+Batch = dict[str, Any]
+
+
+class LossInputs(NamedTuple):
+    """What a loss takes from an experiment and its network."""
+
+    bind: Callable[[Params, Batch, Key[Array, ""] | None], Denoise]
+    """A network's parameters, a batch and a key for dropout (None: no dropout) to `(z, logsnr) -> x`."""
+    sampler: Sampler
+    weighting: Weighting
+    mask: Float[Array, "height width channel"] | None
+
+
+@runtime_checkable
+class Objective(Protocol):
+    """`teacher` is the folder of the run that is learned from, empty where there is none.
+
+    Its parameters, those that forecast, are `frozen` in the loss and the beginning of what is trained.
+    """
+
+    @property
+    def teacher(self) -> str: ...
+
+    def check(self, sampling: Sampling) -> None:
+        """Raises `InputError` for a way of sampling that the loss does not know."""
+
+    def start(self, fresh: Params, teacher: Params | None) -> Params:
+        """What is trained, from fresh parameters of the network and from the teacher's."""
+
+    def forecasts(self, trained: Params) -> Params:
+        """The parameters of the network that forecasts."""
+
+    def loss(
+        self, inputs: LossInputs, params: Params, frozen: Params, batch: Batch, key: Key[Array, ""]
+    ) -> Float[Array, ""]:
+        """The mean over a batch of clips `batch["x"] [batch, time, height, width, channel]`."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Denoising:
+    """The diffusion loss of `rolling.losses`, at the clocks that the window samples."""
+
+    scales: tuple[int, ...] = ()
+    """Factors by which frames are made coarser for further terms of the loss (arXiv 2301.11093)."""
+
+    def __post_init__(self):
+        if any(factor < 2 for factor in self.scales) or len(set(self.scales)) < len(self.scales):
+            raise InputError(f"objective.scales are different whole numbers from 2 on, not {self.scales}")
+
+    @property
+    def teacher(self) -> str:
+        return ""
+
+    def check(self, sampling):
+        pass
+
+    def start(self, fresh, teacher):
+        return fresh
+
+    def forecasts(self, trained):
+        return trained
+
+    def loss(self, inputs, params, frozen, batch, key):
+        times_key, noise_key, dropout_key = jax.random.split(key, 3)
+        x, sampler = batch["x"], inputs.sampler
+        return diffusion_loss(
+            inputs.bind(params, batch, dropout_key),
+            x,
+            sampler.window.sample_times(times_key, len(x)),
+            noise_key,
+            schedule=sampler.schedule,
+            weighting=inputs.weighting,
+            noise=sampler.noise,
+            mask=inputs.mask,
+            scales=self.scales,
+        )
+
+
+class _Distillation:
+    """What few-step students have in common: their segments are the equal steps of a sweep."""
+
+    warmup_share: float
+
+    def __post_init__(self):
+        check_share("objective.warmup_share", self.warmup_share)
+
+    def check(self, sampling):
+        window = sampling.window
+        ends = np.asarray(window.cycle(jnp.asarray([1.0, 0.0])))[:, : window.context]
+        if training_frames(window) != window.size or (ends[0] != ends[1]).any():
+            raise InputError(
+                "a distillation wants a window that is trained on clips of its own size, and whose context"
+                f" stands still, and {type(window).__name__} is not one: distil a run of another window"
+            )
+        if not (isinstance(sampling.noise, Independent) and isinstance(sampling.spacing, Even)):
+            raise InputError(
+                "a distillation wants independent noise and even steps: give --noise independent and"
+                " --spacing even, and a teacher that was trained so"
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Consistency(_Distillation):
+    """Multistep consistency (arXiv 2403.06807): one DDIM step does what the teacher does in `small_steps`.
+
+    A segment is one solver step of the experiment, so that `calls_per_frame` decides how many there are.
+    """
+
+    teacher: str = ""
+    """The folder of the run to distil."""
+    training: bool = False
+    """Consistency training: the data point stands for the teacher's prediction."""
+    small_steps: int = 8
+    """Teacher's steps in a segment."""
+    variance: float = 0.75
+    """The share of the teacher's squared error that aDDIM gives back; 0: plain DDIM."""
+    warmup_share: float = 0.1
+    """Share of the training times that lie in the window's warm-up."""
+
+    def __post_init__(self):
+        if self.small_steps < 1:
+            raise InputError(f"objective.small_steps is a whole number from 1 on, not {self.small_steps}")
+        if not 0 <= self.variance <= 1:
+            raise InputError(f"objective.variance is a share between 0 and 1, not {self.variance}")
+        super().__post_init__()
+
+    @property
+    def suited(self) -> dict[str, Any]:
+        """The fields of an experiment that go with this method."""
+        return {"solver": Ddim()}
+
+    def start(self, fresh, teacher):
+        if teacher is None and not self.training:
+            raise _no_teacher()
+        return _copy(fresh if teacher is None else teacher)
+
+    def forecasts(self, trained):
+        return trained
+
+    def loss(self, inputs, params, frozen, batch, key):
+        times_key, noise_key, dropout_key = jax.random.split(key, 3)
+        x, sampler = batch["x"], inputs.sampler
+        segments = sample_segments(
+            sampler.window,
+            sampler.cycle_steps,
+            small_steps(self.small_steps),
+            times_key,
+            len(x),
+            self.warmup_share,
+        )
+        return consistency_loss(
+            inputs.bind(params, batch, dropout_key),
+            inputs.bind(params, batch, None),
+            None if self.training else inputs.bind(frozen, batch, None),
+            x,
+            segments,
+            noise_key,
+            schedule=sampler.schedule,
+            weighting=inputs.weighting,
+            variance=self.variance,
+            mask=inputs.mask,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MomentMatching(_Distillation):
+    """Moment matching (arXiv 2406.04103): the mean of the student's frames, seen through noise, is the
+    teacher's.
+
+    A second network, trained beside the student, estimates the student's. Both losses are summed, as no
+    gradient passes from one to the other's parameters.
+    """
+
+    teacher: str = ""
+    """The folder of the run to distil."""
+    warmup_share: float = 0.1
+    """Share of the training times that lie in the window's warm-up."""
+
+    @property
+    def suited(self) -> dict[str, Any]:
+        """The fields of an experiment that go with this method.
+
+        The student's gradient is a plain difference of two predictions: with the weights of the v-loss it
+        would grow as `1 / sigma` towards the clean end.
+        """
+        return {"solver": Ancestral(), "weighting": XLoss()}
+
+    def start(self, fresh, teacher):
+        if teacher is None:
+            raise _no_teacher()
+        return {"student": _copy(teacher), "auxiliary": _copy(teacher)}
+
+    def forecasts(self, trained):
+        return trained["student"]
+
+    def loss(self, inputs, params, frozen, batch, key):
+        times_key, noise_key, *dropout_keys = jax.random.split(key, 4)
+        x, sampler = batch["x"], inputs.sampler
+        segments = sample_segments(
+            sampler.window, sampler.cycle_steps, whole_segment, times_key, len(x), self.warmup_share
+        )
+        auxiliary, student = moment_matching_losses(
+            inputs.bind(params["student"], batch, dropout_keys[0]),
+            inputs.bind(params["auxiliary"], batch, dropout_keys[1]),
+            inputs.bind(frozen, batch, None),
+            x,
+            segments,
+            noise_key,
+            schedule=sampler.schedule,
+            weighting=inputs.weighting,
+            mask=inputs.mask,
+        )
+        return auxiliary + student
+
+
+def _copy(params: Params) -> Params:
+    """Memory of its own: a training step gives away that of its state."""
+    return jax.tree.map(jax.numpy.copy, params)
+
+
+def _no_teacher() -> InputError:
+    return InputError("a distillation wants a teacher: give --objective.teacher the folder of a trained run")

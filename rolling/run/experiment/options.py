@@ -1,0 +1,230 @@
+"""From a dataclass with defaults to command-line options, and from words to a value.
+
+Every field is an option (`--window.size 12`). A field that holds an exchangeable part also takes the name
+of another one (`--solver ancestral`), which keeps the fields that both have, and a field that holds several
+takes several names (`--augment translate,shift_reflect`); the rest is tyro's.
+"""
+
+import contextlib
+import dataclasses
+import io
+import re
+import typing
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+import tyro
+
+from rolling.common.errors import InputError
+from rolling.run.experiment.registry import alternatives
+
+T = TypeVar("T")
+
+
+def parse(default: T, arguments: list[str], program: str) -> T:
+    """`default` with the fields that the arguments name replaced.
+
+    Raises `InputError` with one sentence for an unknown option (with the nearest one) and for a value that
+    does not fit. `--help` prints and exits.
+    """
+    default, arguments = _choose_parts(default, arguments)
+    if not {"-h", "--help"} & set(arguments):
+        _check_names(default, arguments)
+    narrow = _narrow(default)
+    heard = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(heard):
+            value = tyro.cli(
+                type(narrow),
+                default=narrow,
+                args=arguments,
+                prog=program,
+                description=_exchangeable(default),
+                config=(tyro.conf.CascadeSubcommandArgs,),
+            )
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        raise InputError(f"{_one_sentence(heard.getvalue())}; `{program} --help` lists the options") from None
+    return _widen(value, type(default))
+
+
+def option_names(value: Any, prefix: str = "") -> list[str]:
+    """The dotted names of all fields, `window.size`."""
+    names = []
+    for field in dataclasses.fields(value):
+        item = getattr(value, field.name)
+        name = prefix + field.name.replace("_", "-")
+        names.append(name)
+        if dataclasses.is_dataclass(item):
+            names += option_names(item, name + ".")
+        elif isinstance(item, tuple):
+            for i, part in enumerate(item):
+                if dataclasses.is_dataclass(part):
+                    names += option_names(part, f"{name}.{i}.")
+    return names
+
+
+def _protocol_of_items(hint: Any) -> type | None:
+    """`P` of a field annotated `tuple[P, ...]`, where P is a protocol or a dataclass."""
+    items = typing.get_args(hint) if typing.get_origin(hint) is tuple else ()
+    if items[1:] != (...,):
+        return None
+    part = getattr(items[0], "_is_protocol", False) or dataclasses.is_dataclass(items[0])
+    return items[0] if part else None
+
+
+def _choose_parts(default: T, arguments: list[str], prefix: str = "--") -> tuple[T, list[str]]:
+    """Takes `--solver ancestral` out of the arguments, and puts that part into the default.
+
+    So, too, `--augment translate,shift_reflect`, and parts of parts: `--window.inner pyramid`.
+    """
+    hints = typing.get_type_hints(type(default))
+    rest = list(arguments)
+    for field in dataclasses.fields(default):
+        option, value = prefix + field.name.replace("_", "-"), getattr(default, field.name)
+        hint = hints[field.name]
+        items = _protocol_of_items(hint)
+        if option in rest and (items or dataclasses.is_dataclass(value)):
+            place = rest.index(option)
+            chosen = rest[place + 1] if place + 1 < len(rest) else ""
+            part = _several(option, chosen, items, value) if items else _one(option, chosen, hint, value)
+            del rest[place : place + 2]
+        else:
+            part = value
+        if dataclasses.is_dataclass(part):
+            part, rest = _choose_parts(part, rest, option + ".")
+        elif items:
+            chosen = []
+            for i, item in enumerate(part):
+                item, rest = _choose_parts(item, rest, f"{option}.{i}.")
+                chosen.append(item)
+            part = tuple(chosen)
+        if part is not value and part != value:
+            default = _unchecked(type(default), {**_fields(default), field.name: part})
+    return default, rest
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.init}
+
+
+def _unchecked(kind: type[T], values: dict[str, Any]) -> T:
+    """An instance that does not check itself: arguments that are still to come may put it right."""
+    made = object.__new__(kind)
+    for field in dataclasses.fields(kind):
+        given = field.default_factory() if callable(field.default_factory) else field.default
+        object.__setattr__(made, field.name, values.get(field.name, given))
+    return made
+
+
+def named(option: str, chosen: str, known: dict[str, type]) -> type:
+    kind = known.get(chosen.replace("-", "_"))
+    if kind is None:
+        near = get_close_matches(chosen, known, n=1)
+        hint = f"the nearest is {near[0]!r}; " if near else ""
+        raise InputError(f"{option} knows no {chosen!r}: {hint}there are {', '.join(known) or 'none here'}")
+    return kind
+
+
+def _one(option: str, chosen: str, protocol: type, value: Any) -> Any:
+    """Another part in the place of `value`: it keeps the fields that both have, and one that is made of
+    parts of the same sort (a window around a window) is put around `value`."""
+    kind = named(option, chosen, alternatives(protocol))
+    hints = typing.get_type_hints(kind)
+    here = {field.name for field in dataclasses.fields(value)}
+    kept = {}
+    for field in dataclasses.fields(kind):
+        if field.init and field.name in here:
+            kept[field.name] = getattr(value, field.name)
+        elif field.init and hints[field.name] is protocol:
+            kept[field.name] = value
+    return _unchecked(kind, kept)
+
+
+def _several(option: str, chosen: str, protocol: type, values: tuple) -> tuple:
+    """Parts by their names, joined by commas; none for the empty word, or for that word."""
+    known = alternatives(protocol)
+    if chosen.strip() == "none" and "none" not in known:
+        return ()
+    return tuple(named(option, name.strip(), known)() for name in chosen.split(",") if chosen.strip())
+
+
+def _exchangeable(default: Any) -> str:
+    """What `--help` says of the parts that can be exchanged."""
+    hints = typing.get_type_hints(type(default))
+    lines = [f"{(type(default).__doc__ or '').strip()}", "", "Parts that can be exchanged by name:"]
+    for field in dataclasses.fields(default):
+        value, option = getattr(default, field.name), f"--{field.name.replace('_', '-')}"
+        if items := _protocol_of_items(hints[field.name]):
+            if names := list(alternatives(items)):
+                lines.append(f"  {option} {' | '.join(names)} (any number, joined by commas)")
+        elif dataclasses.is_dataclass(value):
+            names = list(alternatives(hints[field.name]))
+            if len(names) > 1:
+                lines.append(f"  {option} {' | '.join(names)}")
+    return "\n\n".join(lines)
+
+
+def _check_names(default: Any, arguments: list[str]) -> None:
+    known = option_names(default)
+    for argument in arguments:
+        if not argument.startswith("--"):
+            continue
+        name = argument[2:].split("=")[0].replace("_", "-")
+        parent, _, last = name.rpartition(".")
+        plain = f"{parent}.{last.removeprefix('no-')}" if parent else last.removeprefix("no-")
+        if name not in known and plain not in known:
+            near = get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"; the nearest is --{near[0]}" if near else ""
+            raise InputError(f"there is no option --{name}{hint}")
+
+
+def _narrow(value: Any) -> Any:
+    """The same value as an instance of a subclass whose annotations are the types of what it holds: tyro
+    can then look into parts that are annotated by a protocol. It does not check itself: `_widen` does."""
+    if isinstance(value, tuple):
+        return tuple(_narrow(item) for item in value)
+    if not dataclasses.is_dataclass(value):
+        return value
+    kind, hints = type(value), typing.get_type_hints(type(value))
+    parts = {name: _narrow(part) for name, part in _fields(value).items()}
+    annotations = {name: _type_of(part, hints[name]) for name, part in parts.items()}
+    body = {"__annotations__": annotations, "__doc__": kind.__doc__, "__module__": kind.__module__}
+    body |= {name: dataclasses.field(default=part) for name, part in parts.items()}
+    body["__post_init__"] = lambda self: None
+    narrow = dataclasses.dataclass(frozen=True, kw_only=True)(type(kind.__name__, (kind,), body))
+    return narrow(**parts)
+
+
+def _type_of(part: Any, hint: Any) -> Any:
+    if dataclasses.is_dataclass(part):
+        return type(part)
+    if isinstance(part, tuple) and part and dataclasses.is_dataclass(part[0]):
+        return tuple[tuple(type(item) for item in part)]
+    return hint
+
+
+def _widen(value: Any, kind: type) -> Any:
+    """Back from narrowed subclasses to the classes themselves, which check themselves."""
+    if isinstance(value, tuple):
+        return tuple(_widen(item, type(item).__base__) for item in value) if _holds_parts(value) else value
+    fields = {}
+    for field in dataclasses.fields(kind):
+        if field.init:
+            part = getattr(value, field.name)
+            deep = dataclasses.is_dataclass(part) or isinstance(part, tuple)
+            fields[field.name] = _widen(part, type(part).__base__) if deep else part
+    return kind(**fields)
+
+
+def _holds_parts(value: tuple) -> bool:
+    return any(dataclasses.is_dataclass(item) for item in value)
+
+
+def _one_sentence(text: str) -> str:
+    """What tyro drew in a box, without the box."""
+    lines = [re.sub(r"[─│╭╮╰╯]", " ", line).strip() for line in text.splitlines()]
+    lines = [line for line in lines if line and "--help" not in line and "full helptext" not in line]
+    words = " ".join(" ".join(lines).split()) or "the arguments cannot be understood"
+    return re.sub(r"^Value error Error parsing ([\w.-]+): ", r"--\1: ", words)

@@ -1,0 +1,195 @@
+"""Parts by short names: `solver.uni_pc` in `experiment.json`, `uni_pc` behind `--solver`.
+
+A *kind* of part is a protocol and the modules whose parts are found: a new part is known once it stands in
+one of them, or is exported by it. The dataclasses of a user's own file become known when that file is loaded
+on purpose, as the kinds whose protocol they implement. Nothing else can be named by a file.
+"""
+
+import dataclasses
+import importlib
+import re
+from functools import cache
+from typing import NamedTuple
+
+from typing_extensions import get_protocol_members, is_protocol
+
+from rolling.common.errors import InputError
+from rolling.data.augment import Augmentation
+from rolling.data.clips.collection import Collection
+from rolling.data.source import Source
+from rolling.denoisers import Architecture, Prediction
+from rolling.losses import Weighting
+from rolling.metrics import Metric
+from rolling.noise import NoiseSchedule
+from rolling.noise.prior import NoisePrior
+from rolling.outputs import Output
+from rolling.physics.simulators import Simulator
+from rolling.run.experiment.objectives import Objective
+from rolling.run.experiment.optimisers import Optimiser
+from rolling.sampling.guidance import Guidance
+from rolling.sampling.partitions import Partition
+from rolling.sampling.starts import Guess, Start
+from rolling.sampling.sweeps import Spacing, Sweep
+from rolling.solvers import Solver
+from rolling.windows import Window
+
+
+class Kind(NamedTuple):
+    protocol: type
+    homes: tuple[str, ...]
+    """Modules; a package stands for what it exports."""
+
+
+KINDS = {
+    "window": Kind(Window, ("rolling.windows",)),
+    "schedule": Kind(NoiseSchedule, ("rolling.noise",)),
+    "noise": Kind(NoisePrior, ("rolling.noise.prior",)),
+    "solver": Kind(Solver, ("rolling.solvers",)),
+    "start": Kind(Start, ("rolling.sampling.starts",)),
+    "guess": Kind(Guess, ("rolling.sampling.starts",)),
+    "guidance": Kind(Guidance, ("rolling.sampling.guidance",)),
+    "partition": Kind(Partition, ("rolling.sampling.partitions",)),
+    "spacing": Kind(Spacing, ("rolling.sampling.sweeps",)),
+    "sweep": Kind(Sweep, ("rolling.sampling.sweeps",)),
+    "prediction": Kind(Prediction, ("rolling.denoisers",)),
+    "weighting": Kind(Weighting, ("rolling.losses",)),
+    "network": Kind(Architecture, ("rolling.video.uvit",)),
+    "source": Kind(Source, ("rolling.data.simulated", "rolling.data.gridded", "rolling.data.clips")),
+    "collection": Kind(Collection, ("rolling.data.clips.collections",)),
+    "simulator": Kind(Simulator, ("rolling.physics.simulators", "rolling.data.moving_shapes")),
+    "augmentation": Kind(Augmentation, ("rolling.data.augment",)),
+    "metric": Kind(
+        Metric,
+        (
+            "rolling.metrics.ensemble",
+            "rolling.physics.metrics",
+            "rolling.video.metrics.quality",
+            "rolling.video.metrics.fvd",
+            "rolling.video.metrics.projection",
+            "rolling.video.metrics.spectral",
+        ),
+    ),
+    "output": Kind(Output, ("rolling.video.outputs",)),
+    "objective": Kind(Objective, ("rolling.run.experiment.objectives",)),
+    "optimiser": Kind(Optimiser, ("rolling.run.experiment.optimisers",)),
+}
+
+RECORDS = {
+    "experiment": "rolling.run.experiment.experiment.Experiment",
+    "training": "rolling.run.experiment.experiment.Training",
+    "forecast": "rolling.run.experiment.experiment.Forecast",
+    "picture": "rolling.data.clips.collection.Picture",
+    "history": "rolling.sampling.guidance.History",
+    "oracle": "rolling.oracle.Oracle",
+    "layout": "rolling.fields.Layout",
+    "variable": "rolling.fields.Variable",
+    "axis": "rolling.fields.Axis",
+}
+"""Dataclasses that are no parts: nothing can stand in their place."""
+
+_own: dict[str, type] = {}
+"""A user's own dataclasses by tag."""
+
+
+def snake(name: str) -> str:
+    """`ClassName` as `class_name`; digits stay with the letters before them, but for `2S`: `plus_2s`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z](?!$)|[0-9]+[A-Z])", "_", name).lower()
+
+
+def implements(kind: type, protocol: type) -> bool:
+    """Whether a dataclass has every member of a protocol; nothing is made of it."""
+    if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)) or is_protocol(kind):
+        return False
+    there = {
+        name for base in kind.__mro__[:-1] for name in (*vars(base), *vars(base).get("__annotations__", ()))
+    }
+    return get_protocol_members(protocol) <= there
+
+
+def _kind_of(part: type, homes_only: bool) -> str | None:
+    """The kind of a dataclass: of the protocols that it implements, the one with the most members."""
+    place = f"{part.__module__}."
+    sizes = {
+        name: len(get_protocol_members(kind.protocol))
+        for name, kind in KINDS.items()
+        if implements(part, kind.protocol)
+        and (not homes_only or any(place.startswith(f"{home}.") for home in kind.homes))
+    }
+    return max(sizes, key=sizes.__getitem__) if sizes else None
+
+
+@cache
+def parts(kind: str) -> dict[str, type]:
+    """The project's own parts of a kind by tag."""
+    modules = [importlib.import_module(home) for home in KINDS[kind].homes]
+    return {
+        f"{kind}.{snake(part.__name__)}": part
+        for module in modules
+        for part in vars(module).values()
+        if isinstance(part, type) and not part.__name__.startswith("_") and _kind_of(part, True) == kind
+    }
+
+
+def alternatives(protocol: type) -> dict[str, type]:
+    """All parts that can stand where a protocol, or a dataclass, is wanted, by name.
+
+    A user's own part stands wherever its methods let it.
+    """
+    for name, kind in KINDS.items():
+        if kind.protocol is protocol:
+            owned = {snake(part.__name__): part for part in _own.values() if implements(part, protocol)}
+            return {tag.partition(".")[2]: part for tag, part in parts(name).items()} | owned
+    return {snake(protocol.__name__): protocol} if dataclasses.is_dataclass(protocol) else {}
+
+
+def register(part: type) -> None:
+    """Makes a user's own dataclass known. Raises `InputError` where its name is taken."""
+    tag = _own_tag(part)
+    kind = tag.partition(".")[0]
+    there = _own.get(tag) or (parts(kind).get(tag) if kind in KINDS else None)
+    if there is not None and (there.__module__, there.__qualname__) != (part.__module__, part.__qualname__):
+        raise InputError(
+            f"{part.__name__} of {part.__module__} would be known as {tag!r}, and so is {there.__name__} of"
+            f" {there.__module__}: give it another name"
+        )
+    _own[tag] = part
+
+
+def _own_tag(part: type) -> str:
+    return f"{_kind_of(part, False) or 'own'}.{snake(part.__name__)}"
+
+
+def own_tag_of(name: str) -> str | None:
+    """The short name of a user's own class of that name, if there is one."""
+    return next((tag for tag, part in _own.items() if part.__name__ == name), None)
+
+
+def tag(part: type) -> str:
+    """The short name of a class. Raises `InputError` for one that is not known."""
+    if part in _own.values():
+        return _own_tag(part)
+    for record, place in RECORDS.items():
+        if place == f"{part.__module__}.{part.__qualname__}":
+            return record
+    kind = _kind_of(part, True)
+    if kind is None:
+        raise InputError(
+            f"{part.__name__} of {part.__module__} is not known as a part: define it in the file of the"
+            " experiment, or give its file with --code FILE"
+        )
+    return f"{kind}.{snake(part.__name__)}"
+
+
+def known_class(tag: str) -> type:
+    """The class of a short name. Raises `InputError` for any that is not known."""
+    if tag in RECORDS:
+        module, _, name = RECORDS[tag].rpartition(".")
+        return getattr(importlib.import_module(module), name)
+    kind = tag.partition(".")[0]
+    found = _own.get(tag) or (parts(kind).get(tag) if kind in KINDS else None)
+    if found is None:
+        raise InputError(
+            f"the part {tag!r} is not known to this installation: give the Python file that defines it with"
+            " --code FILE, or use the version of rolling-diffusion that wrote it"
+        )
+    return found

@@ -1,0 +1,297 @@
+"""A trained run as a forecaster."""
+
+import dataclasses
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from rolling.common.errors import InputError
+from rolling.data.conditions import check_actions, told
+from rolling.data.statistics import Statistics
+from rolling.denoisers import NO_LABEL, Condition
+from rolling.fields import Axis, Layout
+from rolling.run import model
+from rolling.run.checkpoint import Checkpoints, check_shapes
+from rolling.run.experiment import Experiment, codec
+from rolling.run.forecasting import zarr_writer
+from rolling.sampling.guidance import Autoguidance, ClassifierFree
+from rolling.sampling.rollout import Rollout
+from rolling.sampling.sampler import Carry, Denoisers, Sampler, Sampling
+
+Known = Callable[[int, int], dict[str, np.ndarray]]
+"""`(first, count)`, frames counted from the first one of the context, to what is told of one forecast."""
+
+
+class Forecaster:
+    """A network with everything that it needs: its experiment, layout, statistics and parameters."""
+
+    def __init__(
+        self, experiment: Experiment, layout: Layout, statistics: Statistics, params: Any, step: int
+    ):
+        self.experiment, self.layout, self.statistics, self.step = experiment, layout, statistics, step
+        apply, shapes = model.abstract(experiment, layout, statistics.mask)
+        check_shapes(params, shapes, "the checkpoint")
+        self.params = jax.device_put(params)
+        self.bind = model.binder(experiment, apply)
+        self.sampler: Sampler | None = None
+        self.sample_with(experiment)
+
+    def fingerprint(self) -> str:
+        """A check sum of the parameters: forecasts of two networks are never taken for each other."""
+        total = 0
+        for leaf in jax.tree.leaves(self._networks()):
+            total = zlib.crc32(np.asarray(leaf).tobytes(), total)
+        return f"{total:08x}"
+
+    def sample_with(self, sampling: Sampling) -> None:
+        """Forecasts from now on in another way."""
+        if sampling.sampler != self.sampler:  # what is compiled for the same one stays
+            self.sampler = sampling.sampler
+            self._rollouts: dict[int, Rollout] = {}
+            self._weak: Forecaster | None = None
+
+    def _networks(self) -> tuple[Any, Any]:
+        """The parameters of the network, and of the weaker one of autoguidance, if there is one.
+
+        That one is loaded here: a run whose weaker network is gone can still forecast without it.
+        """
+        if self._weak is None:
+            self._weak = _weak_network(self.sampler, self.layout)
+        return self.params, self._weak and self._weak.params
+
+    def rollout(self, cycles: int) -> Rollout:
+        """The compiled loop whose chunks hold `cycles` cycles."""
+
+        def bind(params):
+            strong, weak = params
+            return Denoisers(self.bind(strong), self._weak and self._weak.bind(weak))
+
+        if cycles not in self._rollouts:
+            self._rollouts[cycles] = Rollout(self.sampler, bind, cycles=cycles)
+        return self._rollouts[cycles]
+
+    def cycles(self, frames: int, chunk: int) -> int:
+        """Cycles in a chunk of about `chunk` frames, and no more than `frames` need."""
+        stride = self.sampler.window.stride
+        return max(1, min(chunk // stride, -(-frames // stride)))
+
+    def conditions(self, known: list[Known]) -> Callable[[int, int], Condition]:
+        """What a batch of forecasts may know."""
+
+        def condition(first: int, count: int) -> Condition:
+            told = [of(first, count) for of in known]
+            batch = {name: jnp.asarray(np.stack([one[name] for one in told])) for name in told[0]}
+            return model.condition_of(batch, self.statistics.mask)
+
+        return condition
+
+    def sample(
+        self,
+        given: np.ndarray,
+        known: list[Known],
+        keys: jax.Array,
+        frames: int,
+        cycles: int,
+        resume: tuple[int, Carry] | None = None,
+    ) -> Iterator[tuple[int, np.ndarray, Carry]]:
+        """`(first lead, frames, carry)` for `given [batch, n, height, width, variable]`, physical units."""
+        clean = jnp.asarray(self.statistics.normalise(given), jnp.float32)
+        chunks = self.rollout(cycles).chunks(
+            self._networks(), clean, keys, frames, self.conditions(known), resume=resume
+        )
+        for chunk in chunks:
+            yield chunk.start, self.statistics.denormalise(np.asarray(chunk.frames)), chunk.carry
+
+    def forecast(
+        self,
+        data: xr.Dataset,
+        frames: int,
+        members: int = 4,
+        seed: int = 0,
+        *,
+        label: str = "",
+        tokens: np.ndarray | None = None,
+        actions: np.ndarray | None = None,
+    ) -> xr.Dataset:
+        """`members` forecasts of the `frames` frames that follow the last ones of `data`.
+
+        `data` holds the variables that the network was trained on, in the same units and on the same grid,
+        with a dimension `time` of at least as many frames as a rollout is given. `label` names a class, and
+        `tokens [n, d]` describe the sequence: any, without them; `actions [given + frames, a]`, of the given
+        and the coming frames, are needed where the network was trained with some.
+        """
+        if frames < 1 or members < 1:
+            raise InputError(f"a forecast wants frames >= 1 and members >= 1, not {frames} and {members}")
+        given = self._given(data)
+        n = self.sampler.given
+        step = self.layout.step
+        if self.layout.has_calendar:
+            step = np.timedelta64(round(step * 3.6e12), "ns")
+        last = _last_time(data["time"].values, step, n)
+
+        sequence = _Sequence(
+            self.layout, lambda steps: last + step * (steps - (n - 1)), label, tokens, actions
+        )
+
+        check_actions(sequence, 0, n + frames)
+
+        def known(first, count):
+            return told(sequence, 0, first, first + count)
+
+        given = np.broadcast_to(given[None], (members, *given.shape))
+        keys = sequence_keys(seed, [(0, member) for member in range(members)])
+        chunks = self.sample(given, [known] * members, keys, frames, self.cycles(frames, 32))
+        values = np.concatenate([block for _, block, _ in chunks], axis=1)
+        result = zarr_writer.skeleton(self.layout, np.asarray([last]), None, members, frames)
+        for channel, variable in enumerate(self.layout.variables):
+            attributes = zarr_writer.attributes(variable)
+            stored = variable.stored(values[None, ..., channel])
+            result[variable.name] = (zarr_writer.dimensions(self.layout), stored, attributes)
+        return result
+
+    def _given(self, data: xr.Dataset) -> np.ndarray:
+        """The given frames `[n, height, width, variable]`, checked against the layout."""
+        layout, n = self.layout, self.sampler.given
+        if not isinstance(data, xr.Dataset):
+            raise InputError(f"a forecast wants an xarray.Dataset, not a {type(data).__name__}")
+        missing = [name for name in layout.names if name not in data]
+        if missing:
+            raise InputError(f"the data lack {', '.join(missing)}; they hold {', '.join(map(str, data))}")
+        for axis in (layout.y, layout.x):
+            self._check_axis(axis, data)
+        for variable in layout.variables:
+            units = data[variable.name].attrs.get("units", variable.units)
+            if units != variable.units:
+                raise InputError(f"{variable.name} is in {units}, in the training data in {variable.units}")
+        if "time" not in data.coords or data["time"].ndim != 1 or data.sizes["time"] < max(n, 1):
+            raise InputError(
+                f"the data hold fewer than the {n} frames along a coordinate `time` that a rollout is given"
+            )
+        order = ("time", layout.y.name, layout.x.name)
+        recent = data.isel(time=slice(data.sizes["time"] - n, None))
+        frames = [recent[name].transpose(*order).values for name in layout.names]
+        given = np.stack(frames, axis=-1).astype(np.float32)
+        mask = self.statistics.mask
+        if not (np.isfinite(given) | (False if mask is None else ~mask)).all():
+            raise InputError(f"the last {n} frames have values that are not finite: fill or drop them")
+        if layout.is_video and n and not (given.min() >= 0 and 1 < given.max() <= 255):
+            raise InputError(
+                f"pictures are given in grey levels from 0 to 255, and these lie between {given.min():g} and"
+                f" {given.max():g}: scale them"
+            )
+        return given
+
+    def _check_axis(self, axis: Axis, data: xr.Dataset) -> None:
+        """The pixels of a picture need no coordinates, row 0 is on top; anything else lies where it lay."""
+        if self.layout.is_video and data.sizes.get(axis.name, 0) == len(axis):
+            return
+        found = data[axis.name].values if axis.name in data.coords else np.empty(0)
+        if len(found) != len(axis) or not np.allclose(found, axis.values):
+            raise InputError(
+                f"the data's {axis.name} is not that of the training data: there were {len(axis)} values from"
+                f" {axis.values[0]:g} to {axis.values[-1]:g}"
+            )
+
+
+def _last_time(times: np.ndarray, step: Any, n: int) -> Any:
+    """The time of the last of `n` given frames, which must be `step` apart."""
+    gaps = np.diff(times[len(times) - max(n, 1) :])
+    # Calendar months, whose mean length is the step, differ by up to a tenth.
+    if not all(abs(gap / step - 1) < 0.12 for gap in gaps):
+        raise InputError(
+            f"the last {n} frames of the data must be one step ({step}) apart, as in training, not"
+            f" {', '.join(map(str, gaps))}"
+        )
+    return times[-1]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Sequence:
+    """What is told of one sequence that nobody stored."""
+
+    layout: Layout
+    times_of: Callable[[np.ndarray], np.ndarray]
+    label: str
+    embeddings: np.ndarray | None
+    actions: np.ndarray | None
+
+    def length(self, index):
+        return 0 if self.actions is None else len(self.actions)
+
+    def times(self, index, start, stop):
+        return self.times_of(np.arange(start, stop))
+
+    def told(self, index, start, stop):
+        found, layout = {}, self.layout
+        if layout.labels:
+            if self.label and self.label not in layout.labels:
+                raise InputError(f"no class {self.label!r}: choose one of {', '.join(layout.labels)}")
+            found["label"] = np.int32(layout.labels.index(self.label) if self.label else NO_LABEL)
+        if layout.tokens:
+            none = np.zeros((1, layout.tokens), np.float32)
+            found["tokens"] = none if self.embeddings is None else np.asarray(self.embeddings, np.float32)
+        if layout.actions:
+            found["actions"] = np.asarray(self.actions, np.float32)[start:stop]
+        return found
+
+
+def check_told(sampling: Sampling, layout: Layout) -> None:
+    """Raises `InputError` for guidance by what a network on such data is never told."""
+    nothing = not layout.labels and not layout.tokens
+    if nothing and any(isinstance(part, ClassifierFree) for part in sampling.guidance):
+        raise InputError(
+            "classifier-free guidance leads by labels or tokens, and these data have none: leave it out, with"
+            " --guidance none"
+        )
+
+
+def _weak_network(sampling: Sampling, layout: Layout) -> Forecaster | None:
+    """The weaker network that autoguidance asks. Raises `InputError` for guidance that it cannot give."""
+    check_told(sampling, layout)
+    names = {part.weak for part in sampling.guidance if isinstance(part, Autoguidance)}
+    if not names:
+        return None
+    if len(names) > 1 or "" in names:
+        raise InputError(
+            "autoguidance wants the folder of one run of a weaker network: give --guidance.0.weak runs/NAME"
+        )
+    weak = load(names.pop())
+    if weak.layout != layout:
+        raise InputError("the weaker network of autoguidance was trained on other data: choose another run")
+    return weak
+
+
+def load(path: str | Path) -> Forecaster:
+    """The forecaster of a run: `load("runs/kolmogorov").forecast(dataset, frames=20)`."""
+    folder = Path(path)
+    if not (folder / "checkpoints").is_dir():
+        raise InputError(f"{folder} is no run: it has no checkpoints")
+    checkpoints = Checkpoints(folder / "checkpoints")
+    try:
+        items = checkpoints.restore(("ema", "statistics", "experiment", "layout"))
+        step = checkpoints.latest()
+    finally:
+        checkpoints.close()
+    where = f"the checkpoint of {folder}"
+    experiment = codec.decode(items["experiment"], where=where)
+    return Forecaster(
+        experiment,
+        codec.decode(items["layout"], where=where),
+        Statistics.from_arrays(items["statistics"]),
+        experiment.objective.forecasts(items["ema"]),
+        step,
+    )
+
+
+def sequence_keys(seed: int, places: list[tuple[int, int]]) -> jax.Array:
+    """A key for each `(start, member)`, whatever the batch that it is sampled in."""
+    base = jax.random.key(seed)
+    return jnp.stack(
+        [jax.random.fold_in(jax.random.fold_in(base, start), member) for start, member in places]
+    )

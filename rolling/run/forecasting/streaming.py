@@ -1,0 +1,173 @@
+"""A forecast streamed to a store: killed at any moment, it goes on to the identical store."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rolling.common.errors import InputError
+from rolling.common.progress import Progress
+from rolling.data.conditions import check_actions, told
+from rolling.data.source import Named, Sequences
+from rolling.run.experiment import Forecast, codec
+from rolling.run.forecasting import zarr_writer
+from rolling.run.forecasting.forecaster import Forecaster, sequence_keys
+from rolling.run.forecasting.zarr_reader import GIVEN, NAMES
+from rolling.sampling.sampler import Carry, Sampling
+
+
+class NotFinite(InputError):
+    """A forecast that blew up."""
+
+
+@dataclasses.dataclass
+class _Batch:
+    """Forecasts that are sampled together; the last one may be padded by repetition."""
+
+    places: list[tuple[int, int]]
+    size: int
+
+    @property
+    def padded(self) -> list[tuple[int, int]]:
+        return self.places + [self.places[-1]] * (self.size - len(self.places))
+
+
+def write(
+    forecaster: Forecaster,
+    test: Sequences,
+    forecast: Forecast,
+    path: Path,
+    label: str,
+    *,
+    overwrite: bool = False,
+    given: int = 0,
+) -> Path:
+    """Streams a forecast to a store at `path`, or goes on with the one that was begun there.
+
+    It starts where at least `given` frames lie before it, and no fewer than the window's context: two windows
+    that are given the same number start at the same places.
+
+    Memory does not grow with the number of frames. After each chunk the carry is saved beside the store; a
+    run that was killed goes on from it to the identical store. A store of another forecast is replaced only
+    where `overwrite` says so, and anything else never.
+    """
+    # Persistence, with which every forecast is compared, wants a frame even where the window is given none.
+    before = max(forecaster.sampler.given, given, 1)
+    starts = zarr_writer.choose_starts(
+        test, before, forecast.frames, forecast.starts, from_clip_start=forecast.from_clip_start
+    )
+    if len(starts) < forecast.starts:
+        print(f"{path.name}: {len(starts)} of {forecast.starts} starts, as the held-out part has no more")
+    for start in starts:
+        check_actions(test, start.sequence, start.frame + forecast.frames)
+    cycles = forecaster.cycles(forecast.frames, forecast.chunk)
+    times = np.concatenate([test.times(s.sequence, s.frame - 1, s.frame) for s in starts])
+    identity = {
+        "forecast": codec.encode(forecast),
+        **{f.name: codec.encode(getattr(forecaster.sampler, f.name)) for f in dataclasses.fields(Sampling)},
+        "checkpoint": forecaster.step,
+        "parameters": forecaster.fingerprint(),
+        "starts": [[s.sequence, s.frame, str(time)] for s, time in zip(starts, times, strict=True)],
+    }
+    target = zarr_writer.ForecastStore(path, forecaster.layout, identity)
+    note = None
+    if target.exists() and target.check_identity(overwrite=overwrite):
+        if target.is_complete():
+            return path
+        note = target.load_note()
+    if note is None:
+        coordinates = zarr_writer.skeleton(
+            forecaster.layout, times, starts, forecast.members, forecast.frames
+        )
+        if isinstance(test, Named):
+            coordinates.attrs[NAMES] = [test.name(start.sequence) for start in starts]
+        coordinates.attrs[GIVEN] = max(forecaster.sampler.given, 1)
+        target.create(coordinates, forecaster.rollout(cycles).frames_per_chunk)
+    _write_batches(forecaster, test, forecast, starts, cycles, target, note, label)
+    target.complete()
+    return path
+
+
+def _write_batches(forecaster, test, forecast, starts, cycles, target, note, label):
+    places = [(start, member) for start in range(len(starts)) for member in range(forecast.members)]
+    size = min(forecast.batch, len(places))
+    batches = [_Batch(places[i : i + size], size) for i in range(0, len(places), size)]
+    first = 0 if note is None else int(note["batch"])
+    done = sum(len(batch.places) for batch in batches[:first]) * forecast.frames
+    if note is not None:
+        done += int(note["lead"]) * len(batches[first].places)
+    with Progress(label, len(places) * forecast.frames, unit="frame", done=done) as progress:
+        for number in range(first, len(batches)):
+            resume = None if note is None else _unpack(note, forecaster, size)
+            note = None
+            for lead, frames, carry in _sample_batch(
+                forecaster, test, forecast, starts, cycles, batches[number], resume
+            ):
+                count = frames.shape[1]
+                _check_finite(frames, batches[number].places, lead, starts, target.path)
+                for (start, member), values in zip(batches[number].places, frames, strict=False):
+                    target.write(start, member, lead, values)
+                target.save_note(_pack(number, lead + count, carry))
+                progress.update(count * len(batches[number].places))
+            if number + 1 < len(batches):
+                target.save_note({"batch": np.asarray(number + 1), "lead": np.asarray(0)})
+
+
+def _sample_batch(forecaster, test, forecast, starts, cycles, batch, resume):
+    n = forecaster.sampler.given
+    chosen = [starts[start] for start, _ in batch.padded]
+    given = np.stack([test.read(s.sequence, s.frame - n, s.frame) for s in chosen])
+    known = [
+        lambda first, count, s=s: told(test, s.sequence, s.frame - n + first, s.frame - n + first + count)
+        for s in chosen
+    ]
+    keys = sequence_keys(forecast.seed, batch.padded)
+    return forecaster.sample(given, known, keys, forecast.frames, cycles, resume)
+
+
+def _check_finite(frames, places, lead, starts, path):
+    """`frames [batch, time, ...]`: masked cells are NaN in all frames, anything else must be finite."""
+    sane = np.isfinite(frames).any(axis=(2, 3, 4)) & ~np.isinf(frames).any(axis=(2, 3, 4))
+    for (start, member), good in zip(places, sane, strict=False):
+        if not good.all():
+            bad = lead + int(np.argmin(good))
+            raise NotFinite(
+                f"the forecast from {starts[start]} (member {member}) is not finite at lead {bad + 1}; the"
+                f" leads before it are in {path}: train longer, or give it more --calls-per-frame"
+            )
+
+
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _pack(batch: int, lead: int, carry: Carry) -> dict[str, np.ndarray]:
+    """A carry as arrays with names; keys as their bits."""
+    leaves = [jax.random.key_data(leaf) if _is_key(leaf) else leaf for leaf in jax.tree.leaves(carry)]
+    named = {f"carry{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
+    return {"batch": np.asarray(batch), "lead": np.asarray(lead), **named}
+
+
+def _unpack(note: dict[str, np.ndarray], forecaster: Forecaster, size: int) -> tuple[int, Carry] | None:
+    """The place and the carry of a note; None at the beginning of a batch."""
+    if int(note["lead"]) == 0:
+        return None
+    sampler, shape = forecaster.sampler, forecaster.layout.shape
+    frames = jax.ShapeDtypeStruct((size, sampler.window.size, *shape), jnp.float32)
+    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), size))
+    structure = []
+
+    def begin(frames, keys):
+        leaves, treedef = jax.tree.flatten(sampler.place(frames, keys, 0))
+        structure.append(treedef)
+        return leaves
+
+    like = jax.eval_shape(begin, frames, keys)
+    saved = [jnp.asarray(note[f"carry{i}"]) for i in range(len(like))]
+    leaves = [jax.random.wrap_key_data(b) if _is_key(a) else b for a, b in zip(like, saved, strict=True)]
+    if [leaf.shape for leaf in leaves] != [leaf.shape for leaf in like]:
+        raise InputError("the saved carry belongs to another forecast: begin again with --overwrite")
+    return int(note["lead"]), jax.tree.unflatten(structure[0], leaves)

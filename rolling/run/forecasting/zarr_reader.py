@@ -1,0 +1,199 @@
+"""A forecast store, opened and checked against the layout of the data, read start by start.
+
+It holds one variable for each of the layout's, with the dimensions (start, number, prediction_timedelta, y,
+x). Along the first, `sequence` and `frame` say with which frame of which test sequence a forecast begins, and
+`time` is that of the frame before, the last that was given.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from rolling.common.errors import InputError
+from rolling.common.files import one_line
+from rolling.data.source import Named, Sequences
+from rolling.fields import Layout
+
+LEAD = "prediction_timedelta"
+GIVEN = "given_frames"
+NAMES = "sequence_names"
+HOUR = np.timedelta64(1, "h")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StoredForecast:
+    """`dataset` is lazy; `sequence`, `frame` `[start]` place the first forecast frame in the test part."""
+
+    path: Path
+    layout: Layout
+    dataset: xr.Dataset
+    sequence: np.ndarray
+    frame: np.ndarray
+
+    @property
+    def starts(self) -> int:
+        return len(self.sequence)
+
+    @property
+    def members(self) -> int:
+        return self.dataset.sizes["number"]
+
+    @property
+    def given(self) -> int:
+        """Frames before lead 0 that the forecasts began from; one, for persistence, where there was none."""
+        return int(self.dataset.attrs.get(GIVEN, 1))
+
+    @property
+    def leads(self) -> int:
+        return self.dataset.sizes[LEAD]
+
+    @property
+    def lead_chunk(self) -> int:
+        """Leads that are compressed together, and best read together; a shard may hold several chunks."""
+        return int(self.dataset[self.layout.names[0]].encoding["chunks"][2])
+
+    def read(self, start: int, first: int, stop: int, members: slice = slice(None)) -> np.ndarray:
+        """Leads `first .. stop - 1` of one start: `[member, lead, height, width, variable]`, float32."""
+        names = self.layout.names
+        at = {start_dimension(self.layout): start, "number": members, LEAD: slice(first, stop)}
+        try:
+            fields = [np.asarray(self.dataset[name].isel(at).values, np.float32) for name in names]
+        except Exception as error:  # what a damaged chunk raises depends on the codec
+            raise InputError(
+                f"the forecast {self.path} is damaged at start {start}, leads {first + 1} to {stop}"
+                f" ({one_line(error)}): delete it and roll out again"
+            ) from error
+        return np.stack(fields, axis=-1)
+
+    def truth_leads(self, test: Sequences) -> int:
+        """Leads for which there is truth at every start. Raises `InputError` where there are none, or where
+        the forecasts do not begin where the test sequences say."""
+        ends = []
+        for start, (sequence, frame) in enumerate(
+            zip(self.sequence.tolist(), self.frame.tolist(), strict=True)
+        ):
+            if not 0 <= sequence < len(test) or not 1 <= frame <= test.length(sequence):
+                raise InputError(
+                    f"start {start} of the forecast {self.path} is frame {frame} of test sequence {sequence},"
+                    " which these data do not have: evaluate it with the data that it was made from"
+                )
+            self._check_name(start, test, sequence)
+            self._check_time(start, test.times(sequence, frame - 1, frame)[0])
+            ends.append(test.length(sequence) - frame)
+        leads = min(self.leads, *ends)
+        if leads < 1:
+            raise InputError(
+                f"start {int(np.argmin(ends))} of the forecast {self.path} has no frame of truth after it:"
+                " choose earlier starts, or evaluate with longer test sequences"
+            )
+        return leads
+
+    def _check_name(self, start: int, test: Sequences, sequence: int) -> None:
+        names = self.dataset.attrs.get(NAMES)
+        if names and isinstance(test, Named) and names[start] != test.name(sequence):
+            raise InputError(
+                f"start {start} of the forecast {self.path} is in {names[start]}, but in these test data it"
+                f" would be in {test.name(sequence)}: evaluate it with the data that it was made from"
+            )
+
+    def _check_time(self, start: int, expected) -> None:
+        found = self.dataset["time"].values[start]
+        same = found == expected if self.layout.has_calendar else np.isclose(found, expected, rtol=1e-5)
+        if not same:
+            raise InputError(
+                f"start {start} of the forecast {self.path} is at time {found}, but in these test data it is"
+                f" at {expected}: evaluate it with the data that it was made from"
+            )
+
+
+def start_dimension(layout: Layout) -> str:
+    """The name of a store's first dimension."""
+    return "time" if layout.has_calendar else "start"
+
+
+def open_forecast(path: Path, layout: Layout) -> StoredForecast:
+    """Raises `InputError` where the store is missing, unreadable or of another layout."""
+    if not path.exists():
+        raise InputError(f"there is no forecast at {path}: make one with `rolling rollout {path.parent}`")
+    try:
+        dataset = xr.open_dataset(
+            path, engine="zarr", chunks=None, consolidated=False, decode_timedelta={LEAD: True}
+        )
+    except Exception as error:  # zarr, xarray and the file system all have their own
+        raise InputError(
+            f"{path} cannot be read as a Zarr store ({one_line(error)}): delete it and roll out again"
+        ) from error
+    _check_whole(path, dataset)
+    _check_variables(path, dataset, layout)
+    _check_grid(path, dataset, layout)
+    _check_leads(path, dataset, layout)
+    return StoredForecast(
+        path=path,
+        layout=layout,
+        dataset=dataset,
+        sequence=np.asarray(dataset["sequence"].values, int),
+        frame=np.asarray(dataset["frame"].values, int),
+    )
+
+
+def _check_whole(path: Path, dataset: xr.Dataset) -> None:
+    # A store made by another program has neither mark, and is checked frame by frame where it is read.
+    if "rolling_forecast" in dataset.attrs and not dataset.attrs.get("rolling_complete", False):
+        raise InputError(
+            f"the forecast {path} is not finished: finish it with `rolling rollout {path.parent}`"
+        )
+    if "sequence" not in dataset.variables and "number" in dataset.variables:
+        raise InputError(
+            f"the forecast {path} does not say which frames of the test data it begins with (`sequence` and"
+            " `frame`), so there is no truth for it: score one that `rolling rollout RUN` made of the data"
+        )
+
+
+def _check_variables(path: Path, dataset: xr.Dataset, layout: Layout) -> None:
+    first = start_dimension(layout)
+    dimensions = (first, "number", LEAD, layout.y.name, layout.x.name)
+    wanted = dict.fromkeys(layout.names, dimensions) | dict.fromkeys(("sequence", "frame", "time"), (first,))
+    for name, expected in wanted.items():
+        if name not in dataset.variables:
+            there = ", ".join(map(str, dataset.variables)) or "nothing"
+            raise InputError(
+                f"the forecast {path} has no {name!r}, only {there}: it is of other data, or was cut while it"
+                " was made, so roll out again"
+            )
+        if dataset[name].dims != expected:
+            raise InputError(
+                f"{name!r} in the forecast {path} has the dimensions {dataset[name].dims}, not {expected}:"
+                " it is of another layout, so roll out again"
+            )
+        if not dataset[name].size:
+            raise InputError(f"the forecast {path} is empty: roll out with at least one start and one frame")
+
+
+def _check_grid(path: Path, dataset: xr.Dataset, layout: Layout) -> None:
+    for axis in (layout.y, layout.x):
+        found = dataset[axis.name].values
+        if len(found) != len(axis):
+            raise InputError(
+                f"the forecast {path} has {len(found)} cells along {axis.name}, the data have {len(axis)}:"
+                " evaluate it with the data that it was made from"
+            )
+        if not np.allclose(found, axis.values, rtol=0, atol=1e-3 * axis.spacing):
+            raise InputError(
+                f"the {axis.name} of the forecast {path} runs from {found[0]:g} to {found[-1]:g}, that of the"
+                f" data from {axis.values[0]:g} to {axis.values[-1]:g}: evaluate it with the data that it was"
+                " made from"
+            )
+
+
+def _check_leads(path: Path, dataset: xr.Dataset, layout: Layout) -> None:
+    found = dataset[LEAD].values
+    if np.issubdtype(found.dtype, np.timedelta64):
+        found = found / HOUR
+    expected = np.arange(1, len(found) + 1) * layout.step
+    if not np.allclose(found, expected, rtol=1e-5):
+        raise InputError(
+            f"the lead times of the forecast {path} begin {found[:2].tolist()}, but frames of the data are"
+            f" {layout.step:g} apart: evaluate it with the data that it was made from"
+        )

@@ -1,0 +1,205 @@
+"""Forecasts on disk: a Zarr store in the data's own names, units and coordinates, written as it is sampled.
+
+Dimensions `(time or start, number, prediction_timedelta, y, x)`, one variable per channel. One write fills
+whole shards, so that no two writes touch the same file, and a write that is repeated leaves the same bytes.
+"""
+
+import dataclasses
+import json
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import zarr
+
+from rolling.common.errors import InputError
+from rolling.data.source import Sequences
+from rolling.fields import Layout
+from rolling.run.experiment import codec
+
+INNER_CHUNK = 2**18  # numbers: about 1 MiB of float32
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class InitTime:
+    """A forecast's first frame: `frame` of the sequence `sequence`; the context lies right before it."""
+
+    sequence: int
+    frame: int
+
+
+def choose_starts(
+    test: Sequences, context: int, frames: int, count: int, *, from_clip_start: bool = False
+) -> list[InitTime]:
+    """`count` starts, spread evenly over the places at which `frames` frames of truth follow `context`.
+
+    With `from_clip_start` there is one such place to a sequence, its first; there may be fewer than `count`.
+    Where no sequence is long enough for the truth to follow all the way, the forecasts begin as early as they
+    can in the longest sequences, and run on beyond them.
+    """
+    lengths = [test.length(index) for index in range(len(test))]
+    longest = max(lengths, default=0)
+    if longest <= context:
+        raise InputError(
+            f"the held-out part has no sequence longer than {longest} frames, and a forecast needs {context}"
+            " frames of context and one to compare with: hold out a larger part, or take a smaller window"
+        )
+    if longest < context + frames:
+        falling = sorted(range(len(lengths)), key=lambda index: -lengths[index])
+        chosen = sorted(index for index in falling[:count] if lengths[index] > context)
+        return [InitTime(sequence=index, frame=context) for index in chosen]
+    places = [
+        InitTime(sequence=index, frame=frame)
+        for index, length in enumerate(lengths)
+        for frame in range(context, length - frames + 1)[: 1 if from_clip_start else None]
+    ]
+    chosen = np.unique(np.linspace(0, len(places) - 1, min(count, len(places))).round().astype(int))
+    return [places[i] for i in chosen]
+
+
+def skeleton(
+    layout: Layout, times: np.ndarray, starts: list[InitTime] | None, members: int, frames: int
+) -> xr.Dataset:
+    """The coordinates and attributes of a forecast; `times [start]` are those of the last given frames."""
+    leads = np.arange(1, frames + 1)
+    dimension = "time" if layout.has_calendar else "start"
+    if layout.has_calendar:
+        nanoseconds = np.round(leads * layout.step * 3.6e12).astype("int64")
+        coordinates = {
+            "time": ("time", times, {"standard_name": "forecast_reference_time"}),
+            "prediction_timedelta": nanoseconds.astype("timedelta64[ns]"),
+        }
+    else:
+        coordinates = {
+            "start": np.arange(len(times)),
+            "time": ("start", times),
+            "prediction_timedelta": (
+                "prediction_timedelta",
+                leads * layout.step,
+                {"units": layout.time_units},
+            ),
+        }
+    coordinates["number"] = ("number", np.arange(members), {"standard_name": "realization"})
+    for axis in (layout.y, layout.x):
+        coordinates[axis.name] = (axis.name, np.asarray(axis.values), {"units": axis.units})
+    if starts is not None:
+        coordinates["sequence"] = (dimension, np.asarray([start.sequence for start in starts]))
+        coordinates["frame"] = (dimension, np.asarray([start.frame for start in starts]))
+    return xr.Dataset(coords=coordinates, attrs={"Conventions": "CF-1.11"})
+
+
+def dimensions(layout: Layout) -> tuple[str, ...]:
+    start = "time" if layout.has_calendar else "start"
+    return (start, "number", "prediction_timedelta", layout.y.name, layout.x.name)
+
+
+def attributes(variable: Any) -> dict[str, str]:
+    named = {
+        "units": variable.units,
+        "long_name": variable.long_name,
+        "standard_name": variable.standard_name,
+    }
+    return {name: value for name, value in named.items() if value}
+
+
+class ForecastStore:
+    """A store that is being written, with a note beside it of what it is and how far it has come."""
+
+    def __init__(self, path: Path, layout: Layout, identity: dict[str, Any]):
+        self.path, self.layout, self.identity = path, layout, identity
+        self._note = path.with_name(path.name + ".progress.npz")
+
+    def create(self, coordinates: xr.Dataset, chunk: int) -> None:
+        """An empty store; `chunk` frames are written at a time."""
+        temporary = self.path.with_name(self.path.name + ".new")
+        shutil.rmtree(temporary, ignore_errors=True)
+        coordinates.attrs["rolling_forecast"] = json.dumps(self.identity, sort_keys=True)
+        coordinates.to_zarr(temporary, zarr_format=3, consolidated=False)
+        group = zarr.open_group(temporary, mode="r+")
+        names = dimensions(self.layout)
+        shape = tuple(coordinates.sizes[name] for name in names)
+        inner = _divisor_below(chunk, max(1, INNER_CHUNK // (shape[3] * shape[4])))
+        for variable in self.layout.variables:
+            group.create_array(
+                variable.name,
+                shape=shape,
+                dtype=variable.dtype,
+                shards=(1, 1, chunk, *shape[3:]),
+                chunks=(1, 1, inner, *shape[3:]),
+                fill_value=float("nan") if variable.dtype == "float32" else 0,
+                dimension_names=names,
+                attributes=attributes(variable),
+            )
+        # Only now, as the new one is whole, does the old one go.
+        self._note.unlink(missing_ok=True)
+        if self.path.exists():
+            shutil.rmtree(self.path)
+        temporary.replace(self.path)
+
+    def write(self, start: int, member: int, lead: int, frames: np.ndarray) -> None:
+        """`frames [time, height, width, variable]` from lead `lead` on: a whole shard of each variable."""
+        group = zarr.open_group(self.path, mode="r+")
+        for channel, variable in enumerate(self.layout.variables):
+            stored = variable.stored(frames[..., channel])
+            group[variable.name][start, member, lead : lead + len(frames)] = stored
+
+    def exists(self) -> bool:
+        return self.path.exists()
+
+    def check_identity(self, *, overwrite: bool = False) -> bool:
+        """Whether the store on disk is of this very forecast.
+
+        Raises `InputError` where it is no store of ours and, unless `overwrite`, where it is another one.
+        """
+        try:
+            group = zarr.open_group(self.path, mode="r")
+            found = json.loads(group.attrs["rolling_forecast"])
+        except Exception as error:
+            raise InputError(
+                f"{self.path} exists and is no forecast of rolling-diffusion ({error}): choose another"
+                " --output"
+            ) from error
+        if found != self.identity and not overwrite:
+            told = "; ".join(codec.differences(found, self.identity))
+            raise InputError(
+                f"{self.path} holds another forecast (there / here: {told}): choose another --output, or"
+                " replace it with --overwrite"
+            )
+        return found == self.identity
+
+    def save_note(self, note: dict[str, np.ndarray]) -> None:
+        """Remembers, atomically, from where to go on."""
+        temporary = self._note.with_name(self._note.name + ".tmp")
+        with temporary.open("wb") as file:
+            np.savez(file, **note)
+        temporary.replace(self._note)
+
+    def load_note(self) -> dict[str, np.ndarray] | None:
+        if not self._note.exists():
+            return None
+        try:
+            with np.load(self._note, allow_pickle=False) as note:
+                return dict(note)
+        except Exception as error:
+            raise InputError(
+                f"{self._note} is damaged ({error}): delete it to begin the forecast again"
+            ) from error
+
+    def complete(self) -> None:
+        """Marks the store as whole and forgets the note."""
+        zarr.open_group(self.path, mode="r+").attrs["rolling_complete"] = True
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*onsolidated metadata")  # an extension of format 3
+            zarr.consolidate_metadata(self.path)
+        self._note.unlink(missing_ok=True)
+
+    def is_complete(self) -> bool:
+        return bool(zarr.open_group(self.path, mode="r").attrs.get("rolling_complete", False))
+
+
+def _divisor_below(number: int, limit: int) -> int:
+    """The largest divisor of `number` that is at most `limit`."""
+    return max(d for d in range(1, min(number, limit) + 1) if number % d == 0)

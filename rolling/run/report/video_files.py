@@ -1,0 +1,100 @@
+"""Some forecasts of a store in the formats that an experiment names: files in `videos/` beside the store."""
+
+import dataclasses
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rolling.common.errors import InputError
+from rolling.common.files import one_line
+from rolling.data.conditions import label
+from rolling.data.source import Sequences
+from rolling.outputs import Output, Shown
+from rolling.run.forecasting.zarr_reader import StoredForecast, open_forecast
+from rolling.run.report.clips import spaced
+
+FOLDER = "videos"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Truth:
+    """What followed: `count` frames of a sequence from `first` on."""
+
+    test: Sequences
+    sequence: int
+    first: int
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, span: slice) -> np.ndarray:
+        start, stop, _ = span.indices(self.count)
+        if stop <= start:
+            return np.empty((0, *self.test.layout.shape), np.float32)
+        return self.test.read(self.sequence, self.first + start, self.first + stop)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Member:
+    """One member of a stored forecast."""
+
+    forecast: StoredForecast
+    start: int
+    member: int
+
+    def __len__(self) -> int:
+        return self.forecast.leads
+
+    def __getitem__(self, span: slice) -> np.ndarray:
+        first, stop, _ = span.indices(len(self))
+        return self.forecast.read(self.start, first, stop, slice(self.member, self.member + 1))[0]
+
+
+def write_outputs(outputs: Sequence[Output], store: Path, test: Sequences) -> None:
+    """Files of a few starts of `store`, in `videos/STORE` beside it, which replace those of before at once.
+
+    Nothing where no output is asked for. Raises `InputError` where the store is missing, damaged or not of
+    `test`, and where the files cannot be written.
+    """
+    if not outputs:
+        return
+    for output in outputs:
+        output.check(test.layout)
+    folder = store.parent / FOLDER / store.stem
+    fresh = folder.with_name(f".{folder.name}.new")
+    found: list[Path] = []
+    forecast = open_forecast(store, test.layout)
+    with forecast.dataset:
+        forecast.truth_leads(test)  # whether the store is of these data
+        try:
+            shutil.rmtree(fresh, ignore_errors=True)
+            fresh.mkdir(parents=True)
+            for output in outputs:
+                chosen = spaced(forecast.starts, output.starts or forecast.starts)
+                found += output.write([_shown(forecast, test, start) for start in chosen], fresh)
+            shutil.rmtree(folder, ignore_errors=True)
+            fresh.replace(folder)
+        except OSError as error:
+            raise InputError(
+                f"{folder} cannot be written ({one_line(error)}): free some space, or its folder"
+            ) from error
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+    print(f"{folder}: {len(found)} files")
+
+
+def _shown(forecast: StoredForecast, test: Sequences, start: int) -> Shown:
+    sequence, frame = int(forecast.sequence[start]), int(forecast.frame[start])
+    count = min(forecast.leads, test.length(sequence) - frame)
+    words = re.findall(r"\w+", label(test, sequence).lower())
+    return Shown(
+        name="-".join(["start", str(start + 1), *words]),
+        layout=test.layout,
+        given=test.read(sequence, max(0, frame - forecast.given), frame),
+        truth=_Truth(test, sequence, frame, count),
+        forecast=[_Member(forecast, start, member) for member in range(forecast.members)],
+    )

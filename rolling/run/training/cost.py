@@ -1,0 +1,217 @@
+"""What an experiment costs: parameters, operations and memory, from shapes alone. Nothing is allocated.
+
+Operations are those of products of matrices and of convolutions, two for each multiplication with addition;
+what is done cell by cell is left out. Memory is that of the program as it is written: a compiler may join or
+order operations in another way.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import Literal
+
+from rolling.data.conditions import vector_size
+from rolling.fields import Layout
+from rolling.run import model
+from rolling.run.experiment import Experiment
+from rolling.run.training.trainer import first_state, make_loss, transformation
+from rolling.windows import training_frames
+
+TOKENS = 64  # of a sequence that is described by tokens: a layout does not know how many
+VIEWS = ("reshape", "broadcast_in_dim", "squeeze", "expand_dims", "optimization_barrier", "stop_gradient")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Operations of a network call on one window and of a training step; bytes of its memory by name."""
+
+    parameters: int
+    call: int
+    call_frames: int
+    step: int
+    step_frames: int
+    memory: dict[str, int]
+    without: int | None
+    """Bytes for the gradient with the network's `remat` the other way; None where it has no such choice."""
+
+
+def cost_of(experiment: Experiment, layout: Layout) -> Cost:
+    """What an experiment on frames of a layout costs, on one device; a mask is not known of."""
+    apply, shapes = model.abstract(experiment, layout, None)
+    training, objective = experiment.training, experiment.objective
+    frames = experiment.partition.frames(experiment.window)
+    clip = training_frames(experiment.window)
+    trained = jax.eval_shape(objective.start, shapes, shapes)
+    state = jax.eval_shape(partial(first_state, experiment), trained)
+    arguments = (trained, shapes, batch_of(layout, training.batch // training.accumulate, clip), state.key)
+    gradient = gradient_program(experiment, apply, arguments)
+    update = jax.make_jaxpr(transformation(experiment).update)(trained, state.optimiser, trained)
+    # Each part's gradient waits for those of the others.
+    waiting = (training.accumulate - 1) * bytes_of(trained)
+    other = flipped(experiment)
+    if other is not None:
+        again = gradient_program(other, model.abstract(other, layout, None)[0], arguments)
+    return Cost(
+        parameters=model.count(shapes),
+        call=operations(call_program(apply, shapes, batch_of(layout, 1, frames))),
+        call_frames=frames,
+        step=training.accumulate * operations(gradient) + operations(update.jaxpr),
+        step_frames=training.batch * clip,
+        memory={
+            "parameters": bytes_of(trained),
+            "their average": bytes_of(state.ema),
+            "optimiser": bytes_of(state.optimiser),
+            **({"teacher": bytes_of(shapes)} if objective.teacher else {}),
+            "gradient": waiting + peak(gradient),
+        },
+        without=None if other is None else waiting + peak(again),
+    )
+
+
+def batch_of(layout: Layout, clips: int, frames: int) -> dict[str, jax.ShapeDtypeStruct]:
+    """The shapes of what the input pipeline gives."""
+    shape = lambda *sizes, dtype=jnp.float32: jax.ShapeDtypeStruct((clips, *sizes), dtype)  # noqa: E731
+    batch = {"x": shape(frames, *layout.shape)}
+    if layout.labels:
+        batch["label"] = shape(dtype=jnp.int32)
+    if layout.tokens:
+        batch["tokens"] = shape(TOKENS, layout.tokens)
+    if vector_size(layout):
+        batch["vectors"] = shape(frames, vector_size(layout))
+    return batch
+
+
+def call_program(apply, shapes: Any, batch: dict[str, Any]):
+    """The network on a batch of windows."""
+
+    def call(params, batch):
+        x = batch["x"]
+        return apply(params, x, jnp.zeros(x.shape[:2]), model.condition_of(batch, None))
+
+    return jax.make_jaxpr(call)(shapes, batch).jaxpr
+
+
+def gradient_program(experiment: Experiment, apply, arguments: tuple):
+    """The loss and its gradient on a part of a batch."""
+    return jax.make_jaxpr(jax.value_and_grad(make_loss(experiment, apply, None)))(*arguments).jaxpr
+
+
+def flipped(experiment: Experiment) -> Experiment | None:
+    """The experiment whose network computes again what this one's keeps for the gradient, or the reverse."""
+    network = experiment.network
+    if not (dataclasses.is_dataclass(network) and hasattr(network, "remat")):
+        return None
+    return dataclasses.replace(experiment, network=dataclasses.replace(network, remat=not network.remat))
+
+
+def bytes_of(tree: Any) -> int:
+    return sum(_bytes(leaf) for leaf in jax.tree.leaves(tree))
+
+
+def _bytes(array: Any) -> int:
+    """Of an array's shape; keys and the like are nothing."""
+    return math.prod(array.shape) * array.dtype.itemsize if isinstance(array.dtype, np.dtype) else 0
+
+
+def inner(equation) -> Iterator[Any]:
+    """The programs that an operation runs."""
+    for value in equation.params.values():
+        for item in value if isinstance(value, tuple | list) else (value,):
+            item = getattr(item, "jaxpr", item)
+            if hasattr(item, "eqns"):
+                yield item
+
+
+def operations(program) -> int:
+    """Floating-point operations of a `jaxpr`: of a choice the dearest branch, of a loop of unknown length one
+    round."""
+    return sum(_operations(equation) for equation in program.eqns)
+
+
+def _operations(equation) -> int:
+    name, params = equation.primitive.name, equation.params
+    if name == "dot_general":
+        (contracted, _), _ = params["dimension_numbers"]
+        left = equation.invars[0].aval.shape
+        return 2 * equation.outvars[0].aval.size * math.prod(left[axis] for axis in contracted)
+    if name == "conv_general_dilated":
+        kernel = equation.invars[1].aval
+        taps = kernel.size // kernel.shape[params["dimension_numbers"].rhs_spec[0]]
+        unused = math.prod(params["lhs_dilation"]) * params["batch_group_count"]
+        return 2 * equation.outvars[0].aval.size * taps // unused
+    counts = [operations(program) for program in inner(equation)]
+    if name == "cond":
+        return max(counts)
+    return params.get("length", 1) * sum(counts) if name == "scan" else sum(counts)
+
+
+def peak(program) -> int:
+    """The most bytes that the results of a `jaxpr` occupy at a time, each from its operation to its last use.
+
+    Views of an array are that array. The arguments are not counted.
+    """
+    root = {}
+    for equation in program.eqns:
+        if equation.primitive.name in VIEWS:
+            for into, of in zip(equation.outvars, equation.invars, strict=False):
+                if not isinstance(of, Literal):
+                    root[into] = root.get(of, of)
+    last = {}
+    for place, equation in enumerate(program.eqns):
+        last |= {root.get(v, v): place for v in equation.invars if not isinstance(v, Literal)}
+    last |= {root.get(v, v): len(program.eqns) for v in program.outvars if not isinstance(v, Literal)}
+    ending: dict[int, int] = {}
+    now = most = 0
+    for place, equation in enumerate(program.eqns):
+        own = [v for v in equation.outvars if v not in root]
+        size = sum(_bytes(v.aval) for v in own)
+        most = max(most, now + max([size, *map(peak, inner(equation))]))
+        now += size
+        for v in own:
+            end = last.get(v, place)
+            ending[end] = ending.get(end, 0) + _bytes(v.aval)
+        now -= ending.pop(place, 0)
+    return most
+
+
+def table(cost: Cost) -> str:
+    """A cost as lines of text."""
+    total = sum(cost.memory.values())
+    parts = " + ".join(f"{name} {_size(size, total)}" for name, size in cost.memory.items())
+    lines = [
+        f"parameters: {cost.parameters / 1e6:.4g} M",
+        f"network call: {_flop(cost.call)} on a window of {cost.call_frames} frames,"
+        f" {_flop(cost.call / cost.call_frames)} per frame",
+        f"training step: {_flop(cost.step)} on {cost.step_frames} frames,"
+        f" {_flop(cost.step / cost.step_frames)} per frame",
+        f"memory of a training step: {_size(total, total)} {_unit(total)[0]} = {parts}",
+    ]
+    if cost.without is not None:
+        kept, again = sorted((cost.memory["gradient"], cost.without), reverse=True)
+        lines.append(
+            f"memory for the gradient: {_size(kept, kept)} {_unit(kept)[0]} with --network.no-remat,"
+            f" {_size(again, kept)} with --network.remat"
+        )
+    return "\n".join(lines)
+
+
+def _unit(size: int) -> tuple[str, int]:
+    return ("GiB", 2**30) if size >= 2**30 else ("MiB", 2**20)
+
+
+def _size(size: int, total: int) -> str:
+    """Bytes in the unit that suits the total."""
+    return f"{size / _unit(total)[1]:.3g}"
+
+
+def _flop(count: float) -> str:
+    for unit, size in (("PFLOP", 1e15), ("TFLOP", 1e12), ("GFLOP", 1e9)):
+        if count >= size:
+            return f"{count / size:.4g} {unit}"
+    return f"{count / 1e6:.4g} MFLOP"

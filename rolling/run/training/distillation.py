@@ -1,0 +1,114 @@
+"""From a trained run to one of few calls per frame: its experiment, and the teacher's parameters."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from rolling.common.errors import InputError
+from rolling.data.statistics import Statistics
+from rolling.fields import Layout
+from rolling.run.experiment import Experiment, codec
+from rolling.run.experiment import presets as experiments
+from rolling.run.experiment.objectives import Objective
+from rolling.run.experiment.options import named
+from rolling.run.experiment.registry import alternatives
+from rolling.run.forecasting.forecaster import load
+
+SHARE_OF_STEPS = 0.25  # of the teacher's training: the student begins as the teacher
+SHARE_OF_PEAK = 0.1
+
+
+def methods() -> dict[str, type]:
+    """The objectives that learn from a teacher, by name."""
+    found = alternatives(Objective)
+    return {
+        name: kind for name, kind in found.items() if "teacher" in {f.name for f in dataclasses.fields(kind)}
+    }
+
+
+def student_of(run: Path, method: str, steps_per_frame: int | float) -> Experiment:
+    """The experiment that distils a run: what suits the method, fewer steps and a lower peak than its own."""
+    if not (run / "experiment.json").exists():
+        raise InputError(f"{run} is no run: `rolling distill` wants the folder of a trained one")
+    kind = named("--method", method, methods())
+    own = experiments.from_json(run / "experiment.json")
+    objective = kind(teacher=str(run))
+    training, optimiser = own.training, own.optimiser
+    return dataclasses.replace(
+        own,
+        name=f"{run.name}-distilled",
+        objective=objective,
+        calls_per_frame=steps_per_frame,
+        training=dataclasses.replace(training, steps=max(1, round(SHARE_OF_STEPS * training.steps))),
+        optimiser=dataclasses.replace(optimiser, peak=SHARE_OF_PEAK * optimiser.peak),
+        **objective.suited,
+    )
+
+
+def load_teacher(experiment: Experiment, layout: Layout, statistics: Statistics) -> Any | None:
+    """The parameters with which the objective's teacher forecasts, on the host; None without a teacher.
+
+    Raises `InputError` where it is not there, is of another network or was trained on other data.
+    """
+    name = experiment.objective.teacher
+    if not name:
+        return None
+    if not (Path(name) / "checkpoints").is_dir():
+        raise InputError(
+            f"the teacher {name} of this distillation is not there: bring its folder back, or name another"
+            " with --objective.teacher (what is distilled already forecasts without it)"
+        )
+    teacher = load(name)
+    mine, its = experiment, teacher.experiment
+    changed = [
+        line
+        for part in ("network", "prediction")
+        for line in codec.differences(
+            codec.encode(getattr(its, part)), codec.encode(getattr(mine, part)), part
+        )
+    ]
+    if changed:
+        raise InputError(
+            f"the teacher {name} is another network (there / here: {'; '.join(changed)}): give this run the"
+            " teacher's --network and --prediction"
+        )
+    if teacher.layout != layout or not _same(teacher.statistics, statistics):
+        raise InputError(
+            f"the teacher {name} was trained on other data: give this run the same --source, and a cache or"
+            " files that have not changed"
+        )
+    return jax.device_get(teacher.params)
+
+
+def _same(a: Statistics, b: Statistics) -> bool:
+    first, second = a.to_arrays(), b.to_arrays()
+    return first.keys() == second.keys() and all(
+        first[name].shape == second[name].shape
+        and np.allclose(first[name], second[name], rtol=1e-5, equal_nan=True)
+        for name in first
+    )
+
+
+def beside(teacher: Path, student: Path) -> str:
+    """CRPS and error of the spectrum of both runs' evaluations at a few leads, as lines of text."""
+    paths = [folder / "evaluation.json" for folder in (teacher, student)]
+    for path in paths:
+        if not path.exists():
+            return f"no {path} to compare with: `rolling rollout` and `rolling evaluate` make one"
+    its, own = (json.loads(path.read_text()) for path in paths)
+    lines = [f"{'':38s}{'lead':>8s}{'teacher':>12s}{'student':>12s}"]
+    for metric in ("crps", "spectrum_log_error"):
+        for variable, score in own.get(metric, {}).items():
+            other = its.get(metric, {}).get(variable, {"model": []})["model"]
+            both = list(zip(score["leads"], other, score["model"], strict=False))
+            for lead, theirs, ours in (both[i - 1] for i in (1, 3, 5, 8, 20) if i <= len(both)):
+                lines.append(f"{metric + ' of ' + variable:38s}{lead:8.4g}{_number(theirs)}{_number(ours)}")
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return f"{'-' if value is None else format(value, '.4g'):>12s}"

@@ -1,0 +1,309 @@
+"""Training: a jitted step over all local devices, in a loop that can be killed at any moment.
+
+Each step's key is the run's key folded with the step, the input pipeline saves its place, and a checkpoint
+holds all of it: a run that goes on from one reaches the same bits as a run that was never stopped.
+"""
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import NamedSharding, PartitionSpec
+from tensorboardX import SummaryWriter
+
+from rolling.common.errors import InputError
+from rolling.common.progress import Progress
+from rolling.data.pipeline import clips
+from rolling.data.source import Split
+from rolling.data.statistics import Statistics, measure
+from rolling.denoisers import Apply, denoiser
+from rolling.run import model
+from rolling.run.checkpoint import Checkpoints, check_shapes
+from rolling.run.experiment import Experiment, Training, codec
+from rolling.run.experiment.objectives import LossInputs
+from rolling.run.training.distillation import load_teacher
+from rolling.windows import training_frames
+
+
+class State(NamedTuple):
+    params: Any
+    ema: Any
+    optimiser: Any
+    step: jax.Array
+    key: jax.Array
+
+
+def learning_rate(training: Training, peak: float) -> optax.Schedule:
+    """Rises over `warmup` steps, stays, falls to zero over the last share `decay` of the steps."""
+
+    def rate(step):
+        rise = (step + 1) / max(training.warmup, 1)
+        fall = (training.steps - step) / max(training.decay * training.steps, 1)
+        return peak * jnp.clip(jnp.minimum(rise, fall), 0.0, 1.0)
+
+    return rate
+
+
+def transformation(experiment: Experiment) -> optax.GradientTransformation:
+    training, optimiser = experiment.training, experiment.optimiser
+    rate = learning_rate(training, optimiser.peak)
+    return optax.chain(optax.clip_by_global_norm(training.clip), optimiser.transform(rate))
+
+
+def first_state(experiment: Experiment, params: Any) -> State:
+    return State(
+        params=params,
+        ema=jax.tree.map(jnp.copy, params),
+        optimiser=transformation(experiment).init(params),
+        step=jnp.zeros((), jnp.int32),
+        key=jax.random.key(experiment.training.seed),
+    )
+
+
+def make_loss(experiment: Experiment, apply: Apply, mask: np.ndarray | None) -> Callable:
+    """`(params, frozen, batch, key) -> loss`, the mean over a batch of clips."""
+
+    def bind(params, batch, dropout_key):
+        condition = model.condition_of(batch, mask)
+        if experiment.training.drop_condition > 0 and dropout_key is not None:
+            unlucky = jax.random.uniform(jax.random.fold_in(dropout_key, 1), len(batch["x"]))
+            condition = condition.dropped(unlucky < experiment.training.drop_condition)
+        denoise = denoiser(
+            lambda z, logsnr, condition: apply(params, z, logsnr, condition, dropout_key=dropout_key),
+            experiment.prediction,
+        )
+        return lambda z, logsnr: denoise(z, logsnr, condition)
+
+    inputs = LossInputs(bind, experiment.sampler, experiment.weighting, model.static_fields(mask))
+    return partial(experiment.objective.loss, inputs)
+
+
+def make_step(experiment: Experiment, apply: Apply, mask: np.ndarray | None) -> Callable:
+    """The jitted `(state, batch, frozen) -> (state, (loss, norm of the gradient))`.
+
+    It takes the state's memory. `frozen` are the parameters of the objective's teacher, if it has one.
+    """
+    training = experiment.training
+    gradient = jax.value_and_grad(make_loss(experiment, apply, mask))
+    optimiser = transformation(experiment)
+
+    def mean_gradient(params, frozen, batch, key):
+        parts = training.accumulate
+        if parts == 1:
+            return gradient(params, frozen, batch, key)
+        # Unrolled: in a loop's body the gradient of a convolution loses its fast path. Every `parts`-th clip
+        # belongs to a part, so that on several devices each keeps its own.
+        results = [
+            gradient(
+                params,
+                frozen,
+                jax.tree.map(lambda leaf, i=i: leaf[i::parts], batch),
+                jax.random.fold_in(key, i),
+            )
+            for i in range(parts)
+        ]
+        return jax.tree.map(lambda *leaves: sum(leaves) / parts, *results)
+
+    def step(state, batch, frozen=None):
+        key = jax.random.fold_in(state.key, state.step)
+        loss, gradients = mean_gradient(state.params, frozen, batch, key)
+        updates, optimiser_state = optimiser.update(gradients, state.optimiser, state.params)
+        params = optax.apply_updates(state.params, updates)
+        # The average forgets the first steps faster than its final decay would.
+        decay = jnp.minimum(training.ema, (1 + state.step) / (10 + state.step))
+        ema = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, state.ema, params)
+        after = State(params, ema, optimiser_state, state.step + 1, state.key)
+        return after, jnp.stack([loss, optax.tree.norm(gradients)])
+
+    return jax.jit(step, donate_argnums=0)
+
+
+@dataclasses.dataclass
+class Shardings:
+    """All local devices as one axis: batches are cut along it, everything else is on each."""
+
+    batch: NamedSharding
+    whole: NamedSharding
+
+    @classmethod
+    def over_local_devices(cls, batch: int) -> "Shardings":
+        devices = jax.local_devices()
+        if batch % len(devices):
+            raise InputError(
+                f"a batch of {batch} cannot be cut over {len(devices)} devices: choose a multiple of"
+                f" {len(devices)}"
+            )
+        mesh = jax.sharding.Mesh(np.asarray(devices), ("data",))
+        return cls(NamedSharding(mesh, PartitionSpec("data")), NamedSharding(mesh, PartitionSpec()))
+
+
+class Log:
+    """`log.jsonl`, a JSON object a line, and the same for TensorBoard."""
+
+    def __init__(self, folder: Path, step: int):
+        self._path = folder / "log.jsonl"
+        # A run that goes on forgets what it logged after the checkpoint from which it goes on.
+        old = self._path.read_text().splitlines() if self._path.exists() else []
+        kept = [line for line in old if _step_of(line) <= step]
+        self._path.write_text("".join(line + "\n" for line in kept))
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step)
+
+    def write(self, step: int, **figures: float) -> None:
+        with self._path.open("a") as file:
+            file.write(json.dumps({"step": step, **figures}) + "\n")
+        for name, value in figures.items():
+            self._board.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        self._board.close()
+
+
+def _step_of(line: str) -> float:
+    try:
+        return json.loads(line)["step"]
+    except (ValueError, KeyError):
+        return float("inf")  # the line that a kill cut short
+
+
+class Trainer:
+    """One run's training, from its first step or from its last checkpoint."""
+
+    def __init__(self, experiment: Experiment, folder: Path, split: Split):
+        self.experiment, self.folder = experiment, folder
+        self.sequences, self.layout = split.train, split.train.layout
+        self.checkpoints = Checkpoints(folder / "checkpoints", experiment.training.keep)
+        self.shardings = Shardings.over_local_devices(
+            experiment.training.batch // experiment.training.accumulate
+        )
+        self.statistics = self._statistics(split)
+        self.apply, params = model.build(experiment, self.layout, self.statistics.mask)
+        self.parameters = model.count(params)
+        self.clip = training_frames(experiment.window)
+        self.iterator = clips(
+            split.train,
+            self.statistics,
+            frames=self.clip,
+            batch=experiment.training.batch,
+            seed=experiment.training.seed,
+            augment=experiment.augment,
+        )
+        begun = self.checkpoints.latest()
+        finished = begun is not None and begun >= experiment.training.steps  # nothing is left to be taught
+        teacher = None if finished else load_teacher(experiment, self.layout, self.statistics)
+        self.frozen = jax.device_put(teacher, self.shardings.whole)
+        trained = experiment.objective.start(params, params if finished else teacher)
+        self.state = jax.device_put(first_state(experiment, trained), self.shardings.whole)
+        if begun is not None:
+            self._restore()
+        self.step = make_step(experiment, self.apply, self.statistics.mask)
+
+    def _statistics(self, split: Split) -> Statistics:
+        if self.checkpoints.latest() is not None:
+            return Statistics.from_arrays(self.checkpoints.restore(("statistics",))["statistics"])
+        return measure(split.train)
+
+    def _restore(self) -> None:
+        self._check_data()
+        like = self._trees()
+        found = self.checkpoints.restore(("params",))["params"]
+        check_shapes(found, like["params"], f"the checkpoint in {self.checkpoints.folder}")
+        items = self.checkpoints.restore(("params", "ema", "optimiser", "progress", "iterator"), like)
+        state = State(
+            params=items["params"],
+            ema=items["ema"],
+            optimiser=items["optimiser"],
+            step=jnp.asarray(items["progress"]["step"]),
+            key=jax.random.wrap_key_data(jnp.asarray(items["progress"]["key"])),
+        )
+        self.state = jax.device_put(state, self.shardings.whole)
+        self.iterator.set_state(items["iterator"])
+
+    def _data(self) -> dict[str, Any]:
+        """The items that tell whether the data are still those that the training began with."""
+        lengths = [self.sequences.length(i) for i in range(len(self.sequences))]
+        return {"layout": codec.encode(self.layout), "lengths": lengths}
+
+    def _check_data(self) -> None:
+        now = self._data()
+        then = self.checkpoints.restore(tuple(now))
+        if then != now:
+            told = codec.differences(then["layout"], now["layout"])
+            told += [f"frames: {sum(then['lengths'])} / {sum(now['lengths'])}"]
+            raise InputError(
+                f"the data have changed since {self.folder} was begun (then / now: {'; '.join(told)}): bring"
+                " back the old data, or begin another run with --name"
+            )
+
+    def _trees(self) -> dict[str, Any]:
+        state = self.state
+        progress = {"step": state.step, "key": jax.random.key_data(state.key)}
+        trees = {"params": state.params, "ema": state.ema, "optimiser": state.optimiser, "progress": progress}
+        return jax.tree.map(np.asarray, trees)
+
+    def save(self, step: int) -> None:
+        self.checkpoints.save(
+            step,
+            self._trees()
+            | {
+                "statistics": self.statistics.to_arrays(),
+                "iterator": self.iterator.get_state(),
+                "experiment": codec.encode(self.experiment),
+            }
+            | self._data(),
+        )
+
+    def run(self) -> None:
+        """Trains to the last step and leaves a checkpoint of it."""
+        training, step = self.experiment.training, int(self.state.step)
+        log = Log(self.folder, step)
+        pending, since = [], time.monotonic()
+        rate = learning_rate(training, self.experiment.optimiser.peak)
+        with Progress("train", training.steps, done=step) as progress:
+            while step < training.steps:
+                batch = jax.device_put(next(self.iterator), self.shardings.batch)
+                self.state, figures = self.step(self.state, batch, self.frozen)
+                pending.append(figures)
+                step += 1
+                due = step % training.checkpoint_every == 0 or step == training.steps
+                if due or step % training.log_every == 0:
+                    loss, norm = self._check(pending, step)
+                    seconds = time.monotonic() - since
+                    frames = len(pending) * training.batch * self.clip
+                    log.write(
+                        step,
+                        loss=loss,
+                        gradient_norm=norm,
+                        learning_rate=float(rate(step - 1)),
+                        frames_per_second=frames / seconds,
+                    )
+                    progress.update(len(pending), loss=loss)
+                    pending, since = [], time.monotonic()
+                if due:
+                    self.save(step)
+        self.checkpoints.wait()
+        log.close()
+
+    def close(self) -> None:
+        self.checkpoints.close()
+
+    def _check(self, pending: list[jax.Array], step: int) -> tuple[float, float]:
+        """Means of the loss and of the gradient's norm since the last look, which must be finite."""
+        figures = np.asarray(jax.device_get(pending), np.float64)
+        if np.isfinite(figures).all():
+            return float(figures[:, 0].mean()), float(figures[:, 1].mean())
+        first = step - len(pending) + 1 + int(np.argmin(np.isfinite(figures).all(axis=1)))
+        self.checkpoints.wait()
+        last = self.checkpoints.latest()
+        kept = f"the checkpoint of step {last} is intact" if last else "there is no checkpoint yet"
+        raise InputError(
+            f"the loss is not finite from step {first} on: {kept} in {self.checkpoints.folder}; lower"
+            f" --optimiser.peak (now {self.experiment.optimiser.peak:g}), or look at the data for outliers"
+        )

@@ -1,0 +1,259 @@
+"""One window's step forward: how frames enter, are denoised, finish and leave.
+
+The whole state is the `Carry`. Each method is a pure function of it and knows nothing of the length of a
+rollout; `rollout.py` has the loop.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
+
+from rolling.common.errors import InputError
+from rolling.denoisers import Condition, Denoiser
+from rolling.noise import Cosine, NoiseSchedule, diffuse, expand
+from rolling.noise.prior import CONTEXT, FRESH, Generator, Independent, NoisePrior, gaussian
+from rolling.sampling.guidance import Guidance, Schedules, guided
+from rolling.sampling.partitions import Partition, Whole
+from rolling.sampling.starts import FromNoise, Start
+from rolling.sampling.sweeps import Even, Sequential, Spacing, Sweep
+from rolling.solvers import Ddim, Solver, Step, step_between
+from rolling.windows import Rolling, Window, in_context, rounded, warmup_steps
+
+Frames = Float[Array, "batch time height width channel"]
+FOREVER = np.iinfo(np.int32).max
+MOST_STEPS = 100_000
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Carry:
+    """Everything that changes: what must be saved to resume."""
+
+    z: Frames
+    """Frames of the context are clean in here, at whatever clock they are shown to the network."""
+    history: Any
+    first: Int[Array, ""]
+    """Index of the frame in slot 0; the first given frame is frame 0."""
+    step: Int[Array, ""]
+    """Solver steps so far."""
+    key: Key[Array, " batch"]
+
+
+class Denoisers(NamedTuple):
+    """What a network and, where a guidance asks it, a weaker one say."""
+
+    strong: Denoiser
+    weak: Denoiser | None = None
+
+
+def check_numbers(part: Any, name: str = "") -> None:
+    """Raises `InputError` where a part, or a part of it, holds what is no number (NaN)."""
+    for field in dataclasses.fields(part):
+        value, where = getattr(part, field.name), f"{name}.{field.name}".lstrip(".")
+        if isinstance(value, float) and math.isnan(value):
+            raise InputError(f"{where} is not a number: give it one")
+        for item in value if isinstance(value, tuple) else (value,):
+            if dataclasses.is_dataclass(item):
+                check_numbers(item, where)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """Everything that decides how frames are made. Raises `InputError` where parts do not suit each other."""
+
+    window: Window = Rolling()
+    """How the clocks of the frames run."""
+    schedule: NoiseSchedule = Cosine()
+    noise: NoisePrior = Independent()
+    """How the noise of neighbouring frames hangs together."""
+    solver: Solver = Ddim()
+    calls_per_frame: int | float = 1
+    """Network calls for each frame that is emitted."""
+    start: Start = FromNoise()
+    """How a rollout begins."""
+    guidance: tuple[Guidance, ...] = ()
+    partition: Partition = Whole()
+    """What the network sees of the window at a time."""
+    spacing: Spacing = Even()
+    """Where the steps of a sweep lie."""
+    sweep: Sweep = Sequential()
+    """In which order they run."""
+    truncate_tail: bool = False
+    """Frames behind the end of a rollout stay pure noise; otherwise they are begun and dropped."""
+
+    def __post_init__(self):
+        check_numbers(self)
+        steps = self._steps
+        if not 0.999 <= steps < MOST_STEPS or abs(steps - round(steps)) > 1e-3:
+            raise InputError(
+                f"{self.calls_per_frame:g} calls per frame are {steps:.4g} steps of"
+                f" {type(self.solver).__name__} for the {self.window.stride} frames that a cycle finishes:"
+                f" choose a whole multiple of {self.solver.calls / self.window.stride:.4g}"
+            )
+        self.noise.check(self.solver)
+        self.start.given(self.window)
+        self.partition.frames(self.window)
+        self.sweep.check(self.solver)
+        for part in self.guidance:
+            part.check(self.window)
+
+    @property
+    def sampler(self) -> "Sampler":
+        return Sampler(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Sampling)})
+
+    @property
+    def _steps(self) -> float:
+        return self.calls_per_frame * self.window.stride / self.solver.calls
+
+    @property
+    def cycle_steps(self) -> int:
+        return round(self._steps)
+
+    @property
+    def given(self) -> int:
+        """Frames that a rollout is given."""
+        return self.start.given(self.window)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sampler(Sampling):
+    """A window's step forward, at `calls_per_frame` network calls for each emitted frame."""
+
+    generator: Generator = gaussian
+
+    def begin(self, context: Frames, key: Key[Array, " batch"]) -> Carry:
+        """The context `[batch, n, ...]` (n may be 0), and pure noise behind it."""
+        n = self.window.context
+        if context.shape[1] != n:
+            raise InputError(f"the window wants {n} frames of context, not {context.shape[1]}")
+        noise = self._noise(key, n, self.window.size - n, FRESH, context)
+        return self._carry(jnp.concatenate([context, noise], axis=1), key, 0)
+
+    def place(self, x: Frames, key: Key[Array, " batch"], first: int, end=FOREVER) -> Carry:
+        """Clean frames `[batch, size, ...]` of which the first is frame `first`, each behind the context
+        diffused to the clock with which a cycle begins; pure noise from frame `end` on if that is drained."""
+        noise = self._noise(key, first, self.window.size, FRESH, x)
+        tau = rounded(self.window.cycle(jnp.ones(1, x.dtype)))
+        z = diffuse(x, noise, self.schedule.logsnr(tau))
+        if self.truncate_tail:
+            z = jnp.where(expand((first + jnp.arange(self.window.size) < end)[None], z), z, noise)
+        return self._carry(jnp.where(self._in_context(x), x, z), key, first)
+
+    def _carry(self, z, key, first) -> Carry:
+        first, step = jnp.asarray(first, jnp.int32), jnp.zeros((), jnp.int32)
+        key = jnp.copy(key)  # the carry's memory is given away, the caller's key is not
+        return Carry(z=z, history=self.solver.init(z), first=first, step=step, key=key)
+
+    def warm_up(self, denoiser, carry: Carry, condition: Condition, end=FOREVER) -> Carry:
+        steps = warmup_steps(self.window, self.cycle_steps)
+        return self._sweep(self.window.warmup, steps, denoiser, carry, condition, end)
+
+    def cycle(self, denoiser, carry: Carry, condition: Condition, end=FOREVER) -> Carry:
+        """One cycle; `end` is the index of the first frame that a drained rollout does not have."""
+        return self._sweep(self.window.cycle, self.cycle_steps, denoiser, carry, condition, end)
+
+    def finished(self, carry: Carry) -> Frames:
+        n = self.window.context
+        return carry.z[:, n : n + self.window.stride]
+
+    def shift(self, carry: Carry) -> Carry:
+        """Drops `stride` frames on the left with their history, appends pure noise on the right."""
+        stride, size = self.window.stride, self.window.size
+        noise = self._noise(carry.key, carry.first + size, stride, FRESH, carry.z)
+
+        def append(old, new):
+            return jnp.concatenate([old[:, stride:], new], axis=1)
+
+        return dataclasses.replace(
+            carry,
+            z=append(carry.z, noise),
+            history=jax.tree.map(append, carry.history, self.solver.init(noise)),
+            first=carry.first + stride,
+        )
+
+    def _noise(self, key, first, count, fold, like) -> Array:
+        """Noise of `count` frames for frames like `like`."""
+
+        def draw(frame):
+            return self.generator(key, frame, fold, like.shape[2:], like.dtype)
+
+        return self.noise(draw, first, count)
+
+    def _in_context(self, z: Frames) -> Array:
+        return expand(in_context(self.window, (1, self.window.size)), z)
+
+    def _plan(self, clocks: Callable, steps: int, dtype) -> tuple[Step, bool]:
+        """The steps of a sweep, constants of the program, and whether they show the context with noise."""
+
+        def plan_of(grid):
+            tau = rounded(clocks(grid))[:, None, :]
+            plan = step_between(self.schedule, tau[:-1], tau[1:])
+            return plan, jnp.any((tau > 0) & in_context(self.window, tau.shape))
+
+        # Jitted, as each operation on its own would be compiled for each length.
+        with jax.ensure_compile_time_eval():
+            plan, noisy = jax.jit(plan_of)(jnp.asarray(self.spacing.times(steps), dtype))
+            return plan, bool(noisy)
+
+    def _network(self, denoiser, carry: Carry, condition: Condition, noisy: bool) -> Callable:
+        """`network(z, logsnr)` for any number of copies of the batch."""
+        strong, weak = denoiser if isinstance(denoiser, Denoisers) else (denoiser, None)
+        strong, weak = self.partition(strong), None if weak is None else self.partition(weak)
+        if noisy or self.guidance:
+            noise = self._noise(carry.key, carry.first, self.window.size, CONTEXT, carry.z)
+            clean = self.schedule.logsnr(jnp.zeros((1, 1), carry.z.dtype))
+
+            def show(z, logsnr):
+                """The context, which is clean in the carry, diffused to the clocks of its labels."""
+                copies = len(z) // len(noise)
+                x, eps = (jnp.concatenate([part] * copies) for part in (carry.z, noise))
+                shown = jnp.where(expand(logsnr < clean, z), diffuse(x, eps, logsnr), x)
+                return jnp.where(self._in_context(z), shown, z)
+
+            strong = guided(strong, weak, self.guidance, Schedules(self.window, self.schedule), show)
+
+        def network(z, logsnr):
+            copies = len(z) // len(carry.z)
+            return strong(z, logsnr, condition if copies == 1 else condition.copies(copies))
+
+        return network
+
+    def _sweep(self, clocks, steps, denoiser, carry, condition, end) -> Carry:
+        """Solves from `t = 1` to `t = 0`."""
+        plan, noisy = self._plan(clocks, steps, carry.z.dtype)
+        if self.truncate_tail:
+            plan = self._drained(plan, carry.first + jnp.arange(self.window.size) < end)
+        size = self.window.size
+
+        def move(i, step, state, denoise):
+            def noise(draw: int) -> Frames:
+                # One fold per draw: a solver that draws twice in a step gets two streams.
+                key = carry.key if draw == 0 else jax.vmap(partial(jax.random.fold_in, data=draw))(carry.key)
+                return self._noise(key, carry.first, size, carry.step + i + 1, carry.z)
+
+            moved = self.solver.step(denoise, *state, step, noise)
+            z, history = jax.tree.map(step.hold, moved, state)
+            # Context whose clock runs is shown at other levels (`show`), and is not denoised.
+            return jnp.where(self._in_context(z), state[0], z), history
+
+        network = self._network(denoiser, carry, condition, noisy)
+        z, history = self.sweep(move, network, (carry.z, carry.history), plan)
+        return dataclasses.replace(carry, z=z, history=history, step=carry.step + steps)
+
+    def _drained(self, plan: Step, live: Array) -> Step:
+        """Frames that are not live stand still, as pure noise."""
+        live = live[None, None]
+        noise = self.schedule.logsnr(jnp.ones((1, 1, 1), plan.logsnr_t.dtype))
+        return Step(
+            jnp.where(live, plan.logsnr_t, noise),
+            jnp.where(live, plan.logsnr_s, noise),
+            plan.moving & live,
+            plan.last & live,
+        )

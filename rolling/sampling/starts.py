@@ -1,0 +1,129 @@
+"""How a rollout begins: from the frames that are given to a state in which the first new one is finished."""
+
+import dataclasses
+from typing import Any, Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from rolling.common.errors import InputError
+from rolling.denoisers import Condition, Denoiser
+from rolling.windows import Window
+
+Sampler, Carry = Any, Any  # of `rolling.sampling.sampler`, which imports this module
+Frames = Float[Array, "batch time height width channel"]
+
+
+@runtime_checkable
+class Start(Protocol):
+    def given(self, window: Window) -> int:
+        """How many frames it wants to be given. Raises `InputError` for a window that it does not suit."""
+
+    def __call__(
+        self,
+        sampler: Sampler,
+        denoiser: Denoiser,
+        given: Frames,
+        key: Key[Array, " batch"],
+        condition: Condition,
+        end: Int[Array, ""] | int,
+    ) -> Carry:
+        """The carry in which the frame behind the given ones is finished.
+
+        `condition` is that of the frames `0 .. len(given) + window.size - 1`; frame 0 is the first given one.
+        """
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FromNoise:
+    """The context, pure noise behind it, and the window's warm-up sweep."""
+
+    def given(self, window):
+        return window.context
+
+    def __call__(self, sampler, denoiser, given, key, condition, end):
+        carry = sampler.begin(given, key)
+        return sampler.warm_up(denoiser, carry, condition.window(0, sampler.window.size), end)
+
+
+@runtime_checkable
+class Guess(Protocol):
+    """A first guess: what a cheaper forecaster makes of the given frames."""
+
+    def __call__(self, given: Frames, frames: int) -> Float[Array, "batch frames height width channel"]:
+        """`[batch, n, ...]` to the `frames` frames that follow."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Persistence:
+    """The last given frame, damped by `damping` with each further frame: towards the mean, which is 0."""
+
+    damping: float = 1.0
+
+    def __post_init__(self):
+        if not 0 <= self.damping <= 1:
+            raise InputError(f"persistence is damped by a factor in [0, 1], not {self.damping}")
+
+    def __call__(self, given, frames):
+        factors = jnp.asarray(self.damping, given.dtype) ** jnp.arange(1, frames + 1)
+        return given[:, -1:] * factors[None, :, None, None, None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FromGuess:
+    """A forecast, diffused to the clocks with which a cycle begins (ERDM, arXiv 2506.20024).
+
+    It costs one cycle instead of a warm-up, and a window without context (`context = 0`) learns of the given
+    frames by the guess alone.
+    """
+
+    guess: Guess = Persistence()
+
+    def given(self, window):
+        return max(window.context, 1)
+
+    def __call__(self, sampler, denoiser, given, key, condition, end):
+        size, n = sampler.window.size, sampler.window.context
+        first = given.shape[1] - n
+        x = jnp.concatenate([given[:, first:], self.guess(given, size - n)], axis=1)
+        return sampler.cycle(denoiser, sampler.place(x, key, first, end), condition.window(first, size), end)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FromClip:
+    """FIFO's queue of a clip of `frames` frames (arXiv 2405.11473).
+
+    The clip stands at the noisy end of the queue, its first frame fills the rest, each diffused to the clock
+    of its slot. The queue then rolls until the clip has been made again and the first new frame is finished.
+    """
+
+    frames: int = 4
+
+    def __post_init__(self):
+        if self.frames < 1:
+            raise InputError(f"a queue is filled from a clip of at least one frame, not {self.frames}")
+
+    def given(self, window):
+        if not window.context <= self.frames <= window.size - window.context:
+            raise InputError(
+                f"a clip of {self.frames} frames does not fit into a queue of"
+                f" {window.size - window.context} frames behind {window.context} of context"
+            )
+        return self.frames
+
+    def __call__(self, sampler, denoiser, given, key, condition, end):
+        window, clip = sampler.window, given.shape[1]
+        queue = window.size - window.context
+        repeats = window.size - clip
+        x = jnp.concatenate([jnp.repeat(given[:, :1], repeats, axis=1), given], axis=1)
+        known = condition.after_repeats(repeats)
+        carry = sampler.place(x, key, -repeats, end)
+        carry = sampler.cycle(denoiser, carry, known.window(0, window.size), end)
+
+        def body(_, carry):
+            carry = sampler.shift(carry)
+            here = known.window(carry.first + repeats, window.size)
+            return sampler.cycle(denoiser, carry, here, end)
+
+        return jax.lax.fori_loop(0, queue // window.stride, body, carry)

@@ -1,0 +1,278 @@
+"""Distances between sets of clips, forecast and real, in a space of features: the base of FVD and its kin.
+
+A measure names a *space*, a function from clips to features, and how two sets of features are apart. The
+rest is here: clips are cut from the forecast of each start, as they are when they are stored, rounded to
+grey levels; the truth's features are computed once, for the model and the baselines together.
+
+A distance of two sets falls as they grow, even if both are of one law, so a value means something only beside
+that of two real sets of the same size. A forecast has one real clip per start, and a floor at that size would
+want twice as many. Hence two scores: "clips", all forecast against all real clips, the number that is
+published, with no floor; and "half", in which the starts are cut into halves at random and clips of one half
+are set against the real ones of the other, beside the real clips of the first, the floor, as `reference`.
+"half" is larger, as the sets are smaller; what it exceeds its floor by is due to the forecast.
+
+The interval of a value is a bootstrap over starts. Drawing with replacement repeats clips, which raises a
+distance as fewer clips would; so the spread of the resamples around their mean is set around the value. It is
+about right where forecast and truth differ, and up to twice too wide where they do not.
+"""
+
+import dataclasses
+import functools
+import sys
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+
+from rolling.common.errors import InputError
+from rolling.fields import Layout
+from rolling.metrics.bootstrap import draws, interval
+from rolling.metrics.frechet import Gaussian, Sampled, frechet_distance, kernel_distance
+from rolling.metrics.metric import EvaluationSetup, Sample, Score
+
+FEWEST = 8  # starts, below which no interval is given
+PARTS = 4  # sets of forecasts that are set against a half of the real clips, and averaged
+HALVES, STARTS = 0, 1  # seeds of the two streams of draws
+
+
+@runtime_checkable
+class Space(Protocol):
+    """Equal spaces have equal features: they are computed once for all the measures of a space."""
+
+    def __call__(self, clips: np.ndarray) -> np.ndarray:
+        """Features `[n, d]` of clips `[n, time, height, width, channel]`: float32, whole grey levels from 0
+        to 255, of three channels or of one."""
+
+    def __hash__(self) -> int: ...
+
+
+class Sums:
+    """Features of the clips that were seen: of each place in the forecast the real ones and the forecasts."""
+
+    def __init__(self, setup: EvaluationSetup, space: Space, given: int):
+        self.setup, self.space, self.given = setup, space, given
+        self.real: list[list[np.ndarray]] = []  # place, start: [d]
+        self.fake: list[list[np.ndarray]] = []  # place, start: [member, d]
+        self.pending: tuple[np.ndarray, ...] = ()  # frames of clips that are not yet whole
+        self.place = 0
+
+    def begin(self, sample: Sample) -> None:
+        """A new start: its first clip begins with the frames that were given."""
+        given = sample.given[len(sample.given) - self.given :]
+        members = np.broadcast_to(given, (len(sample.forecast), *given.shape))
+        self.place, self.pending = 0, (self._stored(given[None]), self._stored(members))
+
+    def add(self, sample: Sample, frames: int) -> None:
+        """More frames of the same start, and the features of the clips that they finish."""
+        more = self._stored(sample.truth[None]), self._stored(sample.forecast)
+        self.pending = tuple(np.concatenate(pair, axis=1) for pair in zip(self.pending, more, strict=True))
+        while self.pending[0].shape[1] >= frames:
+            real, fake = (clips[:, :frames] for clips in self.pending)
+            self.pending = tuple(clips[:, frames:] for clips in self.pending)
+            key = (self.space, frames, self.given, self.place)
+            of_real = sample.share_truth(key, functools.partial(self._features, real))[0]
+            self._keep(self.real, of_real)
+            self._keep(self.fake, sample.share(key, functools.partial(self._features, fake)))
+            self.place += 1
+
+    def sets(self) -> Iterator[tuple[Sampled, Sampled]]:
+        """Real and forecast clips of each place, the forecasts member by member."""
+        for real, fake in zip(self.real, self.fake, strict=True):
+            starts, members = len(real), len(fake[0])
+            yield (
+                Sampled(features=np.stack(real), start=np.arange(starts)),
+                Sampled(
+                    features=np.stack(fake, axis=1).reshape(members * starts, -1),
+                    start=np.tile(np.arange(starts), members),
+                ),
+            )
+
+    def _keep(self, places: list[list[np.ndarray]], features: np.ndarray) -> None:
+        if self.place == len(places):
+            places.append([])
+        places[self.place].append(features)
+
+    def _features(self, clips: np.ndarray) -> np.ndarray:
+        return np.asarray(self.space(clips.astype(np.float32)))
+
+    def _stored(self, frames: np.ndarray) -> np.ndarray:
+        variables = self.setup.layout.variables
+        return np.stack([v.stored(frames[..., i]) for i, v in enumerate(variables)], axis=-1)
+
+
+class Halved(NamedTuple):
+    """Starts cut at random into two halves, `first` and `second` their real clips, and `pairs` of sets of the
+    same size, forecast and real, that have no start in common."""
+
+    first: Sampled
+    second: Sampled
+    pairs: Sequence[tuple[Sampled, Sampled]]
+
+    @classmethod
+    def of(cls, real: Sampled, fake: Sampled) -> "Halved | None":
+        """None where a half would have fewer than two clips."""
+        size = min(len(real) // 2, len(fake))
+        if size < 2:
+            return None
+        order = np.random.default_rng(HALVES).permutation(len(real))
+        first, second = real[np.sort(order[:size])], real[np.sort(order[size : 2 * size])]
+        fake = fake[~np.isin(fake.start, real.start[order[2 * size :]])]
+        pairs = []
+        for half in (first, second):
+            others = fake[~np.isin(fake.start, half.start)]
+            cuts = range(0, min(len(others), PARTS // 2 * size) - size + 1, size)
+            pairs += [(others[i : i + size], half) for i in cuts]
+        return cls(first=first, second=second, pairs=pairs) if pairs else None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SetDistance:
+    """Base of measures that compare the set of all forecasts with the set of all truths, clip by clip.
+
+    Clips are of `frames` consecutive frames. The first begins with the frames that the forecast was given, as
+    the protocols of Kinetics-600 (5 given, 11 forecast) and BAIR (1 given, 15 forecast) count them, if
+    `with_given` is set and a clip is longer than they are; the next ones follow it without a gap, and a rest
+    is left out: a curve over lead time for a long forecast, one value at the lead of its last frame for a
+    clip.
+    """
+
+    name: ClassVar[str]
+    least: ClassVar[float] = -np.inf
+    """The smallest value that the distance can take."""
+    fewest: ClassVar[int] = 1
+    """The fewest frames of a clip that has features."""
+
+    frames: int = 16
+    """Frames of a clip."""
+    with_given: bool = True
+    """Whether the first clip begins with the frames that were given."""
+    resamples: int = 100
+    """Draws of the starts from which the interval of a value is made; 0: no interval."""
+
+    def __post_init__(self):
+        if self.frames < 1 or self.resamples < 0:
+            raise InputError(
+                f"a distance between clips wants frames from 1 and resamples from 0 on, not {self.frames} and"
+                f" {self.resamples}"
+            )
+
+    def space(self, layout: Layout) -> Space | None:
+        """The features in which clips are compared; None where there are none for such frames."""
+        raise NotImplementedError
+
+    def distance(self, real: Sampled, fake: Sampled, weights: np.ndarray) -> np.ndarray:
+        """`[row]`: the distance of two sets for each row of `weights [row, start]`."""
+        raise NotImplementedError
+
+    def start(self, setup: EvaluationSetup) -> Sums | None:
+        given = setup.given if self.with_given and setup.given < self.frames else 0
+        if setup.mask is not None or not setup.layout.is_video:
+            return None
+        if given + setup.leads < self.frames:
+            tell(
+                f"{self.name} is left out: it compares clips of {self.frames} frames, and the forecasts have"
+                f" {given + setup.leads}, those given included"
+            )
+            return None
+        space = self.space(setup.layout)
+        return None if space is None else Sums(setup, space, given)
+
+    def update(self, state: Sums, sample: Sample) -> Sums:
+        if sample.first == 0:
+            state.begin(sample)
+        state.add(sample, self.frames)
+        return state
+
+    def result(self, state: Sums) -> tuple[Score, ...]:
+        layout = state.setup.layout
+        places = np.arange(1, len(state.real) + 1)
+        leads = (places * self.frames - state.given) * layout.step
+        return self._scores(list(state.sets()), "lead", leads)
+
+    def between(self, real: np.ndarray, fake: np.ndarray) -> tuple[Score, ...]:
+        """The scores of two sets of features `[n, d]`, `[m, d]`, of clips that have nothing to do with each
+        other; with `n >= 2 m` the floor is at the size of the whole second set."""
+        sets = (
+            Sampled(features=real, start=np.arange(len(real))),
+            Sampled(features=fake, start=len(real) + np.arange(len(fake))),
+        )
+        return self._scores([sets], "frames", np.array([self.frames]))
+
+    def _scores(self, sets: Sequence[tuple[Sampled, Sampled]], axis: str, coordinate: np.ndarray):
+        if not sets or min(len(clips) for pair in sets for clips in pair) < 2:
+            tell(f"{self.name} is left out: it compares sets of clips, and wants at least 2 starts")
+            return ()
+        score = functools.partial(Score, units="1", axis=axis, coordinate=coordinate)
+        whole = [self._whole(real, fake) for real, fake in sets]
+        halved = [Halved.of(real, fake) for real, fake in sets]
+        scores = (score(variable="clips", **_stacked(whole)),)
+        if None not in halved:
+            scores += (score(variable="half", **_stacked([self._half(each) for each in halved])),)
+        return scores
+
+    def _whole(self, real: Sampled, fake: Sampled) -> dict[str, Any]:
+        weights = self._draws(real.start, np.setdiff1d(fake.start, real.start))
+        return self._bounded(self.distance(real, fake, weights))
+
+    def _half(self, halved: Halved) -> dict[str, Any]:
+        first, second, pairs = halved
+        known = np.concatenate([first.start, second.start])
+        others = np.setdiff1d(np.concatenate([fake.start for fake, _ in pairs]), known)
+        weights = self._draws(first.start, second.start, others)
+        values = np.mean([self.distance(real, fake, weights) for fake, real in pairs], axis=0)
+        floor = self.distance(first, second, weights[:1])[0]
+        return self._bounded(values) | {"reference": floor}
+
+    def _bounded(self, values: np.ndarray) -> dict[str, Any]:
+        """The value, and the bounds of its interval where there are resamples."""
+        if len(values) == 1:
+            return {"values": values[0]}
+        low, high = values[0] + interval(values) - values[1:].mean()
+        return {"values": values[0], "low": max(low, self.least), "high": high}
+
+    def _draws(self, *strata: np.ndarray) -> np.ndarray:
+        """`[row, start]`: how often each start is drawn, each stratum by itself; in the first row, once."""
+        strata = [starts for starts in strata if len(starts)]
+        enough = min(map(len, strata)) >= FEWEST
+        weights = np.zeros((1 + self.resamples * enough, 1 + max(starts.max() for starts in strata)))
+        for stream, starts in enumerate(strata, STARTS):
+            weights[:, starts] = draws(len(starts), stream, len(weights) - 1)
+        return weights
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FrechetDistance(SetDistance):
+    """Base of Frechet distances between the Gaussians that are fitted to the features."""
+
+    least: ClassVar[float] = 0.0
+    ddof: ClassVar[int] = 1
+
+    def distance(self, real, fake, weights):
+        return np.array(
+            [
+                frechet_distance(
+                    Gaussian.of(real.features, row[real.start]),
+                    Gaussian.of(fake.features, row[fake.start]),
+                    ddof=self.ddof,
+                )
+                for row in weights
+            ]
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class KernelDistance(SetDistance):
+    """Base of unbiased kernel distances: their floor is 0 in the mean, whatever the number of clips."""
+
+    def distance(self, real, fake, weights):
+        return kernel_distance(real, fake, weights)
+
+
+def _stacked(found: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
+    return {name: np.array([each[name] for each in found]) for name in found[0]}
+
+
+@functools.cache
+def tell(words: Hashable) -> None:
+    """Says once why a measure is left out."""
+    print(words, file=sys.stderr, flush=True)

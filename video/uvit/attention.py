@@ -1,0 +1,142 @@
+"""Attention: over cells and frames with rotary positions, over the clocks of frames, and to tokens."""
+
+import math
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from rolling.video.uvit.layers import Linear, fan_in, rms_norm, zeros
+
+
+def rotary_angles(positions: Array, pairs: int, period: int | None = None) -> Float[Array, "position pair"]:
+    """Angles of a rotary embedding (arXiv 2104.09864) of integer positions.
+
+    Geometric frequencies from 1 down to 1/100; on an axis of a period the multiples of `2 pi / period`, so
+    that attention commutes with rolling the axis.
+    """
+    if period is None:
+        frequency = 100.0 ** (-jnp.arange(pairs) / max(pairs, 1))
+    else:
+        frequency = 2 * math.pi / period * (1 + jnp.arange(pairs) % max(period // 2, 1))
+    return positions[:, None].astype(jnp.float32) * frequency[None].astype(jnp.float32)
+
+
+def token_angles(
+    time: int, height: int, width: int, dim: int, periodic: Sequence[bool]
+) -> Float[Array, "time height width pair"]:
+    """Rotary angles of tokens in time (half of the pairs), height and width (a quarter each)."""
+    pairs = dim // 2
+    space = pairs // 4
+    t = rotary_angles(jnp.arange(time), pairs - 2 * space)
+    y = rotary_angles(jnp.arange(height), space, height if periodic[0] else None)
+    x = rotary_angles(jnp.arange(width), space, width if periodic[1] else None)
+    grid = (time, height, width)
+    return jnp.concatenate(
+        [
+            jnp.broadcast_to(t[:, None, None], (*grid, t.shape[-1])),
+            jnp.broadcast_to(y[None, :, None], (*grid, space)),
+            jnp.broadcast_to(x[None, None], (*grid, space)),
+        ],
+        -1,
+    )
+
+
+def rotate(x: Float[Array, "batch token head dim"], angles: Float[Array, "token pair"]) -> Array:
+    """Rotates the pairs `(x_i, x_{i + dim/2})` by their angles."""
+    cos, sin = (f(angles)[None, :, None].astype(x.dtype) for f in (jnp.cos, jnp.sin))
+    a, b = jnp.split(x, 2, axis=-1)
+    return jnp.concatenate([a * cos - b * sin, a * sin + b * cos], -1)
+
+
+def causal_mask(time: int, tokens: int = 1) -> Array:
+    """`[time * tokens, time * tokens]`: a token sees the tokens of its own and of earlier frames."""
+    frame = jnp.repeat(jnp.arange(time), tokens)
+    return frame[:, None] >= frame[None, :]
+
+
+class Attention(nnx.Module):
+    """Attention over tokens with normalised queries and keys and rotary positions.
+
+    `mask [token, token]` is True where a query (first axis) may see a key.
+    """
+
+    def __init__(self, channels: int, heads: int, rngs: nnx.Rngs, init=fan_in):
+        self.heads = heads
+        self.qkv = Linear(channels, 3 * channels, rngs)
+        self.gain = nnx.Param(jnp.ones((2, heads, channels // heads)))
+        self.out = Linear(channels, channels, rngs, init=init)
+
+    def __call__(self, x: Float[Array, "batch token channel"], angles: Array, mask: Array | None) -> Array:
+        q, k, v = jnp.split(self.qkv(x).reshape(*x.shape[:2], 3 * self.heads, -1), 3, axis=2)
+        gain = self.gain[...].astype(x.dtype)
+        q, k = (rotate(rms_norm(p) * gain[i][None, None], angles) for i, p in enumerate((q, k)))
+        y = jax.nn.dot_product_attention(q, k, v, mask=None if mask is None else mask[None, None])
+        return self.out(y.reshape(x.shape))
+
+
+class TokenAttention(nnx.Module):
+    """Attention of all cells of a sequence to the tokens that describe it; its output starts at zero.
+
+    `out(sum_n e_n v_n / (1 + sum_n e_n))`, `e_n = exp(q k_n / sqrt(dim))`: beside the tokens there is always
+    one of key and value zero, so that a sequence of no tokens has an answer. A token of zeros is none.
+    """
+
+    def __init__(self, channels: int, tokens: int, heads: int, rngs: nnx.Rngs):
+        self.heads = heads
+        self.q = Linear(channels, channels, rngs)
+        self.kv = Linear(tokens, 2 * channels, rngs)
+        self.gain = nnx.Param(jnp.ones((2, heads, channels // heads)))
+        self.out = Linear(channels, channels, rngs, init=zeros)
+
+    def __call__(
+        self, x: Float[Array, "batch cell channel"], tokens: Float[Array, "batch token dim"]
+    ) -> Array:
+        there = jnp.pad(jnp.any(tokens != 0, axis=-1), ((0, 0), (0, 1)), constant_values=True)
+        gain = self.gain[...].astype(x.dtype)
+        q = self.q(x).reshape(*x.shape[:2], self.heads, -1)
+        kv = self.kv(tokens.astype(x.dtype)).reshape(*tokens.shape[:2], 2 * self.heads, -1)
+        k, v = jnp.split(jnp.pad(kv, ((0, 0), (0, 1), (0, 0), (0, 0))), 2, axis=2)
+        q, k = (rms_norm(p) * gain[i][None, None] for i, p in enumerate((q, k)))
+        y = jax.nn.dot_product_attention(q, k, v, mask=there[:, None, None])
+        return self.out(y.reshape(x.shape))
+
+
+class ClockAttention(nnx.Module):
+    """Attention over the frames of a window whose weights are functions of their clocks and distance.
+
+    `y_t = g sum_s a_ts h_s + (1 - g) h_t` with one `T x T` matrix per head for all cells, its queries and
+    keys taken from the frames' embeddings: which frame to look at is a matter of how noisy and how far it is,
+    and the product costs next to nothing on a fine grid. The gate `g` of a head starts at 1; at 0 each frame
+    keeps to itself. One group of channels of the `heads` does so always.
+    """
+
+    DIM = 16
+
+    def __init__(self, embedding: int, heads: int, causal: bool, rngs: nnx.Rngs):
+        self.heads, self.causal = heads - 1, causal
+        self.qk = Linear(embedding, 2 * self.heads * self.DIM, rngs)
+        self.gate = nnx.Param(jnp.ones(self.heads))
+
+    def weights(
+        self, embedding: Float[Array, "batch time embedding"]
+    ) -> Float[Array, "batch head time time"]:
+        batch, time, _ = embedding.shape
+        qk = self.qk(embedding.astype(jnp.float32)).reshape(batch, time, 2 * self.heads, self.DIM)
+        q, k = jnp.split(rotate(rms_norm(qk), rotary_angles(jnp.arange(time), self.DIM // 2)), 2, axis=2)
+        logits = jnp.einsum("bthd,bshd->bhts", q, k) / self.DIM**0.5
+        if self.causal:
+            logits = jnp.where(causal_mask(time)[None, None], logits, -jnp.inf)
+        gate, own = self.gate[...][None, :, None, None], jnp.eye(time)[None, None]
+        return gate * nnx.softmax(logits) + (1 - gate) * own
+
+    def __call__(self, h: Array, embedding: Float[Array, "batch time embedding"]) -> Array:
+        own, *groups = jnp.split(h, self.heads + 1, axis=-1)
+        weights = self.weights(embedding).astype(h.dtype)
+        seen = [
+            (weights[:, i] @ group.reshape(*h.shape[:2], -1)).reshape(group.shape)
+            for i, group in enumerate(groups)
+        ]
+        return jax.lax.optimization_barrier(jnp.concatenate([own, *seen], -1))

@@ -1,0 +1,105 @@
+"""The blocks of the video U-ViT: convolutions on fine grids, transformers on coarse ones."""
+
+import itertools
+from typing import NamedTuple
+
+import einops
+import jax
+from flax import nnx
+from jaxtyping import Array, Float
+
+from rolling.video.uvit.attention import Attention, ClockAttention, TokenAttention, causal_mask, token_angles
+from rolling.video.uvit.conditioning import Embedding, Frames
+from rolling.video.uvit.layers import Convolution, Linear, ModulatedNorm, dropout, zeros
+from rolling.video.uvit.settings import Settings
+
+
+class Keys:
+    """Hands a fresh key to each caller in turn; None where there is none to split."""
+
+    def __init__(self, key: Array | None):
+        self.key = key
+        self.count = itertools.count()
+
+    def __call__(self) -> Array | None:
+        return None if self.key is None else jax.random.fold_in(self.key, next(self.count))
+
+
+class Told(NamedTuple):
+    """What every block is told beside its input."""
+
+    embedding: Embedding
+    tokens: Float[Array, "batch token dim"] | None
+    """None in a network that was built without tokens."""
+    keys: Keys
+
+
+class ConvolutionBlock(nnx.Module):
+    """A residual block of two 3 x 3 convolutions; the second one sees the other frames too."""
+
+    def __init__(self, config: Settings, channels: int, tokens: int, rngs: nnx.Rngs):
+        self.norm = ModulatedNorm(channels, config.embedding, rngs, activation=True)
+        self.first = Convolution(channels, channels, config.boundary, rngs)
+        self.second_norm = ModulatedNorm(channels, config.embedding, rngs, activation=True)
+        self.mix = ClockAttention(config.embedding, config.heads, config.causal, rngs)
+        self.second = Convolution(channels, channels, config.boundary, rngs, init=zeros)
+
+    def __call__(self, h: Frames, told: Told) -> Frames:
+        y = self.first(self.norm(h, told.embedding))
+        y = self.mix(self.second_norm(y, told.embedding), told.embedding)
+        return h + self.second(y)
+
+
+class TransformerBlock(nnx.Module):
+    """Attention over space and time, jointly or one after the other, then to the tokens, if there are any,
+    then a perceptron per cell."""
+
+    def __init__(self, config: Settings, channels: int, tokens: int, rngs: nnx.Rngs):
+        self.config = config
+        self.heads = config.heads
+        self.norm = ModulatedNorm(channels, config.embedding, rngs)
+        joint = config.attention == "joint"
+        self.attention = Attention(channels, config.heads, rngs, **({"init": zeros} if joint else {}))
+        if not joint:
+            self.time_norm = ModulatedNorm(channels, config.embedding, rngs)
+            self.time_attention = Attention(channels, config.heads, rngs, init=zeros)
+        self.token_attention = TokenAttention(channels, tokens, config.heads, rngs) if tokens else None
+        if tokens:
+            self.token_norm = ModulatedNorm(channels, config.embedding, rngs)
+        self.mlp_norm = ModulatedNorm(channels, config.embedding, rngs)
+        self.wide = Linear(channels, config.expansion * channels, rngs)
+        self.narrow = Linear(config.expansion * channels, channels, rngs, init=zeros)
+
+    def __call__(self, h: Frames, told: Told) -> Frames:
+        h = self.joint(h, told) if self.config.attention == "joint" else self.factorised(h, told)
+        if self.token_attention is not None:
+            x = self.token_norm(h, told.embedding).reshape(h.shape[0], -1, h.shape[-1])
+            h = h + self.dropout(self.token_attention(x, told.tokens), told).reshape(h.shape)
+        y = nnx.gelu(self.wide(self.mlp_norm(h, told.embedding)))
+        return h + self.narrow(self.dropout(y, told))
+
+    def dropout(self, y: Array, told: Told) -> Array:
+        return dropout(y, self.config.dropout, told.keys())
+
+    def angles(self, h: Frames) -> Float[Array, "time height width pair"]:
+        periodic = [kind == "periodic" for kind in self.config.boundary]
+        return token_angles(*h.shape[1:4], h.shape[-1] // self.heads, periodic)
+
+    def joint(self, h: Frames, told: Told) -> Frames:
+        _, time, height, width, channels = h.shape
+        angles = self.angles(h)
+        x = self.norm(h, told.embedding).reshape(h.shape[0], -1, channels)
+        mask = causal_mask(time, height * width) if self.config.causal else None
+        y = self.attention(x, angles.reshape(-1, angles.shape[-1]), mask)
+        return h + self.dropout(y, told).reshape(h.shape)
+
+    def factorised(self, h: Frames, told: Told) -> Frames:
+        batch, time, height, width, channels = h.shape
+        angles = self.angles(h)
+        x = self.norm(h, told.embedding).reshape(batch * time, height * width, channels)
+        y = self.attention(x, angles[0].reshape(height * width, -1), None)
+        h = h + self.dropout(y, told).reshape(h.shape)
+        x = einops.rearrange(self.time_norm(h, told.embedding), "b t h w c -> (b h w) t c")
+        y = self.time_attention(x, angles[:, 0, 0], causal_mask(time) if self.config.causal else None)
+        y = einops.rearrange(y, "(b h w) t c -> b t h w c", h=height, w=width)
+        return h + self.dropout(y, told)

@@ -1,0 +1,101 @@
+"""What a network is told beside the frames: one vector per frame, and further channels of its cells."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from rolling.common.errors import InputError
+from rolling.denoisers import NO_LABEL, Condition, Inputs
+from rolling.video.uvit.layers import Linear, zeros
+
+Frames = Float[Array, "batch time height width channel"]
+Embedding = Float[Array, "batch time embedding"]
+
+
+def check(inputs: Inputs, z: Frames, condition: Condition) -> None:
+    """Raises `InputError` where the arrays are not those that the network was built for.
+
+    A missing label or missing tokens mean "any" (guidance needs this); other parts must be given.
+    """
+    if z.ndim != 5 or z.shape[-1] != inputs.channels:
+        raise InputError(
+            f"the network was built for frames [batch, time, height, width, {inputs.channels}] and was given"
+            f" an array of shape {z.shape}"
+        )
+    for name in ("tokens", "vectors", "fields", "static"):
+        part, expected = getattr(condition, name), getattr(inputs, name)
+        found = 0 if part is None else part.shape[-1]
+        if found != expected and not (name == "tokens" and part is None):
+            raise InputError(
+                f"the network was built for {expected} {name} and was given {found}: the condition must be"
+                " that of the training"
+            )
+    for name, part, grid in (
+        ("fields", condition.fields, z.shape[:4]),
+        ("static", condition.static, z.shape[2:4]),
+    ):
+        if part is not None and part.shape[:-1] != grid:
+            raise InputError(
+                f"the condition's {name} have the shape {part.shape} and the frames {z.shape}: give them on"
+                f" the frames' grid, {grid}"
+            )
+    if condition.label is not None and not inputs.labels:
+        raise InputError("the network was built without labels and was given some: leave the label out")
+
+
+def stack(z: Frames, condition: Condition) -> Frames:
+    """The frames with what is known of each cell as further channels."""
+    parts = [z]
+    if condition.fields is not None:
+        parts.append(condition.fields)
+    if condition.static is not None:
+        parts.append(
+            jnp.broadcast_to(condition.static[None, None], (*z.shape[:-1], condition.static.shape[-1]))
+        )
+    return jnp.concatenate(parts, -1) if len(parts) > 1 else z
+
+
+def tokens_of(inputs: Inputs, z: Frames, condition: Condition) -> Float[Array, "batch token dim"] | None:
+    """The tokens, one of zeros where none are told, None where the network was built without."""
+    if not inputs.tokens:
+        return None
+    none = jnp.zeros((z.shape[0], 1, inputs.tokens))
+    return none if condition.tokens is None else condition.tokens.astype(jnp.float32)
+
+
+def clock_features(logsnr: Float[Array, "batch time"], size: int) -> Float[Array, "batch time feature"]:
+    """`cos(pi k u)` for `k < size`, `u = (1 + tanh(logsnr / 10)) / 2` in [0, 1]: finite for all clocks."""
+    u = (1 + jnp.tanh(logsnr.astype(jnp.float32) / 10)) / 2
+    return jnp.cos(jnp.pi * u[..., None] * jnp.arange(size, dtype=jnp.float32)[None, None])
+
+
+class Embedder(nnx.Module):
+    """One vector per frame: of its clock, its own vectors, the sequence's label and tokens."""
+
+    FEATURES = 32
+
+    def __init__(self, size: int, inputs: Inputs, rngs: nnx.Rngs):
+        self.clock = Linear(self.FEATURES, size, rngs)
+        self.label = Linear(inputs.labels, size, rngs, init=zeros) if inputs.labels else None
+        self.tokens = Linear(inputs.tokens, size, rngs, init=zeros) if inputs.tokens else None
+        self.vectors = Linear(inputs.vectors, size, rngs, init=zeros) if inputs.vectors else None
+        self.out = Linear(size, size, rngs)
+
+    def __call__(self, logsnr: Float[Array, "batch time"], condition: Condition) -> Embedding:
+        h = self.clock(clock_features(logsnr, self.FEATURES))
+        if self.label is not None and condition.label is not None:
+            classes = jax.nn.one_hot(condition.label, self.label.kernel.shape[0])
+            known = condition.label != NO_LABEL
+            h = h + jnp.where(known[:, None], self.label(classes), 0.0)[:, None]
+        if self.tokens is not None and condition.tokens is not None:
+            h = h + self._mean_of_tokens(condition.tokens.astype(jnp.float32))
+        if self.vectors is not None:
+            h = h + self.vectors(condition.vectors.astype(jnp.float32))
+        return nnx.silu(self.out(nnx.silu(h)))
+
+    def _mean_of_tokens(self, tokens: Float[Array, "batch token dim"]) -> Embedding:
+        """Over the tokens that are not zero; nothing where there are none."""
+        there = jnp.any(tokens != 0, axis=-1, keepdims=True).astype(jnp.float32)
+        total = jnp.sum(self.tokens(tokens) * there, axis=1, keepdims=True)
+        return total / jnp.maximum(jnp.sum(there, axis=1, keepdims=True), 1.0)

@@ -1,0 +1,69 @@
+"""What the blocks of a U-ViT are made by."""
+
+import dataclasses
+
+from rolling.common.errors import InputError
+from rolling.video.uvit.layers import BOUNDARIES, Boundary
+
+ATTENTION = ("joint", "factorised")
+DTYPES = ("float32", "bfloat16")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """See `rolling.video.uvit.network.VideoUViT`. Raises `InputError` where they do not fit together."""
+
+    patch: int = 2
+    channels: tuple[int, ...] = (32, 64, 128)
+    blocks: tuple[int, ...] = (1, 1, 2)
+    transformer_levels: int = 1
+    heads: int = 4
+    attention: str = "joint"
+    causal: bool = False
+    dropout: float = 0.0
+    expansion: int = 4
+    embedding: int = 64
+    boundary: Boundary | None = None
+    skips: bool = False
+    remat: bool = False
+    dtype: str = "float32"
+
+    def __post_init__(self):
+        for name, allowed in (("attention", ATTENTION), ("dtype", DTYPES)):
+            if getattr(self, name) not in allowed:
+                raise InputError(
+                    f"the video U-ViT's {name} is {getattr(self, name)!r}: choose one of {', '.join(allowed)}"
+                )
+        if self.boundary is not None and not (
+            len(self.boundary) == 2 and set(self.boundary) <= set(BOUNDARIES)
+        ):
+            raise InputError(
+                f"the video U-ViT's boundary is {self.boundary}: for height and width each, choose one of"
+                f" {', '.join(BOUNDARIES)}"
+            )
+        if not self.channels or len(self.channels) != len(self.blocks):
+            raise InputError(
+                f"the video U-ViT has channels {self.channels} and blocks {self.blocks}: give one of each per"
+                " level"
+            )
+        if not 0 <= self.transformer_levels <= len(self.channels):
+            raise InputError(
+                f"transformer_levels is {self.transformer_levels}: it must lie between 0 and the number of"
+                f" levels, {len(self.channels)}"
+            )
+        if self.heads < 2:
+            raise InputError(f"the video U-ViT's heads are {self.heads}: choose 2 or more, to mix frames by")
+        sizes = (self.patch, self.expansion, self.embedding, *self.channels, *self.blocks)
+        if min(sizes) < 1 or not 0 <= self.dropout < 1:
+            raise InputError(f"every size of the video U-ViT must be positive and 0 <= dropout < 1: {self}")
+        for channels in self.channels:
+            if channels % (2 * self.heads):
+                raise InputError(
+                    f"{channels} channels cannot be shared by {self.heads} heads of an even size: make them a"
+                    f" multiple of {2 * self.heads}"
+                )
+
+    @property
+    def multiple(self) -> int:
+        """What height and width are padded to a multiple of."""
+        return self.patch * 2 ** (len(self.channels) - 1)
