@@ -43,7 +43,7 @@ def make_videos(folder: Path) -> None:
             noise = rng.normal(scale=4, size=(HEIGHT, WIDTH, 3))
             for step in range(FRAMES):
                 phases = np.einsum("ck,k...->c...", waves, np.stack([x, y, np.full_like(x, step / 9)]))
-                picture = np.moveaxis(127 + 90 * np.sin(phases), 0, -1) + np.inner(noise, step, axis=1)
+                picture = np.moveaxis(127 + 90 * np.sin(phases), 0, -1) + np.roll(noise, step, axis=1)
                 frame = av.VideoFrame.from_ndarray(picture.clip(0, 255).astype(np.uint8), "rgb24")
                 container.mux(stream.encode(frame))
             container.mux(stream.encode(None))

@@ -2,7 +2,7 @@
 
     python benchmarks/rollout.py [FAMILY ...]
 
-For each family of `configs/families.py` on the main job's network: times, in turns, a chunk of a rollout (16
+For each family of `configs/_families.py` on the main job's network: times, in turns, a chunk of a rollout (16
 forecasts) and as many calls of the network alone, on as many frames as it is shown, in one compiled loop;
 prints the ratio of medians beside the bound of 1.05. Then, on a tiny network, the time per frame of a rollout
 of 10,000 frames in terms of one of 100, beside the bound of 1.1: the cost of a frame does not grow.
@@ -21,7 +21,7 @@ from rolling.configs.kolmogorov import experiment as kolmogorov
 from rolling.denoisers import NOTHING
 from rolling.fields import Axis, Layout, Variable
 from rolling.run import model
-from rolling.run.experiment.presets import families as named
+from rolling.run.experiment.presets import families
 from rolling.sampling.rollout import Rollout
 
 BATCH, FRAMES, ROUNDS = 16, 12, 7
@@ -115,10 +115,10 @@ def main(chosen: list[str]) -> None:
     tiny = dataclasses.replace(
         debug, network=dataclasses.replace(debug.network, channels=(4,), blocks=(1,), heads=2, embedding=4)
     )
-    for name in chosen or named():
-        experiment = getattr(families, name)(kolmogorov)
+    for name in chosen or families():
+        experiment = families()[name](kolmogorov)
         milliseconds, ratio = against_the_bare_network(experiment)
-        longer = growth(getattr(families, name)(tiny))
+        longer = growth(families()[name](tiny))
         print(
             f"{name:20s}{1000 / milliseconds:8.1f} calls/s  loop / bare network {ratio:.3f} (bound 1.05)"
             f"  10,000 / 100 frames {longer:.2f} (bound 1.1)",

@@ -205,7 +205,7 @@ def test_an_experiment_with_an_unknown_class(copy, capsys):
     described = json.loads((copy / "experiment.json").read_text())
     described["solver"]["type"] = "os.system"
     (copy / "experiment.json").write_text(json.dumps(described))
-    refused(capsys, ["train", copy / "experiment.json", "--name", "new"], r"'os.system' is not part of")
+    refused(capsys, ["train", copy / "experiment.json", "--name", "new"], r"'os.system' is not known")
 
 
 def test_an_unfinished_forecast_is_not_scored(copy, capsys):

@@ -13,7 +13,7 @@ from rolling.common.errors import InputError
 from rolling.configs.debug import experiment as debug
 from rolling.losses import XLoss
 from rolling.noise.prior import Correlated
-from rolling.run import model
+from rolling.run import commands, model
 from rolling.run.checkpoint import Checkpoints
 from rolling.run.cli import main
 from rolling.run.experiment.objectives import Consistency, Denoising, MomentMatching

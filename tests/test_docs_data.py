@@ -20,7 +20,7 @@ COMMANDS = [line for line in BLOCKS.splitlines() if line.startswith("rolling")]
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_options_of_a_command_are_known(command):
     _, _, preset, *options = shlex.split(command, comments=True)
-    experiment = importlib.import_module(f"configs.{preset}").experiment
+    experiment = importlib.import_module(f"rolling.configs.{preset}").experiment
     changed = parse(experiment, options, "rolling")
     assert changed != experiment
     assert isinstance(changed.source, Clips) and changed.source.path

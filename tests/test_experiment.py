@@ -154,7 +154,7 @@ def test_the_list_tells_of_every_preset(capsys):
 def test_show_prints_every_field(capsys):
     assert main(["show", "debug", "--window.size", "5"]) == 0
     said = capsys.readouterr().out
-    assert "window.size: 5" in said and "solver: rolling.solvers.Ancestral" in said
+    assert "window.size: 5" in said and "solver: solver.ancestral" in said
 
 
 def test_infinite_numbers_survive_json():

@@ -16,7 +16,7 @@ from rolling.data.clips.collections.pairs import paired
 from rolling.data.clips.store.prepare import prepare
 from rolling.fields import video
 from rolling.run.cli import main
-from rolling.run.forecasting.zarr_writer import ForecastStore, Start, skeleton
+from rolling.run.forecasting.zarr_writer import ForecastStore, InitTime, skeleton
 from rolling.video.metrics.projection import ProjectionFrechetDistance
 from rolling.video.metrics.spectral import SpectralFrechetDistance, SpectralPower
 
@@ -35,7 +35,7 @@ def real():
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (COUNT, 1, SIZE // 4, SIZE // 4, 3), np.uint8)
     still = coarse.repeat(4, axis=2).repeat(4, axis=3)[:, 0]
-    return np.stack([np.inner(still, time, axis=2) for time in range(FRAMES + 1)], axis=1)
+    return np.stack([np.roll(still, time, axis=2) for time in range(FRAMES + 1)], axis=1)
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +202,7 @@ def test_pictures_of_other_sizes_are_brought_to_one(tmp_path, real, fakes, capsy
 def test_a_forecast_store_is_read_member_by_member(tmp_path, real, fakes):
     layout = video(SIZE, SIZE)
     store = ForecastStore(tmp_path / "run" / "forecast.zarr", layout, {"run": "ours"})
-    starts = [Start(sequence=i, frame=1) for i in range(COUNT)]
+    starts = [InitTime(sequence=i, frame=1) for i in range(COUNT)]
     store.create(skeleton(layout, np.zeros(COUNT), starts, 3, FRAMES + 1), FRAMES + 1)
     for member, clips in enumerate(fakes):
         for start, clip in enumerate(clips):

@@ -205,7 +205,7 @@ def test_outputs_are_options():
 
     found = parse(Options(), ["--outputs", "contact_sheet,gif", "--outputs.1.members", "1"], "test")
     assert found.outputs == (ContactSheet(), Gif(members=1))
-    with pytest.raises(InputError, match="there are mp4, gif, lossless, contact_sheet"):
+    with pytest.raises(InputError, match="there are gif, mp4, lossless, contact_sheet"):
         parse(Options(), ["--outputs", "avi"], "test")
 
 

@@ -8,6 +8,7 @@ import pytest
 from tensorflow_datasets.proto import tf_example_pb2
 
 from rolling.configs.debug import experiment as debug
+from rolling.run import commands
 from rolling.run.experiment.presets import find
 from tests.clip_tools import write_video
 from tests.record_tools import framed

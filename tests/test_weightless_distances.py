@@ -41,7 +41,7 @@ def in_disorder(clips, frames):
 
     def change(clip):
         order, moved = np.arange(FRAMES), rng.permutation(FRAMES)[:frames]
-        order[moved] = np.inner(moved, 1)
+        order[moved] = np.roll(moved, 1)
         return clip[order]
 
     return each(clips, change)
@@ -54,7 +54,7 @@ def held(clips, frames):
 
 def jittering(clips, pixels):
     rng = np.random.default_rng(1)
-    step = lambda frame: np.inner(frame, rng.integers(-pixels, pixels + 1, 2), axis=(0, 1))  # noqa: E731
+    step = lambda frame: np.roll(frame, rng.integers(-pixels, pixels + 1, 2), axis=(0, 1))  # noqa: E731
     return each(clips, lambda clip: each(clip, step))
 
 

@@ -139,8 +139,8 @@ def test_independent_times():
     batch, inner = 6000, Rolling(size=5, context=2)
     window = IndependentTimes(inner=inner, clean_share=0.3)
     assert (window.size, window.context, window.stride) == (5, 2, 1)
-    np.testing.assert_array_equal(window.cycle(TIMES), roll.cycle(TIMES))
-    np.testing.assert_array_equal(window.warmup(TIMES), roll.warmup(TIMES))
+    np.testing.assert_array_equal(window.cycle(TIMES), inner.cycle(TIMES))
+    np.testing.assert_array_equal(window.warmup(TIMES), inner.warmup(TIMES))
     tau, rate = (np.asarray(part) for part in window.sample_times(KEY, batch))
     clean = (rate[:, :2] == 0).all(axis=1)
     assert abs(clean.mean() - 0.3) < 4 * np.sqrt(0.21 / batch)
@@ -179,23 +179,23 @@ def test_a_noisy_context_stays_at_its_level():
     inner = Pyramid(size=5, context=2)
     window = NoisyContext(inner=inner, level=0.25)
     for sweep in ("cycle", "warmup"):
-        tau, own = (np.asarray(getattr(w, sweep)(TIMES)) for w in (window, roll))
+        tau, own = (np.asarray(getattr(w, sweep)(TIMES)) for w in (window, inner))
         np.testing.assert_array_equal(tau[:, :2], 0.25)
         np.testing.assert_array_equal(tau[:, 2:], own[:, 2:])
-    (tau, rate), (own_tau, own_rate) = (parts(w.sample_times(KEY, 16)) for w in (window, roll))
+    (tau, rate), (own_tau, own_rate) = (parts(w.sample_times(KEY, 16)) for w in (window, inner))
     np.testing.assert_array_equal(tau, np.where(np.arange(5) < 2, 0.25, own_tau))
     np.testing.assert_array_equal(rate, own_rate)
 
 
 @pytest.mark.parametrize(
-    "roll", [Autoregressive(context=2), Rolling(size=5, context=2), Pyramid(size=5), Trapezoid(size=5)]
+    "inner", [Autoregressive(context=2), Rolling(size=5, context=2), Pyramid(size=5), Trapezoid(size=5)]
 )
-def test_an_aligned_context_goes_with_the_first_frame(roll):
+def test_an_aligned_context_goes_with_the_first_frame(inner):
     window = AlignedContext(inner=inner)
     for tau in (window.cycle(TIMES), window.warmup(TIMES), window.sample_times(KEY, 16).tau):
         np.testing.assert_array_equal(tau[:, :2], np.repeat(np.asarray(tau)[:, 2:3], 2, axis=1))
-    np.testing.assert_array_equal(window.cycle(TIMES)[:, 2:], roll.cycle(TIMES)[:, 2:])
-    (_, rate), (_, own) = (parts(w.sample_times(KEY, 16)) for w in (window, roll))
+    np.testing.assert_array_equal(window.cycle(TIMES)[:, 2:], inner.cycle(TIMES)[:, 2:])
+    (_, rate), (_, own) = (parts(w.sample_times(KEY, 16)) for w in (window, inner))
     np.testing.assert_array_equal(rate, own)
     assert (rate[:, :2] == 0).all() and (rate[:, 2:] > 0).any()
 
@@ -203,7 +203,7 @@ def test_an_aligned_context_goes_with_the_first_frame(roll):
 def test_history_is_dropped_or_noised_by_the_clip():
     batch, inner = 6000, NoisyContext(inner=Rolling(size=5, context=2), level=0.125)
     window = HistoryDropout(inner=inner, drop=0.2, noise=0.3)
-    np.testing.assert_array_equal(window.cycle(TIMES), roll.cycle(TIMES))
+    np.testing.assert_array_equal(window.cycle(TIMES), inner.cycle(TIMES))
     tau, rate = parts(window.sample_times(KEY, batch))
     np.testing.assert_array_equal(tau[:, 0], tau[:, 1])
     assert (rate[:, :2] == 0).all() and (rate[:, 2:].max(axis=1) > 0).all()
@@ -212,7 +212,7 @@ def test_history_is_dropped_or_noised_by_the_clip():
     np.testing.assert_allclose([dropped.mean(), len(noised) / batch], [0.2, 0.3], atol=0.025)
     np.testing.assert_allclose([noised.mean(), noised.var()], [0.5, 1 / 12], atol=0.025)
     # What is made does not depend on how the history is shown.
-    curves = np.asarray(roll.cycle(jnp.linspace(0.0, 1.0, 2001)))[:, 2:]
+    curves = np.asarray(inner.cycle(jnp.linspace(0.0, 1.0, 2001)))[:, 2:]
     cycle = rate[:500, 2:].max(axis=1) < 0.5
     near = np.abs(tau[:500, None, 2:] - curves[None]).max(axis=-1).min(axis=1)
     assert cycle.mean() > 0.8 and near[cycle].max() < 1e-3
@@ -228,10 +228,10 @@ def test_histories_that_are_trained_stay_so_where_they_are_shown():
 
 
 def test_a_window_may_be_trained_on_another():
-    roll, trained = Rolling(size=12, context=1), IndependentTimes(inner=FullSequence(size=5, context=2))
+    inner, trained = Rolling(size=12, context=1), IndependentTimes(inner=FullSequence(size=5, context=2))
     window = TrainedOn(inner=inner, trained=trained)
     assert (window.size, window.context, window.stride) == (12, 1, 1) and training_frames(window) == 5
-    np.testing.assert_array_equal(window.cycle(TIMES), roll.cycle(TIMES))
+    np.testing.assert_array_equal(window.cycle(TIMES), inner.cycle(TIMES))
     for found, own in zip(window.sample_times(KEY, 8), trained.sample_times(KEY, 8), strict=True):
         np.testing.assert_array_equal(found, own)
 

@@ -43,13 +43,13 @@ trapezoids = st.builds(
 # Windows that train on their own clocks and show a clean context.
 plain = st.one_of(rolling, full, autoregressive, pyramids, trapezoids)
 shown = st.one_of(
-    st.builds(lambda roll, level: NoisyContext(inner=inner, level=level), plain, st.floats(0.0, 1.0)),
-    plain.map(lambda roll: AlignedContext(inner=inner)),
+    st.builds(lambda inner, level: NoisyContext(inner=inner, level=level), plain, st.floats(0.0, 1.0)),
+    plain.map(lambda inner: AlignedContext(inner=inner)),
 )
 # Windows whose training times are others than their clocks.
 retrained = st.one_of(
-    st.builds(lambda roll, monotone: IndependentTimes(inner=inner, monotone=monotone), plain, st.booleans()),
-    plain.map(lambda roll: TrainedOn(inner=inner)),
-    shown.map(lambda roll: HistoryDropout(inner=inner)),
+    st.builds(lambda inner, monotone: IndependentTimes(inner=inner, monotone=monotone), plain, st.booleans()),
+    plain.map(lambda inner: TrainedOn(inner=inner)),
+    shown.map(lambda inner: HistoryDropout(inner=inner)),
 )
 windows = st.one_of(plain, shown, retrained)

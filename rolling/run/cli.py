@@ -162,6 +162,7 @@ class TrainOptions:
 
 
 def _train(words: list[str]) -> None:
+    from rolling.run import commands
 
     experiment, options = _experiment_and_options(words, "train", TrainOptions)
     commands.train(experiment, Path(options.folder) / experiment.name, resume=options.resume)
@@ -175,6 +176,7 @@ def _prepare(words: list[str]) -> None:
 
 
 def _run(words: list[str]) -> None:
+    from rolling.run import commands
 
     experiment, options = _experiment_and_options(words, "run", TrainOptions)
     commands.run(experiment, Path(options.folder) / experiment.name, resume=options.resume)
@@ -236,6 +238,7 @@ class NoOptions:
 
 
 def _show(words: list[str]) -> None:
+    from rolling.run import commands
 
     experiment, _ = _experiment_and_options(words, "show", NoOptions)
     print(commands.describe(experiment))
@@ -251,6 +254,7 @@ def _list(words: list[str]) -> None:
 
 
 def _rollout(words: list[str]) -> None:
+    from rolling.run import commands
     from rolling.run.experiment.options import parse
 
     run, rest = _first(words, "rollout", "run")
@@ -258,6 +262,7 @@ def _rollout(words: list[str]) -> None:
 
 
 def _evaluate(words: list[str]) -> None:
+    from rolling.run import commands
 
     if words and words[0].startswith("-"):
         return _evaluate_folders(words)
@@ -276,6 +281,7 @@ def _evaluate_folders(words: list[str]) -> None:
 
 
 def _report(words: list[str]) -> None:
+    from rolling.run import commands
     from rolling.run.experiment.options import parse
 
     run, rest = _first(words, "report", "run")

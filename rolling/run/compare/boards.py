@@ -13,7 +13,7 @@ from rolling.data.source import Sequences, Split
 from rolling.fields import Layout
 from rolling.metrics.bootstrap import draws
 from rolling.metrics.metric import Metric, Resampled
-from rolling.run import model
+from rolling.run import commands, model
 from rolling.run.compare.runs import Group, Run
 from rolling.run.compare.scores import (
     FORECAST,

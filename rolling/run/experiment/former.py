@@ -1,16 +1,16 @@
 """What earlier versions called parts and their fields: runs and forecasts of before stay readable.
 
-Before parts had short names, a class was written with its module, `rolling.windows.rolling.Rolling`. Rename a
-class or a field of an experiment only with a line here.
+Before parts had short names, a class was written with its module, `rolling.windows.rolling.Rolling`. A class
+or a field of an experiment is renamed only with a line here.
 """
 
-from functools import cache
 from typing import Any
 
 from rolling.run.experiment import registry
 
-CLASSES = {"Score": "prediction.score_function"}
-"""Former class name to today's short name."""
+CLASSES = {"rolling.denoisers.Score": "prediction.score_function"}
+"""Parts that were renamed since."""
+
 SAMPLING = {"view": "partition", "drain": "truncate_tail"}
 FIELDS = {
     "experiment": SAMPLING,
@@ -20,37 +20,71 @@ FIELDS = {
 }
 """By short name, or by kind: former field to today's."""
 
+HOMES = {
+    "window": ("rolling.windows",),
+    "schedule": ("rolling.noise",),
+    "noise": ("rolling.draws",),
+    "solver": ("rolling.solvers",),
+    "start": ("rolling.starts",),
+    "guess": ("rolling.starts",),
+    "guidance": ("rolling.guidance",),
+    "partition": ("rolling.views",),
+    "spacing": ("rolling.sweeps",),
+    "sweep": ("rolling.sweeps",),
+    "prediction": ("rolling.denoisers",),
+    "weighting": ("rolling.losses",),
+    "network": ("video.uvit",),
+    "source": ("data.simulated", "data.gridded", "data.clips.source"),
+    "collection": ("data.clips",),
+    "simulator": ("physics.simulators", "data.clips.moving_shapes"),
+    "augmentation": ("data.augment",),
+    "metric": (
+        "physics.verification",
+        "physics.flow_verification",
+        "video.quality",
+        "video.fvd",
+        "video.projection",
+        "video.spectral",
+    ),
+    "output": ("video.outputs",),
+    "objective": ("rolling.run.objectives",),
+    "optimiser": ("rolling.run.optimisers",),
+}
+"""The modules, or packages, in which the parts of a kind once lived."""
+
+RECORDS = {
+    "rolling.run.experiment.Experiment": "experiment",
+    "rolling.run.experiment.Training": "training",
+    "rolling.run.experiment.Forecast": "forecast",
+    "data.clips.collection.Picture": "picture",
+    "rolling.guidance.History": "history",
+    "rolling.fields.Layout": "layout",
+    "rolling.fields.Variable": "variable",
+    "rolling.fields.Axis": "axis",
+}
+
 
 def upgraded(value: Any) -> Any:
-    """An encoded value in today's names; one of today is returned as it is."""
+    """An encoded value in today's names; one of today comes back as it is."""
     if isinstance(value, list):
         return [upgraded(item) for item in value]
     if not isinstance(value, dict):
         return value
     value = {name: upgraded(item) for name, item in value.items()}
-    kind = value.get("type")
-    if not isinstance(kind, str):
+    if not isinstance(value.get("type"), str):
         return value
-    kind = _today(kind)
-    renamed = {**FIELDS.get(kind.partition(".")[0], {}), **FIELDS.get(kind, {})}
-    fields = {renamed.get(name, name): item for name, item in value.items() if name != "type"}
-    return {"type": kind, **fields}
+    kind = _today(value["type"])
+    renamed = FIELDS.get(kind, {}) | FIELDS.get(kind.partition(".")[0], {})
+    return {renamed.get(name, name): item for name, item in value.items()} | {"type": kind}
 
 
-def _today(kind: str) -> str:
-    """The short name of a class that was written with its module."""
-    module, _, name = kind.rpartition(".")
-    if not name[:1].isupper():
-        return kind
-    if module.partition(".")[0] in ("rolling", "video", "physics", "data"):
-        return CLASSES.get(name) or _by_class().get(name, kind)
-    return registry.own_tag_of(name) or kind
-
-
-@cache
-def _by_class() -> dict[str, str]:
-    """The short names of the project's own classes."""
-    records = {place.rpartition(".")[2]: tag for tag, place in registry.RECORDS.items()}
-    return records | {
-        part.__name__: tag for kind in registry.KINDS for tag, part in registry.parts(kind).items()
-    }
+def _today(name: str) -> str:
+    """The short name of a class that was written with its module; anything else comes back as it is."""
+    if name in RECORDS or name in CLASSES:
+        return RECORDS.get(name) or CLASSES[name]
+    module, _, leaf = name.rpartition(".")
+    for kind, homes in HOMES.items():
+        tag = f"{kind}.{registry.snake(leaf)}"
+        if any(f"{module}.".startswith(f"{home}.") for home in homes) and tag in registry.parts(kind):
+            return tag
+    return registry.own_tag_of(name) or name

@@ -160,8 +160,8 @@ def _own_tag(part: type) -> str:
 
 
 def own_tag_of(name: str) -> str | None:
-    """The short name of a user's own class of that name, if there is one."""
-    return next((tag for tag, part in _own.items() if part.__name__ == name), None)
+    """The short name of a user's own class that is called so, its module before it."""
+    return next((tag for tag, part in _own.items() if f"{part.__module__}.{part.__qualname__}" == name), None)
 
 
 def tag(part: type) -> str:
