@@ -79,7 +79,8 @@ def _disk_full(error: BaseException | None) -> str | None:
             getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
             or "No space left on device" in words
         ):
-            where = f" ({error.filename})" if getattr(error, "filename", None) else ""
+            name = getattr(error, "filename", None)
+            where = f" ({name})" if name else ""
             return f"the disk is full{where}: what was finished is kept; free some space and {GO_ON}"
         error = error.__cause__ or error.__context__
     return None
@@ -113,7 +114,7 @@ def _find_weights(words: list[str]) -> list[str]:
     return words
 
 
-def _first(words: list[str], command: str, what: str) -> tuple[str | None, list[str]]:
+def _first(words: list[str], command: str, what: str) -> tuple[str, list[str]]:
     if not words or words[0].startswith("-"):
         if words and words[0] in ("-h", "--help"):
             raise InputError(f"name the {what} first: `rolling {command} {what.upper()} --help`")
@@ -245,12 +246,15 @@ def _show(words: list[str]) -> None:
 
 
 def _list(words: list[str]) -> None:
-    from rolling.run.experiment.presets import first_line, presets
+    from rolling.run.experiment.presets import about, families, first_line, presets
 
     if words:
         raise InputError("`rolling list` takes no arguments")
     for name in presets():
-        print(f"{name:32s}{first_line(name)}")
+        print(f"{name:22s}{first_line(name)}")
+    print("\nEach of them in another family of methods, as NAME_FAMILY (kolmogorov_erdm):")
+    for name in families():
+        print(f"{name:22s}{about(name)}")
 
 
 def _rollout(words: list[str]) -> None:

@@ -234,8 +234,8 @@ class Trainer:
     def _check_data(self) -> None:
         now = self._data()
         then = self.checkpoints.restore(tuple(now))
-        if then != now:
-            told = codec.differences(then["layout"], now["layout"])
+        told = codec.differences(then["layout"], now["layout"])
+        if told or then["lengths"] != now["lengths"]:
             told += [f"frames: {sum(then['lengths'])} / {sum(now['lengths'])}"]
             raise InputError(
                 f"the data have changed since {self.folder} was begun (then / now: {'; '.join(told)}): bring"
