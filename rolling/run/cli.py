@@ -16,7 +16,7 @@ from rolling.run.training.allocator import keep_freed_memory
 USAGE = """usage: rolling COMMAND ...
 
   run EXPERIMENT       train, roll out, evaluate, report: everything, into runs/NAME
-  prepare EXPERIMENT   open the data, which simulates or decodes them once, and tell what there is
+  prepare EXPERIMENT   open the data, which simulates or decodes them once, and describe them
   train EXPERIMENT     train only
   rollout RUN          forecasts of a trained run, streamed to a Zarr store
   distill RUN          a run of few calls per frame from a trained one (--steps-per-frame, --method)
@@ -26,7 +26,7 @@ USAGE = """usage: rolling COMMAND ...
   compare RUN RUN ...  finished runs side by side; EXPERIMENT --windows A,B trains one of each family first
   list                 the presets
   show EXPERIMENT      everything that an experiment holds, and what it costs: operations, memory
-  weights NAME         where to get the file of weights that a measure wants (i3d), and whether it is right
+  weights NAME         where to get the weights that a metric needs (i3d), and whether the file is right
   oracle               the exact error of a window and a solver on a linear-Gaussian sequence
 
 EXPERIMENT is a preset, a Python file that defines `experiment`, or a run. Every field is an option:

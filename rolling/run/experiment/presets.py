@@ -61,12 +61,12 @@ def _first_line(documented: Any) -> str:
 
 
 def default_metrics():
-    """`rolling.configs._metrics`: the one place that names concrete metrics, and the weights they want."""
+    """`rolling.configs._metrics`: the one place that names concrete metrics, and the weights they need."""
     return importlib.import_module("rolling.configs._metrics")
 
 
 def weights() -> dict[str, Any]:
-    """The files of weights that metrics want, by name."""
+    """The files of weights that metrics need, by name."""
     return {file.name: file for file in default_metrics().WEIGHTS}
 
 
