@@ -64,8 +64,8 @@ class Forecast:
     """Which forecasts to make of the held-out part: `starts` of them, spread evenly, `members` each.
 
     With `from_clip_start` each starts with the first frames of a sequence, as benchmarks of clips do;
-    otherwise anywhere. `frames = 0` makes no forecast. `batch` forecasts are sampled together, in chunks of about `chunk`
-    frames.
+    otherwise anywhere. `frames = 0` makes no forecast. `batch` forecasts are sampled together, in chunks of
+    about `chunk` frames.
     """
 
     starts: int = 16
