@@ -87,9 +87,9 @@ class MinSnr:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LogNormal:
     """`(SNR + 1) N(ln s; mean, std^2) |x - x^|^2` with `ln s = -logsnr / 2`: EDM's weighting
-    `(s^2 + 1) / s^2` (arXiv 2206.00364, table 1) times a log-normal density of the noise level `s`, as in
-    ERDM (arXiv 2506.20024), where `mean` is 0.5 and has to be positive. `s` is in units of the data's
-    standard deviation, `sigma_data = 1`."""
+    `(s^2 + 1) / s^2` (arXiv 2206.00364, table 1) times a normal density of `ln s`, as in ERDM (arXiv
+    2506.20024), where a positive `mean` (0.5) is essential. `s` is in units of the data's standard deviation,
+    `sigma_data = 1`."""
 
     mean: float = 0.5
     std: float = 1.2

@@ -50,11 +50,11 @@ class Gaussian:
 
     def __add__(self, other: "Gaussian") -> "Gaussian":
         weight = self.weight + other.weight
-        apart = other.mean - self.mean
-        between = np.sqrt(self.weight / weight * other.weight) * apart
+        difference = other.mean - self.mean
+        between = np.sqrt(self.weight / weight * other.weight) * difference
         return Gaussian(
             weight=weight,
-            mean=self.mean + other.weight / weight * apart,
+            mean=self.mean + other.weight / weight * difference,
             factor=_triangular(np.vstack([self.factor, other.factor, between[None]])),
         )
 
@@ -84,13 +84,13 @@ def frechet_distance(a: Gaussian, b: Gaussian, *, ddof: int = 1) -> float:
     """
     if min(a.weight, b.weight) <= ddof:
         return float("nan")
-    apart = float(np.sum((a.mean - b.mean) ** 2))
+    between_means = float(np.sum((a.mean - b.mean) ** 2))
     scale_a, scale_b = a.weight - ddof, b.weight - ddof
     traces = float(np.sum(a.factor**2) / scale_a + np.sum(b.factor**2) / scale_b)
     common = np.linalg.svd(a.factor @ b.factor.T, compute_uv=False).sum() / np.sqrt(scale_a * scale_b)
     distance = traces - 2 * float(common)
     rounding = a.mean.size * np.finfo(np.float64).eps * traces
-    return apart + (distance if distance > rounding else 0.0)
+    return between_means + (distance if distance > rounding else 0.0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -126,10 +126,10 @@ def _mean_kernel(x: Sampled, y: Sampled, weights: np.ndarray) -> np.ndarray:
         for j in range(0, len(y), BLOCK):
             a, b = x[i : i + BLOCK], y[j : j + BLOCK]
             product = a.features.astype(np.float64) @ b.features.astype(np.float64).T
-            apart = (a.start[:, None] != b.start[None]).astype(np.float64)
-            kernel = (product / a.features.shape[1] + 1) ** 3 * apart
+            independent = (a.start[:, None] != b.start[None]).astype(np.float64)
+            kernel = (product / a.features.shape[1] + 1) ** 3 * independent
             of_a, of_b = weights[:, a.start], weights[:, b.start]
             total += np.sum(of_a @ kernel * of_b, axis=1)
-            count += np.sum(of_a @ apart * of_b, axis=1)
+            count += np.sum(of_a @ independent * of_b, axis=1)
     with np.errstate(invalid="ignore"):
         return total / count
