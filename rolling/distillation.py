@@ -1,13 +1,13 @@
 """Few-step distillation on windows: one call for a whole *segment* of every frame's local time.
 
-A sampler with `k` calls per frame cuts a cycle into `k stride` steps and the warm-up into as many steps per
-unit of local time. Each of these steps is a segment: with equal steps a frame passes through
+A sampler with `k` calls per frame divides a cycle into `k stride` steps, and the warm-up into as many steps
+per unit of local time. Each step is a segment: with equal steps a frame passes through
 `S = k (size - context)` of them, and at any moment every frame of the window is in a segment of its own. A
-student is trained to predict an `x` that leads from anywhere in a segment to its end in one step, so that the
-sampler with one call per segment is as good as the teacher with many. Frames that stand still are untouched.
+student is trained to predict an `x` that leads from anywhere in a segment to its end in one step, so that one
+call per segment is as good as the teacher's many. Frames whose clock does not move are left unchanged.
 
-Multistep consistency models are Heek, Hoogeboom and Salimans, arXiv 2403.06807; moment matching is Salimans
-et al., arXiv 2406.04103. Both have one clock for everything; here each frame has its own.
+Multistep consistency models: Heek, Hoogeboom and Salimans, arXiv 2403.06807. Moment matching: Salimans et
+al., arXiv 2406.04103. Both have one clock for all; here each frame has its own.
 """
 
 from collections.abc import Callable
@@ -35,15 +35,15 @@ class Segments(NamedTuple):
     s: Float[Array, "batch time"]
     end: Float[Array, "batch time"]
     rate: Float[Array, "batch time"]
-    """`dtau / dt` between `t` and the end: 0 for frames that stand still."""
+    """`dtau / dt` between `t` and the end: 0 for frames that do not move."""
 
 
 def small_steps(count: int) -> Places:
-    """`t` on a grid of `count` small steps in a segment, its beginning included, and `s` one step further."""
+    """`t` on a grid of `count` small steps per segment, its beginning included, and `s` one step later."""
 
     def places(share):
-        behind = jnp.minimum(jnp.floor(share * count), count - 1)
-        return (behind + 1) / count, behind / count
+        left = jnp.minimum(jnp.floor(share * count), count - 1)
+        return (left + 1) / count, left / count
 
     return places
 
@@ -59,9 +59,10 @@ def segments_at(
     u: Float[Array, " batch"],
     places: Places,
 ) -> Segments:
-    """The segment of a sweep in `steps` equal steps that holds the global time `u` in [0, 1).
+    """The segment that contains the global time `u` in [0, 1), in a sweep of `steps` equal steps.
 
-    `places` turns the share of the segment that lies behind `u`, seen from its end, into those of `t`, `s`.
+    `places` maps the share of the segment that is left at `u` to the shares left at `t` and `s`: 0 at its
+    end.
     """
 
     def at(share):
@@ -81,7 +82,7 @@ def sample_segments(
     batch: int,
     warmup_share: float = 0.1,
 ) -> Segments:
-    """Segments of the warm-up, with probability `warmup_share`, or of a cycle of `cycle_steps` steps."""
+    """Segments of the warm-up with probability `warmup_share`, or of a cycle of `cycle_steps` steps."""
     time_key, phase_key = jax.random.split(key)
     u = stratified(time_key, batch)
     warm = jax.random.uniform(phase_key, (batch, 1)) < warmup_share
@@ -93,7 +94,7 @@ def sample_segments(
 
 
 def ddim(z: Frames, x: Frames, step: Step) -> Frames:
-    """`z_s = alpha_s x + (sigma_s / sigma_t)(z_t - alpha_t x)`; `z` itself for frames that stand still."""
+    """`z_s = alpha_s x + (sigma_s / sigma_t)(z_t - alpha_t x)`; `z` itself for frames that do not move."""
     return step.hold(first_order.ddim(z, x, step.logsnr_t, step.logsnr_s), z)
 
 
@@ -101,8 +102,8 @@ def addim(z: Frames, x: Frames, step: Step, variance: Float[Array, "#batch #time
     """Adjusted DDIM: `z_s = alpha_s x + sqrt(sigma_s^2 + zvar / mean(eps^2)) eps`.
 
     `zvar = (alpha_s - alpha_t sigma_s / sigma_t)^2 variance`, with the mean of `eps^2` over the cells of each
-    frame (arXiv 2403.06807, sec. 4). `variance` is that of the data given `z_t`, per cell, which plain DDIM
-    loses: where `x` and `eps` are orthogonal, `E |z_s|^2` is then exact for a step of any size.
+    frame (arXiv 2403.06807, sec. 4). `variance`, that of the data given `z_t` per cell, is what plain DDIM
+    loses: with it, `E |z_s|^2` is exact for a step of any size where `x` and `eps` are orthogonal.
     """
     eps = eps_from_x(z, x, step.logsnr_t)
     alpha_s, sigma_s = alpha_sigma(expand(step.logsnr_s, z))
@@ -112,7 +113,7 @@ def addim(z: Frames, x: Frames, step: Step, variance: Float[Array, "#batch #time
 
 
 def inverse_ddim(z: Frames, z_s: Frames, step: Step) -> Frames:
-    """The `x` with which DDIM leads from `z` to `z_s`; of no meaning for frames that stand still.
+    """The `x` with which DDIM leads from `z` to `z_s`; meaningless for frames that do not move.
 
     `x = (z_s - (sigma_s / sigma_t) z_t) / (alpha_s - alpha_t sigma_s / sigma_t)`.
     """
@@ -128,7 +129,7 @@ def _weight_of_x(z: Frames, step: Step) -> Array:
 
 
 def renoise(z: Frames, x: Frames, step: Step, noise: Frames) -> Frames:
-    """A draw from `q(z_s | z_t, x)`; `z` itself for frames that stand still."""
+    """A draw from `q(z_s | z_t, x)`; `z` itself for frames that do not move."""
     return step.hold(Ancestral().step(lambda z, _: x, z, (), step, lambda _: noise)[0], z)
 
 
@@ -140,22 +141,22 @@ def consistency_target(
     schedule: NoiseSchedule,
     variance: Float[Array, "batch time"] | None = None,
 ) -> Frames:
-    """What the student shall predict from `z` at the clocks `t` (arXiv 2403.06807, alg. 1).
+    """The student's target at `z` and the clocks `t` (arXiv 2403.06807, alg. 1).
 
-    A small step from `t` to `s` with the teacher's `x`, or with the data point itself (*consistency
-    training*); the student's prediction at `s` and DDIM with it to the segment's end; the `x` that leads
-    there from `t` in one step. `variance` makes the small step aDDIM. Frames that stand still keep the
-    student's prediction.
+    A small step leads from `t` to `s`, with the teacher's `x` or with the data point itself (*consistency
+    training*). DDIM with the student's prediction at `s` leads on to the segment's end. The target is the `x`
+    that leads there from `t` in one step. `variance` makes the small step aDDIM. Frames that do not move keep
+    the student's prediction.
 
-    Where all maps are linear, the fixed point at the grid of `small_steps(n)` is the teacher's DDIM in `n`
-    steps per segment, with a teacher and with data alike.
+    Where all maps are linear, the fixed point on the grid of `small_steps(n)` is the teacher's DDIM in `n`
+    steps per segment, both with a teacher and with data.
     """
     small = step_between(schedule, segments.t, segments.s)
     z_s = ddim(z, x, small) if variance is None else addim(z, x, small, variance)
-    ahead = student(z_s, small.logsnr_s)
-    z_end = ddim(z_s, ahead, step_between(schedule, segments.s, segments.end))
+    predicted = student(z_s, small.logsnr_s)
+    z_end = ddim(z_s, predicted, step_between(schedule, segments.s, segments.end))
     whole = step_between(schedule, segments.t, segments.end)
-    return whole.hold(inverse_ddim(z, z_end, whole), ahead)
+    return whole.hold(inverse_ddim(z, z_end, whole), predicted)
 
 
 def consistency_loss(
@@ -171,11 +172,10 @@ def consistency_loss(
     variance: float = 0.0,
     mask: Float[Array, "height width channel"] | None = None,
 ) -> Float[Array, ""]:
-    """`sum_k w_k |x_k - target_k|^2`, distillation from `teacher`, or training where there is none.
+    """`sum_k w_k |x_k - target_k|^2`: distillation from `teacher`, or consistency training without one.
 
     `target` is the student without dropout; no gradient passes through it. `variance` is the share of the
-    teacher's measured `mean |x - x^|^2` that aDDIM gives back to each frame; with data in place of a
-    teacher nothing is lost.
+    teacher's measured `mean |x - x^|^2` that aDDIM returns to each frame; without a teacher none is lost.
     """
     logsnr = schedule.logsnr(segments.t)
     z = diffuse(x, jax.random.normal(key, x.shape, x.dtype), logsnr)
@@ -185,7 +185,7 @@ def consistency_loss(
         lost = variance * jnp.mean((x - known) ** 2, axis=(2, 3, 4)) if variance else None
     wanted = jax.lax.stop_gradient(consistency_target(target, z, known, segments, schedule, lost))
     square = (student(z, logsnr) - wanted).astype(jnp.float32) ** 2
-    # A little inside the segment: the infinite ends of an unclipped schedule have no weight of their own.
+    # A little inside the segment: the infinite ends of an unclipped schedule have no weight.
     inside = segments.t + 1e-2 * (segments.end - segments.t)
     return weighted_mean(
         square, frame_weights(weighting, schedule, SampledTimes(inside, segments.rate)), mask
@@ -206,10 +206,10 @@ def moment_matching_losses(
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """The losses of the auxiliary network and of the student (arXiv 2406.04103, alg. 2).
 
-    `x~ = student(z_t)` and `z_s ~ q(z_s | z_t, x~)`, with `s` in the segment that begins at `t`, per frame:
-    `w (|x~ - aux(z_s)|^2 + |teacher(z_s) - aux(z_s)|^2)` for the auxiliary, whose optimum lies half-way
-    between the teacher and `E[x~ | z_s]`; `w x~ . (aux(z_s) - teacher(z_s))` for the student, whose gradient
-    vanishes where both means agree. Each loss has a gradient for its own network only.
+    `x~ = student(z_t)` and `z_s ~ q(z_s | z_t, x~)`, with `s` in the segment that begins at `t`, per frame.
+    The auxiliary's loss is `w (|x~ - aux(z_s)|^2 + |teacher(z_s) - aux(z_s)|^2)`, with its optimum half-way
+    between the teacher and `E[x~ | z_s]`. The student's is `w x~ . (aux(z_s) - teacher(z_s))`, with a
+    gradient that vanishes where both means agree. Each loss has a gradient for its own network only.
     """
     z_key, s_key = jax.random.split(key)
     stop, step = jax.lax.stop_gradient, step_between(schedule, segments.t, segments.s)

@@ -1,7 +1,7 @@
-"""What a frame is: variables on a grid, a fixed time apart.
+"""The layout of frames: variables on a grid, with a fixed time step.
 
-A `Layout` is metadata only. It travels in the checkpoint, so that a forecast can be written with the
-names, units and coordinates of the data that the network was trained on.
+A `Layout` is metadata only. It is kept in the checkpoint, so that a forecast is written with the names, units
+and coordinates of the data that the network was trained on.
 """
 
 import dataclasses
@@ -23,10 +23,10 @@ class Variable:
     long_name: str = ""
     standard_name: str = ""  # of the CF conventions; metrics recognise velocities and vorticity by it
     dtype: str = "float32"
-    """How values are stored; `"uint8"`: grey levels of a picture, whole numbers from 0 to 255."""
+    """How values are stored. `"uint8"` is for grey levels of a picture, whole numbers from 0 to 255."""
 
     def stored(self, values: np.ndarray) -> np.ndarray:
-        """Values as they are stored: rounded to the next whole number, and no further than the dtype goes."""
+        """Values as they are stored: for an integer dtype, rounded and clipped to its range."""
         dtype = np.dtype(self.dtype)
         if dtype.kind == "f":
             return values.astype(dtype, copy=False)
@@ -68,9 +68,9 @@ class Layout:
 
     `step` is the time between frames in `time_units`: `"hours"` where the data have a calendar (times are
     then `datetime64`), `"1"` where time is a plain number. `features` are functions of the time that are
-    known for the future (names in `data/calendar.py`); `phase` is what the climatology is a function of:
-    `"none"`, or another name in `data/calendar.py`. `labels` names the classes that sequences have, `tokens`
-    is the size of the embeddings that describe one, `actions` the numbers that go with each frame: 0
+    known for the future (names in `data/calendar.py`); `phase` is what the climatology depends on: `"none"`,
+    or a name in `data/calendar.py`. Of the conditioning of sequences, `labels` names their classes, `tokens`
+    is the size of the embeddings that describe one, and `actions` the count of numbers with each frame: 0
     where there are none.
     """
 
@@ -111,13 +111,14 @@ class Layout:
         return weights / weights.mean()
 
 
-def video(height: int, width: int, *, rate: float = 1.0, colour: bool = True, **told) -> Layout:
-    """The layout of pictures, `rate` a second, row 0 on top; `told` are labels, tokens, actions."""
+def video(height: int, width: int, *, rate: float = 1.0, colour: bool = True, **conditioning) -> Layout:
+    """The layout of pictures, `rate` per second, row 0 at the top; `conditioning`: labels, tokens,
+    actions."""
     return Layout(
         variables=tuple(Variable(name=name, dtype="uint8") for name in (COLOUR if colour else GREY)),
         y=Axis(name="y", values=tuple(float(i) for i in range(height - 1, -1, -1)), units="pixel"),
         x=Axis(name="x", values=tuple(float(i) for i in range(width)), units="pixel"),
         step=1 / rate,
         time_units="s",
-        **told,
+        **conditioning,
     )

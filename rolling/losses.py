@@ -1,8 +1,8 @@
 """The training loss: `E sum_k w_k |x_k - x^_k|^2` over the frames inside the sweep.
 
 Every weighting of diffusion models has the form `1/2 w(logsnr) (-dlogsnr/dtau) (dtau_k/dt) |eps - eps^|^2`
-(arXiv 2303.00848) and `|eps - eps^|^2 = SNR |x - x^|^2`. Written for `x` it serves every prediction. Frames
-whose clock stands still (clean context, pure noise) have `dtau_k/dt = 0` and weigh nothing.
+(arXiv 2303.00848), and `|eps - eps^|^2 = SNR |x - x^|^2`. Written in terms of `x`, the loss suits every
+prediction. Frames whose clock does not move (clean context, pure noise) have `dtau_k/dt = 0` and weight 0.
 """
 
 import dataclasses
@@ -26,15 +26,15 @@ Clocks = Float[Array, "batch time"]
 
 @runtime_checkable
 class Weighting(Protocol):
-    """The factor of `|x - x^|^2 dtau/dt` for clocks at `logsnr` that fall at `speed = -dlogsnr/dtau`."""
+    """The factor of `|x - x^|^2 dtau/dt` for clocks at `logsnr`, with `speed = -dlogsnr/dtau`."""
 
     def __call__(self, logsnr: Clocks, speed: Clocks) -> Clocks: ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Elbo:
-    """`w = 1`: minus the evidence lower bound. With the exact denoiser its integral over a sweep does not
-    depend on the path that the clocks take."""
+    """`w = 1`: minus the evidence lower bound. With the exact denoiser, its integral over a sweep does not
+    depend on the path of the clocks."""
 
     def __call__(self, logsnr, speed):
         return 0.5 * speed * jnp.exp(logsnr)
@@ -87,8 +87,9 @@ class MinSnr:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LogNormal:
     """`(SNR + 1) N(ln s; mean, std^2) |x - x^|^2` with `ln s = -logsnr / 2`: EDM's weighting
-    `(s^2 + 1) / s^2` (arXiv 2206.00364, table 1) of noise levels that a log-normal density prefers, as ERDM
-    does (arXiv 2506.20024). `s` is the noise in units of the data's standard deviation, `sigma_data = 1`."""
+    `(s^2 + 1) / s^2` (arXiv 2206.00364, table 1) times a normal density of `ln s`, as in ERDM (arXiv
+    2506.20024), where a positive `mean` (0.5) is essential. `s` is in units of the data's standard deviation,
+    `sigma_data = 1`."""
 
     mean: float = 0.5
     std: float = 1.2
@@ -104,7 +105,7 @@ class LogNormal:
 
 
 def frame_weights(weighting: Weighting, schedule: NoiseSchedule, times: SampledTimes) -> Clocks:
-    """`w_k`, with exact zeros where the clock stands still or is about to: at the ends of an unclipped
+    """`w_k`, with exact zeros where the clock does not move or is at an end: at the ends of an unclipped
     schedule `logsnr` is infinite, and infinity times zero would be NaN."""
     moving = (times.rate > 0) & (times.tau > 0) & (times.tau < 1)
     tau = jnp.where(moving, times.tau, 0.5)
@@ -115,14 +116,14 @@ def frame_weights(weighting: Weighting, schedule: NoiseSchedule, times: SampledT
 def weighted_mean(
     values: Frames, weights: Clocks, mask: Float[Array, "height width channel"] | None = None
 ) -> Float[Array, ""]:
-    """A mean over sequences and over cells where `mask` is 1, a sum over frames with their weights."""
+    """Mean over sequences and over cells where `mask` is 1, weighted sum over frames."""
     cells = jnp.ones(values.shape[2:], values.dtype) if mask is None else mask
     per_frame = jnp.einsum("bthwc,hwc->bt", values, cells) / jnp.sum(cells)
     return jnp.mean(jnp.sum(weights * per_frame, axis=1))
 
 
 def pooled(x: Float[Array, "*frames height width channel"], factor: int) -> Array:
-    """Means over squares of `factor x factor` cells. Raises `InputError` where the grid cannot be cut so."""
+    """Means over squares of `factor x factor` cells. Raises `InputError` unless `factor` divides the grid."""
     height, width = x.shape[-3:-1]
     if height % factor or width % factor:
         raise InputError(
@@ -135,8 +136,8 @@ def pooled(x: Float[Array, "*frames height width channel"], factor: int) -> Arra
 def coarse_mean(
     error: Frames, factor: int, weights: Clocks, mask: Float[Array, "height width channel"] | None
 ) -> Float[Array, ""]:
-    """`weighted_mean` of the squares of the pooled error: of its means over the cells where `mask` is 1,
-    each with the share of such cells in its square."""
+    """`weighted_mean` of the square of the pooled error: of its means over the cells where `mask` is 1, each
+    weighted by the share of such cells in its square."""
     if mask is None:
         return weighted_mean(pooled(error, factor) ** 2, weights)
     share = pooled(mask, factor)
@@ -158,9 +159,9 @@ def diffusion_loss(
 ) -> Float[Array, ""]:
     """The loss of one batch, `weighted_mean` of `|x - x^|^2`.
 
-    To this, `scales` add `f |D_f x - D_f x^|^2` for each factor `f`, where `D_f` are means over squares of
-    `f x f` cells: the multiscale loss of simple diffusion (arXiv 2301.11093), whose terms weigh one over
-    their resolution. `E[x | z]` is the minimum of each term.
+    For each factor `f` in `scales` it gains `f |D_f x - D_f x^|^2`, with `D_f` the means over squares of
+    `f x f` cells: the multiscale loss of simple diffusion (arXiv 2301.11093), which weights each term by one
+    over its resolution. `E[x | z]` minimises every term.
     """
     logsnr = schedule.logsnr(times.tau)
     draw = lambda frame: jax.random.normal(key, (len(x), len(frame), *x.shape[2:]), x.dtype)  # noqa: E731

@@ -1,4 +1,4 @@
-"""The protocol of what a run leaves to be looked at, beside its report: files of moving or still pictures."""
+"""The protocol of an output: files of moving or still pictures that a run writes beside its report."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from rolling.fields import Layout
 
 
 class Frames(Protocol):
-    """Frames of one sequence, in physical units, read where they are asked for; an array is one, too."""
+    """Frames of one sequence, in physical units, read on demand; an array will do."""
 
     def __len__(self) -> int:
-        """How many frames."""
+        """The number of frames."""
 
     def __getitem__(self, span: slice) -> np.ndarray:
         """`[n, height, width, variable]`."""
@@ -22,11 +22,11 @@ class Frames(Protocol):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Shown:
-    """One forecast beside its truth: all that is known of it, however long, without holding it in memory.
+    """One forecast beside its truth, of any length, without holding it in memory.
 
-    `given [n, height, width, variable]`, the frames before the forecast; `forecast`, one for each member, of
-    the same length; `truth` may be shorter, where the sequence ends before the forecast. `name` is fit for a
-    file's name.
+    `given [n, height, width, variable]` are the frames before the forecast; `forecast` has one entry per
+    member, all of one length; `truth` is shorter where the sequence ends before the forecast. `name` can be
+    part of a file name.
     """
 
     name: str
@@ -42,13 +42,14 @@ class Shown:
 
 @runtime_checkable
 class Output(Protocol):
-    """What an experiment names to have its forecasts written in some format."""
+    """A format in which an experiment has its forecasts written."""
 
-    starts: int
-    """How many forecasts it is given, evenly chosen among those that there are; 0: all of them."""
+    @property
+    def starts(self) -> int:
+        """How many forecasts it is given, evenly chosen among all; 0: all of them."""
 
     def check(self, layout: Layout) -> None:
-        """Raises `InputError` where such frames cannot be written, or a library is missing."""
+        """Raises `InputError` where such frames cannot be written or a library is missing."""
 
     def write(self, shown: Sequence[Shown], folder: Path) -> list[Path]:
-        """Writes one file, or several, atomically, into a folder that exists; returns their paths."""
+        """Writes one or more files, atomically, into an existing folder and returns their paths."""

@@ -233,7 +233,7 @@ FULL = WINDOWS["full"]
 
 
 def sampling_map(window):
-    """A linear map of clean context and unit noise to exact samples of the frames behind it."""
+    """A linear map of clean context and unit noise to exact samples of the frames after it."""
     k, n = autoregressive_covariance((0.9,), window.size), window.context
     gain = np.linalg.solve(k[:n, :n], k[:n, n:]).T
     left = k[n:, n:] - gain @ k[:n, n:]
@@ -243,7 +243,7 @@ def sampling_map(window):
 
 
 def means_given_noisy(student, tau):
-    """`E[x~ | z_s]` as a matrix, for `x~ = student z_t` with pure noise behind the context, and `z_s`."""
+    """`E[x~ | z_s]` as a matrix, for `x~ = student z_t` with pure noise after the context, and `z_s`."""
     size, n = FULL.size, FULL.context
     k = autoregressive_covariance((0.9,), size)
     root = np.eye(2 * size)  # context, fresh noise, noise of q

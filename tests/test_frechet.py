@@ -108,7 +108,7 @@ def test_kernel_distance_of_independent_sets():
 
 
 def test_kernel_distance_has_no_bias_though_forecasts_continue_the_truth():
-    """Sets of one law, each clip of one correlated with the clip of the other that has the same start."""
+    """Sets of one distribution; clips of the two that have the same start are correlated."""
     rng, values = np.random.default_rng(14), []
     for _ in range(400):
         common, own, others = rng.normal(size=(3, 8, 5))

@@ -52,7 +52,7 @@ def test_2m_by_hand():
     z, x, before = normal(0), normal(1), normal(2)
     step = a_step(tau_t=(0.9, 0.8, 0.5, 0.3, 0.2), tau_s=(0.8, 0.4, 0.3, 0.1, 0.1))
     h_before = jnp.asarray([[0.5, 1.0, 0.2, 0.3, 2.0]] * 2)
-    history = DpmSolverPlusPlus().init(z).after(before, step.logsnr_t - 2 * h_before)
+    history = DpmSolverPlusPlus().init(z).push(before, step.logsnr_t - 2 * h_before)
     moved, history = DpmSolverPlusPlus().step(lambda *_: x, z, history, step, None)
     h = (step.logsnr_s - step.logsnr_t) / 2
     (_, sigma_t), (alpha_s, sigma_s) = map(alpha_sigma, (step.logsnr_t, step.logsnr_s))

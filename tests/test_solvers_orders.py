@@ -78,7 +78,7 @@ def test_one_call_for_each_frame(solver, schedule, value):
 
 
 def test_the_sde_form_of_second_order_errs_by_less():
-    """To the same law: the noise in its history leaves an error of first order, but a smaller one."""
+    """The distribution is the same; the noise in its history leaves a smaller first-order error."""
     first, second = (
         Oracle(
             window=Rolling(size=4, context=2),

@@ -1,4 +1,4 @@
-"""The law of a rollout under every way to run the clocks, on the linear-Gaussian sequence."""
+"""The distribution of a rollout under every way to run the clocks, on the linear-Gaussian sequence."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("quick_compilation")
     ],
     ids=repr,
 )
-def test_the_law_is_reached_at_first_order(window):
+def test_the_distribution_is_reached_at_first_order(window):
     """AR(1) and context: with DDIM, 4 times the steps leave a quarter of the error."""
     coarse, fine = (
         Oracle(window=window, calls_per_frame=calls, frames=7).max_covariance_error() for calls in (16, 64)

@@ -20,7 +20,7 @@ from rolling.windows import (
     Trapezoid,
     training_frames,
 )
-from tests.window_strategies import plain, shown, windows
+from tests.window_strategies import Power, plain, shown, windows
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 KEY = jax.random.key(7)
@@ -34,7 +34,7 @@ def parts(times):
 @settings(max_examples=8)
 @given(plain | shown)
 def test_what_is_trained_is_what_is_sampled(window):
-    """Every vector of clocks lies on the path of a cycle or of the warm-up, and behind the context it is
+    """Every vector of clocks lies on the path of a cycle or of the warm-up, and after the context it is
     trained exactly where it moves."""
     grid = jnp.linspace(0.0, 1.0, 2001)
     curves = np.concatenate([window.cycle(grid), window.warmup(grid)])
@@ -78,7 +78,7 @@ def test_training_times_lie_on_the_windows_own_curves(window):
     times = window.sample_times(KEY, 64)
     tau, rate = (np.asarray(part) for part in times)
     assert tau.shape == rate.shape == (64, window.size)
-    # The speed of the frame behind the context tells the warm-up from the cycle, and its clock gives t.
+    # The speed of the frame after the context tells the warm-up from the cycle, and its clock gives t.
     lead = window.context
     for clocks in (window.cycle, window.warmup):
         speed = float(np.asarray(clocks(jnp.asarray(0.5)) - clocks(jnp.asarray(0.25)))[lead] * 4)
@@ -90,6 +90,18 @@ def test_training_times_lie_on_the_windows_own_curves(window):
         np.testing.assert_allclose(rate[smooth], expected[smooth], atol=1e-3)
         assert rows.any() or speed == pytest.approx(1.0)
     assert ((rate > 0) == ((tau > 0) & (tau < 1))).all(), "only frames inside the sweep are trained"
+
+
+def test_warped_clocks_are_trained_on_their_own_curves():
+    """By the chain rule; a root is infinitely steep at 0, where no frame moves."""
+    inner = Rolling(size=4, context=1, warmup_share=0.5)
+    u, speed = parts(inner.sample_times(KEY, 64))
+    tau, rate = parts(Power(inner=inner, power=3).sample_times(KEY, 64))
+    np.testing.assert_allclose(tau, u**3, rtol=1e-6)
+    np.testing.assert_allclose(rate, 3 * u**2 * speed, rtol=1e-5)
+    tau, rate = parts(Power(inner=inner, power=0.5).sample_times(KEY, 64))
+    np.testing.assert_allclose(tau, np.sqrt(u), rtol=1e-6)
+    assert np.isfinite(rate).all() and (rate[:, 0] == 0).all() and (rate[:, 1] > 0).all()
 
 
 def test_rates():

@@ -1,5 +1,7 @@
 """Random windows of every kind, for property tests."""
 
+import dataclasses
+
 from hypothesis import strategies as st
 
 from rolling.windows import (
@@ -13,7 +15,21 @@ from rolling.windows import (
     Rolling,
     TrainedOn,
     Trapezoid,
+    Warped,
+    Window,
 )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Power(Warped):
+    """`tau = u^power`."""
+
+    inner: Window
+    power: float = 2  # a whole number: a root is not rounded alike in every lane
+
+    def warp(self, u):
+        return u**self.power
+
 
 # Every size is compiled anew, so there are few of them and every context.
 shapes = st.sampled_from([1, 2, 3, 5]).flatmap(
@@ -52,4 +68,5 @@ retrained = st.one_of(
     plain.map(lambda inner: TrainedOn(inner=inner)),
     shown.map(lambda inner: HistoryDropout(inner=inner)),
 )
-windows = st.one_of(plain, shown, retrained)
+warped = plain.map(lambda inner: Power(inner=inner))
+windows = st.one_of(plain, shown, retrained, warped)

@@ -1,9 +1,9 @@
-"""The one exception that a user of the command line is meant to read."""
+"""The one exception that is written for users of the command line."""
 
 
 class InputError(ValueError):
-    """Input that cannot be used: says in one sentence what, where, and what to do about it.
+    """Unusable input: one sentence says what, where, and what to do about it.
 
-    The command line prints the sentence and exits with code 2; everything else is a defect of ours
+    The command line prints the sentence and exits with code 2. Any other exception is a defect of the project
     and keeps its traceback.
     """

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written completely or not at all."""
 
 import os
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from rolling.common.errors import InputError
 
 
 def write_file(path: Path, write: Callable[[Path], Any]) -> Path:
-    """Writes a file beside `path` and renames it, so that `path` is never half of anything.
+    """Writes a temporary file beside `path` and renames it, so that `path` is never half written.
 
     Raises `InputError` where it cannot be written.
     """
@@ -27,5 +27,5 @@ def write_file(path: Path, write: Callable[[Path], Any]) -> Path:
 
 
 def one_line(error: Exception) -> str:
-    """What another library says, fit to stand within a sentence."""
+    """The message of another library on one line, to stand within a sentence."""
     return " ".join(str(error).split()) or type(error).__name__

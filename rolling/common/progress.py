@@ -1,4 +1,4 @@
-"""Progress of a long phase: a bar on a terminal, now and then a line elsewhere; both tell what is left."""
+"""Progress of a long phase: a bar on a terminal, occasional lines elsewhere; both show the time left."""
 
 import sys
 import time
@@ -14,7 +14,7 @@ class Progress:
     def __init__(self, label: str, total: int, unit: str = "step", done: int = 0):
         self.label, self.total, self.unit, self.done = label, total, unit, done
         self.began = self.spoke = time.monotonic()
-        self.steady: tuple[float, int] | None = None  # the time and the place of the first update
+        self.steady: tuple[float, int] | None = None  # time and count at the first update
         self.bar = None
         if sys.stderr.isatty():
             self.bar = tqdm(total=total, initial=done, desc=label, unit=unit, dynamic_ncols=True)
@@ -25,9 +25,9 @@ class Progress:
         return self
 
     def update(self, count: int = 1, **figures: float) -> None:
-        """`count` more are done; `figures` are shown beside them."""
+        """`count` more are done; `figures` are shown beside the count."""
         self.done += count
-        if self.steady is None:  # what came before it was mostly compilation, and tells nothing of the rest
+        if self.steady is None:  # up to here it was mostly compilation, which says nothing of the rest
             self.steady = (time.monotonic(), self.done)
         if self.bar is not None:
             if figures:

@@ -1,4 +1,4 @@
-"""Metrics of forecasts: what one is, and the mechanisms and the metrics that any kind of frame shares."""
+"""Metrics of forecasts: the protocol, and the mechanisms and metrics for frames of any kind."""
 
 from rolling.metrics.metric import EvaluationSetup, Metric, Resampled, Sample, Score
 

@@ -1,4 +1,4 @@
-"""Means over the area of a grid, variable by variable, or over all colours of a picture."""
+"""Means over the area of a grid, per variable or over all colours of a picture."""
 
 import dataclasses
 
@@ -11,7 +11,7 @@ PIXEL = Variable(name="pixel", long_name="all colours of a pixel")
 
 
 def averaged(layout: Layout) -> tuple[Variable, ...]:
-    """What there is a mean of: each variable, but of a picture the colours together."""
+    """What is averaged: each variable, or the colours of a picture together."""
     return (PIXEL,) if layout.is_video else layout.variables
 
 
@@ -20,7 +20,7 @@ class Domain:
     """Area means over the cells that hold data.
 
     `weights [height, width, variable]` are proportional to area, zero where `mask` is False, and sum to one
-    for each variable. `pooled`: the mean is over the variables too, as over the colours of a picture.
+    for each variable. `pooled`: the mean is over variables too, as for the colours of a picture.
     """
 
     weights: np.ndarray

@@ -3,8 +3,8 @@
 The colours of a picture are scored together, as one variable `pixel`.
 
 In every equation `x_i` is member `i` of `M`, `m` their mean, `y` the truth, `c` the climatology; `<.>` is the
-area mean over cells that hold data (weights cos(latitude) where there is a latitude) and `E` the mean over
-starts. Measures of flows and spectra are in `rolling.physics.metrics`.
+area mean over cells that hold data (with weights cos(latitude) where there is a latitude) and `E` the mean
+over starts. Metrics of flows and spectra are in `rolling.physics.metrics`.
 """
 
 import dataclasses
@@ -87,7 +87,7 @@ class Bias(PerVariable):
 class AnomalyCorrelation(PerVariable):
     """`E [<(m - c)(y - c)> / sqrt(<(m - c)^2> <(y - c)^2>)]`: uncentred, one correlation for each start.
 
-    The convention of WeatherBench 2 (arXiv 2308.15560). Climatology itself has no anomalies, so no value.
+    The convention of WeatherBench 2 (arXiv 2308.15560). Climatology itself has no anomalies and so no value.
     """
 
     name: ClassVar[str] = "anomaly_correlation"
@@ -109,7 +109,8 @@ class Crps(PerVariable):
     """Fair continuous ranked probability score, `E <mean_i |x_i - y| - sum_ij |x_i - x_j| / (2 M (M - 1))>`.
 
     Unbiased for the score of the distribution that the members are drawn from (Ferro 2014,
-    doi 10.1002/qj.2270). One member alone is taken for a certain forecast: the mean absolute error.
+    doi 10.1002/qj.2270). A single member counts as a deterministic forecast: its score is the mean absolute
+    error.
     """
 
     name: ClassVar[str] = "crps"
@@ -128,7 +129,7 @@ class Crps(PerVariable):
 
 
 class Calibration(PerVariable):
-    """Base of what a single member cannot have."""
+    """Base of metrics that need more than one member."""
 
     def tools(self, setup):
         return super().tools(setup) if setup.members > 1 else None
@@ -173,7 +174,8 @@ class RankHistogram(Calibration):
     """Relative frequency of the truth's rank 1..M+1 among the members, over cells, starts and leads.
 
     Flat, `1 / (M + 1)`, for a reliable ensemble (Hamill 2001). A truth equal to some members shares its
-    weight evenly among the ranks that it could take: no random numbers, and flat in the mean all the same.
+    weight evenly among the ranks that it could take: this needs no random numbers and is flat in the mean as
+    well.
     """
 
     name: ClassVar[str] = "rank_histogram"
@@ -200,7 +202,7 @@ class StandardDeviation(PerVariable):
     """`sqrt(E mean_i <x_i^2> - (E mean_i <x_i>)^2)`, over space, starts and members; the reference is the
     truth's.
 
-    `cumulative`: over all leads up to each one too, so that the last value is that of the whole rollout.
+    `cumulative`: also over all leads up to each one, so that the last value is that of the whole rollout.
     """
 
     cumulative: bool = False
@@ -211,7 +213,7 @@ class StandardDeviation(PerVariable):
         return "cumulative_standard_deviation" if self.cumulative else "standard_deviation"
 
     def terms(self, tools, sample):
-        # Squares of float32 would lose a small variance beside a large mean, such as of a temperature in K.
+        # In float32 the squares would lose a small variance beside a large mean, as of a temperature in K.
         forecast, truth = (np.asarray(x, np.float64) for x in (sample.forecast, sample.truth))
         return {
             "forecast": tools.mean(forecast).mean(axis=0),

@@ -1,7 +1,7 @@
-"""Distances between sets of features: Frechet's, of the Gaussians fitted to them, and a kernel's.
+"""Distances between sets of features: the Frechet distance of fitted Gaussians, and a kernel distance.
 
-Both are numpy in float64 on the host: they cost next to nothing beside the features, and a Frechet distance
-is a small difference of large traces. Neither ever forms the root of a matrix.
+Both are computed by numpy in float64 on the host: they cost little beside the features, and a Frechet
+distance is a small difference of large traces. Neither forms the root of a matrix.
 """
 
 import dataclasses
@@ -10,17 +10,17 @@ import numpy as np
 
 from rolling.common.errors import InputError
 
-BLOCK = 2048  # features that are factored, or compared with each other, at a time
+BLOCK = 2048  # features factored, or compared with each other, at a time
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Gaussian:
     """Sums over a set of features: their weight, mean `[d]` and scatter, kept as a factor `[k, d]`, `k <= d`.
 
-    `factor^T factor = sum_i w_i (x_i - mean)(x_i - mean)^T`. The sums of two sets are those of both together
-    (`a + b`), exact and without the cancellation of `E x x^T - mean mean^T` (Chan, Golub and LeVeque 1983,
-    doi 10.1080/00031305.1983.10483115; by QR: Demmel et al. 2012, arXiv 0808.2664), so any number of features
-    is summed in the memory of a matrix `[d, d]`.
+    `factor^T factor = sum_i w_i (x_i - mean)(x_i - mean)^T`. `a + b` are the sums of both sets together,
+    exact and without the cancellation of `E x x^T - mean mean^T` (Chan, Golub and LeVeque 1983, doi
+    10.1080/00031305.1983.10483115; by QR: Demmel et al. 2012, arXiv 0808.2664), so any number of features
+    takes the memory of one matrix `[d, d]`.
     """
 
     weight: float
@@ -29,9 +29,9 @@ class Gaussian:
 
     @classmethod
     def of(cls, features: np.ndarray, weights: np.ndarray | None = None) -> "Gaussian":
-        """Of `features [n, d]`, each counted `weights [n]` times (once).
+        """The sums over `features [n, d]`, each counted `weights [n]` times (default: once).
 
-        Raises `InputError` where a feature is not finite, or there is none.
+        Raises `InputError` where a feature is not finite or there is none.
         """
         weights = np.ones(len(features)) if weights is None else np.asarray(weights, np.float64)
         there = weights > 0
@@ -39,7 +39,9 @@ class Gaussian:
         if not len(features):
             raise InputError("a set without clips has no distance from another: give at least two")
         if not np.isfinite(features).all():
-            raise InputError("features of clips are not finite: are the pictures, and the network's weights?")
+            raise InputError(
+                "features of clips are not finite: check that the pictures and the network's weights are"
+            )
         parts = range(0, len(features), BLOCK)
         gaussian = _of_block(features[:BLOCK], weights[:BLOCK])
         for i in parts[1:]:
@@ -48,11 +50,11 @@ class Gaussian:
 
     def __add__(self, other: "Gaussian") -> "Gaussian":
         weight = self.weight + other.weight
-        apart = other.mean - self.mean
-        between = np.sqrt(self.weight / weight * other.weight) * apart
+        difference = other.mean - self.mean
+        between = np.sqrt(self.weight / weight * other.weight) * difference
         return Gaussian(
             weight=weight,
-            mean=self.mean + other.weight / weight * apart,
+            mean=self.mean + other.weight / weight * difference,
             factor=_triangular(np.vstack([self.factor, other.factor, between[None]])),
         )
 
@@ -65,7 +67,7 @@ def _of_block(features: np.ndarray, weights: np.ndarray) -> Gaussian:
 
 
 def _triangular(rows: np.ndarray) -> np.ndarray:
-    """`R` of `R^T R = rows^T rows`; as they are where there are no more rows than columns."""
+    """`R` with `R^T R = rows^T rows`: the rows themselves where there are no more of them than columns."""
     return rows if len(rows) <= rows.shape[1] else np.linalg.qr(rows, mode="r")
 
 
@@ -73,26 +75,27 @@ def frechet_distance(a: Gaussian, b: Gaussian, *, ddof: int = 1) -> float:
     """`|m_a - m_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^{1/2})`, covariances over `weight - ddof`.
 
     The squared 2-Wasserstein distance of two Gaussians (Dowson and Landau 1982, doi
-    10.1016/0047-259X(82)90077-X). With `S = R^T R` the last trace is the nuclear norm of `R_a R_b^T`: no root
-    of a matrix, and right where covariances are singular, as with fewer clips than features. What rounding
-    could have left is 0, so that a set is at distance 0 from itself. NaN where a weight is not above `ddof`.
+    10.1016/0047-259X(82)90077-X). With `S = R^T R` the last trace is the nuclear norm of `R_a R_b^T`. This
+    needs no root of a matrix and holds for singular covariances, as with fewer clips than features. A value
+    within rounding error is set to 0, so that a set is at distance 0 from itself. NaN unless both weights
+    exceed `ddof`.
 
-    The distance of two sets from one law is above 0, by about `1 / n`: compare at equal `n` only.
+    The distance of two sets from one distribution is above 0 by about `1 / n`: compare at equal `n` only.
     """
     if min(a.weight, b.weight) <= ddof:
         return float("nan")
-    apart = float(np.sum((a.mean - b.mean) ** 2))
+    between_means = float(np.sum((a.mean - b.mean) ** 2))
     scale_a, scale_b = a.weight - ddof, b.weight - ddof
     traces = float(np.sum(a.factor**2) / scale_a + np.sum(b.factor**2) / scale_b)
     common = np.linalg.svd(a.factor @ b.factor.T, compute_uv=False).sum() / np.sqrt(scale_a * scale_b)
     distance = traces - 2 * float(common)
     rounding = a.mean.size * np.finfo(np.float64).eps * traces
-    return apart + (distance if distance > rounding else 0.0)
+    return between_means + (distance if distance > rounding else 0.0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Sampled:
-    """A set of `features [n, d]`; two of equal `start [n]`, whole numbers, are not independent."""
+    """A set of `features [n, d]`; those with equal `start [n]`, whole numbers, are not independent."""
 
     features: np.ndarray
     start: np.ndarray
@@ -107,10 +110,10 @@ class Sampled:
 def kernel_distance(x: Sampled, y: Sampled, weights: np.ndarray) -> np.ndarray:
     """`E k(x, x') + E k(y, y') - 2 E k(x, y)` with `k(x, y) = (x . y / d + 1)^3`; `[row]`.
 
-    The maximum mean discrepancy, squared, of the kernel of KID (Binkowski et al. 2018, arXiv 1801.01401): 0
-    in the mean for two sets of one law, whatever their sizes, so it may be below 0. The means are over pairs
-    of different starts: those are independent, also where the clips of `y` continue those of `x`
-    (Gretton et al. 2012, eq. 4). `weights [row, start]` counts each start in each row.
+    The squared maximum mean discrepancy with the kernel of KID (Binkowski et al. 2018, arXiv 1801.01401): 0
+    in the mean for two sets of any size from one distribution, so it may be below 0. The means are over pairs
+    of different starts, which are independent even where the clips of `y` continue those of `x` (Gretton et
+    al. 2012, eq. 4). `weights [row, start]` counts each start in each row.
     """
     within = _mean_kernel(x, x, weights) + _mean_kernel(y, y, weights)
     return within - 2 * _mean_kernel(x, y, weights)
@@ -123,10 +126,10 @@ def _mean_kernel(x: Sampled, y: Sampled, weights: np.ndarray) -> np.ndarray:
         for j in range(0, len(y), BLOCK):
             a, b = x[i : i + BLOCK], y[j : j + BLOCK]
             product = a.features.astype(np.float64) @ b.features.astype(np.float64).T
-            apart = (a.start[:, None] != b.start[None]).astype(np.float64)
-            kernel = (product / a.features.shape[1] + 1) ** 3 * apart
+            independent = (a.start[:, None] != b.start[None]).astype(np.float64)
+            kernel = (product / a.features.shape[1] + 1) ** 3 * independent
             of_a, of_b = weights[:, a.start], weights[:, b.start]
             total += np.sum(of_a @ kernel * of_b, axis=1)
-            count += np.sum(of_a @ apart * of_b, axis=1)
+            count += np.sum(of_a @ independent * of_b, axis=1)
     with np.errstate(invalid="ignore"):
         return total / count

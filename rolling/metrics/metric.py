@@ -1,8 +1,8 @@
-"""The protocol of a forecast measure: streaming sums over starts and blocks of lead times.
+"""The protocol of a forecast metric: streaming sums over starts and blocks of lead times.
 
-A measure never sees a whole store. It is started once for a layout, updated with one block of leads of
-one start after another, and asked for its scores at the end. Persistence and climatology
-are scored by the same code, as forecasts of one member.
+A metric never sees a whole store. It is started once for a layout, updated with one block of leads of one
+start after another, and asked for its scores at the end. The same code scores persistence and climatology, as
+forecasts of one member.
 """
 
 import dataclasses
@@ -16,11 +16,11 @@ from rolling.fields import Layout
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class EvaluationSetup:
-    """What a measure may know before it sees a number; equal to itself alone.
+    """What a metric knows before it sees data; equal to itself alone.
 
     `mask [height, width, variable]` is True where there are data (None: everywhere); `members` is the size of
-    the ensemble that will be scored, `given` the number of frames that it was given; frames of lead `i` are
-    `(i + 1) * layout.step` after the last of them.
+    the ensemble to be scored, `given` the number of frames it was given; the frame of lead `i` is
+    `(i + 1) * layout.step` after the last of these.
     """
 
     layout: Layout
@@ -45,7 +45,7 @@ class Sample:
     climatology: np.ndarray
     given: np.ndarray
     of_truth: dict[Hashable, Any] = dataclasses.field(default_factory=dict, repr=False, compare=False)
-    """What `share_truth` remembers: the samples of all forecasts of one truth have the same."""
+    """What `share_truth` remembers, common to the samples of all forecasts of one truth."""
     _shared: dict[Hashable, Any] = dataclasses.field(
         init=False, default_factory=dict, repr=False, compare=False
     )
@@ -56,14 +56,14 @@ class Sample:
         return self.given[-1]
 
     def share(self, key: Hashable, compute: Callable[[], Any]) -> Any:
-        """What `compute` returns: called by the first measure that asks, remembered for the others.
+        """The result of `compute`, called for the first metric that asks and remembered for the others.
 
-        A key stands for one computation, in one setup. `dataclasses.replace` gives a sample without memory.
+        A key stands for one computation in one setup. `dataclasses.replace` gives a sample without memory.
         """
         return _remembered(self._shared, key, compute)
 
     def share_truth(self, key: Hashable, compute: Callable[[], Any]) -> Any:
-        """As `share`, for what depends on truth and given frames alone: `dataclasses.replace` of the forecast
+        """As `share`, for what depends only on truth and given frames: `dataclasses.replace` of the forecast
         keeps it, so that the model and the baselines compute it once."""
         return _remembered(self.of_truth, key, compute)
 
@@ -76,12 +76,11 @@ def _remembered(memory: dict[Hashable, Any], key: Hashable, compute: Callable[[]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Score:
-    """One curve: `values` over `coordinate`, which is named by `axis`.
+    """One curve: `values` over `coordinate`, which `axis` names.
 
-    `axis` is `"lead"` (coordinate: lead time in the layout's time units) or what the measure is a function
-    of (`"wavenumber"`, `"rank"`, ...). `reference` holds the truth's own curve where there is one, as for
-    a spectrum. `low` and `high` bound what the values may be, had other starts been drawn, where a measure
-    says so.
+    `axis` is `"lead"` (coordinate: lead time in the layout's time units) or what the metric is a function of
+    (`"wavenumber"`, `"rank"`, ...). `reference` is the truth's own curve where there is one, as for a
+    spectrum. `low` and `high`, where a metric gives them, bound the values over other draws of starts.
     """
 
     variable: str
@@ -96,25 +95,25 @@ class Score:
 
 @runtime_checkable
 class Metric(Protocol):
-    """A measure of forecasts; `name` is its key in `evaluation.json`."""
+    """A metric of forecasts; `name` is its key in `evaluation.json`."""
 
     @property
     def name(self) -> str: ...
 
     def start(self, setup: EvaluationSetup) -> Any:
-        """Empty sums, or None where the measure makes no sense for these variables or members."""
+        """Empty sums, or None where the metric makes no sense for these variables or members."""
 
     def update(self, state: Any, sample: Sample) -> Any:
         """The sums with one more block."""
 
     def result(self, state: Any) -> tuple[Score, ...]:
-        """The scores of all that was seen: one per variable, or per derived quantity."""
+        """The scores of all data so far: one per variable or derived quantity."""
 
 
 @runtime_checkable
 class Resampled(Metric, Protocol):
-    """A measure whose sums can be weighted by start: a bootstrap tells how sure its scores are."""
+    """A metric whose sums can be weighted by start, so that a bootstrap gives intervals of its scores."""
 
     def resample(self, states: Sequence[Any], weights: np.ndarray) -> Iterator[Any]:
-        """For each row of `weights [resample, state]` the sums that saw what `states[i]` did `weights[., i]`
-        times; all the states are of one setup."""
+        """For each row of `weights [resample, state]` the sums in which the data of `states[i]` count
+        `weights[., i]` times; all states are of one setup."""

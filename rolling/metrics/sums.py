@@ -1,8 +1,8 @@
-"""Sums over starts, means of them: the one mechanism behind every measure of single frames.
+"""Sums and means over starts: the one mechanism of every metric of single frames.
 
-A measure names a few *terms*, numbers whose mean over starts it needs at each lead time, and makes its score
-from those means at the very end. So every measure streams, in any order of starts and blocks of leads, and
-what it stores does not grow with the number of starts.
+A metric names a few *terms*, numbers whose mean over starts it needs at each lead time, and makes its score
+from those means at the end. So every metric streams, in any order of starts and blocks of leads, and what it
+stores does not grow with the number of starts.
 """
 
 import functools
@@ -20,7 +20,7 @@ Terms = dict[str, np.ndarray]
 class Sums:
     """Sums over starts of named terms, for each lead, in float64.
 
-    `tools` is whatever the measure prepared for this layout: weights, wavenumbers, ...
+    `tools` is whatever the metric prepared for this layout: weights, wavenumbers, ...
     """
 
     def __init__(self, setup: EvaluationSetup, tools: Any):
@@ -30,7 +30,7 @@ class Sums:
         self._total: Terms = {}
 
     def add(self, first: int, terms: Terms) -> None:
-        """One start more for leads `first, first + 1, ...`; every term is `[lead, ...]`."""
+        """Adds a start for leads `first, first + 1, ...`; every term is `[lead, ...]`."""
         for name, values in terms.items():
             block = slice(first, first + len(values))
             shape = (self.setup.leads, *values.shape[1:])
@@ -38,9 +38,9 @@ class Sums:
         self._count[block] += 1
 
     def mean(self, name: str, cumulative: bool = False) -> np.ndarray:
-        """`[leads, ...]`: the mean over starts; if `cumulative`, over all leads up to each one as well.
+        """`[leads, ...]`: the mean over starts; if `cumulative`, also over all leads up to each one.
 
-        NaN at a lead of which there was no start.
+        NaN at a lead without a start.
         """
         total, count = self._total[name], self._count
         if cumulative:
@@ -54,7 +54,7 @@ class Sums:
 
     @classmethod
     def weighted(cls, parts: Sequence["Sums"], weights: np.ndarray) -> Iterator["Sums"]:
-        """For each row of `weights [row, part]` the weighted sum of sums of one setup."""
+        """For each row of `weights [row, part]` the weighted sum of `parts`, all of one setup."""
         counts = np.stack([part._count for part in parts])
         totals = {name: np.stack([part._total[name] for part in parts]) for name in parts[0]._total}
         for row in weights:
@@ -65,9 +65,10 @@ class Sums:
 
 
 class Averaged:
-    """Base of a `rolling.metrics.Resampled` made from means: a subclass says which, and what to do with them.
+    """Base of a `rolling.metrics.Resampled` made from means: a subclass gives the terms and the scores.
 
-    Measures with the same `tools` and `terms` name them alike in `shared`; then they are computed once.
+    Metrics with the same `tools` and `terms` give them the same name in `shared`: they are then computed
+    once.
     """
 
     name: ClassVar[str]
@@ -82,7 +83,7 @@ class Averaged:
         return state
 
     def computed(self, state: Sums, sample: Sample) -> Terms:
-        """The terms of a block, computed once for all measures that share them."""
+        """The terms of a block, computed once for all metrics that share them."""
         compute = functools.partial(self.terms, state.tools, sample)
         return sample.share((self.shared, state.setup), compute) if self.shared else compute()
 
@@ -95,15 +96,15 @@ class Averaged:
         return Sums.weighted(states, weights)
 
     def tools(self, setup: EvaluationSetup) -> Any:
-        """What `terms` needs for this layout; None where the measure makes no sense."""
+        """What `terms` needs for this layout; None where the metric makes no sense."""
         raise NotImplementedError
 
     def terms(self, tools: Any, sample: Sample) -> Terms:
-        """Numbers `[lead, ...]` of one start whose mean over starts is wanted."""
+        """The numbers `[lead, ...]` of one start that are averaged over starts."""
         raise NotImplementedError
 
     def scores(self, sums: Sums) -> tuple[Score, ...]:
-        """The scores of the means."""
+        """The scores that the means give."""
         raise NotImplementedError
 
 

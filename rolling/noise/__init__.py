@@ -2,8 +2,8 @@
 
 A frame `x` at local time `tau` in [0, 1] is `z = alpha x + sigma eps` with
 `alpha^2 = sigmoid(logsnr(tau))` and `sigma^2 = sigmoid(-logsnr(tau))`: variance preserving. A
-variance-exploding or a flow-matching process is the same up to a known scale of `z`, so that a schedule is
-nothing but the decreasing function `logsnr(tau)`, its inverse and its derivative.
+variance-exploding or a flow-matching process is the same up to a known scale of `z`, so a schedule is just
+the decreasing function `logsnr(tau)`, its inverse and its derivative.
 """
 
 from rolling.noise.conversions import (

@@ -11,7 +11,7 @@ Clocks = Float[Array, "#batch time"]
 
 
 def expand(clocks: Shaped[Array, "#batch time"], frames: Shaped[Array, "batch time ..."]) -> Array:
-    """Clocks `[batch, time]` with trailing axes of one, to stand beside frames."""
+    """Clocks `[batch, time]` with trailing axes of one, to broadcast against frames."""
     return clocks.reshape(clocks.shape + (1,) * (frames.ndim - clocks.ndim))
 
 
@@ -45,14 +45,14 @@ def v_from_x(z: Frames, x: Frames, logsnr: Clocks) -> Frames:
 
 
 def x_from_v(z: Frames, v: Frames, logsnr: Clocks) -> Frames:
-    """`x = alpha z - sigma v`: holds at both ends, `alpha = 0` and `sigma = 0`."""
+    """`x = alpha z - sigma v`: valid at both ends, `alpha = 0` and `sigma = 0`."""
     alpha, sigma = alpha_sigma(expand(logsnr, z))
     return alpha * z - sigma * v
 
 
 def score_from_x(z: Frames, x: Frames, logsnr: Clocks) -> Frames:
-    """`grad log q(z | x) = -eps / sigma = (alpha x - z) / sigma^2`; with the mean of `x` given `z` it is the
-    score of `z` itself (Tweedie)."""
+    """`grad log q(z | x) = -eps / sigma = (alpha x - z) / sigma^2`; for `x = E[x | z]` this is the score
+    of `z` itself (Tweedie)."""
     alpha, sigma = alpha_sigma(expand(logsnr, z))
     return (alpha * x - z) / sigma**2
 
@@ -64,13 +64,13 @@ def x_from_score(z: Frames, score: Frames, logsnr: Clocks) -> Frames:
 
 
 def flow_from_x(z: Frames, x: Frames, logsnr: Clocks) -> Frames:
-    """The velocity of the straight path, `u = eps - x = (z - (alpha + sigma) x) / sigma`."""
+    """Velocity of the straight path, `u = eps - x = (z - (alpha + sigma) x) / sigma`."""
     alpha, sigma = alpha_sigma(expand(logsnr, z))
     return (z - (alpha + sigma) * x) / sigma
 
 
 def x_from_flow(z: Frames, u: Frames, logsnr: Clocks) -> Frames:
-    """`x = (z - sigma u) / (alpha + sigma)`: holds at both ends, `alpha = 0` and `sigma = 0`."""
+    """`x = (z - sigma u) / (alpha + sigma)`: valid at both ends, `alpha = 0` and `sigma = 0`."""
     alpha, sigma = alpha_sigma(expand(logsnr, z))
     return (z - sigma * u) / (alpha + sigma)
 
@@ -83,11 +83,12 @@ def noise_removed(logsnr_t: Times, logsnr_s: Times) -> Times:
 def posterior(z: Frames, x: Frames, logsnr_t: Clocks, logsnr_s: Clocks) -> tuple[Frames, Array]:
     """Mean and variance of `q(z_s | z_t, x)` for a time `s` cleaner than `t`.
 
-    Mean `(alpha_s / alpha_t)(1 - r) z_t + alpha_s r x`, like `z`; variance `r sigma_s^2`, `[batch, time]`
-    with trailing axes of one. `alpha_t = 0` and `sigma_s = 0` are allowed, `t = s` at an end is not.
+    Mean `(alpha_s / alpha_t)(1 - r) z_t + alpha_s r x`, shaped like `z`; variance `r sigma_s^2`,
+    `[batch, time]` with trailing axes of one. `alpha_t = 0` and `sigma_s = 0` are allowed; `t = s` at an end
+    is not.
     """
     alpha_t, sigma_t = alpha_sigma(expand(logsnr_t, z))
     alpha_s, sigma_s = alpha_sigma(expand(logsnr_s, z))
     r = expand(noise_removed(logsnr_t, logsnr_s), z)
-    # (alpha_s / alpha_t)(1 - r) in the form that holds at alpha_t = 0.
+    # (alpha_s / alpha_t)(1 - r) in a form that is valid at alpha_t = 0.
     return alpha_t * sigma_s**2 / (sigma_t**2 * alpha_s) * z + alpha_s * r * x, r * sigma_s**2

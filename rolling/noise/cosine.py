@@ -1,4 +1,4 @@
-"""Cosine schedules, and their shifts for a resolution."""
+"""Cosine schedules, and their shift for a resolution."""
 
 import dataclasses
 import math
@@ -15,7 +15,7 @@ class Cosine:
 
     `t0 = atan(exp(-maximum / 2))`, `t1 = atan(exp(-minimum / 2))`; unbounded limits give the plain cosine
     schedule `alpha = cos(pi tau / 2)`. The shift for a resolution is that of simple diffusion
-    (arXiv 2301.11093, eq. 5); it moves the clipping limits too.
+    (arXiv 2301.11093, eq. 5, with `base` 32 or 64); it moves the clipping limits too.
     """
 
     minimum: float = -15.0
@@ -38,8 +38,8 @@ class Cosine:
 
     @property
     def _ends(self) -> tuple[float, float]:
-        # The distance of the first angle from 0, and of the last one from pi/2: both are exact where the
-        # angle itself would round, so that an unclipped schedule reaches +inf and -inf and no further.
+        # The distances of the first angle from 0 and of the last one from pi/2: both are exact where the
+        # angle itself would round, so that an unclipped schedule ends at exactly +inf and -inf.
         return math.atan(math.exp(-self.maximum / 2)), math.atan(math.exp(self.minimum / 2))
 
     @property
@@ -68,8 +68,11 @@ class Cosine:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InterpolatedCosine:
     """`tau * low.logsnr + (1 - tau) * high.logsnr`: cosine schedules of two resolutions, the coarser one
-    where there is much noise (simple diffusion, arXiv 2301.11093, eq. 6). With resolutions too far apart
-    it would rise in the middle: the cosine falls there at `4 (t1 - t0)`, by at most 2 pi."""
+    where there is much noise (simple diffusion, arXiv 2301.11093, eq. 6).
+
+    The cosine falls at `4 (t1 - t0)`, at most 2 pi, in the middle, so the sum would rise there for
+    resolutions too far apart. Raises `InputError` for these.
+    """
 
     minimum: float = -15.0
     maximum: float = 15.0

@@ -1,4 +1,4 @@
-"""EDM's schedule: a power of the noise's standard deviation runs evenly."""
+"""EDM's schedule: a power of the noise's standard deviation is linear in time."""
 
 import dataclasses
 import math
@@ -12,7 +12,7 @@ from rolling.common.errors import InputError
 class Edm:
     """`logsnr = -2 log(s / sigma_data)`, `s^(1/rho)` linear in tau from `sigma_min` to `sigma_max`.
 
-    EDM (arXiv 2206.00364, eq. 5, with tau = 1 - u) with rho = 7; ERDM (arXiv 2506.20024) runs the same
+    EDM (arXiv 2206.00364, eq. 5, with tau = 1 - u) uses rho = 7; ERDM (arXiv 2506.20024) applies the same
     formula along the window with rho = -10. `z` is the variance-preserving frame: EDM's is `z / alpha`.
     """
 

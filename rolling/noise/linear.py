@@ -1,4 +1,4 @@
-"""The schedule whose `logsnr` falls evenly."""
+"""The schedule whose `logsnr` is linear in time."""
 
 import dataclasses
 import math
@@ -10,8 +10,8 @@ from rolling.common.errors import InputError
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LinearLogsnr:
-    """`logsnr = maximum + tau (minimum - maximum)`: every step of a sampler covers the same ratio of
-    signal to noise."""
+    """`logsnr = maximum + tau (minimum - maximum)`: equal steps of a sampler change the signal-to-noise
+    ratio by equal factors."""
 
     minimum: float = -14.0
     maximum: float = 14.0

@@ -1,4 +1,4 @@
-"""What a noise schedule is: `logsnr(tau)`, its inverse and its derivative."""
+"""The protocol of a noise schedule: `logsnr(tau)`, its inverse and its derivative."""
 
 from typing import Protocol, runtime_checkable
 
@@ -23,12 +23,12 @@ class NoiseSchedule(Protocol):
 
 
 def invert(decreasing, value: Times, steps: int = 60) -> Times:
-    """The `tau` in [0, 1] at which a decreasing function has a value, by bisection to the last bit."""
+    """The `tau` in [0, 1] at which a decreasing function takes `value`, by bisection to the last bit."""
 
     def halve(_, bounds):
         low, high = bounds
         middle = (low + high) / 2
-        left = decreasing(middle) < value  # the function has already fallen below: look to the left
+        left = decreasing(middle) < value  # the function is already below it: look to the left
         return jnp.where(left, low, middle), jnp.where(left, middle, high)
 
     value = jnp.asarray(value)

@@ -1,4 +1,4 @@
-"""Schedules that are given by how the variance of the signal, `alpha^2`, falls."""
+"""Schedules that prescribe the variance of the signal, `alpha^2`."""
 
 import dataclasses
 import math
@@ -33,7 +33,7 @@ class LinearBeta:
     def tau(self, logsnr):
         g = jax.nn.softplus(-logsnr)
         slope = self.beta_max - self.beta_min
-        # The root of the quadratic in the form that does not cancel for small g.
+        # The root of the quadratic in a form that does not cancel for small g.
         t = 2 * g / (self.beta_min + jnp.sqrt(self.beta_min**2 + 2 * slope * g))
         return (t - self.epsilon) / (1 - self.epsilon)
 

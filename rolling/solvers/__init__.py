@@ -1,11 +1,11 @@
 """Solvers: one step of the reverse process for a vector of clocks.
 
 From time `t` to a cleaner time `s`, per frame, `lambda = logsnr / 2`, `h = lambda_s - lambda_t` and
-`r = -expm1(-2 h)`. The loop around a solver is `rolling.sampling`; it masks the frames whose clock stands
-still, so that a solver may divide by their zeros, and it carries each frame's history across a shift of the
-window: by the hand-over identity it stays valid.
+`r = -expm1(-2 h)`. The loop around a solver is `rolling.sampling`. It masks frames whose clock does not
+move, so that a solver may divide by their zeros, and carries each frame's history across a shift of the
+window, where the hand-over identity keeps it valid.
 
-Euler's method for flow matching is `Ddim`, see there; one class is enough for both.
+Euler's method for flow matching is `Ddim`.
 """
 
 from rolling.solvers.first_order import Ancestral, Ddim

@@ -1,13 +1,14 @@
-"""The mechanism of all multistep solvers: an exponential integral over a polynomial in `lambda = logsnr / 2`.
+"""Exponential integrators, the core of all multistep solvers: integrals of a polynomial in
+`lambda = logsnr / 2`.
 
-The reverse process is linear but for the prediction `f` (x or eps), so that only `f` is approximated:
-a step adds to what a constant `f` gives
+The reverse process is linear apart from the prediction `f` (x or eps), so only `f` is approximated. To the
+step with constant `f` the multistep correction adds
 
 `int_0^h rate e^{rate (tau - h)} (p(lambda_t + tau) - f_t) dtau`, times `alpha_s` for x, `sigma_s` for eps,
 
-with `p` the polynomial through predictions at several clocks of the same frame: the weights of these are
-integrals of Lagrange's polynomials. Every frame has its own clocks, and its own number of predictions so far:
-one that is missing is a mask, not another formula.
+with `p` the polynomial through predictions at several clocks of the same frame; their weights are integrals
+of Lagrange polynomials. Every frame has its own clocks and its own number of predictions so far: a missing
+one is masked and needs no other formula.
 """
 
 from typing import NamedTuple
@@ -21,33 +22,32 @@ from rolling.solvers.solver import Frames
 
 Nodes = Float[Array, "#batch time nodes"]
 
-# Gauss-Legendre on [0, 1]: the weights of 16 nodes are exact to rounding for steps of `rate h` up to 10, and
-# unlike the closed forms they lose nothing to cancellation where `h` is small.
-_ROOTS, _SHARES = (part / 2 for part in np.polynomial.legendre.leggauss(16))
-_PLACES = _ROOTS + 0.5
+# Gauss-Legendre on [0, 1]: with 16 points the weights are exact to rounding for steps of `rate h` up to 10,
+# and unlike the closed forms they lose nothing to cancellation where `h` is small.
+_ROOTS, _QUADRATURE_WEIGHTS = (part / 2 for part in np.polynomial.legendre.leggauss(16))
+_QUADRATURE_POINTS = _ROOTS + 0.5
 
 
-class Past(NamedTuple):
-    """Earlier predictions of each frame, the latest first.
+class PastPredictions(NamedTuple):
+    """Earlier predictions of each frame, the latest first, made at `logsnr`.
 
-    `logsnr` says where they were made. One at minus infinity is no node: there was none, or it was made of
-    pure noise.
+    An entry at minus infinity is not a node: either there is no prediction, or it was made from pure noise.
     """
 
     values: tuple[Frames, ...]
     logsnr: Float[Array, "batch time past"]
 
-    def after(self, value: Frames, logsnr: Float[Array, "#batch time"]) -> "Past":
-        """With one more prediction; the oldest is forgotten."""
+    def push(self, value: Frames, logsnr: Float[Array, "#batch time"]) -> "PastPredictions":
+        """With one more prediction; the oldest is dropped."""
         latest = jnp.broadcast_to(logsnr, self.logsnr.shape[:2])[..., None]
         made = jnp.concatenate([latest, self.logsnr], axis=-1)
-        return Past((value, *self.values)[: len(self.values)], made[..., : len(self.values)])
+        return PastPredictions((value, *self.values)[: len(self.values)], made[..., : len(self.values)])
 
 
-def no_past(z: Frames, length: int) -> Past:
-    """The past of fresh frames, with room for `length` predictions."""
+def empty_history(z: Frames, length: int) -> PastPredictions:
+    """The history of fresh frames, with room for `length` predictions."""
     values = tuple(jnp.zeros_like(z) for _ in range(length))
-    return Past(values, jnp.full_like(z, -jnp.inf, shape=(*z.shape[:2], length)))
+    return PastPredictions(values, jnp.full_like(z, -jnp.inf, shape=(*z.shape[:2], length)))
 
 
 def _on_clocks(quadrature: np.ndarray, clocks: Array) -> np.ndarray:
@@ -55,42 +55,42 @@ def _on_clocks(quadrature: np.ndarray, clocks: Array) -> np.ndarray:
 
 
 def node_weights(
-    offsets: Nodes, counted: Bool[Array, "#batch time nodes"], h: Float[Array, "#batch time"], rate: float
+    offsets: Nodes, used: Bool[Array, "#batch time nodes"], h: Float[Array, "#batch time"], rate: float
 ) -> Nodes:
-    """`int_0^h rate e^{rate (tau - h)} L_j(tau) dtau`, `L_j` Lagrange's polynomials of the counted nodes.
+    """`int_0^h rate e^{rate (tau - h)} L_j(tau) dtau`, `L_j` the Lagrange polynomials of the nodes in `used`.
 
-    `offsets` are the nodes' `lambda - lambda_t`. Uncounted nodes have weight 0, and neither they nor an
-    infinite `h` (with which nothing should be counted) make a NaN.
+    `offsets` are the nodes' `lambda - lambda_t`. Unused nodes have weight 0. Neither they nor an infinite
+    `h`, for which no node should be used, cause a NaN.
     """
     h = jnp.where(jnp.isfinite(h), h, 0.0)[..., None]
-    offsets = jnp.where(counted, offsets, 0.0)
-    tau, shares = h * _on_clocks(_PLACES, h), h * _on_clocks(_SHARES, h)
-    itself = np.eye(counted.shape[-1], dtype=bool)[None, None]
-    others = counted[..., :, None] & counted[..., None, :] & ~itself
+    offsets = jnp.where(used, offsets, 0.0)
+    tau, dtau = h * _on_clocks(_QUADRATURE_POINTS, h), h * _on_clocks(_QUADRATURE_WEIGHTS, h)
+    itself = np.eye(used.shape[-1], dtype=bool)[None, None]
+    others = used[..., :, None] & used[..., None, :] & ~itself
     gaps = jnp.where(others, offsets[..., :, None] - offsets[..., None, :], 1.0)
     ahead = tau[..., None, None, :] - offsets[..., None, :, None]
     lagrange = jnp.prod(jnp.where(others[..., None], ahead / gaps[..., None], 1.0), axis=-2)
-    kernel = rate * jnp.exp(rate * (tau - h)) * shares
-    return jnp.where(counted, jnp.sum(lagrange * kernel[..., None, :], axis=-1), 0.0)
+    kernel = rate * jnp.exp(rate * (tau - h)) * dtau
+    return jnp.where(used, jnp.sum(lagrange * kernel[..., None, :], axis=-1), 0.0)
 
 
-def departure(
+def multistep_correction(
     value: Frames,
     others: tuple[Frames, ...],
     offsets: Nodes,
-    counted: Bool[Array, "#batch time nodes"],
+    used: Bool[Array, "#batch time nodes"],
     h: Float[Array, "#batch time"],
     rate: float,
 ) -> Frames:
     """`int_0^h rate e^{rate (tau - h)} (p(tau) - value) dtau`.
 
-    `p` goes through `value` at 0 and through `others` at `offsets`, as far as they are counted. In terms of
-    differences, so that constant predictions are followed exactly.
+    `p` passes through `value` at 0 and through those of `others` at `offsets` that are in `used`. Computed
+    from differences, so that it is exactly 0 for constant predictions.
     """
     here = jnp.zeros_like(offsets, shape=(*offsets.shape[:2], 1))
     nodes = jnp.concatenate([here, offsets], axis=-1)
-    counted = jnp.concatenate([jnp.ones_like(here, dtype=bool), counted], axis=-1)
-    weights = node_weights(nodes, counted, h, rate)
+    used = jnp.concatenate([jnp.ones_like(here, dtype=bool), used], axis=-1)
+    weights = node_weights(nodes, used, h, rate)
     total = jnp.zeros_like(value)
     for i, other in enumerate(others):
         total = total + expand(weights[..., i + 1], value) * (other - value)
@@ -98,6 +98,6 @@ def departure(
 
 
 def distinct(logsnr: Nodes, latest: Float[Array, "#batch time"]) -> Bool[Array, "#batch time nodes"]:
-    """Which of the nodes, the latest first, are finite, and lie before `latest` and before one another."""
+    """Which nodes, the latest first, are finite and noisier than `latest` and than all nodes before them."""
     latest = jnp.broadcast_to(latest, logsnr.shape[:2])[..., None]
     return jnp.isfinite(logsnr) & (logsnr < jnp.concatenate([latest, logsnr], axis=-1)[..., :-1])

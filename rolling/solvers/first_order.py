@@ -1,7 +1,6 @@
 """Solvers of first order: one call a step, no history."""
 
 import dataclasses
-from typing import ClassVar
 
 import jax.numpy as jnp
 
@@ -28,7 +27,7 @@ class Ddim:
     `z~_s = z~_t + (t_s - t_t) u`, `u = eps - x`.
     """
 
-    calls: ClassVar[int] = 1
+    calls = 1
     eta: float = 0.0
 
     def __post_init__(self):
@@ -58,12 +57,12 @@ class Ancestral:
     """A draw from `q(z_s | z_t, x)` with a variance between its lower and upper bounds.
 
     Mean `(alpha_s / alpha_t)(1 - r) z_t + alpha_s r x`; variance `(r sigma_s^2)^(1-g) (r sigma_t^2)^g`,
-    interpolated in the logarithm by `g = interpolation` (simple diffusion, arXiv 2301.11093, app. B); none
-    in the step that reaches `tau = 0`.
+    interpolated in the logarithm by `g = interpolation` (simple diffusion, arXiv 2301.11093, app. B); zero in
+    the step that reaches `tau = 0`. `g = 0` is the lower bound; the presets use 0 to 0.5.
     """
 
-    calls: ClassVar[int] = 1
-    noise: ClassVar[str] = "per_frame"
+    calls = 1
+    noise = "per_frame"
     interpolation: float = 0.0
 
     def __post_init__(self):

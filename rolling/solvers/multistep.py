@@ -1,19 +1,19 @@
-"""Multistep solvers: of high order at one call a step, by each frame's own earlier predictions.
+"""Multistep solvers: high order at one call per step, from each frame's own earlier predictions.
 
-A frame starts at order 1 and gains one with each step, up to `order`. The step from `alpha = 0` and the one
-that reaches `tau = 0` are of order 1. At one call per emitted frame the history must cross the shifts of the
-window with its frame: it is then all that lifts the order.
+A frame starts at order 1 and gains one order with each step, up to `order`. The step from `alpha = 0` and the
+one that reaches `tau = 0` are of order 1. At one call per emitted frame nothing but this history raises the
+order, so it must cross the shifts of the window with its frame.
 """
 
 import dataclasses
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from rolling.common.errors import InputError
 from rolling.noise import alpha_sigma, eps_from_x, expand
-from rolling.solvers.exponential import Past, departure, distinct, no_past
+from rolling.solvers.exponential import PastPredictions, distinct, empty_history, multistep_correction
 from rolling.solvers.first_order import ddim
 from rolling.solvers.solver import Frames, Step
 
@@ -25,14 +25,15 @@ def _check_order(solver: str, order: int) -> None:
         raise InputError(f"{solver}'s order is a whole number from 1 to {HIGHEST}, not {order}")
 
 
-def _ahead(value: Frames, past: Past, length: int, step: Step, rate: float) -> Frames:
+def _multistep_term(value: Frames, past: PastPredictions, length: int, step: Step, rate: float) -> Frames:
     """What `length` earlier predictions add to a step with constant `value`, over `alpha_s` or `sigma_s`."""
     logsnr_t = jnp.broadcast_to(step.logsnr_t, past.logsnr.shape[:2])
     h = (step.logsnr_s - logsnr_t) / 2
-    known = past.logsnr[..., :length]
+    nodes = past.logsnr[..., :length]
     usable = jnp.isfinite(logsnr_t) & jnp.isfinite(h) & ~step.last
-    counted = distinct(known, logsnr_t) & usable[..., None]
-    return departure(value, past.values[:length], (known - logsnr_t[..., None]) / 2, counted, h, rate)
+    used = distinct(nodes, logsnr_t) & usable[..., None]
+    offsets = (nodes - logsnr_t[..., None]) / 2
+    return multistep_correction(value, past.values[:length], offsets, used, h, rate)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,12 +45,13 @@ class DpmSolverPlusPlus:
     `order` predictions (Lu et al., arXiv 2211.01095, eqs. 9 and 19; their alg. 2 replaces the weights of
     second order by `(1 - e^{-h}) h / 2`).
 
-    `eta` is the share of noise: 0 is the probability-flow ODE, where order 1 is DDIM, and 1 the reverse SDE,
-    where order 1 is the ancestral step. No noise is drawn in the step that reaches `tau = 0`. Raises
-    `InputError` for an order that is not 1 to 4, and for an `eta` outside [0, 1].
+    `eta` is the share of noise: 0 is the probability-flow ODE, where order 1 is DDIM, and 1 is the reverse
+    SDE, where order 1 is the ancestral step. No noise is drawn in the step that reaches `tau = 0`. Order 2
+    does best at one call per frame (docs/methods.md). Raises `InputError` for an order other than 1 to 4 and
+    for an `eta` outside [0, 1].
     """
 
-    calls: ClassVar[int] = 1
+    calls = 1
     order: int = 2
     eta: float = 0.0
 
@@ -63,14 +65,14 @@ class DpmSolverPlusPlus:
         return "per_frame" if self.eta > 0 else "none"
 
     def init(self, z):
-        return no_past(z, self.order - 1)
+        return empty_history(z, self.order - 1)
 
     def step(self, denoise, z, history, step, noise):
         x = denoise(z, step.logsnr_t)
         alpha_s = alpha_sigma(expand(step.logsnr_s, z))[0]
         first = self._first_order(z, x, step, noise)
-        moved = first + alpha_s * _ahead(x, history, self.order - 1, step, 1 + self.eta)
-        return moved, history.after(x, step.logsnr_t)
+        z_s = first + alpha_s * _multistep_term(x, history, self.order - 1, step, 1 + self.eta)
+        return z_s, history.push(x, step.logsnr_t)
 
     def _first_order(self, z, x, step, noise):
         if self.eta == 0:
@@ -89,33 +91,33 @@ class Deis:
     `order` predictions of eps.
 
     `z_s = (alpha_s / alpha_t) z_t - sigma_s int_0^h e^{h - tau} eps(tau) dtau`; order 1 is DDIM. Raises
-    `InputError` for an order that is not 1 to 4.
+    `InputError` for an order other than 1 to 4.
     """
 
-    calls: ClassVar[int] = 1
-    noise: ClassVar[str] = "none"
+    calls = 1
+    noise = "none"
     order: int = 3
 
     def __post_init__(self):
         _check_order("DEIS", self.order)
 
     def init(self, z):
-        return no_past(z, self.order - 1)
+        return empty_history(z, self.order - 1)
 
     def step(self, denoise, z, history, step, noise):
         x = denoise(z, step.logsnr_t)
         eps = eps_from_x(z, x, step.logsnr_t)
         sigma_s = alpha_sigma(expand(step.logsnr_s, z))[1]
         first = ddim(z, x, step.logsnr_t, step.logsnr_s)
-        # For eps the integral is the same, with the rate -1.
-        moved = first + sigma_s * _ahead(eps, history, self.order - 1, step, -1.0)
-        return moved, history.after(eps, step.logsnr_t)
+        # For eps the integral is the same, with rate -1.
+        z_s = first + sigma_s * _multistep_term(eps, history, self.order - 1, step, -1.0)
+        return z_s, history.push(eps, step.logsnr_t)
 
 
-class Departed(NamedTuple):
-    """The last `order` predictions of a frame, and `z` where the latest of them was made."""
+class PredictorState(NamedTuple):
+    """The last `order` predictions of a frame, and the `z` that the latest of them was made from."""
 
-    past: Past
+    past: PastPredictions
     z: Frames
 
 
@@ -123,15 +125,15 @@ class Departed(NamedTuple):
 class UniPC:
     """UniPC (Zhao et al., arXiv 2302.04867, alg. 1 and 2) with data prediction and exact weights.
 
-    The predictor is `DpmSolverPlusPlus(order=order)`. The corrector makes order `order + 1` of it at no call:
-    once `x = D(z_t)` is known, the step that led to `z_t` is taken again with `x` as a node at its end,
-    beside the one at its start and up to `order - 1` before, and the next step sets out from there. Where the
-    previous step began at `alpha = 0` there is no correction. Raises `InputError` for an order that is not 1
-    to 4.
+    The predictor is `DpmSolverPlusPlus(order=order)`. The corrector raises the order to `order + 1` at no
+    extra call: once `x = D(z_t)` is known, the step that led to `z_t` is taken again with `x` as a node at
+    its end, beside the one at its start and up to `order - 1` earlier ones, and the next step starts from
+    there. There is no correction where the previous step began at `alpha = 0`. The presets use order 2
+    (docs/methods.md compares 2 to 4). Raises `InputError` for an order other than 1 to 4.
     """
 
-    calls: ClassVar[int] = 1
-    noise: ClassVar[str] = "none"
+    calls = 1
+    noise = "none"
     order: int = 2
     corrector: bool = True
 
@@ -139,7 +141,7 @@ class UniPC:
         _check_order("UniPC", self.order)
 
     def init(self, z):
-        return Departed(no_past(z, self.order), jnp.zeros_like(z))
+        return PredictorState(empty_history(z, self.order), jnp.zeros_like(z))
 
     def step(self, denoise, z, history, step, noise):
         x = denoise(z, step.logsnr_t)
@@ -147,22 +149,22 @@ class UniPC:
             z = _corrected(z, x, history, step.logsnr_t)
         alpha_s = alpha_sigma(expand(step.logsnr_s, z))[0]
         first = ddim(z, x, step.logsnr_t, step.logsnr_s)
-        moved = first + alpha_s * _ahead(x, history.past, self.order - 1, step, 1.0)
-        return moved, Departed(history.past.after(x, step.logsnr_t), z)
+        z_s = first + alpha_s * _multistep_term(x, history.past, self.order - 1, step, 1.0)
+        return z_s, PredictorState(history.past.push(x, step.logsnr_t), z)
 
 
-def _corrected(z: Frames, x: Frames, history: Departed, logsnr: Float[Array, "#batch time"]) -> Frames:
-    """`z` at `logsnr`, from where the frame was before its last step and a polynomial that knows `x` here."""
-    before, known = history.past.values[0], history.past.logsnr
-    start, logsnr = known[..., 0], jnp.broadcast_to(logsnr, known.shape[:2])
-    follows = jnp.isfinite(start) & jnp.isfinite(logsnr) & (start < logsnr)
-    # Without a step to take again, any finite clocks serve: the result is not used.
-    start, end = jnp.where(follows, start, -1.0), jnp.where(follows, logsnr, 1.0)
-    earlier = known[..., 1:]
-    counted = distinct(earlier, start)
-    others = (x, *history.past.values[1:])
+def _corrected(z: Frames, x: Frames, state: PredictorState, logsnr: Float[Array, "#batch time"]) -> Frames:
+    """UniC: the step from `state.z` to `z` at `logsnr`, taken again with `x` as a node at its end."""
+    x_start, nodes = state.past.values[0], state.past.logsnr
+    start, logsnr = nodes[..., 0], jnp.broadcast_to(logsnr, nodes.shape[:2])
+    correctable = jnp.isfinite(start) & jnp.isfinite(logsnr) & (start < logsnr)
+    # Where there is no step to correct any finite clocks will do: the result is not used.
+    start, end = jnp.where(correctable, start, -1.0), jnp.where(correctable, logsnr, 1.0)
+    earlier = nodes[..., 1:]
+    used = distinct(earlier, start)
+    others = (x, *state.past.values[1:])
     offsets = (jnp.concatenate([end[..., None], earlier], axis=-1) - start[..., None]) / 2
-    counted = jnp.concatenate([jnp.ones_like(follows)[..., None], counted], axis=-1)
-    bend = departure(before, others, offsets, counted, (end - start) / 2, 1.0)
-    again = ddim(history.z, before, start, end) + alpha_sigma(expand(end, z))[0] * bend
-    return jnp.where(expand(follows, z), again, z)
+    used = jnp.concatenate([jnp.ones_like(correctable)[..., None], used], axis=-1)
+    correction = multistep_correction(x_start, others, offsets, used, (end - start) / 2, 1.0)
+    corrected = ddim(state.z, x_start, start, end) + alpha_sigma(expand(end, z))[0] * correction
+    return jnp.where(expand(correctable, z), corrected, z)

@@ -1,12 +1,11 @@
-"""Solvers of second order without a history: two calls a step.
+"""Second-order solvers without a history: two calls per step.
 
-A frame takes a step of first order where `alpha_t = 0`, as an interpolation in `logsnr` has no first node
+A frame takes a first-order step where `alpha_t = 0`, since an interpolation in `logsnr` has no first node
 there, and where it reaches `tau = 0`.
 """
 
 import dataclasses
 import math
-from typing import ClassVar
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
@@ -20,7 +19,7 @@ CHURN_LIMIT = math.sqrt(2) - 1
 
 
 def first_order(step: Step) -> Bool[Array, "#batch time"]:
-    """The frames that take a step of first order."""
+    """The frames that take a first-order step."""
     return step.last | jnp.isneginf(step.logsnr_t)
 
 
@@ -29,16 +28,16 @@ class Heun:
     """EDM's sampler (Karras et al., arXiv 2206.00364, alg. 2), each frame at its own noise level.
 
     In EDM's coordinates `z / alpha`, `rho = sigma / alpha`, Heun's method for `dz / drho = eps`. Here
-    `z_s = z' + (sigma_s - alpha_s rho_t)(eps' - eps) / 2`, with `z'` DDIM's step and `eps'` found there.
+    `z_s = z' + (sigma_s - alpha_s rho_t)(eps' - eps) / 2`, with `z'` DDIM's step and `eps'` predicted there.
 
-    `churn` is EDM's gamma: before a step a frame is taken back to the noise level `(1 + churn) rho_t` by
-    fresh noise, `noise_scale` times as large as what keeps the marginals, if `logsnr_t` lies from
-    `churn_low` to `churn_high`. Where the noise is correlated between frames this is right only with one
-    gamma for all: leave the interval unbounded. Raises `InputError` for a churn outside
-    `[0, sqrt(2) - 1]`, an empty interval and a scale that is not positive.
+    `churn` is EDM's gamma: before a step, a frame with `logsnr_t` from `churn_low` to `churn_high` is taken
+    back to the noise level `(1 + churn) rho_t` by fresh noise, `noise_scale` times as large as keeps the
+    marginals. Where the noise is correlated between frames, this is right only with one gamma for all: leave
+    the interval unbounded. Raises `InputError` for a churn outside `[0, sqrt(2) - 1]`, an empty interval and
+    a scale that is not positive.
     """
 
-    calls: ClassVar[int] = 2
+    calls = 2
     churn: float = 0.0
     churn_low: float = -math.inf
     churn_high: float = math.inf
@@ -68,12 +67,12 @@ class Heun:
             z, step = self._churned(z, step, noise)
         x = denoise(z, step.logsnr_t)
         euler = step.hold(ddim(z, x, step.logsnr_t, step.logsnr_s), z)
-        there = step.hold(step.logsnr_s, step.logsnr_t)
-        turned = eps_from_x(euler, denoise(euler, there), there) - eps_from_x(z, x, step.logsnr_t)
+        clock = step.hold(step.logsnr_s, step.logsnr_t)
+        change = eps_from_x(euler, denoise(euler, clock), clock) - eps_from_x(z, x, step.logsnr_t)
         (alpha_t, sigma_t), (alpha_s, sigma_s) = (
             alpha_sigma(expand(logsnr, z)) for logsnr in (step.logsnr_t, step.logsnr_s)
         )
-        correction = (sigma_s - alpha_s * sigma_t / alpha_t) * turned / 2
+        correction = (sigma_s - alpha_s * sigma_t / alpha_t) * change / 2
         return euler + jnp.where(expand(first_order(step), z), 0.0, correction), history
 
     def _churned(self, z, step, noise):
@@ -92,12 +91,12 @@ class DpmSolverPlusPlus2S:
     """`z_s = (sigma_s / sigma_t) z_t - alpha_s expm1(-h) D(z_m)`, `z_m` DDIM's step to the middle in logsnr.
 
     Lu et al., arXiv 2211.01095, alg. 1, with `r = 1/2`: the geometric mean of the noise levels
-    `sigma / alpha`, as in GenCast (arXiv 2312.15796). Frames that take a step of first order are shown at
-    their end in the second call.
+    `sigma / alpha`, as in GenCast (arXiv 2312.15796). In the second call, frames that take a first-order step
+    are shown at its end.
     """
 
-    calls: ClassVar[int] = 2
-    noise: ClassVar[str] = "none"
+    calls = 2
+    noise = "none"
 
     def init(self, z):
         return ()

@@ -1,4 +1,4 @@
-"""What a solver is: the protocol, and the step that it takes."""
+"""The protocol of a solver, and the step that it takes."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -20,12 +20,12 @@ class Step(NamedTuple):
     logsnr_t: Clocks
     logsnr_s: Clocks
     moving: Bool[Array, "#batch time"]
-    """The frame's clock runs in this step."""
+    """Whether the frame's clock moves in this step."""
     last: Bool[Array, "#batch time"]
-    """The frame reaches `tau = 0`."""
+    """Whether the frame reaches `tau = 0`."""
 
     def hold(self, new: Array, old: Array) -> Array:
-        """`new` for frames that move, `old`, to the bit, for those that do not."""
+        """`new` for frames that move; `old`, bit for bit, for those that do not."""
         return jnp.where(expand(self.moving, new), new, old)
 
 
@@ -34,27 +34,26 @@ def step_between(
     tau_t: Float[Array, "*steps #batch time"],
     tau_s: Float[Array, "*steps #batch time"],
 ) -> Step:
-    """One step, or one for each entry of the leading axes."""
+    """The step from `tau_t` to `tau_s`, or one for each entry of the leading axes."""
     return Step(schedule.logsnr(tau_t), schedule.logsnr(tau_s), tau_s < tau_t, tau_s == 0)
 
 
 @runtime_checkable
 class Solver(Protocol):
-    """`denoise(z, logsnr) -> x`; `noise(i)` is the `i`-th draw of Gaussian noise of this step, like `z`.
+    """`denoise(z, logsnr) -> x`; `noise(i)` is this step's `i`-th draw of Gaussian noise, shaped like `z`.
 
-    Histories are trees of arrays `[batch, time, ...]` and belong to the frames they stand beside. A solver
-    that calls the network more than once in a step shows it the frames that do not move as they are, at
-    their own clocks.
+    A history is a tree of arrays `[batch, time, ...]`, each entry of which belongs to a frame. A solver that
+    calls the network more than once per step shows it frames that do not move unchanged, at their own clocks.
     """
 
     @property
     def calls(self) -> int:
-        """Network calls in one step."""
+        """Network calls (function evaluations, NFE) per step."""
 
     @property
     def noise(self) -> str:
-        """The noise that a step draws: "none", "shared" (it multiplies the `sigma` of all frames by the same
-        factor) or "per_frame"."""
+        """The noise that a step draws: "none", "shared" (it multiplies the `sigma` of all frames by one
+        common factor) or "per_frame"."""
 
     def init(self, z: Frames) -> Any:
         """The history of fresh frames."""

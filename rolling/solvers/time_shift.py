@@ -1,4 +1,4 @@
-"""A wrapper that shows the network the noise level that a frame really has."""
+"""A wrapper that shows the network the actual noise level of a frame."""
 
 import dataclasses
 import math
@@ -13,15 +13,15 @@ from rolling.solvers.first_order import Ddim
 from rolling.solvers.solver import Clocks, Frames, Solver
 
 
-class Watched(NamedTuple):
-    """The inner solver's history, and the variance of each frame's last predicted x (1: none yet)."""
+class TimeShiftState(NamedTuple):
+    """The inner solver's history, and the variance of each frame's last predicted x (1 before the first)."""
 
     inner: Any
     variance: Float[Array, "batch time"]
 
 
 def pixel_variance(frames: Frames) -> Float[Array, "batch time"]:
-    """The mean square over the cells and channels of a frame: noise of unit variance has 1."""
+    """Mean square over the cells and channels of a frame: 1 for noise of unit variance."""
     return jnp.mean(frames**2, axis=(2, 3, 4))
 
 
@@ -29,15 +29,15 @@ def pixel_variance(frames: Frames) -> Float[Array, "batch time"]:
 class TimeShift:
     """The time-shift sampler (Li et al., arXiv 2305.15583) around any solver, each frame on its own.
 
-    Errors of the steps leave a frame with another noise level than its clock says. As
-    `v_z = alpha^2 v_x + 1 - alpha^2` for the mean squares `v` of a frame's values, the level is that of
-    `alpha^2 = (1 - v_z) / (1 - v_x)`, with `v_x` of the frame's last prediction. The network is shown this
-    level, at most `reach` in logsnr from the clock; the solver goes on with the clocks. Where an error of
-    `v_z` would move the clock by more than `1 / low` times as much, `alpha^2 sigma^2 |1 - v_x| < low`, as in
-    nearly clean and nearly pure frames and in those of unit variance, the clock is left as it is. It takes
-    frames of many cells: `v_z` has a relative error of about `sqrt(2 / cells)`.
+    Errors of the steps leave a frame at a noise level other than that of its clock. As
+    `v_z = alpha^2 v_x + 1 - alpha^2` for the mean squares `v` of a frame's values, the actual level is that
+    of `alpha^2 = (1 - v_z) / (1 - v_x)`, with `v_x` from the frame's last prediction. The network is shown
+    this level, at most `reach` in logsnr from the clock (0 turns the shift off); the solver keeps the clocks.
+    A clock is left unchanged where an error of `v_z` would move it by more than `1 / low` times as much,
+    `alpha^2 sigma^2 |1 - v_x| < low`: in nearly clean frames, in nearly pure noise and in frames of unit
+    variance. Frames need many cells: `v_z` has a relative error of about `sqrt(2 / cells)`.
 
-    Raises `InputError` for a `reach` that is not finite and from 0 on, and for a `low` that is not positive.
+    Raises `InputError` for a `reach` that is negative or infinite and for a `low` that is not positive.
     """
 
     solver: Solver = Ddim()
@@ -46,7 +46,7 @@ class TimeShift:
 
     def __post_init__(self):
         if not 0 <= self.reach < math.inf:
-            raise InputError(f"the time shift's reach in logsnr is finite and from 0 on, not {self.reach}")
+            raise InputError(f"the time shift's reach in logsnr is finite and not negative, not {self.reach}")
         if not self.low > 0:
             raise InputError(f"the time shift's low, the least slope, is positive, not {self.low}")
 
@@ -59,7 +59,7 @@ class TimeShift:
         return self.solver.noise
 
     def init(self, z):
-        return Watched(self.solver.init(z), jnp.ones_like(z, shape=z.shape[:2]))
+        return TimeShiftState(self.solver.init(z), jnp.ones_like(z, shape=z.shape[:2]))
 
     def step(self, denoise, z, history, step, noise):
         variance = history.variance
@@ -71,14 +71,14 @@ class TimeShift:
             return x
 
         z, inner = self.solver.step(shifted, z, history.inner, step, noise)
-        return z, Watched(inner, variance)
+        return z, TimeShiftState(inner, variance)
 
     def level(self, z: Frames, variance: Float[Array, "batch time"], logsnr: Clocks) -> Clocks:
-        """The logsnr at which a frame really is, for the mean square `variance` of its x."""
+        """The actual logsnr of a frame, for the mean square `variance` of its x."""
         nominal, contrast = jax.nn.sigmoid(logsnr), 1 - variance
         trusted = nominal * jax.nn.sigmoid(-logsnr) * jnp.abs(contrast) >= self.low
         signal = (1 - pixel_variance(z)) / jnp.where(trusted, contrast, 1.0)
-        # Clipped as a share first, so that none of 0 or 1 is an infinite logsnr.
+        # Clipped as `alpha^2` first, so that no 0 or 1 gives an infinite logsnr.
         clock = jnp.where(trusted, logsnr, 0.0)
         low, high = jax.nn.sigmoid(clock - self.reach), jax.nn.sigmoid(clock + self.reach)
         signal = jnp.clip(signal, low, high)

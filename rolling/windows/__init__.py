@@ -1,13 +1,15 @@
 """Windows: how the clocks of the frames run. A method of sequence generation is a choice of one of these.
 
-A window of `size` frames begins with `context` given ones. One *cycle* sweeps the global time `t` from 1
-to 0, after which the `stride` frames behind the context are finished: they leave, and as many frames of
-pure noise enter on the right. A *warm-up* sweep leads from pure noise to the state in which the first
-frames are finished. Both map `t` to one local time `tau` per frame, and training draws its clocks from
-the very same two functions, so that what is trained is what is sampled.
+The *clock* of a frame is its local diffusion time `tau`: 0 is clean, 1 is pure noise.
 
-Windows that take another one as `inner` change one thing about it: the times to train on, or how the
-context is shown. They can be nested.
+A window of `size` frames begins with `context` given ones. One *cycle* sweeps the global time `t` from 1
+to 0. The `stride` frames after the context are then finished and leave, and as many frames of pure noise
+enter on the right. A *warm-up* sweep leads from pure noise to the state in which the first frames are
+finished. Both map `t` to one clock per frame, and training draws its clocks from the same two functions:
+what is trained is what is sampled.
+
+Windows that take another one as `inner` change one thing about it: its clocks, the times to train on, or
+how the context is shown. They can be nested.
 """
 
 from rolling.windows.chunks import Autoregressive, FullSequence
@@ -15,6 +17,7 @@ from rolling.windows.context import AlignedContext, HistoryDropout, NoisyContext
 from rolling.windows.independent import IndependentTimes
 from rolling.windows.pyramid import Pyramid, Trapezoid
 from rolling.windows.rolling import Rolling
+from rolling.windows.warped import Warped
 from rolling.windows.window import (
     LocalTimes,
     SampledTimes,
@@ -43,6 +46,7 @@ __all__ = [
     "SampledTimes",
     "TrainedOn",
     "Trapezoid",
+    "Warped",
     "Window",
     "Wrapper",
     "check_frames",

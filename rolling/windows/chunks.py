@@ -1,4 +1,4 @@
-"""Windows in which one clock runs: the frames behind the context are finished together."""
+"""Windows with one clock for all frames after the context, which are finished together."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ from rolling.windows.window import check_frames, in_context, sweep_times
 
 
 class _OneClock:
-    """`tau_k = t` for all frames behind the context, which are finished together."""
+    """`tau_k = t` for all frames after the context."""
 
     size: int
     context: int
@@ -31,8 +31,8 @@ class _OneClock:
 class FullSequence(_OneClock):
     """Standard diffusion, chunk by chunk.
 
-    The last `context` frames of a chunk are the context of the next one; with `context = 0` the chunks
-    are independent of each other.
+    The last `context` frames of a chunk are the context of the next one; with `context = 0` the chunks are
+    independent.
     """
 
     size: int = 8
@@ -44,7 +44,7 @@ class FullSequence(_OneClock):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Autoregressive(_OneClock):
-    """One frame at a time, given `context` clean ones (as ACDM and GenCast do)."""
+    """One frame at a time, given `context` clean ones, as in GenCast (arXiv 2312.15796)."""
 
     context: int = 2
 

@@ -1,7 +1,7 @@
-"""Windows that change how the context is shown: a little noisy, as noisy as what is made, or not at all.
+"""Windows that change how the context is shown: slightly noisy, as noisy as the new frame, or not at all.
 
-What is shown at a level is diffused to that level, in training and in a rollout. Nothing is learnt from the
-frames shown, which have `rate = 0`. Where such windows are nested, the outermost one decides.
+Context that is shown at a level is diffused to that level, in training and in a rollout. It has `rate = 0`:
+no loss is taken on it. Where such windows are nested, the outermost one decides.
 """
 
 import dataclasses
@@ -11,31 +11,26 @@ import jax.numpy as jnp
 
 from rolling.common.errors import InputError
 from rolling.windows.rolling import Rolling
+from rolling.windows.warped import Warped
 from rolling.windows.window import SampledTimes, Window, check_share, in_context
 from rolling.windows.wrapper import Wrapper
 
 
-class _Shown(Wrapper):
+class _ContextAtLevel(Warped):
     """`tau_k = level(tau)` for the context frames of `inner`, `level` a function of its clocks."""
 
-    def _show(self, tau):
+    def warp(self, tau):
         return jnp.where(in_context(self, tau.shape), self._level(tau), tau)
-
-    def cycle(self, t):
-        return self._show(self.inner.cycle(t))
-
-    def warmup(self, t):
-        return self._show(self.inner.warmup(t))
 
     def sample_times(self, key, batch):
         tau, rate = self.inner.sample_times(key, batch)
-        return SampledTimes(self._show(tau), jnp.where(in_context(self, tau.shape), 0.0, rate))
+        return SampledTimes(self.warp(tau), jnp.where(in_context(self, tau.shape), 0.0, rate))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class NoisyContext(_Shown):
+class NoisyContext(_ContextAtLevel):
     """`tau_k = level` for the context of `inner`: a little noise hides the flaws of frames that the network
-    made itself, and steadies long rollouts."""
+    made itself and stabilises long rollouts. The presets use 0.05."""
 
     inner: Window = dataclasses.field(default_factory=Rolling)
     level: float = 0.1
@@ -52,12 +47,12 @@ class NoisyContext(_Shown):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AlignedContext(_Shown):
-    """`tau_k(t) = tau_n(t)` for the context of `inner`, the clock of the first frame that is being made, as
-    in ACDM (arXiv 2309.01745), which noises its conditioning to the level of the frame.
+class AlignedContext(_ContextAtLevel):
+    """`tau_k(t) = tau_n(t)` for the context of `inner`: the clock of the first new frame, as in ACDM (arXiv
+    2309.01745), which noises its conditioning to the level of the frame.
 
-    The context tells nothing while the frame is noise, so that with any number of steps the law of a rollout
-    stays far from exact: on the oracle (AR(1), 0.9, one frame of context) the error is 0.68 to 0.70."""
+    The context says nothing while the frame is noise, so the distribution of a rollout stays far from exact
+    with any number of steps: on the oracle (AR(1), 0.9, one frame of context) the error is 0.68 to 0.70."""
 
     inner: Window = dataclasses.field(default_factory=Rolling)
 
@@ -70,11 +65,11 @@ class AlignedContext(_Shown):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class HistoryDropout(Wrapper):
-    """In training, the context of a clip is shown as pure noise with probability `drop`, and with
-    probability `noise` all of it at one `tau ~ U(0, 1)`; else it is shown as `inner` shows it.
+    """In training, the context of a clip is shown as pure noise with probability `drop`, at one common
+    `tau ~ U(0, 1)` with probability `noise`, and otherwise as `inner` shows it.
 
-    What guidance by the history needs (arXiv 2502.06764): the history at `tau = 1` is no history. The
-    clocks of a rollout are those of `inner`.
+    History guidance needs this (arXiv 2502.06764): a history at `tau = 1` is no history. The clocks of a
+    rollout are those of `inner`. `noise > 0` also trains for guidance by a partly noised history.
     """
 
     inner: Window = dataclasses.field(default_factory=Rolling)
@@ -88,8 +83,8 @@ class HistoryDropout(Wrapper):
         check_share("the sum of drop and noise of the history", self.drop + self.noise)
 
     def sample_times(self, key, batch):
-        roll_key, chance_key, level_key = jax.random.split(key, 3)
-        tau, rate = self.inner.sample_times(roll_key, batch)
+        inner_key, chance_key, level_key = jax.random.split(key, 3)
+        tau, rate = self.inner.sample_times(inner_key, batch)
         chance = jax.random.uniform(chance_key, (batch, 1))
         level = jnp.where(chance < self.drop, 1.0, jax.random.uniform(level_key, (batch, 1)))
         changed = in_context(self, tau.shape) & (chance < self.drop + self.noise)

@@ -1,4 +1,4 @@
-"""Training times that know nothing of how the clocks run."""
+"""Training times that do not depend on how the clocks run."""
 
 import dataclasses
 
@@ -12,14 +12,15 @@ from rolling.windows.wrapper import Wrapper
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class IndependentTimes(Wrapper):
-    """Diffusion forcing's training times (arXiv 2407.01392): `tau_k ~ U(0, 1)`, each frame on its own.
+    """Diffusion forcing's training times (arXiv 2407.01392): `tau_k ~ U(0, 1)`, independent for each frame.
 
-    Sampling runs the clocks of `inner`, whichever that is: a network trained like this suits them all. With
-    probability `clean_share` the context frames of a training clip are shown clean, as they are in a
-    rollout. With `random_history` as many of them are, from the first on, as a uniform number of
-    `0 .. context` says (arXiv 2502.06764), and `clean_share` is not used.
+    Sampling runs the clocks of `inner`, whichever window that is: a network trained this way suits them all.
+    With probability `clean_share` the context frames of a training clip are shown clean, as in a rollout.
+    With `random_history` the first `m` of them are, `m` uniform on `0 .. context` (arXiv 2502.06764), and
+    `clean_share` is not used.
 
-    `monotone` sorts the times of a clip: a later frame is never cleaner than an earlier one.
+    `monotone` sorts the times of a clip: a later frame is never cleaner than an earlier one, as in `Rolling`
+    and `Pyramid`.
     """
 
     inner: Window = dataclasses.field(default_factory=Rolling)

@@ -1,4 +1,4 @@
-"""Chunks whose frames start one after another, as far apart as one likes."""
+"""Chunks whose frames start one after another, any distance apart."""
 
 import dataclasses
 
@@ -6,29 +6,29 @@ import jax.numpy as jnp
 import numpy as np
 
 from rolling.common.errors import InputError
-from rolling.windows.window import check_frames, for_each, in_context, sweep_times
+from rolling.windows.window import check_frames, in_context, per_frame, sweep_times
 
 
 class _Staggered:
-    """A chunk in which the clock of a frame of rank `r` starts `r stagger` after that of rank 0:
+    """A chunk in which the clock of a frame of rank `r` starts `r s` after that of rank 0, `s = stagger`:
 
         tau_k(t) = clip(1 + r_k s - (1 + R s)(1 - t), 0, 1),    R = max r_k,
 
-    where a clock takes one unit of time and the sweep `1 + R s`. All frames are noise at `t = 1` and
-    finished at `t = 0`, so that the warm-up is a cycle like any other.
+    where a clock takes one unit of time and the sweep takes `1 + R s`. All frames are noise at `t = 1` and
+    finished at `t = 0`, so the warm-up is a cycle like any other.
     """
 
     size: int
     context: int
     stagger: float
-    _ranks: np.ndarray  # of the frames behind the context
+    _ranks: np.ndarray  # of the frames after the context
 
     def __post_init__(self):
         check_frames(self.size, self.context)
         if not 0 <= self.stagger <= 1:
             raise InputError(
-                f"the stagger lies between 0 (all frames together) and 1 (one after another, beyond which at"
-                f" times no clock would run): choose one of these, not {self.stagger}"
+                f"the stagger lies between 0 (all frames together) and 1 (one after another; above it, there"
+                f" would be times at which no clock runs): choose one in this range, not {self.stagger}"
             )
 
     @property
@@ -36,9 +36,9 @@ class _Staggered:
         return self.size - self.context
 
     def cycle(self, t):
-        # The ranks of the context do not count. In double precision until here, so that the ends are exact.
+        # The entries of the context are not used. In double precision up to here, so that the ends are exact.
         starts = np.concatenate([np.zeros(self.context), 1 + self._ranks * self.stagger])
-        starts = for_each(t, starts)
+        starts = per_frame(t, starts)
         tau = jnp.clip(starts - starts.max(-1, keepdims=True) * (1 - t[..., None]), 0.0, 1.0)
         return jnp.where(in_context(self, tau.shape), 0.0, tau)
 
@@ -51,12 +51,12 @@ class _Staggered:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Pyramid(_Staggered):
-    """The pyramid of diffusion forcing (arXiv 2407.01392): `r_k` counts the frames behind the context.
+    """The pyramid of diffusion forcing (arXiv 2407.01392): `r_k` counts the frames after the context.
 
-    The continuous form of its scheduling matrix `clip(T + int(k u) - m, 0, T)` with rows
-    `m = 0 .. T + int((K - 1) u)`, `T` steps for each of `K` frames and `stagger = u / T`. 0 is
-    `FullSequence`, 1 finishes each frame before the next one starts. With `block > 1` as many frames share
-    a rank; the last block may be shorter.
+    This is the continuous form of its scheduling matrix `clip(T + int(k u) - m, 0, T)` with rows
+    `m = 0 .. T + int((K - 1) u)`, `T` steps for each of `K` frames and `stagger = u / T`. A stagger of 0 is
+    `FullSequence`, 1 finishes each frame before the next one starts, and 0.25 is good at one call per frame.
+    Each `block` frames share a rank; the last block may be shorter.
     """
 
     size: int = 8
@@ -76,8 +76,8 @@ class Pyramid(_Staggered):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Trapezoid(_Staggered):
-    """A pyramid from both ends, `r_k = min(k, K - 1 - k)` for the `K` frames behind the context: what lies
-    between a beginning and an end is finished last, the middle last of all."""
+    """A pyramid from both ends, `r_k = min(k, K - 1 - k)` for the `K` frames after the context: the first
+    and the last are finished first, the middle last."""
 
     size: int = 8
     context: int = 2

@@ -1,4 +1,4 @@
-"""A window around another one."""
+"""Windows around another one."""
 
 import dataclasses
 
@@ -8,16 +8,16 @@ from rolling.windows.window import Window, training_frames
 
 
 class Wrapper:
-    """All that a window has, as `inner` has it: whoever extends it replaces what is to be different."""
+    """Base of a window that behaves as `inner` does, but for what a subclass overrides."""
 
     inner: Window
 
     def check_clips(self) -> None:
-        """Raises `InputError` where `inner` trains on clips of another size than it rolls."""
+        """Raises `InputError` where `inner` trains on clips of another size than its own."""
         if training_frames(self.inner) != self.inner.size:
             raise InputError(
-                f"{type(self).__name__} cannot stand around a window that is trained on another one: put it"
-                " inside, around `inner` and around `trained`"
+                f"{type(self).__name__} cannot wrap a window that is trained on another one: put it inside,"
+                " around `inner` and around `trained`"
             )
 
     @property
@@ -44,7 +44,7 @@ class Wrapper:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainedOn(Wrapper):
-    """The clocks of `inner` for a network that is trained on those of `trained`, of any size.
+    """The clocks of `inner`, for a network that is trained on those of `trained`, which may differ in size.
 
     FIFO diffusion (arXiv 2405.11473) rolls a queue longer than the clips that its network was trained on.
     """
