@@ -9,7 +9,7 @@ import numpy as np
 from rolling.common.errors import InputError
 from rolling.data import calendar
 from rolling.data.augment import Augmentation
-from rolling.data.conditions import told
+from rolling.data.conditions import conditioning
 from rolling.data.source import Sequences, Stored
 from rolling.data.statistics import Statistics
 
@@ -48,7 +48,7 @@ class _Cuts:
         stop = start + self.frames
         return {
             "x": self.read(sequence, start, stop),
-            **told(self.sequences, sequence, start, stop),
+            **conditioning(self.sequences, sequence, start, stop),
         }
 
 
@@ -66,7 +66,7 @@ def clips(
 ) -> grain.DatasetIterator[Batch]:
     """An endless iterator of `{"x": [B, T, H, W, C], "vectors": [B, T, d], "label": [B], ...}`.
 
-    `x` is normalised and 0 in masked cells, float32; the others are what a network is told, see
+    `x` is normalised and 0 in masked cells, float32; the others are what a network is conditioned on, see
     `data/conditions.py`, and absent where there is nothing of the sort. Every epoch has its own order, every
     clip its own random numbers, both functions of `seed` alone: neither `threads` nor `ahead`, the batches
     kept ready, change a bit. `get_state()` is a JSON value; after `set_state` the same batches follow. With
@@ -81,6 +81,11 @@ def clips(
     calendar.check(layout)
     for change in augment:
         change.check(layout, sequences.mask)
+    if augment and layout.forcings:
+        raise InputError(
+            f"{type(augment[0]).__name__} would change frames, but not the {layout.forcings} forcings beside"
+            " them: leave it out, with --augment none"
+        )
 
     def augmented(clip: Batch, rng: np.random.Generator) -> Batch:
         x = clip["x"].astype(np.float32, copy=False)

@@ -13,11 +13,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
+from rolling.arrays import Clocks, Frames
 from rolling.noise import x_from_eps, x_from_flow, x_from_score, x_from_v
-
-Frames = Float[Array, "batch time height width channel"]
-Clocks = Float[Array, "#batch time"]
-
 
 NO_LABEL = -1
 

@@ -70,8 +70,8 @@ class Layout:
     then `datetime64`), `"1"` where time is a plain number. `features` are functions of the time that are
     known for the future (names in `data/calendar.py`); `phase` is what the climatology is a function of:
     `"none"`, or another name in `data/calendar.py`. `labels` names the classes that sequences have, `tokens`
-    is the size of the embeddings that describe one, `actions` the numbers that go with each frame: 0
-    where there are none.
+    is the size of the embeddings that describe one, `actions` the numbers that go with each frame,
+    `forcings` the known fields that do: 0 where there are none.
     """
 
     variables: tuple[Variable, ...]
@@ -84,6 +84,7 @@ class Layout:
     labels: tuple[str, ...] = ()
     tokens: int = 0
     actions: int = 0
+    forcings: int = 0
 
     @property
     def is_video(self) -> bool:
@@ -111,13 +112,13 @@ class Layout:
         return weights / weights.mean()
 
 
-def video(height: int, width: int, *, rate: float = 1.0, colour: bool = True, **told) -> Layout:
-    """The layout of pictures, `rate` a second, row 0 on top; `told` are labels, tokens, actions."""
+def video(height: int, width: int, *, rate: float = 1.0, colour: bool = True, **known) -> Layout:
+    """The layout of pictures, `rate` a second, row 0 on top; `known` are labels, tokens, actions."""
     return Layout(
         variables=tuple(Variable(name=name, dtype="uint8") for name in (COLOUR if colour else GREY)),
         y=Axis(name="y", values=tuple(float(i) for i in range(height - 1, -1, -1)), units="pixel"),
         x=Axis(name="x", values=tuple(float(i) for i in range(width)), units="pixel"),
         step=1 / rate,
         time_units="s",
-        **told,
+        **known,
     )

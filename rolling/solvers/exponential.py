@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from rolling.arrays import Clocks, Frames
 from rolling.noise import expand
-from rolling.solvers.solver import Frames
 
 Nodes = Float[Array, "#batch time nodes"]
 
@@ -37,7 +37,7 @@ class Past(NamedTuple):
     values: tuple[Frames, ...]
     logsnr: Float[Array, "batch time past"]
 
-    def after(self, value: Frames, logsnr: Float[Array, "#batch time"]) -> "Past":
+    def after(self, value: Frames, logsnr: Clocks) -> "Past":
         """With one more prediction; the oldest is forgotten."""
         latest = jnp.broadcast_to(logsnr, self.logsnr.shape[:2])[..., None]
         made = jnp.concatenate([latest, self.logsnr], axis=-1)
@@ -54,9 +54,7 @@ def _on_clocks(quadrature: np.ndarray, clocks: Array) -> np.ndarray:
     return quadrature.astype(clocks.dtype)[None, None]
 
 
-def node_weights(
-    offsets: Nodes, counted: Bool[Array, "#batch time nodes"], h: Float[Array, "#batch time"], rate: float
-) -> Nodes:
+def node_weights(offsets: Nodes, counted: Bool[Array, "#batch time nodes"], h: Clocks, rate: float) -> Nodes:
     """`int_0^h rate e^{rate (tau - h)} L_j(tau) dtau`, `L_j` Lagrange's polynomials of the counted nodes.
 
     `offsets` are the nodes' `lambda - lambda_t`. Uncounted nodes have weight 0, and neither they nor an
@@ -79,7 +77,7 @@ def departure(
     others: tuple[Frames, ...],
     offsets: Nodes,
     counted: Bool[Array, "#batch time nodes"],
-    h: Float[Array, "#batch time"],
+    h: Clocks,
     rate: float,
 ) -> Frames:
     """`int_0^h rate e^{rate (tau - h)} (p(tau) - value) dtau`.
@@ -97,7 +95,7 @@ def departure(
     return total
 
 
-def distinct(logsnr: Nodes, latest: Float[Array, "#batch time"]) -> Bool[Array, "#batch time nodes"]:
+def distinct(logsnr: Nodes, latest: Clocks) -> Bool[Array, "#batch time nodes"]:
     """Which of the nodes, the latest first, are finite, and lie before `latest` and before one another."""
     latest = jnp.broadcast_to(latest, logsnr.shape[:2])[..., None]
     return jnp.isfinite(logsnr) & (logsnr < jnp.concatenate([latest, logsnr], axis=-1)[..., :-1])

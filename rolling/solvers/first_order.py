@@ -1,13 +1,13 @@
 """Solvers of first order: one call a step, no history."""
 
 import dataclasses
-from typing import ClassVar
 
 import jax.numpy as jnp
 
+from rolling.arrays import Clocks, Frames
 from rolling.common.errors import InputError
 from rolling.noise import alpha_sigma, eps_from_x, expand, noise_removed, posterior
-from rolling.solvers.solver import Clocks, Frames
+from rolling.solvers.solver import Noise
 
 
 def ddim(z: Frames, x: Frames, logsnr_t: Clocks, logsnr_s: Clocks) -> Frames:
@@ -28,7 +28,8 @@ class Ddim:
     `z~_s = z~_t + (t_s - t_t) u`, `u = eps - x`.
     """
 
-    calls: ClassVar[int] = 1
+    calls = 1
+    at_own_clocks = True
     eta: float = 0.0
 
     def __post_init__(self):
@@ -36,7 +37,7 @@ class Ddim:
             raise InputError(f"DDIM's eta lies between 0 and 1, not at {self.eta}")
 
     @property
-    def noise(self) -> str:
+    def noise(self) -> Noise:
         return "per_frame" if self.eta > 0 else "none"
 
     def init(self, z):
@@ -62,13 +63,17 @@ class Ancestral:
     in the step that reaches `tau = 0`.
     """
 
-    calls: ClassVar[int] = 1
-    noise: ClassVar[str] = "per_frame"
+    calls = 1
+    at_own_clocks = True
     interpolation: float = 0.0
 
     def __post_init__(self):
         if not 0 <= self.interpolation <= 1:
             raise InputError(f"the ancestral variance is interpolated in [0, 1], not at {self.interpolation}")
+
+    @property
+    def noise(self) -> Noise:
+        return "per_frame"
 
     def init(self, z):
         return ()

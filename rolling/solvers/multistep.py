@@ -6,16 +6,16 @@ window with its frame: it is then all that lifts the order.
 """
 
 import dataclasses
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
+from rolling.arrays import Clocks, Frames
 from rolling.common.errors import InputError
 from rolling.noise import alpha_sigma, eps_from_x, expand
 from rolling.solvers.exponential import Past, departure, distinct, no_past
 from rolling.solvers.first_order import ddim
-from rolling.solvers.solver import Frames, Step
+from rolling.solvers.solver import Noise, Step
 
 HIGHEST = 4
 
@@ -49,7 +49,8 @@ class DpmSolverPlusPlus:
     `InputError` for an order that is not 1 to 4, and for an `eta` outside [0, 1].
     """
 
-    calls: ClassVar[int] = 1
+    calls = 1
+    at_own_clocks = True
     order: int = 2
     eta: float = 0.0
 
@@ -59,7 +60,7 @@ class DpmSolverPlusPlus:
             raise InputError(f"DPM-Solver++'s eta lies between 0 and 1, not at {self.eta}")
 
     @property
-    def noise(self) -> str:
+    def noise(self) -> Noise:
         return "per_frame" if self.eta > 0 else "none"
 
     def init(self, z):
@@ -92,12 +93,16 @@ class Deis:
     `InputError` for an order that is not 1 to 4.
     """
 
-    calls: ClassVar[int] = 1
-    noise: ClassVar[str] = "none"
+    calls = 1
+    at_own_clocks = True
     order: int = 3
 
     def __post_init__(self):
         _check_order("DEIS", self.order)
+
+    @property
+    def noise(self) -> Noise:
+        return "none"
 
     def init(self, z):
         return no_past(z, self.order - 1)
@@ -130,13 +135,17 @@ class UniPC:
     to 4.
     """
 
-    calls: ClassVar[int] = 1
-    noise: ClassVar[str] = "none"
+    calls = 1
+    at_own_clocks = True
     order: int = 2
     corrector: bool = True
 
     def __post_init__(self):
         _check_order("UniPC", self.order)
+
+    @property
+    def noise(self) -> Noise:
+        return "none"
 
     def init(self, z):
         return Departed(no_past(z, self.order), jnp.zeros_like(z))
@@ -151,7 +160,7 @@ class UniPC:
         return moved, Departed(history.past.after(x, step.logsnr_t), z)
 
 
-def _corrected(z: Frames, x: Frames, history: Departed, logsnr: Float[Array, "#batch time"]) -> Frames:
+def _corrected(z: Frames, x: Frames, history: Departed, logsnr: Clocks) -> Frames:
     """`z` at `logsnr`, from where the frame was before its last step and a polynomial that knows `x` here."""
     before, known = history.past.values[0], history.past.logsnr
     start, logsnr = known[..., 0], jnp.broadcast_to(logsnr, known.shape[:2])

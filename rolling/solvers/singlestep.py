@@ -6,7 +6,6 @@ there, and where it reaches `tau = 0`.
 
 import dataclasses
 import math
-from typing import ClassVar
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
@@ -14,7 +13,7 @@ from jaxtyping import Array, Bool
 from rolling.common.errors import InputError
 from rolling.noise import alpha_sigma, eps_from_x, expand
 from rolling.solvers.first_order import ddim
-from rolling.solvers.solver import Step
+from rolling.solvers.solver import Noise, Step
 
 CHURN_LIMIT = math.sqrt(2) - 1
 
@@ -38,7 +37,7 @@ class Heun:
     `[0, sqrt(2) - 1]`, an empty interval and a scale that is not positive.
     """
 
-    calls: ClassVar[int] = 2
+    calls = 2
     churn: float = 0.0
     churn_low: float = -math.inf
     churn_high: float = math.inf
@@ -55,7 +54,11 @@ class Heun:
             raise InputError(f"Heun's noise_scale is a positive number, not {self.noise_scale}")
 
     @property
-    def noise(self) -> str:
+    def at_own_clocks(self) -> bool:
+        return self.churn == 0
+
+    @property
+    def noise(self) -> Noise:
         if self.churn == 0:
             return "none"
         return "shared" if self.churn_low == -math.inf and self.churn_high == math.inf else "per_frame"
@@ -96,8 +99,12 @@ class DpmSolverPlusPlus2S:
     their end in the second call.
     """
 
-    calls: ClassVar[int] = 2
-    noise: ClassVar[str] = "none"
+    calls = 2
+    at_own_clocks = True
+
+    @property
+    def noise(self) -> Noise:
+        return "none"
 
     def init(self, z):
         return ()
