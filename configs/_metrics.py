@@ -82,7 +82,7 @@ CLIPS: tuple[Metric, ...] = (*PAIRED_CLIPS, RankHistogram(), *DISTANCES)
 CLIPS_LONG: tuple[Metric, ...] = (StandardDeviation(), *DISTANCES)
 
 WEIGHTS = (I3D,)
-"""The files of weights that metrics want from outside: `rolling weights NAME`."""
+"""The files of weights that metrics need from outside: `rolling weights NAME`."""
 
 
 def distances(frames: int) -> tuple[Metric, ...]:

@@ -1,4 +1,4 @@
-"""BAIR robot pushing, 2 frames given and 14 predicted: they tell which way the arm moves."""
+"""BAIR robot pushing, 2 frames given and 14 predicted: they show which way the arm moves."""
 
 import dataclasses
 

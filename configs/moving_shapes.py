@@ -31,5 +31,5 @@ experiment = Experiment(
     long=Forecast(starts=8, members=1, frames=60, batch=8, chunk=20),
     metrics=CLIPS,
     long_metrics=CLIPS_LONG,
-    outputs=(Gif(), ContactSheet()),  # not mp4, which wants a library that not everybody has
+    outputs=(Gif(), ContactSheet()),  # not mp4, which needs a library of the extra `video`
 )

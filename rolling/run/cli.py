@@ -5,18 +5,18 @@ import errno
 import json
 import math
 import os
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from rolling.common.errors import InputError
+from rolling.run.arguments import experiment_and_options, find_weights, first, load_code, overridden, take
 from rolling.run.training.allocator import keep_freed_memory
 
 USAGE = """usage: rolling COMMAND ...
 
   run EXPERIMENT       train, roll out, evaluate, report: everything, into runs/NAME
-  prepare EXPERIMENT   open the data, which simulates or decodes them once, and tell what there is
+  prepare EXPERIMENT   open the data, which simulates or decodes them once, and describe them
   train EXPERIMENT     train only
   rollout RUN          forecasts of a trained run, streamed to a Zarr store
   distill RUN          a run of few calls per frame from a trained one (--steps-per-frame, --method)
@@ -26,7 +26,7 @@ USAGE = """usage: rolling COMMAND ...
   compare RUN RUN ...  finished runs side by side; EXPERIMENT --windows A,B trains one of each family first
   list                 the presets
   show EXPERIMENT      everything that an experiment holds, and what it costs: operations, memory
-  weights NAME         where to get the file of weights that a measure wants (i3d), and whether it is right
+  weights NAME         where to get the weights that a metric needs (i3d), and whether the file is right
   oracle               the exact error of a window and a solver on a linear-Gaussian sequence
 
 EXPERIMENT is a preset, a Python file that defines `experiment`, or a run. Every field is an option:
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0 if words else 2
     keep_freed_memory()
     try:
-        words = _find_weights(_load_code(words))
+        words = find_weights(load_code(words))
         command = COMMANDS.get(words[0])
         if command is None:
             raise InputError(f"there is no command {words[0]!r}: choose one of {', '.join(COMMANDS)}")
@@ -79,78 +79,11 @@ def _disk_full(error: BaseException | None) -> str | None:
             getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
             or "No space left on device" in words
         ):
-            where = f" ({error.filename})" if getattr(error, "filename", None) else ""
+            name = getattr(error, "filename", None)
+            where = f" ({name})" if name else ""
             return f"the disk is full{where}: what was finished is kept; free some space and {GO_ON}"
         error = error.__cause__ or error.__context__
     return None
-
-
-def _load_code(words: list[str]) -> list[str]:
-    """Takes `--code FILE` out of the words and makes the classes of that file known."""
-    while "--code" in words:
-        from rolling.run.experiment.presets import load_code
-
-        place = words.index("--code")
-        if place + 1 == len(words):
-            raise InputError("--code wants a Python file")
-        load_code(Path(words[place + 1]))
-        words = words[:place] + words[place + 2 :]
-    return words
-
-
-def _find_weights(words: list[str]) -> list[str]:
-    """Takes `--metrics.NAME-weights FILE` out of the words and puts it where measures look for it."""
-    for word in words:
-        if re.match(r"--metrics\.\w+-weights(=|$)", word):
-            from rolling.run.experiment.presets import weights
-
-            for file in weights().values():
-                path, words = _take(words, file.option, "")
-                if path:
-                    os.environ[file.variable] = path
-                    file.read()  # a wrong file is told of now, and not after the training
-            break
-    return words
-
-
-def _first(words: list[str], command: str, what: str) -> tuple[str | None, list[str]]:
-    if not words or words[0].startswith("-"):
-        if words and words[0] in ("-h", "--help"):
-            raise InputError(f"name the {what} first: `rolling {command} {what.upper()} --help`")
-        article = "an" if what[0] in "aeiou" else "a"
-        raise InputError(
-            f"`rolling {command}` wants {article} {what}: `rolling {command} {what.upper()} ...`"
-        )
-    return words[0], words[1:]
-
-
-def _experiment_and_options(words: list[str], command: str, options: type):
-    """Parses `EXPERIMENT --folder ... --window.size ...`: the options of the command beside all fields."""
-    from rolling.run.experiment import presets as experiments
-
-    name, rest = _first(words, command, "experiment")
-    return _overridden(experiments.find(name), rest, f"rolling {command} {name}", options)
-
-
-def _overridden(preset, rest: list[str], program: str, options: type):
-    """The preset with the fields that the words name replaced, and the options of the command."""
-    from rolling.run.experiment.options import parse
-
-    base = type(preset)
-    both = dataclasses.make_dataclass(
-        "Arguments",
-        [(f.name, f.type, dataclasses.field(default=f.default)) for f in dataclasses.fields(options)],
-        bases=(base,),
-        frozen=True,
-        kw_only=True,
-        namespace={"__doc__": base.__doc__},
-    )
-    values = {field.name: getattr(preset, field.name) for field in dataclasses.fields(base)}
-    parsed = parse(both(**values), rest, program)
-    return (
-        base(**{name: getattr(parsed, name) for name in values}),
-        options(**{f.name: getattr(parsed, f.name) for f in dataclasses.fields(options)}),
-    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -164,21 +97,21 @@ class TrainOptions:
 def _train(words: list[str]) -> None:
     from rolling.run import commands
 
-    experiment, options = _experiment_and_options(words, "train", TrainOptions)
+    experiment, options = experiment_and_options(words, "train", TrainOptions)
     commands.train(experiment, Path(options.folder) / experiment.name, resume=options.resume)
 
 
 def _prepare(words: list[str]) -> None:
     from rolling.run.report.data_summary import summary
 
-    experiment, _ = _experiment_and_options(words, "prepare", NoOptions)
+    experiment, _ = experiment_and_options(words, "prepare", NoOptions)
     print(summary(experiment.source.open()))
 
 
 def _run(words: list[str]) -> None:
     from rolling.run import commands
 
-    experiment, options = _experiment_and_options(words, "run", TrainOptions)
+    experiment, options = experiment_and_options(words, "run", TrainOptions)
     commands.run(experiment, Path(options.folder) / experiment.name, resume=options.resume)
 
 
@@ -192,18 +125,6 @@ class DistillOptions:
     """The run's folder goes into this one; by default it goes beside the teacher's."""
     resume: bool = False
     """Go on with the distillation of this name."""
-
-
-def _take(words: list[str], option: str, default: str) -> tuple[str, list[str]]:
-    """The value of `option VALUE` or `option=VALUE`, and the other words."""
-    for place, word in enumerate(words):
-        if word.startswith(option + "="):
-            return word.removeprefix(option + "="), words[:place] + words[place + 1 :]
-        if word == option:
-            if place + 1 == len(words):
-                raise InputError(f"{option} wants a value")
-            return words[place + 1], words[:place] + words[place + 2 :]
-    return default, words
 
 
 def _calls(word: str) -> int | float:
@@ -221,13 +142,13 @@ def _distill(words: list[str]) -> None:
     from rolling.run import commands
     from rolling.run.training import distillation
 
-    name, rest = _first(words, "distill", "run")
+    name, rest = first(words, "distill", "run")
     run = Path(name)
     # These two decide the defaults of everything else.
-    steps, rest = _take(rest, "--steps-per-frame", str(DistillOptions.steps_per_frame))
-    method, rest = _take(rest, "--method", DistillOptions.method)
+    steps, rest = take(rest, "--steps-per-frame", str(DistillOptions.steps_per_frame))
+    method, rest = take(rest, "--method", DistillOptions.method)
     student = distillation.student_of(run, method, _calls(steps))
-    experiment, options = _overridden(student, rest, f"rolling distill {name}", DistillOptions)
+    experiment, options = overridden(student, rest, f"rolling distill {name}", DistillOptions)
     folder = Path(options.folder) if options.folder else run.parent
     commands.distill(experiment, folder / experiment.name, resume=options.resume)
 
@@ -240,24 +161,27 @@ class NoOptions:
 def _show(words: list[str]) -> None:
     from rolling.run import commands
 
-    experiment, _ = _experiment_and_options(words, "show", NoOptions)
+    experiment, _ = experiment_and_options(words, "show", NoOptions)
     print(commands.describe(experiment))
 
 
 def _list(words: list[str]) -> None:
-    from rolling.run.experiment.presets import first_line, presets
+    from rolling.run.experiment.presets import about, families, first_line, presets
 
     if words:
         raise InputError("`rolling list` takes no arguments")
     for name in presets():
-        print(f"{name:32s}{first_line(name)}")
+        print(f"{name:22s}{first_line(name)}")
+    print("\nEach of them in another family of methods, as NAME_FAMILY (kolmogorov_erdm):")
+    for name in families():
+        print(f"{name:22s}{about(name)}")
 
 
 def _rollout(words: list[str]) -> None:
     from rolling.run import commands
     from rolling.run.experiment.options import parse
 
-    run, rest = _first(words, "rollout", "run")
+    run, rest = first(words, "rollout", "run")
     commands.rollout(Path(run), lambda default: parse(default, rest, f"rolling rollout {run}"))
 
 
@@ -266,7 +190,7 @@ def _evaluate(words: list[str]) -> None:
 
     if words and words[0].startswith("-"):
         return _evaluate_folders(words)
-    run, rest = _first(words, "evaluate", "run")
+    run, rest = first(words, "evaluate", "run")
     if rest:
         raise InputError(f"`rolling evaluate` takes a run and nothing else, not {rest[0]!r}")
     print(commands.evaluate(Path(run)))
@@ -284,7 +208,7 @@ def _report(words: list[str]) -> None:
     from rolling.run import commands
     from rolling.run.experiment.options import parse
 
-    run, rest = _first(words, "report", "run")
+    run, rest = first(words, "report", "run")
     print(commands.report(Path(run), lambda own: parse(own, rest, f"rolling report {run}")))
 
 
@@ -297,7 +221,7 @@ def _compare(words: list[str]) -> None:
         return
     named = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
     if any(word.split("=")[0] == "--windows" for word in words):
-        experiment, families = _experiment_and_options(words, "compare", commands.FamilyOptions)
+        experiment, families = experiment_and_options(words, "compare", commands.FamilyOptions)
         print(commands.compare_families(experiment, families, words))
     else:
         options = parse(commands.RunOptions(), words[named:], "rolling compare")
@@ -308,7 +232,7 @@ def _weights(words: list[str]) -> None:
     from rolling.run.experiment.presets import weights
 
     known = weights()
-    name, rest = _first(words, "weights", "name")
+    name, rest = first(words, "weights", "name")
     if name not in known or rest:
         raise InputError(f"`rolling weights` takes one name and nothing else: {', '.join(known)}")
     print(known[name].told())

@@ -64,6 +64,7 @@ def prepare_folder(experiment: Experiment, folder: Path, *, resume: bool) -> Non
     try:
         folder.mkdir(parents=True, exist_ok=True)
         experiments.save(experiment, folder / "experiment.json")
+        experiments.keep_code(experiment, folder / experiments.CODE)
     except (PermissionError, FileNotFoundError, NotADirectoryError) as error:
         raise InputError(f"the folder {folder} cannot be made or written: choose another --folder") from error
 

@@ -66,6 +66,11 @@ def _decode_dataclass(value: dict, where: str) -> Any:
         raise InputError(f"{where}: {kind.__name__} cannot be made: {error}") from error
 
 
+def upgraded_fields(tag: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """Encoded fields of what is known as `tag`, which any version may have written, in today's names."""
+    return {name: item for name, item in upgraded({"type": tag, **fields}).items() if name != "type"}
+
+
 def differences(a: Any, b: Any, where: str = "") -> list[str]:
     """The fields in which two encoded values differ, as `window.size: 8 / 12`; any version may have written
     them."""

@@ -1,4 +1,4 @@
-"""An experiment: a value, put together from the pieces of the floors below, and all that a run depends on."""
+"""An experiment: a value made of parts from the floors below, which holds all that a run depends on."""
 
 import dataclasses
 from pathlib import Path
@@ -35,7 +35,7 @@ class Training:
     ema: float = 0.995
     """Decay of the moving average of the parameters, which is what forecasts."""
     drop_condition: float = 0.0
-    """Share of clips whose label and tokens are not told: what classifier-free guidance needs."""
+    """Share of clips trained on without their label and tokens, as classifier-free guidance needs."""
     seed: int = 0
     log_every: int = 20
     checkpoint_every: int = 200
@@ -52,7 +52,7 @@ class Training:
                 f" {self.accumulate} equal parts: choose a divisor"
             )
         if not (0 <= self.decay <= 1 and 0 <= self.ema < 1 and self.clip > 0):
-            raise InputError("training wants 0 <= decay <= 1, 0 <= ema < 1 and clip > 0")
+            raise InputError("training needs 0 <= decay <= 1, 0 <= ema < 1 and clip > 0")
         if not 0 <= self.drop_condition <= 1:
             raise InputError(
                 f"training.drop_condition is a share of the clips, from 0 to 1, not {self.drop_condition}"
@@ -63,8 +63,8 @@ class Training:
 class Forecast:
     """Which forecasts to make of the held-out part: `starts` of them, spread evenly, `members` each.
 
-    With `from_clip_start` they start with the first frames of sequences, as benchmarks of clips do; else
-    anywhere. `frames = 0` makes none. `batch` forecasts are sampled together, in chunks of about `chunk`
+    With `from_clip_start` each starts with the first frames of a sequence, as benchmarks of clips do;
+    otherwise anywhere. `frames = 0` makes no forecast. `batch` forecasts are sampled together, in chunks of about `chunk`
     frames.
     """
 
@@ -110,11 +110,11 @@ class Experiment(Sampling):
     long: Forecast = Forecast(frames=0)
     """Long rollouts, for their statistics."""
     metrics: tuple[Metric, ...] = ()
-    """Measures of the forecasts."""
+    """Scores of the forecasts."""
     long_metrics: tuple[Metric, ...] = ()
-    """Measures of the long rollouts."""
+    """Scores of the long rollouts."""
     outputs: tuple[Output, ...] = ()
-    """Files in which some of the forecasts are shown beside the truth."""
+    """Files that show some of the forecasts beside the truth."""
 
     def __post_init__(self):
         super().__post_init__()

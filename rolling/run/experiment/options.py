@@ -65,16 +65,16 @@ def option_names(value: Any, prefix: str = "") -> list[str]:
     return names
 
 
-def _protocol_of_items(hint: Any) -> type | None:
+def _protocol_of_items(hint: Any) -> Any:
     """`P` of a field annotated `tuple[P, ...]`, where P is a protocol or a dataclass."""
     items = typing.get_args(hint) if typing.get_origin(hint) is tuple else ()
-    if items[1:] != (...,):
+    if len(items) != 2 or items[1] is not ...:
         return None
     part = getattr(items[0], "_is_protocol", False) or dataclasses.is_dataclass(items[0])
     return items[0] if part else None
 
 
-def _choose_parts(default: T, arguments: list[str], prefix: str = "--") -> tuple[T, list[str]]:
+def _choose_parts(default: Any, arguments: list[str], prefix: str = "--") -> tuple[Any, list[str]]:
     """Takes `--solver ancestral` out of the arguments, and puts that part into the default.
 
     So, too, `--augment translate,shift_reflect`, and parts of parts: `--window.inner pyramid`.
@@ -88,7 +88,7 @@ def _choose_parts(default: T, arguments: list[str], prefix: str = "--") -> tuple
         if option in rest and (items or dataclasses.is_dataclass(value)):
             place = rest.index(option)
             chosen = rest[place + 1] if place + 1 < len(rest) else ""
-            part = _several(option, chosen, items, value) if items else _one(option, chosen, hint, value)
+            part: Any = _several(option, chosen, items) if items else _one(option, chosen, hint, value)
             del rest[place : place + 2]
         else:
             part = value
@@ -109,7 +109,7 @@ def _fields(value: Any) -> dict[str, Any]:
     return {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.init}
 
 
-def _unchecked(kind: type[T], values: dict[str, Any]) -> T:
+def _unchecked(kind: Any, values: dict[str, Any]) -> Any:
     """An instance that does not check itself: arguments that are still to come may put it right."""
     made = object.__new__(kind)
     for field in dataclasses.fields(kind):
@@ -142,7 +142,7 @@ def _one(option: str, chosen: str, protocol: type, value: Any) -> Any:
     return _unchecked(kind, kept)
 
 
-def _several(option: str, chosen: str, protocol: type, values: tuple) -> tuple:
+def _several(option: str, chosen: str, protocol: type) -> tuple:
     """Parts by their names, joined by commas; none for the empty word, or for that word."""
     known = alternatives(protocol)
     if chosen.strip() == "none" and "none" not in known:
@@ -205,7 +205,7 @@ def _type_of(part: Any, hint: Any) -> Any:
     return hint
 
 
-def _widen(value: Any, kind: type) -> Any:
+def _widen(value: Any, kind: Any) -> Any:
     """Back from narrowed subclasses to the classes themselves, which check themselves."""
     if isinstance(value, tuple):
         return tuple(_widen(item, type(item).__base__) for item in value) if _holds_parts(value) else value

@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import json
 import pkgutil
+import shutil
 import sys
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -16,8 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from rolling.common.errors import InputError
+from rolling.common.files import write_file
 from rolling.run.experiment import codec, registry
 from rolling.run.experiment.experiment import Experiment
+
+CODE = "code"
+"""The folder of a run that keeps the user's own code."""
 
 Family = Callable[[Experiment], Experiment]
 _families: dict[str, Family] = {}
@@ -42,17 +47,26 @@ def presets() -> list[str]:
 
 
 def first_line(name: str) -> str:
-    """What a preset says of itself."""
-    return (importlib.import_module(f"rolling.configs.{name}").__doc__ or "").strip().split("\n")[0]
+    """How a preset describes itself."""
+    return _first_line(importlib.import_module(f"rolling.configs.{name}"))
+
+
+def about(family: str) -> str:
+    """How a family describes itself."""
+    return _first_line(families()[family])
+
+
+def _first_line(documented: Any) -> str:
+    return (documented.__doc__ or "").strip().split("\n")[0]
 
 
 def default_metrics():
-    """`rolling.configs._metrics`: the one place that names concrete metrics, and the weights they want."""
+    """`rolling.configs._metrics`: the one place that names concrete metrics, and the weights they need."""
     return importlib.import_module("rolling.configs._metrics")
 
 
 def weights() -> dict[str, Any]:
-    """The files of weights that metrics want, by name."""
+    """The files of weights that metrics need, by name."""
     return {file.name: file for file in default_metrics().WEIGHTS}
 
 
@@ -87,27 +101,57 @@ def save(experiment: Experiment, path: Path) -> None:
     temporary.replace(path)
 
 
+def keep_code(experiment: Experiment, folder: Path) -> None:
+    """Copies the files that define the user's own parts into a run: it must be enough by itself."""
+    modules = {part.__module__ for part in registry.own_parts(experiment)}
+    files = [getattr(sys.modules.get(name), "__file__", None) for name in sorted(modules)]
+    for file in map(Path, filter(None, files)):
+        kept = folder / file.name
+        if not kept.exists():
+            folder.mkdir(exist_ok=True)
+            write_file(kept, lambda path, file=file: shutil.copyfile(file, path))
+        elif kept.read_bytes() != file.read_bytes():
+            print(f"{file} has changed since the run was begun: {kept} is as it was then", file=sys.stderr)
+
+
 def from_json(path: Path) -> Experiment:
+    """Raises `InputError` for what cannot be read; the code that a run keeps is named, and never run."""
     try:
         value = json.loads(path.read_text())
     except FileNotFoundError:
         raise InputError(f"there is no file {path}") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as JSON: {error}") from error
-    experiment = codec.decode(value, where=str(path))
+    experiment = decoded(value, path, path.parent)
     if not isinstance(experiment, Experiment):
         raise InputError(f"{path} holds no experiment")
     return experiment
 
 
+def decoded(value: Any, where: Any, run: Path) -> Any:
+    """The value that a run holds, such as its experiment. Raises `InputError`, which names the run's own copy
+    of the code that is missing."""
+    try:
+        return codec.decode(value, where=str(where))
+    except registry.UnknownPart as error:
+        kept = sorted((run / CODE).glob("*.py"))
+        if not kept:
+            raise
+        raise InputError(
+            f"{where}: the part {error.tag!r} is the user's own: read {', '.join(map(str, kept))}, and if you"
+            f" trust it, give it with --code {kept[0]}"
+        ) from error
+
+
 def load_code(path: Path) -> dict:
     """Runs a Python file of the user's own and makes the dataclasses that it defines known as parts."""
-    if not path.exists():
-        raise InputError(f"there is no file {path}")
+    if not path.is_file() or path.suffix != ".py":
+        raise InputError(f"there is no Python file {path}")
     path = path.resolve()
     taken = getattr(sys.modules.get(path.stem), "__file__", None) if path.stem in sys.modules else str(path)
     name = path.stem if taken == str(path) else f"{path.stem} of {path}"
     spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None  # it ends in .py, and is there
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     for value in vars(module).values():

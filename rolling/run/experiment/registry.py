@@ -1,15 +1,16 @@
-"""Parts by short names: `solver.uni_pc` in `experiment.json`, `uni_pc` behind `--solver`.
+"""Parts by short names: `solver.uni_pc` in `experiment.json`, `--solver uni_pc` on the command line.
 
-A *kind* of part is a protocol and the modules whose parts are found: a new part is known once it stands in
-one of them, or is exported by it. The dataclasses of a user's own file become known when that file is loaded
-on purpose, as the kinds whose protocol they implement. Nothing else can be named by a file.
+A *kind* of part is a protocol, and the modules that hold its implementations: a new part is known as soon as
+one of these modules defines or exports it. The dataclasses of a user's own file become known when that file
+is loaded on purpose, as the kinds whose protocols they implement. A file can name nothing else.
 """
 
 import dataclasses
 import importlib
+import inspect
 import re
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from typing_extensions import get_protocol_members, is_protocol
 
@@ -32,6 +33,17 @@ from rolling.sampling.starts import Guess, Start
 from rolling.sampling.sweeps import Spacing, Sweep
 from rolling.solvers import Solver
 from rolling.windows import Window
+
+
+class UnknownPart(InputError):
+    """A name that no part has here."""
+
+    def __init__(self, tag: str):
+        self.tag = tag
+        super().__init__(
+            f"the part {tag!r} is not known to this installation: give the Python file that defines it with"
+            " --code FILE, or use the version of rolling-diffusion that wrote it"
+        )
 
 
 class Kind(NamedTuple):
@@ -85,7 +97,7 @@ RECORDS = {
     "variable": "rolling.fields.Variable",
     "axis": "rolling.fields.Axis",
 }
-"""Dataclasses that are no parts: nothing can stand in their place."""
+"""Dataclasses that are no parts: nothing can replace them."""
 
 _own: dict[str, type] = {}
 """A user's own dataclasses by tag."""
@@ -107,15 +119,27 @@ def implements(kind: type, protocol: type) -> bool:
 
 
 def _kind_of(part: type, homes_only: bool) -> str | None:
-    """The kind of a dataclass: of the protocols that it implements, the one with the most members."""
+    """The kind of a dataclass: of the protocols that it implements, the one with the most members, and among
+    equals the one whose methods have the same parameters."""
     place = f"{part.__module__}."
     sizes = {
-        name: len(get_protocol_members(kind.protocol))
+        name: (len(get_protocol_members(kind.protocol)), _same_parameters(part, kind.protocol))
         for name, kind in KINDS.items()
         if implements(part, kind.protocol)
         and (not homes_only or any(place.startswith(f"{home}.") for home in kind.homes))
     }
     return max(sizes, key=sizes.__getitem__) if sizes else None
+
+
+def _same_parameters(part: type, protocol: type) -> int:
+    """How many methods of a protocol the part defines with the same parameters."""
+
+    def parameters(kind: type, name: str) -> list[str] | None:
+        method = getattr(kind, name, None)
+        return list(inspect.signature(method).parameters) if inspect.isfunction(method) else None
+
+    names = get_protocol_members(protocol)
+    return sum(parameters(protocol, n) == parameters(part, n) is not None for n in names)
 
 
 @cache
@@ -131,9 +155,9 @@ def parts(kind: str) -> dict[str, type]:
 
 
 def alternatives(protocol: type) -> dict[str, type]:
-    """All parts that can stand where a protocol, or a dataclass, is wanted, by name.
+    """All parts that can be used where a protocol, or a dataclass, is wanted, by name.
 
-    A user's own part stands wherever its methods let it.
+    A user's own part can be used wherever its methods allow it.
     """
     for name, kind in KINDS.items():
         if kind.protocol is protocol:
@@ -164,6 +188,16 @@ def own_tag_of(name: str) -> str | None:
     return next((tag for tag, part in _own.items() if f"{part.__module__}.{part.__qualname__}" == name), None)
 
 
+def own_parts(value: Any) -> set[type]:
+    """The user's own classes in a value."""
+    if isinstance(value, tuple):
+        return set().union(*map(own_parts, value))
+    if not dataclasses.is_dataclass(value):
+        return set()
+    inner = (own_parts(getattr(value, field.name)) for field in dataclasses.fields(value))
+    return ({type(value)} & set(_own.values())).union(*inner)
+
+
 def tag(part: type) -> str:
     """The short name of a class. Raises `InputError` for one that is not known."""
     if part in _own.values():
@@ -188,8 +222,5 @@ def known_class(tag: str) -> type:
     kind = tag.partition(".")[0]
     found = _own.get(tag) or (parts(kind).get(tag) if kind in KINDS else None)
     if found is None:
-        raise InputError(
-            f"the part {tag!r} is not known to this installation: give the Python file that defines it with"
-            " --code FILE, or use the version of rolling-diffusion that wrote it"
-        )
+        raise UnknownPart(tag)
     return found

@@ -156,7 +156,7 @@ class ForecastStore:
         """
         try:
             group = zarr.open_group(self.path, mode="r")
-            found = json.loads(group.attrs["rolling_forecast"])
+            found = codec.upgraded_fields("experiment", json.loads(group.attrs["rolling_forecast"]))
         except Exception as error:
             raise InputError(
                 f"{self.path} exists and is no forecast of rolling-diffusion ({error}): choose another"

@@ -1,0 +1,87 @@
+"""Words of the command line: what comes first, what is taken out, and the options of an experiment."""
+
+import dataclasses
+import os
+import re
+from pathlib import Path
+
+from rolling.common.errors import InputError
+
+
+def take(words: list[str], option: str, default: str) -> tuple[str, list[str]]:
+    """The value of `option VALUE` or `option=VALUE`, and the other words."""
+    for place, word in enumerate(words):
+        if word.startswith(option + "="):
+            return word.removeprefix(option + "="), words[:place] + words[place + 1 :]
+        if word == option:
+            if place + 1 == len(words):
+                raise InputError(f"{option} wants a value")
+            return words[place + 1], words[:place] + words[place + 2 :]
+    return default, words
+
+
+def load_code(words: list[str]) -> list[str]:
+    """Takes every `--code FILE` out of the words and makes the parts of that file known."""
+    path, rest = take(words, "--code", "")
+    if not path:
+        return rest
+    from rolling.run.experiment import presets
+
+    presets.load_code(Path(path))
+    return load_code(rest)
+
+
+def find_weights(words: list[str]) -> list[str]:
+    """Takes `--metrics.NAME-weights FILE` out of the words and puts it where metrics look for it."""
+    for word in words:
+        if re.match(r"--metrics\.\w+-weights(=|$)", word):
+            from rolling.run.experiment.presets import weights
+
+            for file in weights().values():
+                path, words = take(words, file.option, "")
+                if path:
+                    os.environ[file.variable] = path
+                    file.read()  # a wrong file is refused now, not after the training
+            break
+    return words
+
+
+def first(words: list[str], command: str, what: str) -> tuple[str, list[str]]:
+    """The first word, which names an experiment or a run, and the others. Raises `InputError` without one."""
+    if not words or words[0].startswith("-"):
+        if words and words[0] in ("-h", "--help"):
+            raise InputError(f"name the {what} first: `rolling {command} {what.upper()} --help`")
+        article = "an" if what[0] in "aeiou" else "a"
+        raise InputError(
+            f"`rolling {command}` wants {article} {what}: `rolling {command} {what.upper()} ...`"
+        )
+    return words[0], words[1:]
+
+
+def experiment_and_options(words: list[str], command: str, options: type):
+    """Parses `EXPERIMENT --folder ... --window.size ...`: the options of the command beside all fields."""
+    from rolling.run.experiment import presets as experiments
+
+    name, rest = first(words, command, "experiment")
+    return overridden(experiments.find(name), rest, f"rolling {command} {name}", options)
+
+
+def overridden(preset, rest: list[str], program: str, options: type):
+    """The preset with the fields that the words name replaced, and the options of the command."""
+    from rolling.run.experiment.options import parse
+
+    base = type(preset)
+    both = dataclasses.make_dataclass(
+        "Arguments",
+        [(f.name, f.type, dataclasses.field(default=f.default)) for f in dataclasses.fields(options)],
+        bases=(base,),
+        frozen=True,
+        kw_only=True,
+        namespace={"__doc__": base.__doc__},
+    )
+    values = {field.name: getattr(preset, field.name) for field in dataclasses.fields(base)}
+    parsed = parse(both(**values), rest, program)
+    return (
+        base(**{name: getattr(parsed, name) for name in values}),
+        options(**{f.name: getattr(parsed, f.name) for f in dataclasses.fields(options)}),
+    )
