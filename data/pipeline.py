@@ -1,6 +1,7 @@
 """Clips for training: cut, augmented, normalised, batched and prefetched, in an order that a seed decides."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import grain
@@ -23,14 +24,17 @@ class _Cuts:
     sequences: Sequences
     frames: int
     stride: int
+    ends: np.ndarray = dataclasses.field(init=False)
+    """How many clips there are up to the end of each sequence."""
+    read: Callable[[int, int, int], np.ndarray] = dataclasses.field(init=False)
 
     def __post_init__(self):
         lengths = np.array([self.sequences.length(i) for i in range(len(self.sequences))], int)
         starts = np.where(lengths >= self.frames, (lengths - self.frames) // self.stride + 1, 0)
         object.__setattr__(self, "ends", np.cumsum(starts))
         # Bytes stay bytes until they are a batch.
-        stored = isinstance(self.sequences, Stored)
-        object.__setattr__(self, "read", self.sequences.raw if stored else self.sequences.read)
+        read = self.sequences.raw if isinstance(self.sequences, Stored) else self.sequences.read
+        object.__setattr__(self, "read", read)
         if not starts.any():
             longest = int(lengths.max(initial=0))
             raise InputError(

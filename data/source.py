@@ -19,18 +19,23 @@ class Sequences(Protocol):
     @property
     def mask(self) -> np.ndarray | None:
         """`[height, width, variable]`: True where there are data; None where there are data everywhere."""
+        ...
 
     def __len__(self) -> int:
         """How many sequences."""
+        ...
 
     def length(self, index: int) -> int:
         """Frames of one sequence."""
+        ...
 
     def read(self, index: int, start: int, stop: int) -> np.ndarray:
         """Frames `[stop - start, height, width, variable]`, float32, physical units, NaN where masked."""
+        ...
 
     def times(self, index: int, start: int, stop: int) -> np.ndarray:
         """Times of frames, `datetime64[ns]` or float64; `stop` may lie beyond the end of the sequence."""
+        ...
 
     def conditioning(self, index: int, start: int, stop: int) -> dict[str, np.ndarray]:
         """What else is known of the frames of one sequence, whichever the layout has: `label []`, an index
@@ -38,9 +43,11 @@ class Sequences(Protocol):
         and `fields [stop - start, height, width, layout.forcings]`, float32, of the scale that the network is
         to see. Never asked for frames beyond the end of the sequence.
         """
+        ...
 
     def name(self, index: int) -> str:
         """By which a sequence is known again, whatever stands before it; empty where it has no name."""
+        ...
 
 
 class SequencesBase:
@@ -65,6 +72,7 @@ class Stored(Sequences, Protocol):
 
     def raw(self, index: int, start: int, stop: int) -> np.ndarray:
         """What `read` returns, in the type in which it is kept; read-only."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -83,6 +91,7 @@ class Source(Protocol):
 
     def open(self) -> Split:
         """The data, read lazily. Raises `rolling.common.errors.InputError` for whatever cannot be used."""
+        ...
 
 
 @runtime_checkable
@@ -94,3 +103,4 @@ class Described(Protocol):
 
         Raises `InputError` where it cannot be known.
         """
+        ...

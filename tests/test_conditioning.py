@@ -212,12 +212,10 @@ def test_forecasts_follow_what_they_are_conditioned_on(run):
     assert other.red.shape == base.red.shape and not np.array_equal(base.red, other.red)
     with pytest.raises(InputError, match="no class 'up': choose one of left, right"):
         forecast(still, low, label="up")
-    with pytest.raises(
-        InputError, match="on 2 actions and 1 forcings of each frame, and they are known of 0"
-    ):
+    with pytest.raises(InputError, match="2 actions and 1 forcings of each frame, and they are known of 0"):
         forecaster.forecast(data, frames=4, forcings=low)
-    with pytest.raises(InputError, match="known of 7 frames in a row, not of 8"):
-        forecast(still, low[:7])
+    with pytest.raises(InputError, match="known of 3 frames in a row, not of"):
+        forecast(still, low[:3])
 
 
 def test_a_forecast_is_scored_by_the_clips_that_it_was_made_from(run):
@@ -313,9 +311,7 @@ def test_a_forecast_that_an_earlier_version_began_goes_on(run, tmp_path, monkeyp
     before = whole.stat().st_mtime_ns
     assert roll("whole.zarr") == whole and whole.stat().st_mtime_ns == before
     with pytest.raises(InputError, match=r"holds another forecast \(there / here: window.context: "):
-        roll(
-            "whole.zarr", window=dataclasses.replace(EXPERIMENT.window, context=EXPERIMENT.window.context + 1)
-        )
+        roll("whole.zarr", window=dataclasses.replace(EXPERIMENT.window, context=0))
 
     noted = []
 
@@ -335,10 +331,8 @@ def test_a_forecast_that_an_earlier_version_began_goes_on(run, tmp_path, monkeyp
     )
     roll("half.zarr")
     assert noted == [2, 4] and min(leads) == 4
-    one, other = (
-        zarr.open_group(tmp_path / name, mode="r")["red"][:] for name in ("whole.zarr", "half.zarr")
-    )
-    np.testing.assert_array_equal(one, other)
+    stores = [zarr.open_group(path, mode="r")["red"][:] for path in (whole, tmp_path / "half.zarr")]
+    np.testing.assert_array_equal(*stores)
 
 
 def test_a_training_that_an_earlier_version_began_goes_on(run, tmp_path):

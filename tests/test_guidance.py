@@ -14,13 +14,14 @@ from rolling.oracle import UNCLIPPED, Oracle, autoregressive_covariance, exact_d
 from rolling.sampling.guidance import (
     Autoguidance,
     ClassifierFree,
+    Denoisers,
     Guidance,
     History,
     HistoryGuidance,
     Schedules,
     guided,
 )
-from rolling.sampling.sampler import Denoisers, Sampler, Sampling
+from rolling.sampling.sampler import Sampler, Sampling
 from rolling.solvers import Ddim
 from rolling.windows import FullSequence, Rolling
 

@@ -49,12 +49,14 @@ class NoisePrior(Protocol):
     @property
     def memory(self) -> int:
         """How many frames before a frame its noise depends on."""
+        ...
 
     def check(self, solver: Any) -> None:
         """Raises `InputError` for a solver whose own noise does not go with this prior."""
 
     def __call__(self, draw: Draw, first: Int[Array, ""] | int, count: int) -> Frames:
         """The noise of the frames `first .. first + count - 1`."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -111,8 +111,7 @@ def load_trained(folder: Path) -> Trained:
         raise InputError(f"{folder} is no run: it has no checkpoints")
     checkpoints = Checkpoints(folder / "checkpoints")
     try:
-        items = checkpoints.restore(("ema", "statistics", "experiment", "layout"))
-        step = checkpoints.latest()
+        items = checkpoints.restore(("ema", "progress", "statistics", "experiment", "layout"))
     finally:
         checkpoints.close()
     where = f"the checkpoint of {folder}"
@@ -122,5 +121,5 @@ def load_trained(folder: Path) -> Trained:
         codec.decode(items["layout"], where=where),
         Statistics.from_arrays(items["statistics"]),
         experiment.objective.forecasts(items["ema"]),
-        step,
+        int(items["progress"]["step"]),
     )

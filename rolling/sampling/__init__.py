@@ -4,10 +4,10 @@
 """
 
 from rolling.sampling.carry import Carry
-from rolling.sampling.guidance import Guidance
+from rolling.sampling.guidance import Denoisers, Guidance
 from rolling.sampling.partitions import Partition
 from rolling.sampling.rollout import Chunk, Conditions, Rollout
-from rolling.sampling.sampler import Denoisers, Sampler, Sampling
+from rolling.sampling.sampler import Sampler, Sampling
 from rolling.sampling.starts import Guess, Start
 from rolling.sampling.sweeps import Spacing, Sweep
 

@@ -31,6 +31,13 @@ class Branch(NamedTuple):
     """Of the weaker network."""
 
 
+class Denoisers(NamedTuple):
+    """A network's and, for autoguidance, a weaker one's."""
+
+    strong: Denoiser
+    weak: Denoiser | None = None
+
+
 class Schedules(NamedTuple):
     window: Window
     schedule: NoiseSchedule
@@ -41,6 +48,7 @@ class Guidance(Protocol):
     @property
     def weak(self) -> str:
         """The folder of the run of a weaker network that it wants; empty where it wants none."""
+        ...
 
     def check(self, window: Window, layout: Layout | None = None) -> None:
         """Raises `InputError` for a window, or for data where a layout is given, that it does not suit."""

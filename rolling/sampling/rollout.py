@@ -15,7 +15,8 @@ from rolling.arrays import Frames
 from rolling.common.errors import InputError
 from rolling.denoisers import NOTHING, Condition, Denoiser
 from rolling.sampling.carry import Carry
-from rolling.sampling.sampler import Denoisers, Sampler
+from rolling.sampling.guidance import Denoisers
+from rolling.sampling.sampler import Sampler
 
 Conditions = Callable[[int, int], Condition]
 """`(first, count)` to what is known of the frames `first .. first + count - 1`; frame 0 is the first that is

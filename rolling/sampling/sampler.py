@@ -8,7 +8,7 @@ import dataclasses
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,12 +17,12 @@ from jaxtyping import Array, Key
 
 from rolling.arrays import Frames
 from rolling.common.errors import InputError
-from rolling.denoisers import Condition, Denoiser
+from rolling.denoisers import Condition
 from rolling.fields import Layout
 from rolling.noise import Cosine, NoiseSchedule, diffuse, expand
 from rolling.noise.prior import CONTEXT, FRESH, Generator, Independent, NoisePrior, gaussian
 from rolling.sampling.carry import Carry
-from rolling.sampling.guidance import Guidance, Schedules, guided
+from rolling.sampling.guidance import Denoisers, Guidance, Schedules, guided
 from rolling.sampling.partitions import Partition, Whole
 from rolling.sampling.starts import FromNoise, Start
 from rolling.sampling.sweeps import Even, Sequential, Spacing, Sweep
@@ -31,13 +31,6 @@ from rolling.windows import Rolling, Window, in_context, rounded, warmup_steps
 
 FOREVER = np.iinfo(np.int32).max
 MOST_STEPS = 100_000
-
-
-class Denoisers(NamedTuple):
-    """A network's and, for autoguidance, a weaker one's."""
-
-    strong: Denoiser
-    weak: Denoiser | None = None
 
 
 def check_numbers(part: Any, name: str = "") -> None:
@@ -238,10 +231,11 @@ class Sampler:
                 key = carry.key if draw == 0 else jax.vmap(partial(jax.random.fold_in, data=draw))(carry.key)
                 return self._noise(key, carry.first, size, carry.step + i + 1, carry.z)
 
-            moved = self.recipe.solver.step(denoise, *state, step, noise)
+            before, history = state
+            moved = self.recipe.solver.step(denoise, before, history, step, noise)
             z, history = jax.tree.map(step.hold, moved, state)
             # Context whose clock runs is shown at other levels (`show`), and is not denoised.
-            return jnp.where(self._in_context(z), state[0], z), history
+            return jnp.where(self._in_context(z), before, z), history
 
         network = self._network(denoiser, carry, condition, noisy)
         z, history = self.recipe.sweep(move, network, (carry.z, carry.history), plan)

@@ -11,6 +11,7 @@ from rolling.arrays import Frames
 from rolling.common.errors import InputError
 from rolling.denoisers import Condition, Denoiser
 from rolling.sampling.carry import Carry
+from rolling.sampling.guidance import Denoisers
 from rolling.windows import Window
 
 if TYPE_CHECKING:
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
 class Start(Protocol):
     def given(self, window: Window) -> int:
         """How many frames it wants to be given. Raises `InputError` for a window that it does not suit."""
+        ...
 
     def __call__(
         self,
         sampler: "Sampler",
-        denoiser: Denoiser,
+        denoiser: Denoiser | Denoisers,
         given: Frames,
         key: Key[Array, " batch"],
         condition: Condition,
@@ -35,6 +37,7 @@ class Start(Protocol):
 
         `condition` is that of the frames `0 .. len(given) + window.size - 1`; frame 0 is the first given one.
         """
+        ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,6 +58,7 @@ class Guess(Protocol):
 
     def __call__(self, given: Frames, frames: int) -> Float[Array, "batch frames height width channel"]:
         """`[batch, n, ...]` to the `frames` frames that follow."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -24,9 +24,11 @@ class Spacing(Protocol):
     @property
     def even(self) -> bool:
         """Whether all steps are of the same size, for any number of them."""
+        ...
 
     def times(self, steps: int) -> np.ndarray:
         """`[steps + 1]`, falling from 1 to 0."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -75,6 +77,7 @@ class Sweep(Protocol):
     ) -> State:
         """`move(i, step, state, denoise)` is step `i` of the plan, whose leaves are `[steps, batch, time]`;
         `network(z, logsnr)` takes any whole number of copies of the batch, one after the other."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

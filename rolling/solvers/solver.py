@@ -51,17 +51,21 @@ class Solver(Protocol):
     @property
     def calls(self) -> int:
         """Network calls in one step."""
+        ...
 
     @property
     def at_own_clocks(self) -> bool:
         """Whether the first call of a step shows every frame at its clock, `logsnr_t`."""
+        ...
 
     @property
     def noise(self) -> Noise:
         """The noise that a step draws."""
+        ...
 
     def init(self, z: Frames) -> Any:
         """The history of fresh frames."""
+        ...
 
     def step(
         self,

@@ -52,14 +52,17 @@ class Objective(Protocol):
 
     def start(self, fresh: Params, teacher: Params | None) -> Params:
         """What is trained, from fresh parameters of the network and from the teacher's."""
+        ...
 
     def forecasts(self, trained: Params) -> Params:
         """The parameters of the network that forecasts."""
+        ...
 
     def loss(
         self, inputs: LossInputs, params: Params, frozen: Params, batch: Batch, key: Key[Array, ""]
     ) -> Float[Array, ""]:
         """The mean over a batch of clips `batch["x"] [batch, time, height, width, channel]`."""
+        ...
 
 
 class ObjectiveBase:

@@ -120,9 +120,8 @@ class Forecaster:
         if self.layout.has_calendar:
             step = np.timedelta64(round(step * 3.6e12), "ns")
         last = _last_time(data["time"].values, step, n)
-        sequence = _Sequence(
-            self.layout, lambda steps: last + step * (steps - (n - 1)), label, tokens, actions, forcings
-        )
+        times_of = lambda steps: last + step * (steps - (n - 1))  # noqa: E731
+        sequence = _Sequence(self.layout, given, times_of, label, tokens, actions, forcings)
         check_actions(sequence, 0, n + frames)
         known = model.Known(sequence, [(0, 0)] * members, self.statistics.mask)
         given = np.broadcast_to(given[None], (members, *given.shape))
@@ -194,14 +193,22 @@ def _last_time(times: np.ndarray, step: Any, n: int) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class _Sequence(SequencesBase):
-    """What is known of one sequence that nobody stored: no source, but enough for its conditioning."""
+    """One sequence that nobody stored: its first frames, and what is known of those to come."""
 
     layout: Layout
+    given: np.ndarray
     times_of: Callable[[np.ndarray], np.ndarray]
     label: str
     embeddings: np.ndarray | None
     actions: np.ndarray | None
     forcings: np.ndarray | None
+    mask = None
+
+    def __len__(self):
+        return 1
+
+    def read(self, index, start, stop):
+        return self.given[start:stop]
 
     def length(self, index):
         """Frames of which everything is known that the layout wants of each."""
