@@ -22,7 +22,7 @@ NO_LABEL = -1
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Condition:
-    """Everything but the frames that a network may be told; any part may be absent (None)."""
+    """Everything but the frames that a network is conditioned on; any part may be absent (None)."""
 
     label: Int[Array, " batch"] | None = None
     """Class of the sequence; `NO_LABEL` for any."""
@@ -73,7 +73,7 @@ class Condition:
 
 
 def joined(conditions: Sequence[Condition]) -> Condition:
-    """One condition for several batches, one after the other, which are told the same sort of things."""
+    """One condition for several batches, one after the other, which have the same parts."""
     batched = [
         {"label": c.label, "tokens": c.tokens, "vectors": c.vectors, "fields": c.fields} for c in conditions
     ]
