@@ -22,7 +22,7 @@ from rolling.denoisers import NOTHING
 from rolling.fields import Axis, Layout, Variable
 from rolling.run import model
 from rolling.run.experiment.presets import families
-from rolling.sampling.rollout import Rollout
+from rolling.sampling import Rollout, Sampler
 
 BATCH, FRAMES, ROUNDS = 16, 12, 7
 
@@ -35,7 +35,7 @@ def layout_of(size: int) -> Layout:
 def prepared(experiment, size: int, cycles: int, batch: int):
     """The network, and a rollout of it that is ready to run."""
     apply, params = model.build(experiment, layout_of(size), None)
-    rollout = Rollout(experiment.sampler, model.binder(experiment, apply), cycles=cycles)
+    rollout = Rollout(Sampler(experiment), model.binder(experiment, apply), cycles=cycles)
     given = jnp.zeros((batch, experiment.given, *layout_of(size).shape))
     return apply, params, rollout, given, jax.random.split(jax.random.key(0), batch)
 
@@ -49,7 +49,7 @@ def shown(experiment, given) -> tuple[int, ...]:
         return z
 
     def cycle(given):
-        sampler = experiment.sampler
+        sampler = Sampler(experiment)
         x = jnp.zeros((given.shape[0], sampler.window.size, *given.shape[2:]))
         return sampler.cycle(
             network, sampler.place(x, jax.random.split(jax.random.key(0), len(given)), 0), NOTHING
@@ -61,12 +61,12 @@ def shown(experiment, given) -> tuple[int, ...]:
 
 def against_the_bare_network(experiment) -> tuple[float, float]:
     """Milliseconds of a call, and the ratio of the loop to the bare network."""
-    sampler = experiment.sampler
+    sampler = Sampler(experiment)
     cycles = -(-FRAMES // sampler.window.stride)
     apply, params, rollout, given, key = prepared(experiment, 32, cycles, BATCH)
     shape = shown(experiment, given)
     logsnr = jnp.linspace(5.0, -5.0, shape[1])[None]
-    calls = cycles * sampler.cycle_steps * sampler.solver.calls
+    calls = cycles * experiment.cycle_steps * experiment.solver.calls
 
     @jax.jit
     def bare(params, z):

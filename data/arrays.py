@@ -6,11 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from rolling.common.errors import InputError
+from rolling.data.source import SequencesBase
 from rolling.fields import Layout
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Arrays:
+class Arrays(SequencesBase):
     """One array `[time, height, width, variable]` per sequence, in physical units.
 
     `origins` are the times of the first frames, `datetime64` or numbers like the layout's time; without them

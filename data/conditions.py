@@ -1,10 +1,10 @@
-"""What a network is told of the frames of a sequence, beside the frames themselves."""
+"""What a network is conditioned on for the frames of a sequence, beside the frames themselves."""
 
 import numpy as np
 
 from rolling.common.errors import InputError
 from rolling.data import calendar
-from rolling.data.source import Sequences, Told
+from rolling.data.source import Sequences
 from rolling.fields import Layout
 
 
@@ -14,37 +14,44 @@ def vector_size(layout: Layout) -> int:
 
 
 def check_actions(sequences: Sequences, index: int, stop: int) -> None:
-    """Raises `InputError` where the frames before `stop` want actions and have none."""
-    if sequences.layout.actions and stop > sequences.length(index):
+    """Raises `InputError` where the frames before `stop` want actions, or forcings, and have none."""
+    layout, length = sequences.layout, sequences.length(index)
+    wanted = ((layout.actions, "actions"), (layout.forcings, "forcings"))
+    names = " and ".join(f"{count} {name}" for count, name in wanted if count)
+    if names and stop > length:
         raise InputError(
-            f"each frame is told {sequences.layout.actions} actions, and they are known of"
-            f" {sequences.length(index)} frames in a row, not of {stop}: ask for a shorter forecast, or give"
-            " more actions"
+            f"the network is conditioned on {names} of each frame, and they are known of {length} frames in a"
+            f" row, not of {stop}: ask for a shorter forecast, or give more of them"
         )
 
 
-def told(sequences: Sequences, index: int, start: int, stop: int) -> dict[str, np.ndarray]:
-    """The parts of a condition that the layout has: `label []`, `tokens [n, d]`, and `vectors [T, f]`, the
-    calendar's features before the actions.
+def conditioning(sequences: Sequences, index: int, start: int, stop: int) -> dict[str, np.ndarray]:
+    """The parts of a condition that the layout has: `label []`, `tokens [n, d]`, `vectors [T, f]`, the
+    calendar's features before the actions, and `fields [T, height, width, f]`.
 
-    A window looks at frames beyond the last one that is wanted: there the last action goes on.
+    A window looks at frames beyond the last one that is wanted: there the last action, and the last field,
+    goes on.
     """
     layout = sequences.layout
-    end = min(stop, sequences.length(index)) if layout.actions else stop
     # At least one frame is asked for, where all lie beyond.
-    found = sequences.told(index, min(start, end - 1), end) if isinstance(sequences, Told) else {}
+    end = max(1, min(stop, sequences.length(index)))
+    first = min(start, end - 1)
+    found = dict(sequences.conditioning(index, first, end))
+    at = np.minimum(np.arange(start, stop), end - 1) - first
     vectors = []
     if layout.features:
         vectors.append(calendar.features(layout, sequences.times(index, start, stop)))
     if layout.actions:
-        at = np.minimum(np.arange(start, stop), end - 1) - min(start, end - 1)
         vectors.append(found.pop("actions")[at])
-    return found | ({"vectors": np.concatenate(vectors, axis=-1)} if vectors else {})
+    if vectors:
+        found["vectors"] = np.concatenate(vectors, axis=-1)
+    if layout.forcings:
+        found["fields"] = found["fields"][at]
+    return found
 
 
 def label(sequences: Sequences, index: int) -> str:
     """The name of the class of a sequence; empty where it has none."""
-    if not sequences.layout.labels or not isinstance(sequences, Told):
-        return ""
-    number = int(sequences.told(index, 0, 1)["label"])
-    return sequences.layout.labels[number] if number >= 0 else ""
+    layout = sequences.layout
+    number = int(sequences.conditioning(index, 0, 1).get("label", -1)) if layout.labels else -1
+    return layout.labels[number] if number >= 0 else ""

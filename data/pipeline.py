@@ -1,6 +1,7 @@
 """Clips for training: cut, augmented, normalised, batched and prefetched, in an order that a seed decides."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import grain
@@ -9,7 +10,7 @@ import numpy as np
 from rolling.common.errors import InputError
 from rolling.data import calendar
 from rolling.data.augment import Augmentation
-from rolling.data.conditions import told
+from rolling.data.conditions import conditioning
 from rolling.data.source import Sequences, Stored
 from rolling.data.statistics import Statistics
 
@@ -23,14 +24,17 @@ class _Cuts:
     sequences: Sequences
     frames: int
     stride: int
+    ends: np.ndarray = dataclasses.field(init=False)
+    """How many clips there are up to the end of each sequence."""
+    read: Callable[[int, int, int], np.ndarray] = dataclasses.field(init=False)
 
     def __post_init__(self):
         lengths = np.array([self.sequences.length(i) for i in range(len(self.sequences))], int)
         starts = np.where(lengths >= self.frames, (lengths - self.frames) // self.stride + 1, 0)
         object.__setattr__(self, "ends", np.cumsum(starts))
         # Bytes stay bytes until they are a batch.
-        stored = isinstance(self.sequences, Stored)
-        object.__setattr__(self, "read", self.sequences.raw if stored else self.sequences.read)
+        read = self.sequences.raw if isinstance(self.sequences, Stored) else self.sequences.read
+        object.__setattr__(self, "read", read)
         if not starts.any():
             longest = int(lengths.max(initial=0))
             raise InputError(
@@ -48,7 +52,7 @@ class _Cuts:
         stop = start + self.frames
         return {
             "x": self.read(sequence, start, stop),
-            **told(self.sequences, sequence, start, stop),
+            **conditioning(self.sequences, sequence, start, stop),
         }
 
 
@@ -66,7 +70,7 @@ def clips(
 ) -> grain.DatasetIterator[Batch]:
     """An endless iterator of `{"x": [B, T, H, W, C], "vectors": [B, T, d], "label": [B], ...}`.
 
-    `x` is normalised and 0 in masked cells, float32; the others are what a network is told, see
+    `x` is normalised and 0 in masked cells, float32; the others are what a network is conditioned on, see
     `data/conditions.py`, and absent where there is nothing of the sort. Every epoch has its own order, every
     clip its own random numbers, both functions of `seed` alone: neither `threads` nor `ahead`, the batches
     kept ready, change a bit. `get_state()` is a JSON value; after `set_state` the same batches follow. With
@@ -81,6 +85,11 @@ def clips(
     calendar.check(layout)
     for change in augment:
         change.check(layout, sequences.mask)
+    if augment and layout.forcings:
+        raise InputError(
+            f"{type(augment[0]).__name__} would change frames, but not the {layout.forcings} forcings beside"
+            " them: leave it out, with --augment none"
+        )
 
     def augmented(clip: Batch, rng: np.random.Generator) -> Batch:
         x = clip["x"].astype(np.float32, copy=False)

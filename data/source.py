@@ -11,53 +11,68 @@ from rolling.fields import Layout
 
 @runtime_checkable
 class Sequences(Protocol):
-    """A number of unbroken sequences; frames of one sequence are `layout.step` apart, without gaps.
+    """A number of unbroken sequences; frames of one sequence are `layout.step` apart, without gaps."""
 
-    `mask [height, width, variable]` is True where there are data, None where there are data everywhere.
-    """
+    @property
+    def layout(self) -> Layout: ...
 
-    layout: Layout
-    mask: np.ndarray | None
+    @property
+    def mask(self) -> np.ndarray | None:
+        """`[height, width, variable]`: True where there are data; None where there are data everywhere."""
+        ...
 
     def __len__(self) -> int:
         """How many sequences."""
+        ...
 
     def length(self, index: int) -> int:
         """Frames of one sequence."""
+        ...
 
     def read(self, index: int, start: int, stop: int) -> np.ndarray:
         """Frames `[stop - start, height, width, variable]`, float32, physical units, NaN where masked."""
+        ...
 
     def times(self, index: int, start: int, stop: int) -> np.ndarray:
         """Times of frames, `datetime64[ns]` or float64; `stop` may lie beyond the end of the sequence."""
+        ...
 
-
-@runtime_checkable
-class Told(Protocol):
-    """Sequences of which more is known than their frames: what a network may be told of them."""
-
-    def told(self, index: int, start: int, stop: int) -> dict[str, np.ndarray]:
-        """Of the frames of one sequence, whichever the layout has: `label []`, an index into its `labels` or
-        -1, int32; `tokens [n, layout.tokens]`; `actions [stop - start, layout.actions]`, float32. Nobody
-        asks for frames beyond the end of the sequence.
+    def conditioning(self, index: int, start: int, stop: int) -> dict[str, np.ndarray]:
+        """What else is known of the frames of one sequence, whichever the layout has: `label []`, an index
+        into its `labels` or -1, int32; `tokens [n, layout.tokens]`, `actions [stop - start, layout.actions]`
+        and `fields [stop - start, height, width, layout.forcings]`, float32, of the scale that the network is
+        to see. Never asked for frames beyond the end of the sequence.
         """
+        ...
+
+    def name(self, index: int) -> str:
+        """By which a sequence is known again, whatever stands before it; empty where it has no name."""
+        ...
+
+
+class SequencesBase:
+    """Sequences without names, of which nothing is known but their frames.
+
+    A class of its own, as a dataclass would take the protocol's properties for the defaults of its fields.
+    """
+
+    def conditioning(self, index: int, start: int, stop: int) -> dict[str, np.ndarray]:
+        return {}
+
+    def name(self, index: int) -> str:
+        return ""
 
 
 @runtime_checkable
 class Stored(Sequences, Protocol):
     """Sequences that also hand out frames as they lie in `path`, for those who convert many at once."""
 
-    path: Path
+    @property
+    def path(self) -> Path: ...
 
     def raw(self, index: int, start: int, stop: int) -> np.ndarray:
         """What `read` returns, in the type in which it is kept; read-only."""
-
-
-@runtime_checkable
-class Named(Protocol):
-    """Sequences that have names, by which they are known again whatever stands before them."""
-
-    def name(self, index: int) -> str: ...
+        ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,6 +91,7 @@ class Source(Protocol):
 
     def open(self) -> Split:
         """The data, read lazily. Raises `rolling.common.errors.InputError` for whatever cannot be used."""
+        ...
 
 
 @runtime_checkable
@@ -87,3 +103,4 @@ class Described(Protocol):
 
         Raises `InputError` where it cannot be known.
         """
+        ...

@@ -13,11 +13,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
+from rolling.arrays import Clocks, Frames
 from rolling.noise import x_from_eps, x_from_flow, x_from_score, x_from_v
-
-Frames = Float[Array, "batch time height width channel"]
-Clocks = Float[Array, "#batch time"]
-
 
 NO_LABEL = -1
 
@@ -25,7 +22,7 @@ NO_LABEL = -1
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Condition:
-    """Everything but the frames that a network may be told; any part may be absent (None)."""
+    """Everything but the frames that a network is conditioned on; any part may be absent (None)."""
 
     label: Int[Array, " batch"] | None = None
     """Class of the sequence; `NO_LABEL` for any."""
@@ -76,7 +73,7 @@ class Condition:
 
 
 def joined(conditions: Sequence[Condition]) -> Condition:
-    """One condition for several batches, one after the other, which are told the same sort of things."""
+    """One condition for several batches, one after the other, which have the same parts."""
     batched = [
         {"label": c.label, "tokens": c.tokens, "vectors": c.vectors, "fields": c.fields} for c in conditions
     ]

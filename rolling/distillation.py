@@ -17,13 +17,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from rolling.arrays import Clocks, Frames
 from rolling.losses import Weighting, frame_weights, weighted_mean
 from rolling.noise import NoiseSchedule, alpha_sigma, diffuse, eps_from_x, expand
 from rolling.solvers import Ancestral, Step, first_order, step_between
 from rolling.windows import SampledTimes, Window, rounded, stratified, warmup_steps
 
-Frames = Float[Array, "batch time height width channel"]
-Clocks = Float[Array, "#batch time"]
 Denoise = Callable[[Frames, Clocks], Frames]
 Places = Callable[[Float[Array, "*batch"]], tuple[Float[Array, "*batch"], Float[Array, "*batch"]]]
 

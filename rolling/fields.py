@@ -70,8 +70,8 @@ class Layout:
     then `datetime64`), `"1"` where time is a plain number. `features` are functions of the time that are
     known for the future (names in `data/calendar.py`); `phase` is what the climatology depends on: `"none"`,
     or a name in `data/calendar.py`. Of the conditioning of sequences, `labels` names their classes, `tokens`
-    is the size of the embeddings that describe one, and `actions` the count of numbers with each frame: 0
-    where there are none.
+    is the size of the embeddings that describe one, `actions` the count of numbers with each frame, and
+    `forcings` that of the known fields with each frame: 0 where there are none.
     """
 
     variables: tuple[Variable, ...]
@@ -84,6 +84,7 @@ class Layout:
     labels: tuple[str, ...] = ()
     tokens: int = 0
     actions: int = 0
+    forcings: int = 0
 
     @property
     def is_video(self) -> bool:

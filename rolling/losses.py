@@ -15,13 +15,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from rolling.arrays import Clocks, Frames
 from rolling.common.errors import InputError
 from rolling.noise import NoiseSchedule, diffuse
 from rolling.noise.prior import Independent, NoisePrior
 from rolling.windows import SampledTimes
-
-Frames = Float[Array, "batch time height width channel"]
-Clocks = Float[Array, "batch time"]
 
 
 @runtime_checkable

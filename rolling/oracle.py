@@ -21,7 +21,7 @@ from rolling.losses import Elbo, frame_weights
 from rolling.noise import Cosine, NoiseSchedule, alpha_sigma
 from rolling.noise.prior import CONTEXT, FRESH, covariance
 from rolling.sampling.rollout import Rollout
-from rolling.sampling.sampler import Sampling
+from rolling.sampling.sampler import Sampler, Sampling
 from rolling.windows import Rolling, SampledTimes, Window, warmup_steps
 
 UNCLIPPED = Cosine(minimum=-np.inf, maximum=np.inf)
@@ -134,7 +134,7 @@ class Oracle(Sampling):
         The denoiser is the exact one, unless another that is linear in `z` is given.
         """
         basis, given = self._basis(), self.given
-        sampler = dataclasses.replace(self.sampler, generator=basis)
+        sampler = Sampler(self, basis)
         with jax.enable_x64(True):
             seen = self.partition.frames(self.window)
             process = jnp.asarray(autoregressive_covariance(self.correlation, seen))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from rolling.data.source import SequencesBase
 from rolling.fields import Axis, Layout, Variable, video
 
 HOUR = np.timedelta64(3600 * 10**9, "ns")
@@ -14,7 +15,7 @@ LEADS = 6
 
 
 @dataclasses.dataclass(frozen=True)
-class Held:
+class Held(SequencesBase):
     """Held-out sequences in memory."""
 
     layout: Layout
@@ -72,7 +73,7 @@ def box() -> Held:
 class Film(Held):
     """Pictures, each sequence of a class: the odd ones of the second."""
 
-    def told(self, index, start, stop):
+    def conditioning(self, index, start, stop):
         return {"label": np.int32(index % 2)}
 
 

@@ -289,7 +289,7 @@ def test_a_file_is_the_source_of_an_experiment_and_prepared_anew_when_it_changes
     assert split.train.layout.labels == ("run", "walk")
     assert split.skipped == ()
     assert np.array_equal(split.train.read(1, 3, 5), CLIPS[2, 3:5])
-    told = split.test.told(0, 0, 40)
+    told = split.test.conditioning(0, 0, 40)
     assert told["label"] == 1
     assert np.array_equal(told["actions"], ACTIONS[1])
     assert np.array_equal(told["tokens"], TOKENS[1])

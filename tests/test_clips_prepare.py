@@ -20,7 +20,7 @@ from rolling.data.clips.store.prepare import prepare
 from rolling.data.clips.store.reader import DESCRIPTION, open_store
 from rolling.data.clips.store.shards import Task, is_written, write_shard
 from rolling.data.pipeline import clips
-from rolling.data.source import Sequences, Source, Stored, Told
+from rolling.data.source import Sequences, Source, Stored
 from rolling.data.statistics import Measured, measure
 from tests.clip_tools import Made, levels, write_video
 
@@ -41,8 +41,8 @@ def test_a_store_holds_what_was_read(tmp_path):
     made = Made(actions=2, tokens=4)
     split = stored(tmp_path / "a", made)
     assert (len(split.train), len(split.test), split.skipped) == (9, 3, ())
-    assert isinstance(split.train, Sequences) and isinstance(split.train, Told)
-    assert isinstance(split.train, Measured) and isinstance(split.train, Stored)
+    for protocol in (Sequences, Measured, Stored):
+        assert isinstance(split.train, protocol)
     layout = split.train.layout
     assert layout.is_video and layout.shape == (8, 12, 1)
     assert (layout.labels, layout.actions, layout.tokens) == (("a", "b"), 2, 4)
@@ -57,15 +57,15 @@ def test_a_store_holds_what_was_read(tmp_path):
             assert read.dtype == np.float32
             np.testing.assert_array_equal(read, frames[2:9])
             np.testing.assert_array_equal(part.raw(index, 0, 15), frames)
-            told = part.told(index, 2, 9)
+            told = part.conditioning(index, 2, 9)
             np.testing.assert_array_equal(told["actions"], np.concatenate([b.actions for b in blocks])[2:9])
             np.testing.assert_array_equal(told["tokens"], blocks[0].tokens)
             assert told["label"] == "ab".index(entry.label) and told["label"].dtype == np.int32
-            assert conditions.told(part, index, 0, 3)["vectors"].shape == (3, 2)
+            assert conditions.conditioning(part, index, 0, 3)["vectors"].shape == (3, 2)
     with pytest.raises(IndexError):
         split.train.read(0, 10, 16)
     with pytest.raises(InputError, match="actions of clip0 are known for 15 frames, not for 16"):
-        split.train.told(0, 10, 16)
+        split.train.conditioning(0, 10, 16)
     with pytest.raises(ValueError, match="read-only"):
         split.train.raw(0, 0, 1)[:] = 0
     np.testing.assert_allclose(split.train.times(0, 3, 20), np.arange(3, 20))

@@ -117,7 +117,7 @@ def test_records_are_the_source_of_an_experiment(bair, tmp_path):
     split = stored(BairPushing(path=str(bair)), tmp_path / "cache", picture=BAIR)
     assert (len(split.train), len(split.test)) == (2, 1)
     assert np.array_equal(split.test.read(0, 0, 5), CLIPS[3])
-    assert np.array_equal(split.test.told(0, 1, 3)["actions"], ACTIONS[3, 1:3])
+    assert np.array_equal(split.test.conditioning(0, 1, 3)["actions"], ACTIONS[3, 1:3])
     ((name, reason),) = split.skipped
     assert name.endswith(f"/{STARTS[2]}") and "cut short" in reason
     file.write_bytes(b"".join(RECORDS[:3]))
@@ -264,7 +264,7 @@ def test_a_data_set_is_the_source_of_an_experiment(prepared, tmp_path):
     for part in (split.train, split.test):
         for i in range(len(part)):
             number = part.length(i) - 3
-            assert part.told(i, 0, 1)["label"] == number % 2
+            assert part.conditioning(i, 0, 1)["label"] == number % 2
             assert np.array_equal(part.read(i, 0, number + 3), clip(number)["video"])
 
 

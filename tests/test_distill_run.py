@@ -78,7 +78,7 @@ def test_a_distillation_resumes_to_the_same_bits_and_forecasts_alone(method, tea
     shutil.rmtree(gone)
     forecaster = load(whole)
     assert_equal(forecaster.params, experiment.objective.forecasts(trees(whole, "ema")["ema"]))
-    assert forecaster.sampler.calls_per_frame == 2
+    assert forecaster.recipe.calls_per_frame == 2
     Trainer(experiment, whole, split).close()  # nothing is left to be taught
     shutil.rmtree(stopped / "checkpoints" / "4")
     with pytest.raises(InputError, match=r"the teacher .* of this distillation is not there"):

@@ -1,4 +1,4 @@
-"""Guidance on the exact denoiser, and on denoisers that show what they were asked."""
+"""Guidance on the exact denoiser, and on denoisers that show what they were given."""
 
 import jax
 import jax.numpy as jnp
@@ -7,19 +7,21 @@ import pytest
 
 from rolling.common.errors import InputError
 from rolling.denoisers import NO_LABEL, NOTHING, Condition, Inputs, functional
+from rolling.fields import video
 from rolling.noise import Cosine, diffuse, expand
 from rolling.noise.prior import CONTEXT, gaussian
 from rolling.oracle import UNCLIPPED, Oracle, autoregressive_covariance, exact_denoiser
 from rolling.sampling.guidance import (
     Autoguidance,
     ClassifierFree,
+    Denoisers,
     Guidance,
     History,
     HistoryGuidance,
     Schedules,
     guided,
 )
-from rolling.sampling.sampler import Denoisers, Sampler
+from rolling.sampling.sampler import Sampler, Sampling
 from rolling.solvers import Ddim
 from rolling.windows import FullSequence, Rolling
 
@@ -60,7 +62,7 @@ def exact(logsnr=None):
     return exact_denoiser(jnp.asarray(PROCESS))
 
 
-def told(z, logsnr, condition):
+def labelled(z, logsnr, condition):
     """A network that adds its label to what it sees; any label counts 0."""
     label = jnp.where(condition.label == NO_LABEL, 0, condition.label)
     return 0.5 * z + label[:, None, None, None, None]
@@ -73,15 +75,15 @@ def test_they_are_guidance(guidance):
 
 def test_classifier_free_is_the_weighted_difference():
     z, condition = frames(), Condition(label=jnp.asarray([2, 5]))
-    guide = guided(told, None, [ClassifierFree(scale=3.0)], SETTING, unchanged)
+    guide = guided(labelled, None, [ClassifierFree(scale=3.0)], SETTING, unchanged)
     expected = 0.5 * z + 3.0 * condition.label[:, None, None, None, None]
     np.testing.assert_allclose(guide(z, clocks(), condition), expected)
 
 
 def test_a_guidance_interval_counts_for_each_frame():
     z, condition = frames(), Condition(label=jnp.asarray([2, 5]))
-    guide = guided(told, None, [ClassifierFree(scale=3.0, low=-1.0, high=5.0)], SETTING, unchanged)
-    extra = np.asarray(guide(z, clocks(), condition) - told(z, clocks(), condition))[:, :, 0, 0, 0]
+    guide = guided(labelled, None, [ClassifierFree(scale=3.0, low=-1.0, high=5.0)], SETTING, unchanged)
+    extra = np.asarray(guide(z, clocks(), condition) - labelled(z, clocks(), condition))[:, :, 0, 0, 0]
     inside = (np.asarray(clocks()) >= -1) & (np.asarray(clocks()) <= 5)
     assert 0 < inside.sum() < 6
     np.testing.assert_allclose(extra, np.where(inside, 2.0 * condition.label[:, None], 0.0), atol=1e-12)
@@ -142,7 +144,7 @@ def test_guidances_compose_in_one_call():
 
     def network(z, logsnr, condition):
         sizes.append((z.shape[0], logsnr.shape, condition.label.shape))
-        return told(z, logsnr, condition) + jnp.mean(z[:, :3], axis=1, keepdims=True)
+        return labelled(z, logsnr, condition) + jnp.mean(z[:, :3], axis=1, keepdims=True)
 
     z, condition = frames(), Condition(label=jnp.asarray([2, 5]))
     both = [ClassifierFree(scale=2.0), HistoryGuidance(histories=(History(weight=1.5),))]
@@ -167,7 +169,7 @@ def test_the_sampler_shows_the_history_at_its_label():
         return 0 * z
 
     guidance = (HistoryGuidance(histories=(History(weight=1.0, level=0.3),)),)
-    sampler = Sampler(window=WINDOW, schedule=Cosine(), solver=Ddim(), guidance=guidance)
+    sampler = Sampler(Sampling(window=WINDOW, schedule=Cosine(), solver=Ddim(), guidance=guidance))
     key = jax.random.split(jax.random.key(0), 1)
     context = frames(batch=1)[:, :3]
     carry = sampler.cycle(network, sampler.begin(context, key), NOTHING)
@@ -181,7 +183,7 @@ def test_the_sampler_shows_the_history_at_its_label():
     )
 
 
-def test_guidance_of_weight_one_rolls_out_the_exact_law():
+def test_guidance_of_weight_one_rolls_out_the_exact_distribution():
     plain = Oracle(calls_per_frame=4, frames=6)
     one = Oracle(calls_per_frame=4, frames=6, guidance=(HistoryGuidance(histories=(History(weight=1.0),)),))
     assert one.max_covariance_error() == pytest.approx(plain.max_covariance_error(), abs=1e-10)
@@ -214,13 +216,27 @@ def test_a_network_that_is_told_nothing_does_as_without_a_label():
         )
 
 
+@pytest.mark.parametrize(("known", "suits"), [({}, False), ({"labels": ("a",)}, True), ({"tokens": 3}, True)])
+def test_guidance_by_labels_or_tokens_wants_some(known, suits):
+    layout = video(8, 8, **known)
+    for part in (HistoryGuidance(), Autoguidance(weak="x")):
+        Sampling(window=WINDOW, guidance=(part,)).check_layout(layout)
+    recipe = Sampling(guidance=(ClassifierFree(),))
+    if suits:
+        recipe.check_layout(layout)
+    else:
+        with pytest.raises(InputError, match="these data have none: leave it out, with --guidance none"):
+            recipe.check_layout(layout)
+
+
 def test_two_networks_ride_together():
-    sampler = Sampler(
+    recipe = Sampling(
         window=FullSequence(size=3, context=1),
         schedule=Cosine(),
         solver=Ddim(),
         guidance=(Autoguidance(scale=2.0, weak="x"),),
     )
+    sampler = Sampler(recipe)
     key = jax.random.split(jax.random.key(0), 1)
     carry = sampler.begin(jnp.zeros((1, 1, 2, 1, 1)), key)
     both = Denoisers(lambda z, *_: 0 * z + 1.0, lambda z, *_: 0 * z + 0.25)

@@ -13,8 +13,7 @@ from rolling.denoisers import NOTHING, Condition
 from rolling.noise import Cosine, expand
 from rolling.noise.prior import FRESH, gaussian
 from rolling.oracle import UNCLIPPED
-from rolling.sampling.rollout import Rollout
-from rolling.sampling.sampler import Carry, Sampler
+from rolling.sampling import Carry, Rollout, Sampler, Sampling
 from rolling.solvers import Ddim, DpmSolverPlusPlus
 from rolling.windows import Autoregressive, FullSequence, IndependentTimes, Rolling
 
@@ -68,7 +67,7 @@ def context_of(window, members: int = MEMBERS):
 
 
 def sampler_of(window, solver=Noisy2M(), noise=cheap_noise) -> Sampler:
-    return Sampler(window=window, schedule=Cosine(), solver=solver, calls_per_frame=2, generator=noise)
+    return Sampler(Sampling(window=window, schedule=Cosine(), solver=solver, calls_per_frame=2), noise)
 
 
 @functools.cache
@@ -216,9 +215,8 @@ def index_noise(key, frame, fold, shape, dtype):
 
 @every_window
 def test_conditions_move_with_their_frames(window):
-    sampler = Sampler(
-        window=window, schedule=UNCLIPPED, solver=Ddim(), calls_per_frame=3, generator=index_noise
-    )
+    recipe = Sampling(window=window, schedule=UNCLIPPED, solver=Ddim(), calls_per_frame=3)
+    sampler = Sampler(recipe, index_noise)
     asked = []
 
     def conditions(first, count):
@@ -318,7 +316,7 @@ def test_draws_of_one_step_have_keys_of_their_own():
         ),
         (lambda: Rollout(sampler_of(Rolling()), bind, cycles=0), "at least one cycle, not 0"),
         (
-            lambda: dataclasses.replace(sampler_of(Rolling()), calls_per_frame=0),
+            lambda: dataclasses.replace(sampler_of(Rolling()).recipe, calls_per_frame=0),
             "choose a whole multiple of 1",
         ),
     ],

@@ -1,4 +1,4 @@
-"""The parts of a sampler: noise laws, starts, views, sweeps, draining, and how the context is shown."""
+"""The parts of a sampler: noise priors, starts, partitions, sweeps, and how the context is shown."""
 
 import dataclasses
 import functools
@@ -13,10 +13,11 @@ from rolling.denoisers import NOTHING, Condition
 from rolling.noise import Cosine, Logit, diffuse, expand
 from rolling.noise.prior import CONTEXT, FRESH, Correlated, Independent, NoisePrior, covariance, gaussian
 from rolling.oracle import UNCLIPPED, Oracle
+from rolling.sampling.carry import Carry
 from rolling.sampling.guidance import History, HistoryGuidance
 from rolling.sampling.partitions import Blocks, Partition, Whole
 from rolling.sampling.rollout import Rollout
-from rolling.sampling.sampler import Carry, Sampler, Sampling
+from rolling.sampling.sampler import Sampler, Sampling
 from rolling.sampling.starts import FromClip, FromGuess, FromNoise, Guess, Persistence, Start
 from rolling.sampling.sweeps import Even, Picard, Power, Sequential, Spacing, Sweep
 from rolling.solvers import Ancestral, Ddim, Deis, DpmSolverPlusPlus, Heun, TimeShift, UniPC
@@ -45,7 +46,7 @@ SAMPLINGS = {
     "history guidance": Sampling(window=Rolling(size=4, context=2), guidance=(HistoryGuidance(),)),
     "picard": Sampling(window=FullSequence(size=5, context=2), sweep=Picard(tolerance=0.0)),
     "power": Sampling(window=Rolling(size=4, context=1), spacing=Power(exponent=2.0), calls_per_frame=3),
-    "drained": Sampling(window=Rolling(size=5, context=1), truncate_tail=True, solver=Ancestral()),
+    "truncated": Sampling(window=Rolling(size=5, context=1), truncate_tail=True, solver=Ancestral()),
 }
 
 
@@ -55,7 +56,7 @@ def given_to(sampling):
 
 
 def frames_of(sampling, count=7, cycles=3, resume=None, given=None):
-    rollout = Rollout(sampling.sampler, bind, cycles=cycles)
+    rollout = Rollout(Sampler(sampling), bind, cycles=cycles)
     given = given_to(sampling) if given is None else given
     return list(rollout.chunks(PARAMS, given, keys(), count, resume=resume))
 
@@ -72,7 +73,7 @@ def test_chunks_and_stops_change_no_bit(name):
     chunks = frames_of(SAMPLINGS[name], cycles=1)
     np.testing.assert_array_equal(joined(chunks), whole(name))
     stop = SAMPLINGS[name].window.stride
-    rollout = Rollout(SAMPLINGS[name].sampler, bind, cycles=1)
+    rollout = Rollout(Sampler(SAMPLINGS[name]), bind, cycles=1)
     carry = next(rollout.chunks(PARAMS, given_to(SAMPLINGS[name]), keys(), 7)).carry
     rest = frames_of(SAMPLINGS[name], resume=(stop, carry))
     np.testing.assert_array_equal(joined(rest), whole(name)[:, stop:])
@@ -100,9 +101,9 @@ def test_correlated_noise_is_an_autoregressive_process(strength):
 
 
 def test_noise_belongs_to_its_frame():
-    law = Correlated(lags=4)
+    prior = Correlated(lags=4)
     draw = lambda frame: gaussian(keys(), frame, FRESH, GRID, jnp.float32)  # noqa: E731
-    np.testing.assert_allclose(law(draw, 0, 9)[:, 4:], law(draw, 4, 5), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(prior(draw, 0, 9)[:, 4:], prior(draw, 4, 5), rtol=1e-6, atol=1e-6)
 
 
 def test_correlated_noise_in_one_chunk_is_exact_and_in_a_rolling_window_is_not():
@@ -128,8 +129,8 @@ class Truth:
 @pytest.mark.parametrize("context", [1, 2])
 def test_whatever_the_start_frames_are_told_of_themselves(start, context):
     """A network that repeats the frame's own vector, which is its index."""
-    sampler = Sampler(window=Rolling(size=6, context=context), schedule=UNCLIPPED, start=start)
-    told = lambda z, logsnr, condition: 0 * z + condition.vectors[:, :, None, None, :]  # noqa: E731
+    recipe = Sampling(window=Rolling(size=6, context=context), schedule=UNCLIPPED, start=start)
+    repeat = lambda z, logsnr, condition: 0 * z + condition.vectors[:, :, None, None, :]  # noqa: E731
 
     def conditions(first, count):
         assert first >= 0
@@ -137,15 +138,15 @@ def test_whatever_the_start_frames_are_told_of_themselves(start, context):
             vectors=jnp.tile(jnp.arange(first, first + count, dtype=jnp.float32)[None, :, None], (2, 1, 1))
         )
 
-    given = jnp.tile(jnp.arange(sampler.given, dtype=jnp.float32)[None, :, None, None, None], (2, 1, 1, 1, 1))
-    chunks = Rollout(sampler, lambda _: told, cycles=2).chunks(None, given, keys(), 7, conditions)
+    given = jnp.tile(jnp.arange(recipe.given, dtype=jnp.float32)[None, :, None, None, None], (2, 1, 1, 1, 1))
+    chunks = Rollout(Sampler(recipe), lambda _: repeat, cycles=2).chunks(None, given, keys(), 7, conditions)
     found = joined(chunks)
-    np.testing.assert_allclose(found[0, :, 0, 0, 0], sampler.given + np.arange(7), atol=1e-5)
+    np.testing.assert_allclose(found[0, :, 0, 0, 0], recipe.given + np.arange(7), atol=1e-5)
 
 
 def test_a_guess_is_diffused_to_the_clocks_of_a_cycle():
     window = Rolling(size=5, context=1)
-    sampler = Sampler(window=window, schedule=Cosine(), start=FromGuess(guess=Truth()))
+    sampler = Sampler(Sampling(window=window, schedule=Cosine(), start=FromGuess(guess=Truth())))
     x = jnp.arange(5.0)[None, :, None, None, None] * jnp.ones((2, 1, *GRID))
     carry = sampler.place(x, keys(), 0)
     noise = gaussian(keys(), jnp.arange(5), FRESH, GRID, jnp.float32)
@@ -155,7 +156,7 @@ def test_a_guess_is_diffused_to_the_clocks_of_a_cycle():
 
 
 def test_a_guess_is_forgotten_where_it_was_noised_enough():
-    """With the exact denoiser the frames that began as noise have the exact law again."""
+    """With the exact denoiser the frames that began as noise have the exact distribution again."""
     exact = Oracle(start=FromNoise(), calls_per_frame=32, frames=24)
     guess = dataclasses.replace(exact, start=FromGuess())
     z, process = guess.coefficients(), 0.9 ** np.abs(np.subtract.outer(np.arange(25), np.arange(25)))
@@ -235,32 +236,33 @@ def test_picard_needs_fewer_rounds_than_steps():
         jax.debug.callback(lambda: rounds.append(1))
         return bind(PARAMS)(z, logsnr, condition)
 
-    sampler = Sampler(window=FullSequence(size=5, context=1), calls_per_frame=8, sweep=Picard(tolerance=1e-3))
+    window = FullSequence(size=5, context=1)
+    sampler = Sampler(Sampling(window=window, calls_per_frame=8, sweep=Picard(tolerance=1e-3)))
     carry = sampler.begin(jnp.zeros((2, 1, *GRID)), keys())
     jax.block_until_ready(sampler.cycle(network, carry, NOTHING).z)
     jax.effects_barrier()
-    assert 3 < len(rounds) < 20 < sampler.cycle_steps
+    assert 3 < len(rounds) < 20 < sampler.recipe.cycle_steps
 
 
-def test_a_drained_rollout_begins_nothing_behind_its_end():
+def test_a_truncated_rollout_begins_nothing_after_its_end():
     sampling = Sampling(window=Rolling(size=5, context=1), truncate_tail=True, calls_per_frame=2)
     carry = frames_of(sampling, count=3)[-1].carry
-    behind = np.arange(5) + int(carry.first) >= 1 + 3
+    after = np.arange(5) + int(carry.first) >= 1 + 3
     fresh = gaussian(keys(), carry.first + jnp.arange(5), FRESH, GRID, jnp.float32)
-    assert behind.sum() == 3
-    np.testing.assert_array_equal(carry.z[:, behind], fresh[:, behind])
+    assert after.sum() == 3
+    np.testing.assert_array_equal(carry.z[:, after], fresh[:, after])
     exact = Oracle(calls_per_frame=32, frames=5, truncate_tail=True).max_covariance_error()
     assert exact == pytest.approx(Oracle(calls_per_frame=32, frames=5).max_covariance_error(), rel=0.5)
 
 
 @pytest.mark.parametrize("start", [FromNoise(), FromGuess(), FromClip(frames=2)], ids=repr)
-def test_whatever_the_start_what_is_drained_is_pure_noise(start):
+def test_whatever_the_start_what_is_truncated_is_pure_noise(start):
     sampling = Sampling(window=Rolling(size=5, context=1), truncate_tail=True, start=start)
     carry = frames_of(sampling, count=1)[-1].carry
-    behind = np.arange(5) + int(carry.first) >= sampling.given + 1
+    after = np.arange(5) + int(carry.first) >= sampling.given + 1
     fresh = gaussian(keys(), carry.first + jnp.arange(5), FRESH, GRID, jnp.float32)
-    assert behind.sum() == 3
-    np.testing.assert_array_equal(carry.z[:, behind], fresh[:, behind])
+    assert after.sum() == 3
+    np.testing.assert_array_equal(carry.z[:, after], fresh[:, after])
 
 
 def test_a_second_call_sees_the_context_as_noisy_as_the_frame():
@@ -271,7 +273,7 @@ def test_a_second_call_sees_the_context_as_noisy_as_the_frame():
         return 0.5 * z
 
     window = AlignedContext(inner=Autoregressive(context=2))
-    sampler = Sampler(window=window, solver=Heun(), calls_per_frame=4)
+    sampler = Sampler(Sampling(window=window, solver=Heun(), calls_per_frame=4))
     carry = sampler.begin(given_to(Sampling(window=window)), keys())
     jax.block_until_ready(sampler.warm_up(network, carry, NOTHING).z)
     jax.effects_barrier()
@@ -288,7 +290,7 @@ def test_the_context_is_shown_at_its_clock_and_kept_clean():
         return 0.5 * z
 
     window = AlignedContext(inner=Autoregressive(context=2))
-    sampler = Sampler(window=window, schedule=UNCLIPPED, calls_per_frame=4)
+    sampler = Sampler(Sampling(window=window, schedule=UNCLIPPED, calls_per_frame=4))
     context = given_to(Sampling(window=window))
     carry = sampler.warm_up(network, sampler.begin(context, keys()), NOTHING)
     jax.effects_barrier()
@@ -304,7 +306,7 @@ def test_the_context_is_shown_at_its_clock_and_kept_clean():
 
 
 def test_a_noisy_context_costs_what_it_hides():
-    """The more of the context is hidden, the worse the law, at any number of steps."""
+    """The more of the context is hidden, the worse the distribution, at any number of steps."""
     errors = [
         Oracle(
             window=NoisyContext(inner=Rolling(size=6, context=1), level=level), calls_per_frame=32
@@ -314,11 +316,14 @@ def test_a_noisy_context_costs_what_it_hides():
     assert errors[0] == pytest.approx(0.0155, abs=2e-4) and errors[0] < errors[1] < errors[2]
 
 
-@pytest.mark.parametrize("spacing", [Even(), Power(exponent=0.5), Power(exponent=3.0)], ids=repr)
+@pytest.mark.parametrize(
+    "spacing", [Even(), Power(exponent=0.5), Power(exponent=1.0), Power(exponent=3.0)], ids=repr
+)
 def test_spacings_fall_from_one_to_zero(spacing):
     for steps in (1, 2, 7):
         times = spacing.times(steps)
         assert len(times) == steps + 1 and times[0] == 1 and times[-1] == 0 and (np.diff(times) < 0).all()
+        assert spacing.even == np.allclose(np.diff(times), -1 / steps) or steps == 1
 
 
 def test_a_non_uniform_grid_converges_too():

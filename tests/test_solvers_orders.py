@@ -8,7 +8,7 @@ import pytest
 from rolling.noise import Cosine, FlowMatching
 from rolling.oracle import UNCLIPPED, Oracle
 from rolling.sampling.rollout import Rollout
-from rolling.sampling.sampler import Sampler
+from rolling.sampling.sampler import Sampler, Sampling
 from rolling.solvers import Ddim, Deis, DpmSolverPlusPlus, DpmSolverPlusPlus2S, Heun, UniPC
 from rolling.windows import Rolling
 from tests.solver_tools import ar1_denoiser, trajectory
@@ -102,7 +102,7 @@ def test_a_rollout_does_not_depend_on_how_it_is_cut():
         )
 
     solver = DpmSolverPlusPlus(order=3, eta=0.5)
-    sampler = Sampler(window=Rolling(size=4, context=1), schedule=Cosine(), solver=solver, generator=noise)
+    sampler = Sampler(Sampling(window=Rolling(size=4, context=1), schedule=Cosine(), solver=solver), noise)
     context, key = jnp.full((1, 1, 2, 2, 1), 0.5), jax.random.split(jax.random.key(3), 1)
 
     def rolled(rollout):

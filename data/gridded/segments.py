@@ -12,6 +12,7 @@ from rolling.common.errors import InputError
 from rolling.common.progress import Progress
 from rolling.data.gridded.cadence import Cadence, show
 from rolling.data.gridded.cubes import Cube
+from rolling.data.source import SequencesBase
 from rolling.fields import Layout
 
 BLOCK_VALUES = 2**24  # values read at a time: 64 MiB
@@ -53,7 +54,7 @@ class Memory:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Stretches:
+class Stretches(SequencesBase):
     """The frames of each of `ranges` as a sequence; see `rolling.data.source.Sequences`."""
 
     layout: Layout

@@ -2,12 +2,10 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Shaped
 
+from rolling.arrays import Clocks, Frames
 from rolling.noise.schedule import Times
-
-Frames = Float[Array, "batch time height width channel"]
-Clocks = Float[Array, "#batch time"]
 
 
 def expand(clocks: Shaped[Array, "#batch time"], frames: Shaped[Array, "batch time ..."]) -> Array:

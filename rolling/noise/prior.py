@@ -1,6 +1,6 @@
 """Noise that belongs to a frame: drawn from the sequence's key, the frame's index and a fold.
 
-A *generator* makes independent draws; a *law* says how the noise of neighbouring frames hangs together.
+A *generator* makes independent draws; a *prior* says how the noise of neighbouring frames is correlated.
 Nothing depends on the place in a chunk or a batch, so that a rollout does not depend on how it is cut.
 """
 
@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
+from rolling.arrays import Frames
 from rolling.common.errors import InputError
 
-Frames = Float[Array, "batch time height width channel"]
 Draw = Callable[[Int[Array, " time"]], Frames]
 """Frame indices to independent unit noise `[batch, time, ...]`; the same index gives the same draw."""
 Generator = Callable[..., Frames]
@@ -49,12 +49,14 @@ class NoisePrior(Protocol):
     @property
     def memory(self) -> int:
         """How many frames before a frame its noise depends on."""
+        ...
 
     def check(self, solver: Any) -> None:
-        """Raises `InputError` for a solver whose own noise does not go with this law."""
+        """Raises `InputError` for a solver whose own noise does not go with this prior."""
 
     def __call__(self, draw: Draw, first: Int[Array, ""] | int, count: int) -> Frames:
         """The noise of the frames `first .. first + count - 1`."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -114,11 +116,11 @@ class Correlated:
         return jnp.einsum("ij,bj...->bi...", jnp.asarray(self.mixing(count), eta.dtype), eta)
 
 
-def covariance(law: NoisePrior, count: int) -> Float[Array, "time time"]:
+def covariance(prior: NoisePrior, count: int) -> Float[Array, "time time"]:
     """The covariance of the noise of `count` neighbouring frames."""
 
     def unit(frame):
-        return jax.nn.one_hot(frame + law.memory, law.memory + count)[None, :, None, None]
+        return jax.nn.one_hot(frame + prior.memory, prior.memory + count)[None, :, None, None]
 
-    mixing = law(unit, 0, count)[0, :, 0, 0]
+    mixing = prior(unit, 0, count)[0, :, 0, 0]
     return mixing @ mixing.T

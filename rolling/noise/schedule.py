@@ -17,9 +17,11 @@ class NoiseSchedule(Protocol):
 
     def tau(self, logsnr: Times) -> Times:
         """The inverse of `logsnr`."""
+        ...
 
     def derivative(self, tau: Times) -> Times:
         """`dlogsnr / dtau`, negative."""
+        ...
 
 
 def invert(decreasing, value: Times, steps: int = 60) -> Times:

@@ -7,13 +7,16 @@ renames a finished checkpoint into its place, so that a killed run never leaves 
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
 from rolling.common.errors import InputError
+from rolling.data.statistics import Statistics
+from rolling.fields import Layout
+from rolling.run.experiment import Experiment, codec
 
 logging.getLogger("absl").setLevel(logging.ERROR)  # orbax narrates every step of a save
 
@@ -43,17 +46,13 @@ class Checkpoints:
     def latest(self) -> int | None:
         return self._manager.latest_step()
 
-    def restore(self, names: tuple[str, ...], like: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Items of the latest checkpoint. With `like`, trees must have the structure and shapes given."""
+    def restore(self, names: tuple[str, ...]) -> dict[str, Any]:
+        """Items of the latest checkpoint; trees are dicts and lists of arrays of the host, see `fitted`."""
         step = self.latest()
         if step is None:
             raise InputError(f"there is no checkpoint in {self.folder}: train the run first")
-        arguments = {}
-        for name in names:
-            if name in JSON:
-                arguments[name] = ocp.args.JsonRestore()
-            else:
-                arguments[name] = ocp.args.StandardRestore((like or {}).get(name))
+        read = {name: ocp.args.JsonRestore if name in JSON else ocp.args.StandardRestore for name in names}
+        arguments = {name: kind() for name, kind in read.items()}
         try:
             restored = self._manager.restore(step, args=ocp.args.Composite(**arguments))
         except Exception as error:
@@ -72,13 +71,55 @@ class Checkpoints:
         self._manager.close()
 
 
+def _named(tree: Any) -> dict[str, Any]:
+    """Leaves by their place, `embedder.label.kernel`, in a tuple with names as in a dict."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+
+
 def check_shapes(found: Any, wanted: Any, where: str) -> None:
-    """Raises `InputError` where parameters from a checkpoint do not fit a network."""
-    flat = {jax.tree_util.keystr(k): np.shape(v) for k, v in jax.tree_util.tree_leaves_with_path(found)}
-    want = {jax.tree_util.keystr(k): np.shape(v) for k, v in jax.tree_util.tree_leaves_with_path(wanted)}
+    """Raises `InputError` where what a checkpoint holds does not fit a network."""
+    flat, want = ({name: np.shape(leaf) for name, leaf in _named(tree).items()} for tree in (found, wanted))
     for name in [*want, *flat]:
         if flat.get(name) != want.get(name):
             raise InputError(
                 f"{where} comes from another architecture: {name} is {flat.get(name)} there and"
                 f" {want.get(name)} here; use the experiment.json that belongs to it"
             )
+
+
+def fitted(found: Any, like: Any, where: str) -> Any:
+    """The leaves of `found` in the structure of `like`. Raises `InputError` where they do not fit."""
+    check_shapes(found, like, where)
+    leaves = _named(found)
+    return jax.tree.unflatten(jax.tree.structure(like), [leaves[name] for name in _named(like)])
+
+
+class Trained(NamedTuple):
+    """What forecasts: the averaged parameters of a run's latest checkpoint, and all that goes with them."""
+
+    experiment: Experiment
+    layout: Layout
+    statistics: Statistics
+    params: Any
+    step: int
+
+
+def load_trained(folder: Path) -> Trained:
+    """Raises `InputError` where there is no trained run."""
+    if not (folder / "checkpoints").is_dir():
+        raise InputError(f"{folder} is no run: it has no checkpoints")
+    checkpoints = Checkpoints(folder / "checkpoints")
+    try:
+        items = checkpoints.restore(("ema", "progress", "statistics", "experiment", "layout"))
+    finally:
+        checkpoints.close()
+    where = f"the checkpoint of {folder}"
+    experiment = codec.decode(items["experiment"], where=where)
+    return Trained(
+        experiment,
+        codec.decode(items["layout"], where=where),
+        Statistics.from_arrays(items["statistics"]),
+        experiment.objective.forecasts(items["ema"]),
+        int(items["progress"]["step"]),
+    )

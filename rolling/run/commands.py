@@ -22,7 +22,7 @@ from rolling.run.evaluation.evaluate import evaluate as score
 from rolling.run.evaluation.evaluate import summary_table
 from rolling.run.experiment import Experiment, Forecast, codec
 from rolling.run.experiment import presets as experiments
-from rolling.run.forecasting.forecaster import Forecaster, check_told, load
+from rolling.run.forecasting.forecaster import Forecaster, load
 from rolling.run.forecasting.streaming import write
 from rolling.run.report.page import write_report
 from rolling.run.report.pictures import poster as draw_poster
@@ -30,7 +30,7 @@ from rolling.run.report.video_files import write_outputs
 from rolling.run.training.cost import cost_of, table
 from rolling.run.training.distillation import beside
 from rolling.run.training.trainer import Trainer
-from rolling.sampling.sampler import Sampling
+from rolling.sampling import Sampling
 
 STORES = {"forecast": "evaluation", "long": "evaluation-long"}
 """The stores of a run, and the stem of the evaluation of each."""
@@ -73,7 +73,7 @@ def train(experiment: Experiment, folder: Path, *, resume: bool = False) -> Spli
     """Trains, from the start or from the last checkpoint; returns the data."""
     split = experiment.source.open()  # before the folder is made: bad data leave nothing behind
     _check(experiment.outputs, split)
-    check_told(experiment, split.train.layout)
+    experiment.check_layout(split.train.layout)
     fresh = not folder.exists()
     prepare_folder(experiment, folder, resume=resume)
     try:
@@ -123,11 +123,9 @@ class RolloutOptions(Sampling, Forecast):
 def rollout(folder: Path, choose: Callable[[RolloutOptions], RolloutOptions]) -> Path:
     """Writes a forecast of the held-out part; `choose` turns the run's own options into those wanted."""
     experiment, forecaster, split = open_run(folder)
-    own = {f.name: getattr(experiment.forecast, f.name) for f in dataclasses.fields(Forecast)}
-    parts = {f.name: getattr(experiment, f.name) for f in dataclasses.fields(Sampling)}
-    options = choose(RolloutOptions(**own, **parts))
+    options = choose(RolloutOptions(**vars(experiment.recipe), **vars(experiment.forecast)))
     forecaster.sample_with(options)
-    forecast = Forecast(**{name: getattr(options, name) for name in own})
+    forecast = Forecast(**{name: getattr(options, name) for name in vars(experiment.forecast)})
     if not forecast.frames:
         raise InputError("a rollout of 0 frames is none: give --frames")
     output = Path(options.output) if options.output else folder / "forecast.zarr"
@@ -242,7 +240,7 @@ def _report(forecaster: Forecaster, split: Split, folder: Path) -> Path:
         folder,
         experiment=experiment,
         test=split.test,
-        context=forecaster.sampler.given,
+        context=forecaster.recipe.given,
         skipped=split.skipped,
         commands=[f"rolling run {folder / 'experiment.json'} --name NEW", f"rolling rollout {folder}"],
     )

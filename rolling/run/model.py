@@ -1,6 +1,7 @@
 """An experiment's network for the frames of a layout: the one place where the two are put together."""
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -8,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rolling.data.conditions import vector_size
+from rolling.data.conditions import conditioning, vector_size
+from rolling.data.source import Sequences
 from rolling.denoisers import Apply, Condition, Denoiser, Inputs, denoiser, functional
 from rolling.fields import Layout
 from rolling.run.experiment import Experiment
@@ -24,6 +26,7 @@ def network_inputs(layout: Layout, mask: np.ndarray | None) -> Inputs:
         labels=len(layout.labels),
         tokens=layout.tokens,
         vectors=vector_size(layout),
+        fields=layout.forcings,
         static=0 if mask is None else channels,
         periodic=(layout.y.periodic, layout.x.periodic),
     )
@@ -46,9 +49,29 @@ def static_fields(mask: np.ndarray | None) -> jax.Array | None:
 
 
 def condition_of(batch: dict[str, Any], mask: np.ndarray | None) -> Condition:
-    """What a network is told of a batch of the input pipeline."""
-    told = {name: batch[name] for name in ("label", "tokens", "vectors") if name in batch}
-    return Condition(**told, static=static_fields(mask))
+    """What a network is conditioned on for a batch of the input pipeline."""
+    parts = {name: batch[name] for name in ("label", "tokens", "vectors", "fields") if name in batch}
+    return Condition(**parts, static=static_fields(mask))
+
+
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """`(first, count)` to what is known of the frames `first .. first + count - 1` of a batch of forecasts.
+
+    `places` are the sequence of each and the frame there that is its frame 0.
+    """
+
+    sequences: Sequences
+    places: Sequence[tuple[int, int]]
+    mask: np.ndarray | None
+
+    def __call__(self, first: int, count: int) -> Condition:
+        parts = [
+            conditioning(self.sequences, index, frame + first, frame + first + count)
+            for index, frame in self.places
+        ]
+        batch = {name: jnp.asarray(np.stack([part[name] for part in parts])) for name in parts[0]}
+        return condition_of(batch, self.mask)
 
 
 def binder(experiment: Experiment, apply: Apply) -> Callable[[Any], Denoiser]:

@@ -1,0 +1,28 @@
+"""From a denoiser to sequences of any length: how a rollout begins, is swept, guided, and goes on.
+
+`Sampling` is the recipe, `Sampler` a window's step forward by it, `Rollout` the loop.
+"""
+
+from rolling.sampling.carry import Carry
+from rolling.sampling.guidance import Denoisers, Guidance
+from rolling.sampling.partitions import Partition
+from rolling.sampling.rollout import Chunk, Conditions, Rollout
+from rolling.sampling.sampler import Sampler, Sampling
+from rolling.sampling.starts import Guess, Start
+from rolling.sampling.sweeps import Spacing, Sweep
+
+__all__ = [
+    "Carry",
+    "Chunk",
+    "Conditions",
+    "Denoisers",
+    "Guess",
+    "Guidance",
+    "Partition",
+    "Rollout",
+    "Sampler",
+    "Sampling",
+    "Spacing",
+    "Start",
+    "Sweep",
+]

@@ -1,8 +1,8 @@
-"""Guidance: a weighted sum of what the network says to several versions of one input, in one batched call.
+"""Guidance: a weighted sum of the network's outputs for several versions of one input, in one batched call.
 
-A guidance turns one input into a few with weights that sum to 1; several of them compose, as each applies to
-all the inputs that the ones before it made. Weights belong to frames: a guidance may act on some noise levels
-only.
+A guidance turns one branch into a few with weights that sum to 1; several of them compose, as each applies to
+all the branches that the ones before it made. Weights belong to frames: a guidance may act on some noise
+levels only.
 """
 
 import dataclasses
@@ -11,25 +11,31 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
+from rolling.arrays import Clocks
 from rolling.common.errors import InputError
 from rolling.denoisers import Condition, Denoiser, joined
+from rolling.fields import Layout
 from rolling.noise import NoiseSchedule, expand
 from rolling.windows import Window, in_context
 
-Clocks = Float[Array, "#batch time"]
-
 
 class Branch(NamedTuple):
-    """What the network is asked, and how much the answer counts for each frame."""
+    """One input of the network, and how much its output counts for each frame."""
 
     weight: Clocks
     logsnr: Clocks
     """The context's clocks, too: it is diffused to whatever level it is labelled with."""
     condition: Condition
     weak: bool = False
-    """Ask the weaker network."""
+    """Of the weaker network."""
+
+
+class Denoisers(NamedTuple):
+    """A network's and, for autoguidance, a weaker one's."""
+
+    strong: Denoiser
+    weak: Denoiser | None = None
 
 
 class Schedules(NamedTuple):
@@ -39,16 +45,22 @@ class Schedules(NamedTuple):
 
 @runtime_checkable
 class Guidance(Protocol):
-    def check(self, window: Window) -> None:
-        """Raises `InputError` for a window that it cannot be used with."""
+    @property
+    def weak(self) -> str:
+        """The folder of the run of a weaker network that it wants; empty where it wants none."""
+        ...
 
-    def __call__(self, question: Branch, schedules: Schedules) -> list[Branch]: ...
+    def check(self, window: Window, layout: Layout | None = None) -> None:
+        """Raises `InputError` for a window, or for data where a layout is given, that it does not suit."""
+
+    def __call__(self, branch: Branch, schedules: Schedules) -> list[Branch]: ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Interval:
     """Acts where `low <= logsnr <= high`: a guidance interval (arXiv 2404.07724), frame by frame."""
 
+    weak = ""
     low: float = -math.inf
     high: float = math.inf
 
@@ -67,26 +79,33 @@ class _Scaled(_Interval):
 
     scale: float = 1.5
 
-    def check(self, window):
+    def check(self, window, layout=None):
         pass
 
-    def _weigh(self, question: Branch, other: Branch) -> list[Branch]:
-        weight = self._where(question.logsnr, self.scale, 1.0)
+    def _weigh(self, branch: Branch, other: Branch) -> list[Branch]:
+        weight = self._where(branch.logsnr, self.scale, 1.0)
         return [
-            question._replace(weight=question.weight * weight),
-            other._replace(weight=question.weight * (1 - weight)),
+            branch._replace(weight=branch.weight * weight),
+            other._replace(weight=branch.weight * (1 - weight)),
         ]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClassifierFree(_Scaled):
-    """`D_u + w (D_c - D_u)` (arXiv 2207.12598): `D_u` is not told the label and the tokens.
+    """`D_u + w (D_c - D_u)` (arXiv 2207.12598): `D_u` is not conditioned on label and tokens.
 
     The network must have been trained to do without them at times: `training.drop_condition`.
     """
 
-    def __call__(self, question, schedules):
-        return self._weigh(question, question._replace(condition=question.condition.dropped()))
+    def check(self, window, layout=None):
+        if layout is not None and not layout.labels and not layout.tokens:
+            raise InputError(
+                "classifier-free guidance leads by labels or tokens, and these data have none: leave it out,"
+                " with --guidance none"
+            )
+
+    def __call__(self, branch, schedules):
+        return self._weigh(branch, branch._replace(condition=branch.condition.dropped()))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -96,19 +115,19 @@ class Autoguidance(_Scaled):
 
     weak: str = ""
 
-    def check(self, window):
+    def check(self, window, layout=None):
         if not self.weak:
             raise InputError(
                 "autoguidance wants the folder of a run of a weaker network: give --guidance.0.weak runs/NAME"
             )
 
-    def __call__(self, question, schedules):
-        return self._weigh(question, question._replace(weak=True))
+    def __call__(self, branch, schedules):
+        return self._weigh(branch, branch._replace(weak=True))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class History:
-    """A way to show the context: its last `frames` frames (0: all) at local time `level`, others dropped."""
+    """A version of the context: its last `frames` frames (0: all) at local time `level`, others dropped."""
 
     weight: float = 1.5
     level: float = 0.0
@@ -136,7 +155,7 @@ class HistoryGuidance(_Interval):
         if not self.histories:
             raise InputError("history guidance wants at least one history to show")
 
-    def check(self, window):
+    def check(self, window, layout=None):
         longest = max(history.frames for history in self.histories)
         if window.context < max(1, longest):
             raise InputError(
@@ -144,21 +163,21 @@ class HistoryGuidance(_Interval):
                 f" {window.context}: choose a window with more, or shorter histories"
             )
 
-    def __call__(self, question, schedules):
+    def __call__(self, branch, schedules):
         shown = [(1 - sum(h.weight for h in self.histories), History(level=1.0))]
         shown += [(history.weight, history) for history in self.histories]
-        questions = [
-            question._replace(
-                weight=question.weight * self._where(question.logsnr, weight, 0.0),
-                logsnr=self._clocks(history, question.logsnr, schedules),
+        branches = [
+            branch._replace(
+                weight=branch.weight * self._where(branch.logsnr, weight, 0.0),
+                logsnr=self._clocks(history, branch.logsnr, schedules),
             )
             for weight, history in shown
         ]
         if self.low == -math.inf and self.high == math.inf:
-            return questions
+            return branches
         return [
-            *questions,
-            question._replace(weight=question.weight * self._where(question.logsnr, 0.0, 1.0)),
+            *branches,
+            branch._replace(weight=branch.weight * self._where(branch.logsnr, 0.0, 1.0)),
         ]
 
     def _clocks(self, history: History, logsnr: Clocks, schedules: Schedules) -> Clocks:
@@ -179,26 +198,26 @@ def guided(
 ) -> Denoiser:
     """The denoiser of a weighted sum; `show(z, logsnr)` diffuses the context to its clocks.
 
-    All questions to one network are one call with a larger batch.
+    All branches of one network are one call with a larger batch.
     """
 
-    def ask(network, z, questions):
+    def weighted(network, z, branches):
         batch = z.shape[0]
-        frames = jnp.concatenate([show(z, q.logsnr) for q in questions])
-        clocks = jnp.concatenate([jnp.broadcast_to(q.logsnr, z.shape[:2]) for q in questions])
-        condition = joined([q.condition for q in questions])
-        answers = network(frames, clocks, condition).reshape(len(questions), batch, *z.shape[1:])
-        return sum(expand(q.weight, z) * x for q, x in zip(questions, answers, strict=True))
+        frames = jnp.concatenate([show(z, b.logsnr) for b in branches])
+        clocks = jnp.concatenate([jnp.broadcast_to(b.logsnr, z.shape[:2]) for b in branches])
+        condition = joined([b.condition for b in branches])
+        outputs = network(frames, clocks, condition).reshape(len(branches), batch, *z.shape[1:])
+        return sum(expand(b.weight, z) * x for b, x in zip(branches, outputs, strict=True))
 
     def denoise(z, logsnr, condition):
         one = jnp.ones(jnp.shape(logsnr), z.dtype)
-        questions = [Branch(one, logsnr, condition)]
+        branches = [Branch(one, logsnr, condition)]
         for part in guidance:
-            questions = [new for old in questions for new in part(old, schedules)]
-        strong = ask(denoiser, z, [q for q in questions if not q.weak])
-        others = [q for q in questions if q.weak]
+            branches = [new for old in branches for new in part(old, schedules)]
+        strong = weighted(denoiser, z, [b for b in branches if not b.weak])
+        others = [b for b in branches if b.weak]
         if others and weak is None:
-            raise InputError("autoguidance asks a weaker network and there is none here: leave it out")
-        return strong + ask(weak, z, others) if others else strong
+            raise InputError("autoguidance wants a weaker network and there is none here: leave it out")
+        return strong + weighted(weak, z, others) if others else strong
 
     return denoise

@@ -17,6 +17,7 @@ class Partition(Protocol):
 
     def frames(self, window: Window) -> int:
         """How many frames the network is shown. Raises `InputError` for a window that cannot be cut so."""
+        ...
 
     def __call__(self, denoiser: Denoiser) -> Denoiser: ...
 

@@ -9,20 +9,22 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Key
 
+from rolling.arrays import Frames
 from rolling.common.errors import InputError
 from rolling.denoisers import NOTHING, Condition, Denoiser
-from rolling.sampling.sampler import Carry, Denoisers, Sampler
+from rolling.sampling.carry import Carry
+from rolling.sampling.guidance import Denoisers
+from rolling.sampling.sampler import Sampler
 
-Frames = Float[Array, "batch time height width channel"]
 Conditions = Callable[[int, int], Condition]
 """`(first, count)` to what is known of the frames `first .. first + count - 1`; frame 0 is the first that is
 given."""
 
 
 class Chunk(NamedTuple):
-    """Frames `start .. start + n - 1` behind the given ones, and the carry from which it goes on."""
+    """Frames `start .. start + n - 1` after the given ones, and the carry from which it goes on."""
 
     start: int
     frames: Frames
@@ -41,7 +43,7 @@ class Rollout:
         if cycles < 1:
             raise InputError(f"a chunk holds at least one cycle, not {cycles}")
         self.sampler, self.bind, self.cycles = sampler, bind, cycles
-        self._begin = jax.jit(lambda params, *rest: sampler.start(sampler, bind(params), *rest))
+        self._begin = jax.jit(lambda params, *rest: sampler.recipe.start(sampler, bind(params), *rest))
         self._advance = jax.jit(self._cycles, donate_argnums=1)
 
     @property
@@ -82,13 +84,13 @@ class Rollout:
         *,
         resume: tuple[int, Carry] | None = None,
     ) -> Iterator[Chunk]:
-        """Rolls out the `frames` frames behind the given ones, `[batch, sampler.given, ...]`, in chunks.
+        """Rolls out the `frames` frames after the given ones, `[batch, recipe.given, ...]`, in chunks.
 
         Memory does not depend on `frames`, which need be no multiple of anything. `resume = (start, carry)`
         goes on with frame `start`, which is where the last chunk ended, from the carry that came with it;
         its memory is given away.
         """
-        window, count_given = self.sampler.window, self.sampler.given
+        window, count_given = self.sampler.window, self.sampler.recipe.given
         stride, size, last = window.stride, window.size, count_given + frames
         start, carry = resume or (0, None)
         fresh = carry is None
@@ -97,7 +99,7 @@ class Rollout:
                 raise InputError(f"the rollout wants {count_given} given frames, not {given.shape[1]}")
             carry = self._begin(params, given, key, conditions(0, count_given + size), last)
         while start < frames:
-            # A chunk that was cut short has left some of the carry's finished frames behind.
+            # A chunk that was cut short has left over some of the carry's finished frames.
             out = start % stride
             waiting = fresh or out > 0
             count = min(self.frames_per_chunk - out, frames - start)

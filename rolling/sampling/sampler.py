@@ -8,49 +8,29 @@ import dataclasses
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Key
 
+from rolling.arrays import Frames
 from rolling.common.errors import InputError
-from rolling.denoisers import Condition, Denoiser
+from rolling.denoisers import Condition
+from rolling.fields import Layout
 from rolling.noise import Cosine, NoiseSchedule, diffuse, expand
 from rolling.noise.prior import CONTEXT, FRESH, Generator, Independent, NoisePrior, gaussian
-from rolling.sampling.guidance import Guidance, Schedules, guided
+from rolling.sampling.carry import Carry
+from rolling.sampling.guidance import Denoisers, Guidance, Schedules, guided
 from rolling.sampling.partitions import Partition, Whole
 from rolling.sampling.starts import FromNoise, Start
 from rolling.sampling.sweeps import Even, Sequential, Spacing, Sweep
 from rolling.solvers import Ddim, Solver, Step, step_between
 from rolling.windows import Rolling, Window, in_context, rounded, warmup_steps
 
-Frames = Float[Array, "batch time height width channel"]
 FOREVER = np.iinfo(np.int32).max
 MOST_STEPS = 100_000
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Carry:
-    """Everything that changes: what must be saved to resume."""
-
-    z: Frames
-    """Frames of the context are clean in here, at whatever clock they are shown to the network."""
-    history: Any
-    first: Int[Array, ""]
-    """Index of the frame in slot 0; the first given frame is frame 0."""
-    step: Int[Array, ""]
-    """Solver steps so far."""
-    key: Key[Array, " batch"]
-
-
-class Denoisers(NamedTuple):
-    """What a network and, where a guidance asks it, a weaker one say."""
-
-    strong: Denoiser
-    weak: Denoiser | None = None
 
 
 def check_numbers(part: Any, name: str = "") -> None:
@@ -72,10 +52,10 @@ class Sampling:
     """How the clocks of the frames run."""
     schedule: NoiseSchedule = Cosine()
     noise: NoisePrior = Independent()
-    """How the noise of neighbouring frames hangs together."""
+    """How the noise of neighbouring frames is correlated."""
     solver: Solver = Ddim()
     calls_per_frame: int | float = 1
-    """Network calls for each frame that is emitted."""
+    """Network calls (NFE) for each frame that is emitted."""
     start: Start = FromNoise()
     """How a rollout begins."""
     guidance: tuple[Guidance, ...] = ()
@@ -86,7 +66,7 @@ class Sampling:
     sweep: Sweep = Sequential()
     """In which order they run."""
     truncate_tail: bool = False
-    """Frames behind the end of a rollout stay pure noise; otherwise they are begun and dropped."""
+    """Frames after the end of a rollout stay pure noise; otherwise they are begun and dropped."""
 
     def __post_init__(self):
         check_numbers(self)
@@ -104,9 +84,15 @@ class Sampling:
         for part in self.guidance:
             part.check(self.window)
 
+    def check_layout(self, layout: Layout) -> None:
+        """Raises `InputError` where a part does not suit the data."""
+        for part in self.guidance:
+            part.check(self.window, layout)
+
     @property
-    def sampler(self) -> "Sampler":
-        return Sampler(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Sampling)})
+    def recipe(self) -> "Sampling":
+        """These fields alone: how an experiment, say, makes frames."""
+        return Sampling(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Sampling)})
 
     @property
     def _steps(self) -> float:
@@ -122,14 +108,19 @@ class Sampling:
         return self.start.given(self.window)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Sampler(Sampling):
-    """A window's step forward, at `calls_per_frame` network calls for each emitted frame."""
+@dataclasses.dataclass(frozen=True)
+class Sampler:
+    """A window's step forward, as the recipe says; `generator` draws all noise."""
 
+    recipe: Sampling
     generator: Generator = gaussian
 
+    @property
+    def window(self) -> Window:
+        return self.recipe.window
+
     def begin(self, context: Frames, key: Key[Array, " batch"]) -> Carry:
-        """The context `[batch, n, ...]` (n may be 0), and pure noise behind it."""
+        """The context `[batch, n, ...]` (n may be 0), and pure noise after it."""
         n = self.window.context
         if context.shape[1] != n:
             raise InputError(f"the window wants {n} frames of context, not {context.shape[1]}")
@@ -137,27 +128,28 @@ class Sampler(Sampling):
         return self._carry(jnp.concatenate([context, noise], axis=1), key, 0)
 
     def place(self, x: Frames, key: Key[Array, " batch"], first: int, end=FOREVER) -> Carry:
-        """Clean frames `[batch, size, ...]` of which the first is frame `first`, each behind the context
-        diffused to the clock with which a cycle begins; pure noise from frame `end` on if that is drained."""
+        """Clean frames `[batch, size, ...]` of which the first is frame `first`, each after the context
+        diffused to the clock with which a cycle begins; pure noise from frame `end` on if the tail is
+        truncated."""
         noise = self._noise(key, first, self.window.size, FRESH, x)
         tau = rounded(self.window.cycle(jnp.ones(1, x.dtype)))
-        z = diffuse(x, noise, self.schedule.logsnr(tau))
-        if self.truncate_tail:
+        z = diffuse(x, noise, self.recipe.schedule.logsnr(tau))
+        if self.recipe.truncate_tail:
             z = jnp.where(expand((first + jnp.arange(self.window.size) < end)[None], z), z, noise)
         return self._carry(jnp.where(self._in_context(x), x, z), key, first)
 
     def _carry(self, z, key, first) -> Carry:
         first, step = jnp.asarray(first, jnp.int32), jnp.zeros((), jnp.int32)
         key = jnp.copy(key)  # the carry's memory is given away, the caller's key is not
-        return Carry(z=z, history=self.solver.init(z), first=first, step=step, key=key)
+        return Carry(z=z, history=self.recipe.solver.init(z), first=first, step=step, key=key)
 
     def warm_up(self, denoiser, carry: Carry, condition: Condition, end=FOREVER) -> Carry:
-        steps = warmup_steps(self.window, self.cycle_steps)
+        steps = warmup_steps(self.window, self.recipe.cycle_steps)
         return self._sweep(self.window.warmup, steps, denoiser, carry, condition, end)
 
     def cycle(self, denoiser, carry: Carry, condition: Condition, end=FOREVER) -> Carry:
-        """One cycle; `end` is the index of the first frame that a drained rollout does not have."""
-        return self._sweep(self.window.cycle, self.cycle_steps, denoiser, carry, condition, end)
+        """One cycle; `end` is the index of the first frame that a rollout with its tail truncated lacks."""
+        return self._sweep(self.window.cycle, self.recipe.cycle_steps, denoiser, carry, condition, end)
 
     def finished(self, carry: Carry) -> Frames:
         n = self.window.context
@@ -174,7 +166,7 @@ class Sampler(Sampling):
         return dataclasses.replace(
             carry,
             z=append(carry.z, noise),
-            history=jax.tree.map(append, carry.history, self.solver.init(noise)),
+            history=jax.tree.map(append, carry.history, self.recipe.solver.init(noise)),
             first=carry.first + stride,
         )
 
@@ -184,7 +176,7 @@ class Sampler(Sampling):
         def draw(frame):
             return self.generator(key, frame, fold, like.shape[2:], like.dtype)
 
-        return self.noise(draw, first, count)
+        return self.recipe.noise(draw, first, count)
 
     def _in_context(self, z: Frames) -> Array:
         return expand(in_context(self.window, (1, self.window.size)), z)
@@ -194,21 +186,21 @@ class Sampler(Sampling):
 
         def plan_of(grid):
             tau = rounded(clocks(grid))[:, None, :]
-            plan = step_between(self.schedule, tau[:-1], tau[1:])
+            plan = step_between(self.recipe.schedule, tau[:-1], tau[1:])
             return plan, jnp.any((tau > 0) & in_context(self.window, tau.shape))
 
         # Jitted, as each operation on its own would be compiled for each length.
         with jax.ensure_compile_time_eval():
-            plan, noisy = jax.jit(plan_of)(jnp.asarray(self.spacing.times(steps), dtype))
+            plan, noisy = jax.jit(plan_of)(jnp.asarray(self.recipe.spacing.times(steps), dtype))
             return plan, bool(noisy)
 
     def _network(self, denoiser, carry: Carry, condition: Condition, noisy: bool) -> Callable:
         """`network(z, logsnr)` for any number of copies of the batch."""
         strong, weak = denoiser if isinstance(denoiser, Denoisers) else (denoiser, None)
-        strong, weak = self.partition(strong), None if weak is None else self.partition(weak)
-        if noisy or self.guidance:
+        strong, weak = self.recipe.partition(strong), None if weak is None else self.recipe.partition(weak)
+        if noisy or self.recipe.guidance:
             noise = self._noise(carry.key, carry.first, self.window.size, CONTEXT, carry.z)
-            clean = self.schedule.logsnr(jnp.zeros((1, 1), carry.z.dtype))
+            clean = self.recipe.schedule.logsnr(jnp.zeros((1, 1), carry.z.dtype))
 
             def show(z, logsnr):
                 """The context, which is clean in the carry, diffused to the clocks of its labels."""
@@ -217,7 +209,8 @@ class Sampler(Sampling):
                 shown = jnp.where(expand(logsnr < clean, z), diffuse(x, eps, logsnr), x)
                 return jnp.where(self._in_context(z), shown, z)
 
-            strong = guided(strong, weak, self.guidance, Schedules(self.window, self.schedule), show)
+            schedules = Schedules(self.window, self.recipe.schedule)
+            strong = guided(strong, weak, self.recipe.guidance, schedules, show)
 
         def network(z, logsnr):
             copies = len(z) // len(carry.z)
@@ -228,8 +221,8 @@ class Sampler(Sampling):
     def _sweep(self, clocks, steps, denoiser, carry, condition, end) -> Carry:
         """Solves from `t = 1` to `t = 0`."""
         plan, noisy = self._plan(clocks, steps, carry.z.dtype)
-        if self.truncate_tail:
-            plan = self._drained(plan, carry.first + jnp.arange(self.window.size) < end)
+        if self.recipe.truncate_tail:
+            plan = self._truncated(plan, carry.first + jnp.arange(self.window.size) < end)
         size = self.window.size
 
         def move(i, step, state, denoise):
@@ -238,19 +231,20 @@ class Sampler(Sampling):
                 key = carry.key if draw == 0 else jax.vmap(partial(jax.random.fold_in, data=draw))(carry.key)
                 return self._noise(key, carry.first, size, carry.step + i + 1, carry.z)
 
-            moved = self.solver.step(denoise, *state, step, noise)
+            before, history = state
+            moved = self.recipe.solver.step(denoise, before, history, step, noise)
             z, history = jax.tree.map(step.hold, moved, state)
             # Context whose clock runs is shown at other levels (`show`), and is not denoised.
-            return jnp.where(self._in_context(z), state[0], z), history
+            return jnp.where(self._in_context(z), before, z), history
 
         network = self._network(denoiser, carry, condition, noisy)
-        z, history = self.sweep(move, network, (carry.z, carry.history), plan)
+        z, history = self.recipe.sweep(move, network, (carry.z, carry.history), plan)
         return dataclasses.replace(carry, z=z, history=history, step=carry.step + steps)
 
-    def _drained(self, plan: Step, live: Array) -> Step:
+    def _truncated(self, plan: Step, live: Array) -> Step:
         """Frames that are not live stand still, as pure noise."""
         live = live[None, None]
-        noise = self.schedule.logsnr(jnp.ones((1, 1, 1), plan.logsnr_t.dtype))
+        noise = self.recipe.schedule.logsnr(jnp.ones((1, 1, 1), plan.logsnr_t.dtype))
         return Step(
             jnp.where(live, plan.logsnr_t, noise),
             jnp.where(live, plan.logsnr_s, noise),

@@ -1,43 +1,48 @@
 """How a rollout begins: from the frames that are given to a state in which the first new one is finished."""
 
 import dataclasses
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from rolling.arrays import Frames
 from rolling.common.errors import InputError
 from rolling.denoisers import Condition, Denoiser
+from rolling.sampling.carry import Carry
+from rolling.sampling.guidance import Denoisers
 from rolling.windows import Window
 
-Sampler, Carry = Any, Any  # of `rolling.sampling.sampler`, which imports this module
-Frames = Float[Array, "batch time height width channel"]
+if TYPE_CHECKING:
+    from rolling.sampling.sampler import Sampler  # which names a start by default
 
 
 @runtime_checkable
 class Start(Protocol):
     def given(self, window: Window) -> int:
         """How many frames it wants to be given. Raises `InputError` for a window that it does not suit."""
+        ...
 
     def __call__(
         self,
-        sampler: Sampler,
-        denoiser: Denoiser,
+        sampler: "Sampler",
+        denoiser: Denoiser | Denoisers,
         given: Frames,
         key: Key[Array, " batch"],
         condition: Condition,
         end: Int[Array, ""] | int,
     ) -> Carry:
-        """The carry in which the frame behind the given ones is finished.
+        """The carry in which the frame after the given ones is finished.
 
         `condition` is that of the frames `0 .. len(given) + window.size - 1`; frame 0 is the first given one.
         """
+        ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FromNoise:
-    """The context, pure noise behind it, and the window's warm-up sweep."""
+    """The context, pure noise after it, and the window's warm-up sweep."""
 
     def given(self, window):
         return window.context
@@ -53,6 +58,7 @@ class Guess(Protocol):
 
     def __call__(self, given: Frames, frames: int) -> Float[Array, "batch frames height width channel"]:
         """`[batch, n, ...]` to the `frames` frames that follow."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -108,7 +114,7 @@ class FromClip:
         if not window.context <= self.frames <= window.size - window.context:
             raise InputError(
                 f"a clip of {self.frames} frames does not fit into a queue of"
-                f" {window.size - window.context} frames behind {window.context} of context"
+                f" {window.size - window.context} frames after {window.context} of context"
             )
         return self.frames
 

@@ -7,12 +7,12 @@ from typing import Any, Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Int
 
+from rolling.arrays import Clocks, Frames
 from rolling.common.errors import InputError
-from rolling.solvers import Solver, Step, TimeShift
+from rolling.solvers import Solver, Step
 
-Frames = Float[Array, "batch time height width channel"]
 State = tuple[Frames, Any]
 """Frames, and the solver's history beside them."""
 
@@ -21,13 +21,21 @@ State = tuple[Frames, Any]
 class Spacing(Protocol):
     """Where the steps of a sweep lie."""
 
+    @property
+    def even(self) -> bool:
+        """Whether all steps are of the same size, for any number of them."""
+        ...
+
     def times(self, steps: int) -> np.ndarray:
         """`[steps + 1]`, falling from 1 to 0."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Even:
     """`t_i = 1 - i / K`."""
+
+    even = True
 
     def times(self, steps):
         return 1 - np.arange(steps + 1) / steps
@@ -45,6 +53,10 @@ class Power:
         if not 0 < self.exponent < np.inf:
             raise InputError(f"the exponent of a power spacing is positive and finite, not {self.exponent}")
 
+    @property
+    def even(self) -> bool:
+        return self.exponent == 1
+
     def times(self, steps):
         return Even().times(steps) ** self.exponent
 
@@ -59,12 +71,13 @@ class Sweep(Protocol):
     def __call__(
         self,
         move: Callable[[Int[Array, ""] | int, Step, State, Callable], State],
-        network: Callable[[Frames, Float[Array, "#batch time"]], Frames],
+        network: Callable[[Frames, Clocks], Frames],
         state: State,
         plan: Step,
     ) -> State:
         """`move(i, step, state, denoise)` is step `i` of the plan, whose leaves are `[steps, batch, time]`;
         `network(z, logsnr)` takes any whole number of copies of the batch, one after the other."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -100,7 +113,7 @@ class Picard:
             raise InputError(f"Picard's iteration wants a finite tolerance >= 0, not {self.tolerance}")
 
     def check(self, solver):
-        if solver.calls != 1 or isinstance(solver, TimeShift):
+        if solver.calls != 1 or not solver.at_own_clocks:
             raise InputError(
                 f"Picard's iteration asks the network once for each step, at its clocks, and"
                 f" {type(solver).__name__} does not: choose another solver, or --sweep sequential"

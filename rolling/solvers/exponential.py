@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from rolling.arrays import Clocks, Frames
 from rolling.noise import expand
-from rolling.solvers.solver import Frames
 
 Nodes = Float[Array, "#batch time nodes"]
 
@@ -37,7 +37,7 @@ class PastPredictions(NamedTuple):
     values: tuple[Frames, ...]
     logsnr: Float[Array, "batch time past"]
 
-    def push(self, value: Frames, logsnr: Float[Array, "#batch time"]) -> "PastPredictions":
+    def push(self, value: Frames, logsnr: Clocks) -> "PastPredictions":
         """With one more prediction; the oldest is dropped."""
         latest = jnp.broadcast_to(logsnr, self.logsnr.shape[:2])[..., None]
         made = jnp.concatenate([latest, self.logsnr], axis=-1)
@@ -54,9 +54,7 @@ def _on_clocks(quadrature: np.ndarray, clocks: Array) -> np.ndarray:
     return quadrature.astype(clocks.dtype)[None, None]
 
 
-def node_weights(
-    offsets: Nodes, used: Bool[Array, "#batch time nodes"], h: Float[Array, "#batch time"], rate: float
-) -> Nodes:
+def node_weights(offsets: Nodes, used: Bool[Array, "#batch time nodes"], h: Clocks, rate: float) -> Nodes:
     """`int_0^h rate e^{rate (tau - h)} L_j(tau) dtau`, `L_j` the Lagrange polynomials of the nodes in `used`.
 
     `offsets` are the nodes' `lambda - lambda_t`. Unused nodes have weight 0. Neither they nor an infinite
@@ -79,7 +77,7 @@ def multistep_correction(
     others: tuple[Frames, ...],
     offsets: Nodes,
     used: Bool[Array, "#batch time nodes"],
-    h: Float[Array, "#batch time"],
+    h: Clocks,
     rate: float,
 ) -> Frames:
     """`int_0^h rate e^{rate (tau - h)} (p(tau) - value) dtau`.
@@ -97,7 +95,7 @@ def multistep_correction(
     return total
 
 
-def distinct(logsnr: Nodes, latest: Float[Array, "#batch time"]) -> Bool[Array, "#batch time nodes"]:
+def distinct(logsnr: Nodes, latest: Clocks) -> Bool[Array, "#batch time nodes"]:
     """Which nodes, the latest first, are finite and noisier than `latest` and than all nodes before them."""
     latest = jnp.broadcast_to(latest, logsnr.shape[:2])[..., None]
     return jnp.isfinite(logsnr) & (logsnr < jnp.concatenate([latest, logsnr], axis=-1)[..., :-1])

@@ -4,9 +4,10 @@ import dataclasses
 
 import jax.numpy as jnp
 
+from rolling.arrays import Clocks, Frames
 from rolling.common.errors import InputError
 from rolling.noise import alpha_sigma, eps_from_x, expand, noise_removed, posterior
-from rolling.solvers.solver import Clocks, Frames
+from rolling.solvers.solver import Noise
 
 
 def ddim(z: Frames, x: Frames, logsnr_t: Clocks, logsnr_s: Clocks) -> Frames:
@@ -28,6 +29,7 @@ class Ddim:
     """
 
     calls = 1
+    at_own_clocks = True
     eta: float = 0.0
 
     def __post_init__(self):
@@ -35,7 +37,7 @@ class Ddim:
             raise InputError(f"DDIM's eta lies between 0 and 1, not at {self.eta}")
 
     @property
-    def noise(self) -> str:
+    def noise(self) -> Noise:
         return "per_frame" if self.eta > 0 else "none"
 
     def init(self, z):
@@ -62,12 +64,16 @@ class Ancestral:
     """
 
     calls = 1
-    noise = "per_frame"
+    at_own_clocks = True
     interpolation: float = 0.0
 
     def __post_init__(self):
         if not 0 <= self.interpolation <= 1:
             raise InputError(f"the ancestral variance is interpolated in [0, 1], not at {self.interpolation}")
+
+    @property
+    def noise(self) -> Noise:
+        return "per_frame"
 
     def init(self, z):
         return ()

@@ -9,13 +9,13 @@ import dataclasses
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
+from rolling.arrays import Clocks, Frames
 from rolling.common.errors import InputError
 from rolling.noise import alpha_sigma, eps_from_x, expand
 from rolling.solvers.exponential import PastPredictions, distinct, empty_history, multistep_correction
 from rolling.solvers.first_order import ddim
-from rolling.solvers.solver import Frames, Step
+from rolling.solvers.solver import Noise, Step
 
 HIGHEST = 4
 
@@ -52,6 +52,7 @@ class DpmSolverPlusPlus:
     """
 
     calls = 1
+    at_own_clocks = True
     order: int = 2
     eta: float = 0.0
 
@@ -61,7 +62,7 @@ class DpmSolverPlusPlus:
             raise InputError(f"DPM-Solver++'s eta lies between 0 and 1, not at {self.eta}")
 
     @property
-    def noise(self) -> str:
+    def noise(self) -> Noise:
         return "per_frame" if self.eta > 0 else "none"
 
     def init(self, z):
@@ -95,11 +96,15 @@ class Deis:
     """
 
     calls = 1
-    noise = "none"
+    at_own_clocks = True
     order: int = 3
 
     def __post_init__(self):
         _check_order("DEIS", self.order)
+
+    @property
+    def noise(self) -> Noise:
+        return "none"
 
     def init(self, z):
         return empty_history(z, self.order - 1)
@@ -133,12 +138,16 @@ class UniPC:
     """
 
     calls = 1
-    noise = "none"
+    at_own_clocks = True
     order: int = 2
     corrector: bool = True
 
     def __post_init__(self):
         _check_order("UniPC", self.order)
+
+    @property
+    def noise(self) -> Noise:
+        return "none"
 
     def init(self, z):
         return PredictorState(empty_history(z, self.order), jnp.zeros_like(z))
@@ -153,7 +162,7 @@ class UniPC:
         return z_s, PredictorState(history.past.push(x, step.logsnr_t), z)
 
 
-def _corrected(z: Frames, x: Frames, state: PredictorState, logsnr: Float[Array, "#batch time"]) -> Frames:
+def _corrected(z: Frames, x: Frames, state: PredictorState, logsnr: Clocks) -> Frames:
     """UniC: the step from `state.z` to `z` at `logsnr`, taken again with `x` as a node at its end."""
     x_start, nodes = state.past.values[0], state.past.logsnr
     start, logsnr = nodes[..., 0], jnp.broadcast_to(logsnr, nodes.shape[:2])

@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool
 from rolling.common.errors import InputError
 from rolling.noise import alpha_sigma, eps_from_x, expand
 from rolling.solvers.first_order import ddim
-from rolling.solvers.solver import Step
+from rolling.solvers.solver import Noise, Step
 
 CHURN_LIMIT = math.sqrt(2) - 1
 
@@ -54,7 +54,11 @@ class Heun:
             raise InputError(f"Heun's noise_scale is a positive number, not {self.noise_scale}")
 
     @property
-    def noise(self) -> str:
+    def at_own_clocks(self) -> bool:
+        return self.churn == 0
+
+    @property
+    def noise(self) -> Noise:
         if self.churn == 0:
             return "none"
         return "shared" if self.churn_low == -math.inf and self.churn_high == math.inf else "per_frame"
@@ -96,7 +100,11 @@ class DpmSolverPlusPlus2S:
     """
 
     calls = 2
-    noise = "none"
+    at_own_clocks = True
+
+    @property
+    def noise(self) -> Noise:
+        return "none"
 
     def init(self, z):
         return ()

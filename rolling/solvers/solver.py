@@ -1,17 +1,18 @@
 """The protocol of a solver, and the step that it takes."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from rolling.arrays import Clocks, Frames
 from rolling.noise import NoiseSchedule, expand
 
-Frames = Float[Array, "batch time height width channel"]
-Clocks = Float[Array, "#batch time"]
 Denoise = Callable[[Frames, Clocks], Frames]
 """`(z, logsnr) -> x`."""
+Noise = Literal["none", "shared", "per_frame"]
+"""The fresh noise of a step: none, one factor times the `sigma` of all frames, or each frame's own."""
 
 
 class Step(NamedTuple):
@@ -49,14 +50,21 @@ class Solver(Protocol):
     @property
     def calls(self) -> int:
         """Network calls (function evaluations, NFE) per step."""
+        ...
 
     @property
-    def noise(self) -> str:
-        """The noise that a step draws: "none", "shared" (it multiplies the `sigma` of all frames by one
-        common factor) or "per_frame"."""
+    def at_own_clocks(self) -> bool:
+        """Whether the first call of a step shows every frame at its own clock, `logsnr_t`."""
+        ...
+
+    @property
+    def noise(self) -> Noise:
+        """The noise that a step draws."""
+        ...
 
     def init(self, z: Frames) -> Any:
         """The history of fresh frames."""
+        ...
 
     def step(
         self,

@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from rolling.arrays import Clocks, Frames
 from rolling.common.errors import InputError
 from rolling.solvers.first_order import Ddim
-from rolling.solvers.solver import Clocks, Frames, Solver
+from rolling.solvers.solver import Noise, Solver
 
 
 class TimeShiftState(NamedTuple):
@@ -50,12 +51,14 @@ class TimeShift:
         if not self.low > 0:
             raise InputError(f"the time shift's low, the least slope, is positive, not {self.low}")
 
+    at_own_clocks = False
+
     @property
     def calls(self) -> int:
         return self.solver.calls
 
     @property
-    def noise(self) -> str:
+    def noise(self) -> Noise:
         return self.solver.noise
 
     def init(self, z):

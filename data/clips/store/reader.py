@@ -33,7 +33,7 @@ OPEN_SHARDS = 512  # mapped at a time: each keeps a file open, of which there ma
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Prepared:
-    """One part of a store as sequences: see `Sequences`, `Told` and `rolling.data.statistics.Measured`.
+    """One part of a store as sequences: see `Sequences` and `rolling.data.statistics.Measured`.
 
     `clips` are the rows of the index that it has; `statistics` are those of the training part, whichever
     this is.
@@ -64,7 +64,7 @@ class Prepared:
     def times(self, index: int, start: int, stop: int) -> np.ndarray:
         return np.arange(start, stop) * self.layout.step
 
-    def told(self, index: int, start: int, stop: int) -> dict[str, np.ndarray]:
+    def conditioning(self, index: int, start: int, stop: int) -> dict[str, np.ndarray]:
         clip, found = self.clips[index], {}
         if self.layout.labels:
             found["label"] = self._columns["label"][clip]

@@ -19,9 +19,7 @@ from rolling.distillation import (
     whole_segment,
 )
 from rolling.losses import Weighting, XLoss, diffusion_loss
-from rolling.noise.prior import Independent
-from rolling.sampling.sampler import Sampler, Sampling
-from rolling.sampling.sweeps import Even
+from rolling.sampling import Sampling
 from rolling.solvers import Ancestral, Ddim
 from rolling.windows import check_share, training_frames
 
@@ -34,7 +32,7 @@ class LossInputs(NamedTuple):
 
     bind: Callable[[Params, Batch, Key[Array, ""] | None], Denoise]
     """A network's parameters, a batch and a key for dropout (None: no dropout) to `(z, logsnr) -> x`."""
-    sampler: Sampler
+    recipe: Sampling
     weighting: Weighting
     mask: Float[Array, "height width channel"] | None
 
@@ -54,18 +52,36 @@ class Objective(Protocol):
 
     def start(self, fresh: Params, teacher: Params | None) -> Params:
         """What is trained, from fresh parameters of the network and from the teacher's."""
+        ...
 
     def forecasts(self, trained: Params) -> Params:
         """The parameters of the network that forecasts."""
+        ...
 
     def loss(
         self, inputs: LossInputs, params: Params, frozen: Params, batch: Batch, key: Key[Array, ""]
     ) -> Float[Array, ""]:
         """The mean over a batch of clips `batch["x"] [batch, time, height, width, channel]`."""
+        ...
+
+
+class ObjectiveBase:
+    """Without a teacher, for any way of sampling, of one network that also forecasts."""
+
+    teacher = ""
+
+    def check(self, sampling: Sampling) -> None:
+        pass
+
+    def start(self, fresh: Params, teacher: Params | None) -> Params:
+        return fresh
+
+    def forecasts(self, trained: Params) -> Params:
+        return trained
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Denoising:
+class Denoising(ObjectiveBase):
     """The diffusion loss of `rolling.losses`, at the clocks that the window samples."""
 
     scales: tuple[int, ...] = ()
@@ -75,36 +91,23 @@ class Denoising:
         if any(factor < 2 for factor in self.scales) or len(set(self.scales)) < len(self.scales):
             raise InputError(f"objective.scales are different whole numbers from 2 on, not {self.scales}")
 
-    @property
-    def teacher(self) -> str:
-        return ""
-
-    def check(self, sampling):
-        pass
-
-    def start(self, fresh, teacher):
-        return fresh
-
-    def forecasts(self, trained):
-        return trained
-
     def loss(self, inputs, params, frozen, batch, key):
         times_key, noise_key, dropout_key = jax.random.split(key, 3)
-        x, sampler = batch["x"], inputs.sampler
+        x, recipe = batch["x"], inputs.recipe
         return diffusion_loss(
             inputs.bind(params, batch, dropout_key),
             x,
-            sampler.window.sample_times(times_key, len(x)),
+            recipe.window.sample_times(times_key, len(x)),
             noise_key,
-            schedule=sampler.schedule,
+            schedule=recipe.schedule,
             weighting=inputs.weighting,
-            noise=sampler.noise,
+            noise=recipe.noise,
             mask=inputs.mask,
             scales=self.scales,
         )
 
 
-class _Distillation:
+class _Distillation(ObjectiveBase):
     """What few-step students have in common: their segments are the equal steps of a sweep."""
 
     warmup_share: float
@@ -120,7 +123,7 @@ class _Distillation:
                 "a distillation wants a window that is trained on clips of its own size, and whose context"
                 f" stands still, and {type(window).__name__} is not one: distil a run of another window"
             )
-        if not (isinstance(sampling.noise, Independent) and isinstance(sampling.spacing, Even)):
+        if sampling.noise.memory or not sampling.spacing.even:
             raise InputError(
                 "a distillation wants independent noise and even steps: give --noise independent and"
                 " --spacing even, and a teacher that was trained so"
@@ -162,15 +165,12 @@ class Consistency(_Distillation):
             raise _no_teacher()
         return _copy(fresh if teacher is None else teacher)
 
-    def forecasts(self, trained):
-        return trained
-
     def loss(self, inputs, params, frozen, batch, key):
         times_key, noise_key, dropout_key = jax.random.split(key, 3)
-        x, sampler = batch["x"], inputs.sampler
+        x, recipe = batch["x"], inputs.recipe
         segments = sample_segments(
-            sampler.window,
-            sampler.cycle_steps,
+            recipe.window,
+            recipe.cycle_steps,
             small_steps(self.small_steps),
             times_key,
             len(x),
@@ -183,7 +183,7 @@ class Consistency(_Distillation):
             x,
             segments,
             noise_key,
-            schedule=sampler.schedule,
+            schedule=recipe.schedule,
             weighting=inputs.weighting,
             variance=self.variance,
             mask=inputs.mask,
@@ -223,9 +223,9 @@ class MomentMatching(_Distillation):
 
     def loss(self, inputs, params, frozen, batch, key):
         times_key, noise_key, *dropout_keys = jax.random.split(key, 4)
-        x, sampler = batch["x"], inputs.sampler
+        x, recipe = batch["x"], inputs.recipe
         segments = sample_segments(
-            sampler.window, sampler.cycle_steps, whole_segment, times_key, len(x), self.warmup_share
+            recipe.window, recipe.cycle_steps, whole_segment, times_key, len(x), self.warmup_share
         )
         auxiliary, student = moment_matching_losses(
             inputs.bind(params["student"], batch, dropout_keys[0]),
@@ -234,7 +234,7 @@ class MomentMatching(_Distillation):
             x,
             segments,
             noise_key,
-            schedule=sampler.schedule,
+            schedule=recipe.schedule,
             weighting=inputs.weighting,
             mask=inputs.mask,
         )

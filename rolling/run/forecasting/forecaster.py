@@ -12,20 +12,16 @@ import numpy as np
 import xarray as xr
 
 from rolling.common.errors import InputError
-from rolling.data.conditions import check_actions, told
+from rolling.data.conditions import check_actions
+from rolling.data.source import SequencesBase
 from rolling.data.statistics import Statistics
-from rolling.denoisers import NO_LABEL, Condition
+from rolling.denoisers import NO_LABEL
 from rolling.fields import Axis, Layout
 from rolling.run import model
-from rolling.run.checkpoint import Checkpoints, check_shapes
-from rolling.run.experiment import Experiment, codec
+from rolling.run.checkpoint import check_shapes, load_trained
+from rolling.run.experiment import Experiment
 from rolling.run.forecasting import zarr_writer
-from rolling.sampling.guidance import Autoguidance, ClassifierFree
-from rolling.sampling.rollout import Rollout
-from rolling.sampling.sampler import Carry, Denoisers, Sampler, Sampling
-
-Known = Callable[[int, int], dict[str, np.ndarray]]
-"""`(first, count)`, frames counted from the first one of the context, to what is told of one forecast."""
+from rolling.sampling import Carry, Conditions, Denoisers, Rollout, Sampler, Sampling
 
 
 class Forecaster:
@@ -39,8 +35,9 @@ class Forecaster:
         check_shapes(params, shapes, "the checkpoint")
         self.params = jax.device_put(params)
         self.bind = model.binder(experiment, apply)
-        self.sampler: Sampler | None = None
-        self.sample_with(experiment)
+        self.recipe = experiment.recipe
+        self._rollouts: dict[int, Rollout] = {}
+        self._weak: Forecaster | None = None
 
     def fingerprint(self) -> str:
         """A check sum of the parameters: forecasts of two networks are never taken for each other."""
@@ -51,10 +48,9 @@ class Forecaster:
 
     def sample_with(self, sampling: Sampling) -> None:
         """Forecasts from now on in another way."""
-        if sampling.sampler != self.sampler:  # what is compiled for the same one stays
-            self.sampler = sampling.sampler
-            self._rollouts: dict[int, Rollout] = {}
-            self._weak: Forecaster | None = None
+        if sampling.recipe != self.recipe:  # what is compiled for the same one stays
+            self.recipe = sampling.recipe
+            self._rollouts, self._weak = {}, None
 
     def _networks(self) -> tuple[Any, Any]:
         """The parameters of the network, and of the weaker one of autoguidance, if there is one.
@@ -62,7 +58,7 @@ class Forecaster:
         That one is loaded here: a run whose weaker network is gone can still forecast without it.
         """
         if self._weak is None:
-            self._weak = _weak_network(self.sampler, self.layout)
+            self._weak = _weak_network(self.recipe, self.layout)
         return self.params, self._weak and self._weak.params
 
     def rollout(self, cycles: int) -> Rollout:
@@ -73,28 +69,18 @@ class Forecaster:
             return Denoisers(self.bind(strong), self._weak and self._weak.bind(weak))
 
         if cycles not in self._rollouts:
-            self._rollouts[cycles] = Rollout(self.sampler, bind, cycles=cycles)
+            self._rollouts[cycles] = Rollout(Sampler(self.recipe), bind, cycles=cycles)
         return self._rollouts[cycles]
 
     def cycles(self, frames: int, chunk: int) -> int:
         """Cycles in a chunk of about `chunk` frames, and no more than `frames` need."""
-        stride = self.sampler.window.stride
+        stride = self.recipe.window.stride
         return max(1, min(chunk // stride, -(-frames // stride)))
-
-    def conditions(self, known: list[Known]) -> Callable[[int, int], Condition]:
-        """What a batch of forecasts may know."""
-
-        def condition(first: int, count: int) -> Condition:
-            told = [of(first, count) for of in known]
-            batch = {name: jnp.asarray(np.stack([one[name] for one in told])) for name in told[0]}
-            return model.condition_of(batch, self.statistics.mask)
-
-        return condition
 
     def sample(
         self,
         given: np.ndarray,
-        known: list[Known],
+        known: Conditions,
         keys: jax.Array,
         frames: int,
         cycles: int,
@@ -102,9 +88,7 @@ class Forecaster:
     ) -> Iterator[tuple[int, np.ndarray, Carry]]:
         """`(first lead, frames, carry)` for `given [batch, n, height, width, variable]`, physical units."""
         clean = jnp.asarray(self.statistics.normalise(given), jnp.float32)
-        chunks = self.rollout(cycles).chunks(
-            self._networks(), clean, keys, frames, self.conditions(known), resume=resume
-        )
+        chunks = self.rollout(cycles).chunks(self._networks(), clean, keys, frames, known, resume=resume)
         for chunk in chunks:
             yield chunk.start, self.statistics.denormalise(np.asarray(chunk.frames)), chunk.carry
 
@@ -118,35 +102,31 @@ class Forecaster:
         label: str = "",
         tokens: np.ndarray | None = None,
         actions: np.ndarray | None = None,
+        forcings: np.ndarray | None = None,
     ) -> xr.Dataset:
         """`members` forecasts of the `frames` frames that follow the last ones of `data`.
 
         `data` holds the variables that the network was trained on, in the same units and on the same grid,
         with a dimension `time` of at least as many frames as a rollout is given. `label` names a class, and
-        `tokens [n, d]` describe the sequence: any, without them; `actions [given + frames, a]`, of the given
-        and the coming frames, are needed where the network was trained with some.
+        `tokens [n, d]` describe the sequence: any, without them; `actions [given + frames, a]` and
+        `forcings [given + frames, height, width, f]`, of the given and the coming frames, are needed where
+        the network was trained with some.
         """
         if frames < 1 or members < 1:
             raise InputError(f"a forecast wants frames >= 1 and members >= 1, not {frames} and {members}")
         given = self._given(data)
-        n = self.sampler.given
+        n = self.recipe.given
         step = self.layout.step
         if self.layout.has_calendar:
             step = np.timedelta64(round(step * 3.6e12), "ns")
         last = _last_time(data["time"].values, step, n)
-
-        sequence = _Sequence(
-            self.layout, lambda steps: last + step * (steps - (n - 1)), label, tokens, actions
-        )
-
+        times_of = lambda steps: last + step * (steps - (n - 1))  # noqa: E731
+        sequence = _Sequence(self.layout, given, times_of, label, tokens, actions, forcings)
         check_actions(sequence, 0, n + frames)
-
-        def known(first, count):
-            return told(sequence, 0, first, first + count)
-
+        known = model.Known(sequence, [(0, 0)] * members, self.statistics.mask)
         given = np.broadcast_to(given[None], (members, *given.shape))
         keys = sequence_keys(seed, [(0, member) for member in range(members)])
-        chunks = self.sample(given, [known] * members, keys, frames, self.cycles(frames, 32))
+        chunks = self.sample(given, known, keys, frames, self.cycles(frames, 32))
         values = np.concatenate([block for _, block, _ in chunks], axis=1)
         result = zarr_writer.skeleton(self.layout, np.asarray([last]), None, members, frames)
         for channel, variable in enumerate(self.layout.variables):
@@ -157,7 +137,7 @@ class Forecaster:
 
     def _given(self, data: xr.Dataset) -> np.ndarray:
         """The given frames `[n, height, width, variable]`, checked against the layout."""
-        layout, n = self.layout, self.sampler.given
+        layout, n = self.layout, self.recipe.given
         if not isinstance(data, xr.Dataset):
             raise InputError(f"a forecast wants an xarray.Dataset, not a {type(data).__name__}")
         missing = [name for name in layout.names if name not in data]
@@ -212,22 +192,33 @@ def _last_time(times: np.ndarray, step: Any, n: int) -> Any:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Sequence:
-    """What is told of one sequence that nobody stored."""
+class _Sequence(SequencesBase):
+    """One sequence that nobody stored: its first frames, and what is known of those to come."""
 
     layout: Layout
+    given: np.ndarray
     times_of: Callable[[np.ndarray], np.ndarray]
     label: str
     embeddings: np.ndarray | None
     actions: np.ndarray | None
+    forcings: np.ndarray | None
+    mask = None
+
+    def __len__(self):
+        return 1
+
+    def read(self, index, start, stop):
+        return self.given[start:stop]
 
     def length(self, index):
-        return 0 if self.actions is None else len(self.actions)
+        """Frames of which everything is known that the layout wants of each."""
+        given = ((self.layout.actions, self.actions), (self.layout.forcings, self.forcings))
+        return min((0 if part is None else len(part) for count, part in given if count), default=0)
 
     def times(self, index, start, stop):
         return self.times_of(np.arange(start, stop))
 
-    def told(self, index, start, stop):
+    def conditioning(self, index, start, stop):
         found, layout = {}, self.layout
         if layout.labels:
             if self.label and self.label not in layout.labels:
@@ -238,26 +229,18 @@ class _Sequence:
             found["tokens"] = none if self.embeddings is None else np.asarray(self.embeddings, np.float32)
         if layout.actions:
             found["actions"] = np.asarray(self.actions, np.float32)[start:stop]
+        if layout.forcings:
+            found["fields"] = np.asarray(self.forcings, np.float32)[start:stop]
         return found
 
 
-def check_told(sampling: Sampling, layout: Layout) -> None:
-    """Raises `InputError` for guidance by what a network on such data is never told."""
-    nothing = not layout.labels and not layout.tokens
-    if nothing and any(isinstance(part, ClassifierFree) for part in sampling.guidance):
-        raise InputError(
-            "classifier-free guidance leads by labels or tokens, and these data have none: leave it out, with"
-            " --guidance none"
-        )
-
-
-def _weak_network(sampling: Sampling, layout: Layout) -> Forecaster | None:
-    """The weaker network that autoguidance asks. Raises `InputError` for guidance that it cannot give."""
-    check_told(sampling, layout)
-    names = {part.weak for part in sampling.guidance if isinstance(part, Autoguidance)}
+def _weak_network(recipe: Sampling, layout: Layout) -> Forecaster | None:
+    """The weaker network of autoguidance. Raises `InputError` for guidance that does not suit the data."""
+    recipe.check_layout(layout)
+    names = {part.weak for part in recipe.guidance if part.weak}
     if not names:
         return None
-    if len(names) > 1 or "" in names:
+    if len(names) > 1:
         raise InputError(
             "autoguidance wants the folder of one run of a weaker network: give --guidance.0.weak runs/NAME"
         )
@@ -269,24 +252,7 @@ def _weak_network(sampling: Sampling, layout: Layout) -> Forecaster | None:
 
 def load(path: str | Path) -> Forecaster:
     """The forecaster of a run: `load("runs/kolmogorov").forecast(dataset, frames=20)`."""
-    folder = Path(path)
-    if not (folder / "checkpoints").is_dir():
-        raise InputError(f"{folder} is no run: it has no checkpoints")
-    checkpoints = Checkpoints(folder / "checkpoints")
-    try:
-        items = checkpoints.restore(("ema", "statistics", "experiment", "layout"))
-        step = checkpoints.latest()
-    finally:
-        checkpoints.close()
-    where = f"the checkpoint of {folder}"
-    experiment = codec.decode(items["experiment"], where=where)
-    return Forecaster(
-        experiment,
-        codec.decode(items["layout"], where=where),
-        Statistics.from_arrays(items["statistics"]),
-        experiment.objective.forecasts(items["ema"]),
-        step,
-    )
+    return Forecaster(*load_trained(Path(path)))
 
 
 def sequence_keys(seed: int, places: list[tuple[int, int]]) -> jax.Array:

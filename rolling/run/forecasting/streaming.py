@@ -10,13 +10,14 @@ import numpy as np
 
 from rolling.common.errors import InputError
 from rolling.common.progress import Progress
-from rolling.data.conditions import check_actions, told
-from rolling.data.source import Named, Sequences
+from rolling.data.conditions import check_actions
+from rolling.data.source import Sequences
+from rolling.run import model
 from rolling.run.experiment import Forecast, codec
 from rolling.run.forecasting import zarr_writer
 from rolling.run.forecasting.forecaster import Forecaster, sequence_keys
 from rolling.run.forecasting.zarr_reader import GIVEN, NAMES
-from rolling.sampling.sampler import Carry, Sampling
+from rolling.sampling import Carry, Sampler
 
 
 class NotFinite(InputError):
@@ -55,7 +56,7 @@ def write(
     where `overwrite` says so, and anything else never.
     """
     # Persistence, with which every forecast is compared, wants a frame even where the window is given none.
-    before = max(forecaster.sampler.given, given, 1)
+    before = max(forecaster.recipe.given, given, 1)
     starts = zarr_writer.choose_starts(
         test, before, forecast.frames, forecast.starts, from_clip_start=forecast.from_clip_start
     )
@@ -66,8 +67,8 @@ def write(
     cycles = forecaster.cycles(forecast.frames, forecast.chunk)
     times = np.concatenate([test.times(s.sequence, s.frame - 1, s.frame) for s in starts])
     identity = {
+        **{name: codec.encode(part) for name, part in vars(forecaster.recipe).items()},
         "forecast": codec.encode(forecast),
-        **{f.name: codec.encode(getattr(forecaster.sampler, f.name)) for f in dataclasses.fields(Sampling)},
         "checkpoint": forecaster.step,
         "parameters": forecaster.fingerprint(),
         "starts": [[s.sequence, s.frame, str(time)] for s, time in zip(starts, times, strict=True)],
@@ -82,9 +83,10 @@ def write(
         coordinates = zarr_writer.skeleton(
             forecaster.layout, times, starts, forecast.members, forecast.frames
         )
-        if isinstance(test, Named):
-            coordinates.attrs[NAMES] = [test.name(start.sequence) for start in starts]
-        coordinates.attrs[GIVEN] = max(forecaster.sampler.given, 1)
+        names = [test.name(start.sequence) for start in starts]
+        if any(names):
+            coordinates.attrs[NAMES] = names
+        coordinates.attrs[GIVEN] = max(forecaster.recipe.given, 1)
         target.create(coordinates, forecaster.rollout(cycles).frames_per_chunk)
     _write_batches(forecaster, test, forecast, starts, cycles, target, note, label)
     target.complete()
@@ -117,13 +119,10 @@ def _write_batches(forecaster, test, forecast, starts, cycles, target, note, lab
 
 
 def _sample_batch(forecaster, test, forecast, starts, cycles, batch, resume):
-    n = forecaster.sampler.given
+    n = forecaster.recipe.given
     chosen = [starts[start] for start, _ in batch.padded]
     given = np.stack([test.read(s.sequence, s.frame - n, s.frame) for s in chosen])
-    known = [
-        lambda first, count, s=s: told(test, s.sequence, s.frame - n + first, s.frame - n + first + count)
-        for s in chosen
-    ]
+    known = model.Known(test, [(s.sequence, s.frame - n) for s in chosen], forecaster.statistics.mask)
     keys = sequence_keys(forecast.seed, batch.padded)
     return forecaster.sample(given, known, keys, forecast.frames, cycles, resume)
 
@@ -155,7 +154,7 @@ def _unpack(note: dict[str, np.ndarray], forecaster: Forecaster, size: int) -> t
     """The place and the carry of a note; None at the beginning of a batch."""
     if int(note["lead"]) == 0:
         return None
-    sampler, shape = forecaster.sampler, forecaster.layout.shape
+    sampler, shape = Sampler(forecaster.recipe), forecaster.layout.shape
     frames = jax.ShapeDtypeStruct((size, sampler.window.size, *shape), jnp.float32)
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), size))
     structure = []

@@ -13,7 +13,7 @@ import xarray as xr
 
 from rolling.common.errors import InputError
 from rolling.common.files import one_line
-from rolling.data.source import Named, Sequences
+from rolling.data.source import Sequences
 from rolling.fields import Layout
 
 LEAD = "prediction_timedelta"
@@ -92,7 +92,7 @@ class StoredForecast:
 
     def _check_name(self, start: int, test: Sequences, sequence: int) -> None:
         names = self.dataset.attrs.get(NAMES)
-        if names and isinstance(test, Named) and names[start] != test.name(sequence):
+        if names and test.name(sequence) and names[start] != test.name(sequence):
             raise InputError(
                 f"start {start} of the forecast {self.path} is in {names[start]}, but in these test data it"
                 f" would be in {test.name(sequence)}: evaluate it with the data that it was made from"

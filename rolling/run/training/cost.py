@@ -84,6 +84,8 @@ def batch_of(layout: Layout, clips: int, frames: int) -> dict[str, jax.ShapeDtyp
         batch["tokens"] = shape(TOKENS, layout.tokens)
     if vector_size(layout):
         batch["vectors"] = shape(frames, vector_size(layout))
+    if layout.forcings:
+        batch["fields"] = shape(frames, *layout.shape[:2], layout.forcings)
     return batch
 
 

@@ -5,18 +5,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from rolling.common.errors import InputError
 from rolling.data.statistics import Statistics
 from rolling.fields import Layout
+from rolling.run import model
+from rolling.run.checkpoint import check_shapes, load_trained
 from rolling.run.experiment import Experiment, codec
 from rolling.run.experiment import presets as experiments
 from rolling.run.experiment.objectives import Objective
 from rolling.run.experiment.options import named
 from rolling.run.experiment.registry import alternatives
-from rolling.run.forecasting.forecaster import load
 
 SHARE_OF_STEPS = 0.25  # of the teacher's training: the student begins as the teacher
 SHARE_OF_PEAK = 0.1
@@ -62,7 +62,7 @@ def load_teacher(experiment: Experiment, layout: Layout, statistics: Statistics)
             f"the teacher {name} of this distillation is not there: bring its folder back, or name another"
             " with --objective.teacher (what is distilled already forecasts without it)"
         )
-    teacher = load(name)
+    teacher = load_trained(Path(name))
     mine, its = experiment, teacher.experiment
     changed = [
         line
@@ -81,7 +81,8 @@ def load_teacher(experiment: Experiment, layout: Layout, statistics: Statistics)
             f"the teacher {name} was trained on other data: give this run the same --source, and a cache or"
             " files that have not changed"
         )
-    return jax.device_get(teacher.params)
+    check_shapes(teacher.params, model.abstract(mine, layout, statistics.mask)[1], f"the teacher {name}")
+    return teacher.params
 
 
 def _same(a: Statistics, b: Statistics) -> bool:

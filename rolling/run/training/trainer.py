@@ -26,11 +26,14 @@ from rolling.data.source import Split
 from rolling.data.statistics import Statistics, measure
 from rolling.denoisers import Apply, denoiser
 from rolling.run import model
-from rolling.run.checkpoint import Checkpoints, check_shapes
+from rolling.run.checkpoint import Checkpoints, fitted
 from rolling.run.experiment import Experiment, Training, codec
 from rolling.run.experiment.objectives import LossInputs
 from rolling.run.training.distillation import load_teacher
 from rolling.windows import training_frames
+
+BEGUN = ("params", "ema", "optimiser", "progress", "statistics", "iterator", "layout", "lengths")
+"""What a training that goes on reads of its checkpoint."""
 
 
 class State(NamedTuple):
@@ -74,7 +77,7 @@ def make_loss(experiment: Experiment, apply: Apply, mask: np.ndarray | None) -> 
     def bind(params, batch, dropout_key):
         condition = model.condition_of(batch, mask)
         if experiment.training.drop_condition > 0 and dropout_key is not None:
-            unlucky = jax.random.uniform(jax.random.fold_in(dropout_key, 1), len(batch["x"]))
+            unlucky = jax.random.uniform(jax.random.fold_in(dropout_key, 1), (len(batch["x"]),))
             condition = condition.dropped(unlucky < experiment.training.drop_condition)
         denoise = denoiser(
             lambda z, logsnr, condition: apply(params, z, logsnr, condition, dropout_key=dropout_key),
@@ -82,7 +85,7 @@ def make_loss(experiment: Experiment, apply: Apply, mask: np.ndarray | None) -> 
         )
         return lambda z, logsnr: denoise(z, logsnr, condition)
 
-    inputs = LossInputs(bind, experiment.sampler, experiment.weighting, model.static_fields(mask))
+    inputs = LossInputs(bind, experiment, experiment.weighting, model.static_fields(mask))
     return partial(experiment.objective.loss, inputs)
 
 
@@ -183,7 +186,8 @@ class Trainer:
         self.shardings = Shardings.over_local_devices(
             experiment.training.batch // experiment.training.accumulate
         )
-        self.statistics = self._statistics(split)
+        begun = self._begun()
+        self.statistics = Statistics.from_arrays(begun["statistics"]) if begun else measure(split.train)
         self.apply, params = model.build(experiment, self.layout, self.statistics.mask)
         self.parameters = model.count(params)
         self.clip = training_frames(experiment.window)
@@ -195,51 +199,50 @@ class Trainer:
             seed=experiment.training.seed,
             augment=experiment.augment,
         )
-        begun = self.checkpoints.latest()
-        finished = begun is not None and begun >= experiment.training.steps  # nothing is left to be taught
+        finished = begun and begun["progress"]["step"] >= experiment.training.steps  # no teacher is wanted
         teacher = None if finished else load_teacher(experiment, self.layout, self.statistics)
         self.frozen = jax.device_put(teacher, self.shardings.whole)
         trained = experiment.objective.start(params, params if finished else teacher)
         self.state = jax.device_put(first_state(experiment, trained), self.shardings.whole)
-        if begun is not None:
-            self._restore()
+        if begun:
+            self._go_on(begun)
         self.step = make_step(experiment, self.apply, self.statistics.mask)
 
-    def _statistics(self, split: Split) -> Statistics:
-        if self.checkpoints.latest() is not None:
-            return Statistics.from_arrays(self.checkpoints.restore(("statistics",))["statistics"])
-        return measure(split.train)
+    def _begun(self) -> dict[str, Any] | None:
+        """The latest checkpoint, of the data that there are now; None where there is none yet."""
+        if self.checkpoints.latest() is None:
+            return None
+        begun = self.checkpoints.restore(BEGUN)
+        self._check_data(begun)
+        return begun
 
-    def _restore(self) -> None:
-        self._check_data()
-        like = self._trees()
-        found = self.checkpoints.restore(("params",))["params"]
-        check_shapes(found, like["params"], f"the checkpoint in {self.checkpoints.folder}")
-        items = self.checkpoints.restore(("params", "ema", "optimiser", "progress", "iterator"), like)
+    def _go_on(self, begun: dict[str, Any]) -> None:
+        where = f"the checkpoint in {self.checkpoints.folder}"
+        trees = {name: fitted(begun[name], tree, where) for name, tree in self._trees().items()}
         state = State(
-            params=items["params"],
-            ema=items["ema"],
-            optimiser=items["optimiser"],
-            step=jnp.asarray(items["progress"]["step"]),
-            key=jax.random.wrap_key_data(jnp.asarray(items["progress"]["key"])),
+            params=trees["params"],
+            ema=trees["ema"],
+            optimiser=trees["optimiser"],
+            step=jnp.asarray(trees["progress"]["step"]),
+            key=jax.random.wrap_key_data(jnp.asarray(trees["progress"]["key"])),
         )
         self.state = jax.device_put(state, self.shardings.whole)
-        self.iterator.set_state(items["iterator"])
+        self.iterator.set_state(begun["iterator"])
 
     def _data(self) -> dict[str, Any]:
         """The items that tell whether the data are still those that the training began with."""
         lengths = [self.sequences.length(i) for i in range(len(self.sequences))]
         return {"layout": codec.encode(self.layout), "lengths": lengths}
 
-    def _check_data(self) -> None:
+    def _check_data(self, then: dict[str, Any]) -> None:
         now = self._data()
-        then = self.checkpoints.restore(tuple(now))
-        told = codec.differences(then["layout"], now["layout"])
-        if told or then["lengths"] != now["lengths"]:
-            told += [f"frames: {sum(then['lengths'])} / {sum(now['lengths'])}"]
+        layout = codec.decode(then["layout"], where=f"the checkpoint in {self.checkpoints.folder}")
+        changed = codec.differences(codec.encode(layout), now["layout"])
+        if changed or then["lengths"] != now["lengths"]:
+            changed += [f"frames: {sum(then['lengths'])} / {sum(now['lengths'])}"]
             raise InputError(
-                f"the data have changed since {self.folder} was begun (then / now: {'; '.join(told)}): bring"
-                " back the old data, or begin another run with --name"
+                f"the data have changed since {self.folder} was begun (then / now: {'; '.join(changed)}):"
+                " bring back the old data, or begin another run with --name"
             )
 
     def _trees(self) -> dict[str, Any]:

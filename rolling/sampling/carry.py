@@ -1,0 +1,25 @@
+"""The whole state of a rollout."""
+
+import dataclasses
+from typing import Any
+
+import jax
+from jaxtyping import Array, Int, Key
+
+from rolling.arrays import Frames
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Carry:
+    """Everything that changes: what must be saved to resume."""
+
+    z: Frames
+    """Frames of the context are clean in here, at whatever clock they are shown to the network."""
+    history: Any
+    """The solver's: a tree of arrays `[batch, time, ...]`."""
+    first: Int[Array, ""]
+    """Index of the frame in slot 0; the first given frame is frame 0."""
+    step: Int[Array, ""]
+    """Solver steps so far."""
+    key: Key[Array, " batch"]
