@@ -18,6 +18,24 @@ from typing import Any
 from rolling.common.errors import InputError
 
 CHECKSUMS = "checksums.json"
+PACKAGE = "rolling."
+FORMER_MODULES = {
+    "Simulated": "data.simulated",
+    "Kolmogorov": "physics.simulators",
+    "KuramotoSivashinsky": "physics.simulators",
+    "MovingShapes": "data.clips.moving_shapes",
+    "Gridded": "data.gridded",
+    "Picture": "data.clips.collection",
+    "ArrayFiles": "data.clips.arrays",
+    "Videos": "data.clips.folders",
+    "FrameFolders": "data.clips.frames",
+    "Kinetics": "data.clips.kinetics",
+    "SomethingSomething": "data.clips.something",
+    "Tfds": "data.clips.tfds",
+    "BairPushing": "data.clips.tfrecords",
+    "UCF101": "data.clips.ucf101",
+}
+"""Our classes whose keys once held the module in which they were defined; those added later have none."""
 
 
 def folder(chosen: str | None = None) -> Path:
@@ -28,7 +46,11 @@ def folder(chosen: str | None = None) -> Path:
 
 
 def key(value: Any) -> str:
-    """A name for a value made of dataclasses, tuples, numbers and words: equal values, equal names."""
+    """A name for a value made of dataclasses, tuples, numbers and strings: equal values, equal names.
+
+    The name does not depend on the module of a class of ours, so that a class can move without every
+    simulation and prepared store being made again. Its fields count: a renamed field is a new name.
+    """
     text = json.dumps(_plain(value), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -36,10 +58,17 @@ def key(value: Any) -> str:
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         fields = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-        return {"": f"{type(value).__module__}.{type(value).__qualname__}", **fields}
+        return {"": _class_name(type(value)), **fields}
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     return value
+
+
+def _class_name(kind: type) -> str:
+    module, name = kind.__module__, kind.__qualname__
+    if module.startswith(PACKAGE):
+        module = FORMER_MODULES.get(name, "rolling")
+    return f"{module}.{name}"
 
 
 def fetch(path: Path, make: Callable[[Path], None]) -> Path:
