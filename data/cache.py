@@ -78,7 +78,7 @@ def fetch(path: Path, make: Callable[[Path], None]) -> Path:
     make it at once, one wins. Raises `InputError` where it cannot be written.
     """
     if path.exists():
-        if is_whole(path):
+        if is_intact(path):
             return path
         print(f"{path} is damaged and is made again", file=sys.stderr, flush=True)
     with _explained(path):
@@ -158,7 +158,7 @@ def seal(path: Path) -> None:
             os.fsync(handle.fileno())
 
 
-def is_whole(path: Path) -> bool:
+def is_intact(path: Path) -> bool:
     """Whether every file of a sealed folder is as it was written."""
     try:
         sums = json.loads((path / CHECKSUMS).read_text())
@@ -167,7 +167,7 @@ def is_whole(path: Path) -> bool:
         return False
 
 
-def _replace(work: Path, path: Path, whole: Callable[[Path], bool] = is_whole) -> None:
+def _replace(work: Path, path: Path, whole: Callable[[Path], bool] = is_intact) -> None:
     if path.exists() and not whole(path):
         shutil.rmtree(path)
     try:

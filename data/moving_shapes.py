@@ -22,7 +22,7 @@ PALETTE = (
 Points = Float[Array, "shape y x"]
 
 
-class State(NamedTuple):
+class ShapesState(NamedTuple):
     """Of all shapes of one picture; lengths in pixels, velocities in pixels per frame."""
 
     position: Float[Array, "shape 2"]
@@ -105,7 +105,7 @@ class MovingShapes:
     def spin_up_frames(self) -> int:
         return 0
 
-    def initial(self, key: jax.Array) -> State:
+    def initial(self, key: jax.Array) -> ShapesState:
         keys = jax.random.split(key, 7)
         count, (low, high) = self.shapes, self.sizes
         draw = lambda i, shape=(): jax.random.uniform(keys[i], (count, *shape))  # noqa: E731
@@ -115,7 +115,7 @@ class MovingShapes:
         colours = jnp.asarray(PALETTE, jnp.float32)
         if not self.colour:
             colours = colours.mean(axis=-1, keepdims=True)
-        return State(
+        return ShapesState(
             position=position,
             velocity=pace[:, None] * jnp.stack([jnp.cos(heading), jnp.sin(heading)], axis=-1),
             angle=2 * jnp.pi * draw(4),
@@ -128,7 +128,7 @@ class MovingShapes:
     def stepper(self) -> None:
         return None
 
-    def advance(self, stepper: Any, state: State) -> State:
+    def advance(self, stepper: Any, state: ShapesState) -> ShapesState:
         low, high = state.radius[:, None], (self.resolution - state.radius)[:, None]
         ahead = state.position + state.velocity
         beyond = (ahead < low) | (ahead > high)
@@ -139,7 +139,7 @@ class MovingShapes:
             angle=state.angle + state.spin,
         )
 
-    def frame(self, state: State) -> Float[Array, "height width channel"]:
+    def frame(self, state: ShapesState) -> Float[Array, "height width channel"]:
         pixels = jnp.arange(self.resolution) + 0.5
         column = lambda values: values[:, None, None]  # noqa: E731
         away_x = (pixels[None, None, :] - column(state.position[:, 0])) / column(state.radius)

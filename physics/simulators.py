@@ -21,7 +21,7 @@ from rolling.common.errors import InputError
 from rolling.fields import Axis, Layout, Variable
 
 Field = Float[Array, "grid grid"]
-Spectrum = Complex[Array, "grid half"]
+Modes = Complex[Array, "grid half"]
 Frame = Float[Array, "height width channel"]
 
 # CF knows vorticity and wind of the air only; the names are what tools recognise the quantities by.
@@ -181,7 +181,7 @@ class KuramotoSivashinsky:
         return truncate(jnp.fft.rfft2(state), self.grid, self.resolution)[..., None]
 
 
-def truncate(spectrum: Spectrum, grid: int, resolution: int) -> Field:
+def truncate(spectrum: Modes, grid: int, resolution: int) -> Field:
     """The field on `resolution` cells that has the wavenumbers `|k| < resolution / 2` of one on `grid` cells.
 
     The Nyquist wavenumber of the coarse grid is left out: a real grid cannot hold its phase.
@@ -195,7 +195,7 @@ def truncate(spectrum: Spectrum, grid: int, resolution: int) -> Field:
     return jnp.fft.irfft2(coarse * (resolution / grid) ** 2, s=(resolution, resolution))
 
 
-def velocity(vorticity: Spectrum) -> tuple[Spectrum, Spectrum]:
+def velocity(vorticity: Modes) -> tuple[Modes, Modes]:
     """Spectra of `u = -dpsi/dy`, `v = dpsi/dx` with `lap psi = w` on a square of side 2 pi; no mean flow."""
     grid = vorticity.shape[0]
     ky = jnp.fft.fftfreq(grid, 1 / grid)[:, None]

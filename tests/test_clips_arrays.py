@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import Entry, Picture
 from rolling.data.clips.collections import ArrayFiles
+from rolling.data.clips.protocol import Entry, Picture
 from tests.record_tools import LUMA, SMALL, damage, joined, listed, prepared, refused
 
 RNG = np.random.default_rng(0)

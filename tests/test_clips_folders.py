@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import TEST, TRAIN, UNSPECIFIED, BadClip, Entry, Picture
 from rolling.data.clips.collections import UCF101, Collection, Kinetics, SomethingSomething, Videos
+from rolling.data.clips.protocol import TEST, TRAIN, UNSPECIFIED, BadClip, Entry, Picture
 from rolling.run.experiment.registry import alternatives
 from tests.clip_tools import levels, write_video
 

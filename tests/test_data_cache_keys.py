@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from rolling.data import cache
-from rolling.data.clips.collection import Picture
 from rolling.data.clips.collections import (
     UCF101,
     ArrayFiles,
@@ -18,6 +17,7 @@ from rolling.data.clips.collections import (
     Tfds,
     Videos,
 )
+from rolling.data.clips.protocol import Picture
 from rolling.data.clips.source import Clips
 from rolling.data.gridded.source import Gridded
 from rolling.data.moving_shapes import MovingShapes

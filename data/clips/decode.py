@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import BadClip, Block, Picture
+from rolling.data.clips.protocol import BadClip, Block, Picture
 
 BLOCK = 32  # frames handed on at a time
 FAR = 2.0  # seconds from which on a cut is worth a seek
@@ -21,12 +21,12 @@ LONGEST_GAP = 10.0  # seconds between frames beyond which times are not believed
 SHORTFALL = 0.05  # share of the promised length that may be missing
 
 
-class _Doubt(Exception):
+class _Unreliable(Exception):
     """What speaks against a way of reading; another one may do."""
 
 
 @dataclasses.dataclass(frozen=True)
-class _Way:
+class _Strategy:
     """How a file is read: from a key frame before the cut or from its start, by its times or by counting."""
 
     seek: bool = False
@@ -44,7 +44,7 @@ def read_video(
     PyAV is not installed.
     """
     _check_file(path)
-    ways = ([_Way(seek=True)] if start > FAR else []) + [_Way(), _Way(count=True)]
+    ways = ([_Strategy(seek=True)] if start > FAR else []) + [_Strategy(), _Strategy(count=True)]
     for place, way in enumerate(ways):
         handed = False
         try:
@@ -52,7 +52,7 @@ def read_video(
                 handed = True
                 yield block
             return
-        except (_Doubt, BadClip) as problem:
+        except (_Unreliable, BadClip) as problem:
             hopeless = isinstance(problem, BadClip) and not way.seek
             if hopeless or handed or place == len(ways) - 1:  # what was handed on cannot be called back
                 raise BadClip(str(problem)) from None
@@ -91,7 +91,9 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
         raise BadClip(f"it cannot be decoded: {error.strerror or error}") from None
 
 
-def _blocks(path: Path, picture: Picture, start: float, stop: float | None, way: _Way) -> Iterator[Block]:
+def _blocks(
+    path: Path, picture: Picture, start: float, stop: float | None, way: _Strategy
+) -> Iterator[Block]:
     with _opened(path) as (container, stream):
         frames = _timed(container, stream, start, way)
         if start > 0 or stop is not None:
@@ -100,7 +102,7 @@ def _blocks(path: Path, picture: Picture, start: float, stop: float | None, way:
             chosen = ((frame, 1) for _, _, frame in frames)
         else:
             chosen = _resampled(frames, picture.rate, start)
-        fit, block, filled = _Fit(picture, float(stream.sample_aspect_ratio or 1)), None, 0
+        fit, block, filled = _Resizer(picture, float(stream.sample_aspect_ratio or 1)), None, 0
         for frame, times in chosen:
             small = fit(frame)
             for _ in range(times):
@@ -115,7 +117,7 @@ def _blocks(path: Path, picture: Picture, start: float, stop: float | None, way:
             yield Block(frames=block[:filled])
 
 
-def _timed(container, stream, start: float, way: _Way) -> Iterator[tuple[float, float, Any]]:
+def _timed(container, stream, start: float, way: _Strategy) -> Iterator[tuple[float, float, Any]]:
     """Each frame with its time after the first one, and how long it is shown, in seconds."""
     rate = stream.average_rate or stream.guessed_rate
     shown = 1 / float(rate) if rate else 0.0
@@ -124,7 +126,7 @@ def _timed(container, stream, start: float, way: _Way) -> Iterator[tuple[float, 
     first = None if stream.start_time is None else float(stream.start_time * stream.time_base)
     if way.seek:
         if first is None:
-            raise _Doubt("it does not tell when it begins")
+            raise _Unreliable("it does not tell when it begins")
         container.seek(int((start + first) / stream.time_base), stream=stream)
     packets = count = 0
     last = None
@@ -135,14 +137,14 @@ def _timed(container, stream, start: float, way: _Way) -> Iterator[tuple[float, 
                 raise BadClip(f"frame {count} is corrupt")
             time = count * shown if way.count else frame.time
             if time is None:
-                raise _Doubt(f"frame {count} has no time")
+                raise _Unreliable(f"frame {count} has no time")
             if not way.count:
                 first = time if first is None or not (way.seek or count) else first
                 time -= first
                 if count:
                     _check_times(last, time, count)
                 elif way.seek and time > start:
-                    raise _Doubt("a seek did not find the frame before the cut")
+                    raise _Unreliable("a seek did not find the frame before the cut")
             yield time, shown, frame
             last, count = time, count + 1
     if not count:
@@ -153,9 +155,9 @@ def _timed(container, stream, start: float, way: _Way) -> Iterator[tuple[float, 
 
 def _check_times(last: float, time: float, count: int) -> None:
     if time <= last:
-        raise _Doubt(f"the time of frame {count} is not after that of the frame before it")
+        raise _Unreliable(f"the time of frame {count} is not after that of the frame before it")
     if time - last > LONGEST_GAP:
-        raise _Doubt(f"nothing is shown for {time - last:.0f} s before frame {count}")
+        raise _Unreliable(f"nothing is shown for {time - last:.0f} s before frame {count}")
 
 
 def _check_whole(container, stream, packets: int, end: float | None) -> None:
@@ -202,7 +204,7 @@ def _resampled(frames, rate: float, start: float) -> Iterator[tuple[Any, int]]:
         yield previous[2], until - done
 
 
-class _Fit:
+class _Resizer:
     """A frame as an array `[height, width, channel]`: upright, in square pixels, the short side resized to
     fit, the middle cut out."""
 

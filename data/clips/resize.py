@@ -11,7 +11,7 @@ import scipy.sparse
 from PIL import Image
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import BadClip, Block, Entry, Picture
+from rolling.data.clips.protocol import BadClip, Block, Entry, Picture
 
 SCALES = {"levels": (0.0, 255.0), "unit": (0.0, 1.0), "signed": (-1.0, 1.0)}
 """The values of black and of white: grey levels, [0, 1], [-1, 1]."""
@@ -20,7 +20,7 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 FRAMES = 32  # in a block
 
 
-def fitted(
+def resized_clip(
     read: Callable[[np.ndarray], Iterable[np.ndarray]],
     count: int,
     entry: Entry,
@@ -32,22 +32,22 @@ def fitted(
 ) -> Iterator[Block]:
     """A clip of `count` frames, `rate` a second, block by block; `read` gives the frames of some indices, in
     ascending order, `[H, W, c]`, uint8, each. Of `actions [count, a]`, those of the frames that are taken."""
-    tokens = None if tokens is None else _finite(np.atleast_2d(tokens), "tokens")
+    tokens = None if tokens is None else _finite_rows(np.atleast_2d(tokens), "tokens")
     if actions is not None:
-        actions = _finite(actions, "actions")
+        actions = _finite_rows(actions, "actions")
         if len(actions) != count:
             raise BadClip(f"it has {count} frames, but actions for {len(actions)}")
-    taken = nearest(count, entry, rate, picture.rate)
+    taken = nearest_frames(count, entry, rate, picture.rate)
     for first in range(0, len(taken), FRAMES):
         block = taken[first : first + FRAMES]
         yield Block(
-            frames=fit(read(block), picture),
+            frames=resize(read(block), picture),
             actions=None if actions is None else actions[block],
             tokens=tokens,
         )
 
 
-def nearest(count: int, entry: Entry, rate: float | None, wanted: float | None) -> np.ndarray:
+def nearest_frames(count: int, entry: Entry, rate: float | None, wanted: float | None) -> np.ndarray:
     """The frames, of `count` that come `rate` a second, next to `start`, `start + 1 / wanted`, ..., `stop`.
 
     All of them in their order where no rate is wanted, or none is known.
@@ -66,7 +66,7 @@ def nearest(count: int, entry: Entry, rate: float | None, wanted: float | None) 
     return indices
 
 
-def levels(values: np.ndarray, scale: str) -> np.ndarray:
+def to_grey_levels(values: np.ndarray, scale: str) -> np.ndarray:
     """Grey levels, uint8, of values on one of `SCALES`. Raises `BadClip` for values that do not lie on it."""
     black, white = SCALES[scale]
     if values.dtype == np.uint8 and scale == "levels":
@@ -101,13 +101,13 @@ def check_rate(rate: float | None) -> None:
         raise InputError(f"a rate of {rate} frames a second is none: it must be above 0")
 
 
-def fit(frames: Iterable[np.ndarray], picture: Picture) -> np.ndarray:
+def resize(frames: Iterable[np.ndarray], picture: Picture) -> np.ndarray:
     """`[T, height, width, channel]` from T frames `[H, W, c]`, uint8, c = 1 or 3.
 
     The middle, as wide for its height as the picture, is shrunk by averaging areas, or enlarged bicubically;
     then colours are joined (BT.601) or luma repeated. Raises `BadClip`.
     """
-    sized = np.stack([_resized(frame, picture) for frame in frames])
+    sized = np.stack([_resize(frame, picture) for frame in frames])
     if picture.colour:
         return einops.repeat(sized, "t h w 1 -> t h w 3") if sized.shape[-1] == 1 else sized
     if sized.shape[-1] == 1:
@@ -115,7 +115,7 @@ def fit(frames: Iterable[np.ndarray], picture: Picture) -> np.ndarray:
     return np.rint(sized @ LUMA).astype(np.uint8)[..., None]
 
 
-def _resized(frame: np.ndarray, picture: Picture) -> np.ndarray:
+def _resize(frame: np.ndarray, picture: Picture) -> np.ndarray:
     """One frame `[H, W, c]` as `[height, width, c]`."""
     if frame.ndim != 3 or frame.shape[-1] not in (1, 3) or 0 in frame.shape:
         raise BadClip(
@@ -125,9 +125,12 @@ def _resized(frame: np.ndarray, picture: Picture) -> np.ndarray:
     size = picture.size(height, width)
     if size == (height, width):
         return frame
-    above, left, below, right = middle((height, width), size)
+    above, left, below, right = centre_crop((height, width), size)
     if below - above >= size[0]:
-        rows, columns = _areas(height, above, below, size[0]), _areas(width, left, right, size[1])
+        rows, columns = (
+            _area_weights(height, above, below, size[0]),
+            _area_weights(width, left, right, size[1]),
+        )
         short = rows @ frame.reshape(height, -1).astype(np.float32)
         turned = einops.rearrange(short, "h (w c) -> w (h c)", c=channels)
         small = einops.rearrange(columns @ turned, "w (h c) -> h w c", c=channels)
@@ -138,7 +141,7 @@ def _resized(frame: np.ndarray, picture: Picture) -> np.ndarray:
 
 
 @lru_cache(maxsize=16)
-def _areas(whole: int, low: float, high: float, parts: int) -> scipy.sparse.csr_array:
+def _area_weights(whole: int, low: float, high: float, parts: int) -> scipy.sparse.csr_array:
     """`[parts, whole]`: what each pixel of a line gives to the mean over each of `parts` equal stretches
     from `low` to `high`."""
     edges, pixels = np.linspace(low, high, parts + 1), np.arange(whole)
@@ -147,7 +150,7 @@ def _areas(whole: int, low: float, high: float, parts: int) -> scipy.sparse.csr_
     return scipy.sparse.csr_array(shares.astype(np.float32))
 
 
-def middle(whole: tuple[int, int], size: tuple[int, int]) -> tuple[float, float, float, float]:
+def centre_crop(whole: tuple[int, int], size: tuple[int, int]) -> tuple[float, float, float, float]:
     """Upper, left, lower and right edge of the largest part of a frame, in its middle, as wide for its height
     as `size`, (height, width); in pixels and parts of them."""
     ratio = min(whole[0] / size[0], whole[1] / size[1])
@@ -176,7 +179,7 @@ def readable(name: str, kind: str) -> Iterator[None]:
         raise BadClip(f"{name} cannot be read ({words}): it is damaged, cut short or no {kind}") from error
 
 
-def _finite(values: np.ndarray, what: str) -> np.ndarray:
+def _finite_rows(values: np.ndarray, what: str) -> np.ndarray:
     if values.ndim != 2 or values.dtype.kind not in "buif":
         raise BadClip(
             f"its {what} have the shape {values.shape} and the type {values.dtype}, not two axes of numbers"

@@ -9,11 +9,18 @@ from typing import Any
 
 from rolling.common.errors import InputError
 from rolling.data import cache
-from rolling.data.clips.collection import TEST, Collection, Entry, Picture
 from rolling.data.clips.collections.folders import Videos
-from rolling.data.clips.split import parted
+from rolling.data.clips.protocol import TEST, Collection, Entry, Picture
+from rolling.data.clips.split import split_entries
 from rolling.data.clips.store.prepare import prepare
-from rolling.data.clips.store.reader import FORMAT, describe, is_store, is_whole, layout_of, open_store
+from rolling.data.clips.store.reader import (
+    FORMAT,
+    is_complete,
+    is_prepared_store,
+    layout_of,
+    open_store,
+    read_description,
+)
 from rolling.data.source import Split
 from rolling.fields import Layout
 
@@ -55,17 +62,17 @@ class Clips:
 
     def open(self) -> Split:
         """Prepares at the first call. Raises `InputError` where there is nothing to prepare."""
-        if self.path and is_store(Path(self.path).expanduser()):
+        if self.path and is_prepared_store(Path(self.path).expanduser()):
             return open_store(self._own(Path(self.path).expanduser()), labelled=self.labelled)
         collection = self._placed()
         found = collection.entries()
-        entries = parted(found, self.test, self.holdout)
+        entries = split_entries(found, self.test, self.holdout)
         drawn = not self.test and all(entry.split != TEST for entry in found)
         kind = type(collection).__name__.lower()
         path = cache.folder(self.cache) / f"{kind}-{self._key(collection, entries, drawn)}"
         settings = {"min_frames": self.min_frames, "drawn": drawn, "workers": self.workers}
         make = lambda place: prepare(place, collection, entries, self.picture, **settings)  # noqa: E731
-        return open_store(cache.grow(path, make, is_whole), labelled=self.labelled)
+        return open_store(cache.grow(path, make, is_complete), labelled=self.labelled)
 
     def layout(self) -> Layout:
         """Of the pictures, with the classes if there is a collection at `path`; which actions and tokens go
@@ -88,7 +95,7 @@ class Clips:
         return dataclasses.replace(self.collection, path=self.path)
 
     def _own(self, store: Path) -> Path:
-        found = Picture(**describe(store)["picture"])
+        found = Picture(**read_description(store)["picture"])
         if found != self.picture:
             raise InputError(
                 f"the store {store} holds {_shown(found)}, but {_shown(self.picture)} are asked for: give"

@@ -8,10 +8,10 @@ from difflib import get_close_matches
 from pathlib import PurePosixPath
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import TEST, TRAIN, Entry
+from rolling.data.clips.protocol import TEST, TRAIN, Entry
 
 
-def parted(entries: Sequence[Entry], test: tuple[str, ...], holdout: float) -> list[Entry]:
+def split_entries(entries: Sequence[Entry], test: tuple[str, ...], holdout: float) -> list[Entry]:
     """The entries, each TRAIN or TEST. Raises `InputError` where a part would be empty."""
     chosen = _named(entries, test) if test else {entry.name for entry in entries if entry.split == TEST}
     chosen = chosen or _drawn(entries, holdout)
@@ -40,9 +40,9 @@ def _named(entries: Sequence[Entry], names: tuple[str, ...]) -> set[str]:
 def _drawn(entries: Sequence[Entry], share: float) -> set[str]:
     """Each clip is held out or not by its own name: no other clip, added or removed, changes that."""
     names = {entry.name for entry in entries}
-    return {name for name in names if lot(name) < share} or {min(names, key=lot)}
+    return {name for name in names if hash_fraction(name) < share} or {min(names, key=hash_fraction)}
 
 
-def lot(name: str) -> float:
+def hash_fraction(name: str) -> float:
     """From 0 to 1, as good as random, and always the same for a name."""
     return int(hashlib.sha256(os.fsencode(name)).hexdigest()[:13], 16) / 16**13

@@ -7,9 +7,8 @@ import numpy as np
 import xarray as xr
 
 from rolling.common.errors import InputError
-from rolling.fields import LATITUDE_UNITS, Axis
+from rolling.fields import LATITUDE_UNITS, LONGITUDE_UNITS, Axis
 
-LONGITUDE_UNITS = ("degrees_east", "degree_east", "degrees_e", "degree_e")
 PRESSURE_UNITS = ("pa", "hpa", "mbar", "millibar", "millibars", "mb")
 
 
@@ -73,16 +72,16 @@ class Dimensions:
     x: str
 
 
-def dimensions(array: xr.DataArray, where: str, time: str = "") -> Dimensions:
+def find_dimensions(array: xr.DataArray, where: str, time: str = "") -> Dimensions:
     """Raises `InputError`, beginning with `where`, for an array that is no sequence of fields.
 
     `time` names the time dimension or coordinate where it would not be recognised.
     """
     clock, times = _clock(array, where, time)
     free = [str(name) for name in array.dims if name not in times]
-    found = {role: next((d for d in free if role.fits(d, attributes(array, d))), None) for role in (Y, X)}
+    found = {role: next((d for d in free if role.fits(d, attributes_of(array, d))), None) for role in (Y, X)}
     free = [d for d in free if d not in found.values()]
-    found[LEVEL] = next((d for d in free if LEVEL.fits(d, attributes(array, d))), None)
+    found[LEVEL] = next((d for d in free if LEVEL.fits(d, attributes_of(array, d))), None)
     others = [d for d in free if d != found[LEVEL]]
     missing = [role for role in (Y, X) if found[role] is None]
     # Unnamed dimensions are the horizontal ones if they are as many as are missing, length 1 counting last.
@@ -104,7 +103,7 @@ def dimensions(array: xr.DataArray, where: str, time: str = "") -> Dimensions:
     return Dimensions(time=times, clock=clock, level=found[LEVEL], y=found[Y], x=found[X])
 
 
-def attributes(array: xr.DataArray, name: str) -> dict:
+def attributes_of(array: xr.DataArray, name: str) -> dict:
     """Those of a coordinate, none where there is none."""
     return array.coords[name].attrs if name in array.coords else {}
 
@@ -124,7 +123,7 @@ def _clock(array: xr.DataArray, where: str, chosen: str) -> tuple[str, tuple[str
             (str(n) for n in dates if TIME.fits(n, array.coords[n].attrs)),
             key=lambda n: (array.coords[n].attrs.get("standard_name") != "time", n != "valid_time"),
         )
-        names += [str(d) for d in array.dims if TIME.fits(d, attributes(array, str(d)))]
+        names += [str(d) for d in array.dims if TIME.fits(d, attributes_of(array, str(d)))]
         names += [str(n) for n in dates]
     if not names:
         raise InputError(
@@ -154,7 +153,7 @@ def times_of(array: xr.DataArray, found: Dimensions, where: str) -> np.ndarray:
     )
 
 
-def axis(array: xr.DataArray, name: str, role: Role, where: str) -> Axis:
+def horizontal_axis(array: xr.DataArray, name: str, role: Role, where: str) -> Axis:
     """A horizontal axis with its values and units, or counted cells where it has no coordinate.
 
     Longitudes are unwrapped, and periodic where they go round the globe in equal steps. Raises `InputError`
@@ -163,7 +162,7 @@ def axis(array: xr.DataArray, name: str, role: Role, where: str) -> Axis:
     if name not in array.coords or array.coords[name].ndim != 1:
         return Axis(name=name, values=tuple(float(i) for i in range(array.sizes[name])))
     values = decimals(array.coords[name].values)
-    units = _units(name, attributes(array, name), role)
+    units = _units(name, attributes_of(array, name), role)
     longitude = units in LONGITUDE_UNITS
     if longitude:
         values = np.round(np.unwrap(values, period=360.0), 9)

@@ -8,13 +8,12 @@ import xarray as xr
 from rolling.common.errors import InputError
 from rolling.data.gridded import axes
 from rolling.data.gridded.cadence import show
-from rolling.data.gridded.formats import explained
-from rolling.data.gridded.stores import frames_written
+from rolling.data.gridded.formats import explained, frames_written
 from rolling.fields import Axis
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Part:
+class FilePart:
     """An array of one file as `[*time, level, y, x]`; `times [n]` go through its time dimensions in turn."""
 
     file: str
@@ -29,10 +28,10 @@ class Part:
         return str(self.array.name)
 
     @classmethod
-    def of(cls, file: str, array: xr.DataArray, time: str = "") -> "Part":
+    def of(cls, file: str, array: xr.DataArray, time: str = "") -> "FilePart":
         """Raises `InputError` where the array is no sequence of fields."""
         where = f"variable {array.name} of {file}"
-        dims = axes.dimensions(array, where, time)
+        dims = axes.find_dimensions(array, where, time)
         times = axes.times_of(array, dims, where).ravel()
         if np.isnat(times).any() if times.dtype.kind == "M" else np.isnan(times).any():
             raise InputError(f"{where} has frames without a time: leave them out of the file")
@@ -71,7 +70,7 @@ class Cube:
     """A variable at some levels and `times`: increasing, with the part and the place in it of each."""
 
     name: str
-    parts: tuple[Part, ...]
+    parts: tuple[FilePart, ...]
     times: np.ndarray
     part: np.ndarray
     place: np.ndarray
@@ -80,17 +79,17 @@ class Cube:
     x: Axis
 
     @classmethod
-    def of(cls, name: str, parts: list[Part], levels: tuple[float, ...]) -> "Cube":
+    def of(cls, name: str, parts: list[FilePart], levels: tuple[float, ...]) -> "Cube":
         """Puts parts together along time. Raises `InputError` where they do not fit."""
         first = parts[0]
         where = f"variable {name} of {first.file}"
-        y = axes.axis(first.array, first.dims.y, axes.Y, where)
-        x = axes.axis(first.array, first.dims.x, axes.X, where)
+        y = axes.horizontal_axis(first.array, first.dims.y, axes.Y, where)
+        x = axes.horizontal_axis(first.array, first.dims.x, axes.X, where)
         for part in parts[1:]:
             other = f"variable {name} of {part.file}"
             if (
-                axes.axis(part.array, part.dims.y, axes.Y, other) != y
-                or axes.axis(part.array, part.dims.x, axes.X, other) != x
+                axes.horizontal_axis(part.array, part.dims.y, axes.Y, other) != y
+                or axes.horizontal_axis(part.array, part.dims.x, axes.X, other) != x
                 or part.times.dtype != first.times.dtype
             ):
                 raise InputError(
@@ -154,17 +153,17 @@ class Cube:
     @property
     def level_units(self) -> str:
         first = self.parts[0]
-        return str(axes.attributes(first.array, first.dims.level or "").get("units", ""))
+        return str(axes.attributes_of(first.array, first.dims.level or "").get("units", ""))
 
 
-def _level_values(part: Part) -> np.ndarray:
+def _level_values(part: FilePart) -> np.ndarray:
     name = part.dims.level
     if name not in part.array.coords:
         return np.arange(float(part.array.sizes[name]))
     return axes.decimals(part.array.coords[name].values)
 
 
-def _levels(name: str, part: Part, chosen: tuple[float, ...]) -> tuple[int, ...]:
+def _levels(name: str, part: FilePart, chosen: tuple[float, ...]) -> tuple[int, ...]:
     """The indices of chosen levels, all where none is chosen; () for a variable without levels."""
     if part.dims.level is None:
         return ()

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import glob
+import itertools
 import os
 import tempfile
 import warnings
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+import zarr
 
 from rolling.common.errors import InputError
 
@@ -57,17 +59,17 @@ def open_files(path: str, engine: str | None = None) -> list[tuple[str, xr.Datas
             f"there is no engine {engine!r} to open {path}: leave it out, or choose from"
             f" {', '.join(xr.backends.list_engines())}"
         )
-    return [(name, dataset) for name in find(path) for dataset in _open(name, engine)]
+    return [(name, dataset) for name in find_files(path) for dataset in _open(name, engine)]
 
 
-def find(path: str) -> list[str]:
+def find_files(path: str) -> list[str]:
     """The files and stores that a path, folder or pattern stands for, in the order of their names."""
     if not path:
         raise InputError("no data were named: give --source.path FILE")
     if "://" in path:
         return [path]
     place = Path(path).expanduser()
-    if place.is_dir() and not is_store(place):
+    if place.is_dir() and not is_zarr_store(place):
         found = sorted(str(item) for item in place.iterdir() if _is_data(item))
         if not found:
             raise InputError(f"the folder {path} holds no file of a kind that can be read: {KINDS}")
@@ -86,7 +88,7 @@ def find(path: str) -> list[str]:
 def fingerprint(path: str) -> tuple[tuple[str, int, int, int], ...]:
     """Name, number, size and time of change of the files behind a path: to know it again."""
     found = []
-    for name in find(path):
+    for name in find_files(path):
         files = [f for f in (Path(name), *Path(name).rglob("*")) if f.is_file()]
         stats = [file.stat() for file in files]
         newest = max((stat.st_mtime_ns for stat in stats), default=0)
@@ -94,9 +96,31 @@ def fingerprint(path: str) -> tuple[tuple[str, int, int, int], ...]:
     return tuple(found)
 
 
-def is_store(place: Path) -> bool:
+def is_zarr_store(place: Path) -> bool:
     """Whether a folder is a Zarr store."""
     return place.suffix in ZARR.suffixes or any((place / mark).exists() for mark in STORE_MARKS)
+
+
+def frames_written(path: str, name: str, axis: int) -> int | None:
+    """How many entries along `axis` of an array there are up to the last block with any written chunk.
+
+    Chunks that hold nothing but the fill value may be left out of a store, so that only a tail without any
+    chunk is a sign of a write that was cut. None for what is no local Zarr store.
+    """
+    place = Path(path)
+    if "://" in path or not place.is_dir() or not is_zarr_store(place):
+        return None
+    with explained(path, "opened"):
+        array = zarr.open_group(place, mode="r")[name]
+        sizes = array.shards or array.chunks  # what is one file
+        counts = [-(-length // size) for length, size in zip(array.shape, sizes, strict=True)]
+        for block in reversed(range(counts[axis])):
+            others = [range(count) for count in counts]
+            others[axis] = range(block, block + 1)
+            keys = (array.metadata.encode_chunk_key(place_in) for place_in in itertools.product(*others))
+            if any((place / array.path / key).exists() for key in keys):
+                return min((block + 1) * sizes[axis], array.shape[axis])
+        return 0
 
 
 def format_of(path: str) -> Format | None:
@@ -114,7 +138,7 @@ def format_of(path: str) -> Format | None:
 
 def _is_data(item: Path) -> bool:
     if item.is_dir():
-        return is_store(item)
+        return is_zarr_store(item)
     suffixes = {suffix for known in FORMATS for suffix in known.suffixes}
     return not item.name.startswith(".") and item.suffix.lower() in suffixes
 

@@ -11,9 +11,16 @@ import xarray as xr
 from rolling.common.errors import InputError
 from rolling.data import cache, calendar
 from rolling.data.gridded.cadence import HOUR, Cadence, show
-from rolling.data.gridded.cubes import Cube, Part
+from rolling.data.gridded.cubes import Cube, FilePart
 from rolling.data.gridded.formats import fingerprint, open_files
-from rolling.data.gridded.segments import Files, Frames, Gaps, Memory, Stretches, judge
+from rolling.data.gridded.segments import (
+    FileFrames,
+    FrameSegments,
+    FrameSeries,
+    MemoryFrames,
+    NanCounts,
+    find_missing,
+)
 from rolling.data.source import Split
 from rolling.fields import Layout, Variable
 
@@ -75,8 +82,8 @@ class Gridded:
         for cube in cubes:
             cube.check_written()
         layout = self._layout(cubes, times, cadence)
-        frames, gaps = self._look(Files(cubes), layout, len(times))
-        found = judge(gaps, layout, times, self.path, self.mask_moving)
+        frames, counts = self._look(FileFrames(cubes), layout, len(times))
+        found = find_missing(counts, layout, times, self.path, self.mask_moving)
         ranges = _unbroken(cadence.positions(times), found.missing)
         train, test = _split(ranges, self.test_fraction, self.path)
         _tell(self.path, layout, found, train, test)
@@ -87,19 +94,19 @@ class Gridded:
             "all_times": times,
             "frames": frames,
         }
-        return Split(train=Stretches(ranges=train, **both), test=Stretches(ranges=test, **both))
+        return Split(train=FrameSegments(ranges=train, **both), test=FrameSegments(ranges=test, **both))
 
-    def _look(self, frames: Frames, layout: Layout, count: int) -> tuple[Frames, Gaps]:
+    def _look(self, frames: FrameSeries, layout: Layout, count: int) -> tuple[FrameSeries, NanCounts]:
         """Every frame is read once, to know its gaps. Small data are kept, of large ones what was found."""
         if 4 * count * np.prod(layout.shape) <= self.in_memory * GIB:
-            frames = Memory.of(frames, layout, count, f"read {self.path}")
-            return frames, Gaps.of(frames, layout, count)
+            frames = MemoryFrames.of(frames, layout, count, f"read {self.path}")
+            return frames, NanCounts.of(frames, layout, count)
 
         def make(folder: Path) -> None:
-            Gaps.of(frames, layout, count, f"check {self.path}").save(folder)
+            NanCounts.of(frames, layout, count, f"check {self.path}").save(folder)
 
         name = f"gaps-{cache.key((self, fingerprint(self.path)))}"
-        return frames, Gaps.load(cache.fetch(cache.folder() / name, make))
+        return frames, NanCounts.load(cache.fetch(cache.folder() / name, make))
 
     def _cubes(self) -> list[Cube]:
         """The chosen variables, all on one grid."""
@@ -115,7 +122,7 @@ class Gridded:
                     f"{self.path} has no variable {name!r}{hint}: choose from {', '.join(known) or 'none'}"
                 )
             arrays = [(file, dataset[name]) for file, dataset in files if name in dataset]
-            cubes.append(Cube.of(name, [Part.of(file, a, self.time) for file, a in arrays], self.levels))
+            cubes.append(Cube.of(name, [FilePart.of(file, a, self.time) for file, a in arrays], self.levels))
         if self.levels and not any(cube.levels for cube in cubes):
             raise InputError(f"{self.path} has no levels to choose from: leave --source.levels out")
         for cube in cubes[1:]:
@@ -197,7 +204,7 @@ def _fields(files: list[tuple[str, xr.Dataset]], time: str) -> list[str]:
             if name in bounds or array.dtype.kind not in "iuf" or array.ndim < 2:
                 continue
             try:
-                Part.of(file, array, time)
+                FilePart.of(file, array, time)
                 good.add(str(name))
             except InputError as error:
                 first_error = first_error or error

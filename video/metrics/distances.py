@@ -46,7 +46,7 @@ class Space(Protocol):
     def __hash__(self) -> int: ...
 
 
-class Sums:
+class ClipFeatures:
     """Features of the clips that were seen: of each place in the forecast the real ones and the forecasts."""
 
     def __init__(self, setup: EvaluationSetup, space: Space, given: int):
@@ -164,7 +164,7 @@ class SetDistance:
         """`[row]`: the distance of two sets for each row of `weights [row, start]`."""
         raise NotImplementedError
 
-    def start(self, setup: EvaluationSetup) -> Sums | None:
+    def start(self, setup: EvaluationSetup) -> ClipFeatures | None:
         given = setup.given if self.with_given and setup.given < self.frames else 0
         if setup.mask is not None or not setup.layout.is_video:
             return None
@@ -175,15 +175,15 @@ class SetDistance:
             )
             return None
         space = self.space(setup.layout)
-        return None if space is None else Sums(setup, space, given)
+        return None if space is None else ClipFeatures(setup, space, given)
 
-    def update(self, state: Sums, sample: Sample) -> Sums:
+    def update(self, state: ClipFeatures, sample: Sample) -> ClipFeatures:
         if sample.first == 0:
             state.begin(sample)
         state.add(sample, self.frames)
         return state
 
-    def result(self, state: Sums) -> tuple[Score, ...]:
+    def result(self, state: ClipFeatures) -> tuple[Score, ...]:
         layout = state.setup.layout
         places = np.arange(1, len(state.real) + 1)
         leads = (places * self.frames - state.given) * layout.step

@@ -18,12 +18,12 @@ from rolling.common.errors import InputError
 from rolling.fields import Layout
 from rolling.video.metrics.distances import FrechetDistance, KernelDistance, SetDistance, tell
 from rolling.video.metrics.i3d import FEWEST_FRAMES, SIDE
-from rolling.video.metrics.i3d_weights import I3D, filled, tensors
+from rolling.video.metrics.i3d_weights import I3D_WEIGHTS, filled, tensors
 from rolling.video.metrics.resizing import Positions, bilinear, centres, corners
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Protocol:
+class FvdProtocol:
     """Where pixels are when pictures are resized, and what covariances are divided by: `n - ddof`."""
 
     positions: Positions
@@ -31,8 +31,8 @@ class Protocol:
 
 
 PROTOCOLS = {
-    "google": Protocol(positions=corners, ddof=1),  # the authors' own code
-    "styleganv": Protocol(positions=centres, ddof=0),  # arXiv 2112.14683: 2,048 clips of 16 frames
+    "google": FvdProtocol(positions=corners, ddof=1),  # the authors' own code
+    "styleganv": FvdProtocol(positions=centres, ddof=0),  # arXiv 2112.14683: 2,048 clips of 16 frames
 }
 
 
@@ -56,7 +56,7 @@ class I3dLogits:
 @functools.cache
 def network() -> tuple[nnx.GraphDef, nnx.State]:
     """I3D with the weights of the file. Raises `InputError` where it is missing or another one."""
-    graph, state = filled(tensors(I3D.read()))
+    graph, state = filled(tensors(I3D_WEIGHTS.read()))
     return graph, jax.device_put(state)
 
 
@@ -85,8 +85,8 @@ class _OfI3d(SetDistance):
             )
 
     def space(self, layout: Layout) -> I3dLogits | None:
-        if I3D.path is None:
-            tell(f"fvd and kvd are left out, for want of the network that they are defined by: {I3D.how}")
+        if I3D_WEIGHTS.path is None:
+            tell(f"fvd and kvd are left out: the network that defines them is missing; {I3D_WEIGHTS.how}")
             return None
         network()  # a wrong file is told of before anything is computed
         return I3dLogits(protocol=self.protocol)

@@ -36,10 +36,10 @@ MIXED = {
 }
 MISPRINTED = "Mixed_5b"
 
-Clips = Float[Array, "batch _ _ _ _"]  # time, height, width, channel
+ClipBatch = Float[Array, "batch _ _ _ _"]  # time, height, width, channel
 
 
-class Convolution(nnx.Module):
+class Convolution3d(nnx.Module):
     """A convolution of time and space, 'SAME'."""
 
     def __init__(self, inputs: int, outputs: int, side: int, bias: bool = False):
@@ -47,7 +47,7 @@ class Convolution(nnx.Module):
         if bias:
             self.b = nnx.Param(jnp.zeros(outputs))
 
-    def __call__(self, x: Clips, stride: int = 1) -> Clips:
+    def __call__(self, x: ClipBatch, stride: int = 1) -> ClipBatch:
         w, padding = self.w[...], "SAME"
         if stride == 2:
             x, w, padding = folded(x, w)
@@ -62,7 +62,7 @@ class Convolution(nnx.Module):
         return y + self.b[...].reshape(1, 1, 1, 1, -1) if hasattr(self, "b") else y
 
 
-def folded(x: Clips, w: Array) -> tuple[Clips, Array, str]:
+def folded(x: ClipBatch, w: Array) -> tuple[ClipBatch, Array, str]:
     """A convolution of stride 2 as one of stride 1: pixels of 2 x 2 x 2 blocks become channels.
 
     Of three channels alone a processor makes little: with 24 the first layer takes a third of the time.
@@ -87,7 +87,7 @@ class Norm(nnx.Module):
         for name in ("beta", "moving_mean", "moving_variance"):
             setattr(self, name, nnx.Param(jnp.zeros((1, 1, 1, 1, channels))))
 
-    def __call__(self, x: Clips) -> Clips:
+    def __call__(self, x: ClipBatch) -> ClipBatch:
         scale = jax.lax.rsqrt(self.moving_variance[...] + EPSILON)
         return x * scale + (self.beta[...] - self.moving_mean[...] * scale)
 
@@ -96,14 +96,14 @@ class Unit(nnx.Module):
     """Convolution, norm, ReLU."""
 
     def __init__(self, inputs: int, outputs: int, side: int):
-        self.conv_3d = Convolution(inputs, outputs, side)
+        self.conv_3d = Convolution3d(inputs, outputs, side)
         self.batch_norm = Norm(outputs)
 
-    def __call__(self, x: Clips, stride: int = 1) -> Clips:
+    def __call__(self, x: ClipBatch, stride: int = 1) -> ClipBatch:
         return nnx.relu(self.batch_norm(self.conv_3d(x, stride)))
 
 
-class Branch(nnx.Module):
+class InceptionBranch(nnx.Module):
     """Units one after another, by name."""
 
     def __init__(self, units: dict[str, Unit]):
@@ -111,7 +111,7 @@ class Branch(nnx.Module):
         for name, unit in units.items():
             setattr(self, name, unit)
 
-    def __call__(self, x: Clips) -> Clips:
+    def __call__(self, x: ClipBatch) -> ClipBatch:
         for name in self.names:
             x = getattr(self, name)(x)
         return x
@@ -123,13 +123,17 @@ class Mixed(nnx.Module):
     def __init__(self, inputs: int, outputs: Sequence, misprinted: bool):
         first, (one, three), (few, more), last = outputs
         last_of_second = "Conv3d_0a_3x3" if misprinted else "Conv3d_0b_3x3"
-        self.Branch_0 = Branch({"Conv3d_0a_1x1": Unit(inputs, first, 1)})
-        self.Branch_1 = Branch({"Conv3d_0a_1x1": Unit(inputs, one, 1), "Conv3d_0b_3x3": Unit(one, three, 3)})
-        self.Branch_2 = Branch({"Conv3d_0a_1x1": Unit(inputs, few, 1), last_of_second: Unit(few, more, 3)})
-        self.Branch_3 = Branch({"Conv3d_0b_1x1": Unit(inputs, last, 1)})
+        self.Branch_0 = InceptionBranch({"Conv3d_0a_1x1": Unit(inputs, first, 1)})
+        self.Branch_1 = InceptionBranch(
+            {"Conv3d_0a_1x1": Unit(inputs, one, 1), "Conv3d_0b_3x3": Unit(one, three, 3)}
+        )
+        self.Branch_2 = InceptionBranch(
+            {"Conv3d_0a_1x1": Unit(inputs, few, 1), last_of_second: Unit(few, more, 3)}
+        )
+        self.Branch_3 = InceptionBranch({"Conv3d_0b_1x1": Unit(inputs, last, 1)})
         self.outputs = first + three + more + last
 
-    def __call__(self, x: Clips) -> Clips:
+    def __call__(self, x: ClipBatch) -> ClipBatch:
         branches = self.Branch_0(x), self.Branch_1(x), self.Branch_2(x), self.Branch_3(maximum(x, (3, 3, 3)))
         return jnp.concatenate(branches, axis=-1)
 
@@ -140,7 +144,7 @@ class Logits(nnx.Module):
     def __init__(self, inputs: int):
         self.Conv3d_0c_1x1 = Head(inputs)
 
-    def __call__(self, x: Clips) -> Float[Array, "batch time class"]:
+    def __call__(self, x: ClipBatch) -> Float[Array, "batch time class"]:
         window = (1, 2, *x.shape[2:4], 1)
         total = jax.lax.reduce_window(x, 0.0, jax.lax.add, window, (1,) * 5, "VALID")
         return self.Conv3d_0c_1x1.conv_3d(total / (2 * x.shape[2] * x.shape[3]))[:, :, 0, 0]
@@ -150,7 +154,7 @@ class Head(nnx.Module):
     """A convolution with a bias, neither normed nor rectified."""
 
     def __init__(self, inputs: int):
-        self.conv_3d = Convolution(inputs, CLASSES, 1, bias=True)
+        self.conv_3d = Convolution3d(inputs, CLASSES, 1, bias=True)
 
 
 class I3d(nnx.Module):
@@ -170,7 +174,7 @@ class I3d(nnx.Module):
             channels = block.outputs
         self.Logits = Logits(channels)
 
-    def __call__(self, clips: Clips) -> Float[Array, "batch class"]:
+    def __call__(self, clips: ClipBatch) -> Float[Array, "batch class"]:
         if clips.shape[1] < FEWEST_FRAMES:
             raise InputError(
                 f"I3D wants clips of at least {FEWEST_FRAMES} frames, not {clips.shape[1]}: of fewer it makes"
@@ -189,7 +193,9 @@ class I3d(nnx.Module):
         return self.Logits(x).mean(axis=1)
 
 
-def maximum(x: Clips, sides: tuple[int, int, int], strides: tuple[int, int, int] = (1, 1, 1)) -> Clips:
+def maximum(
+    x: ClipBatch, sides: tuple[int, int, int], strides: tuple[int, int, int] = (1, 1, 1)
+) -> ClipBatch:
     """The largest value of each window of time and space, 'SAME'; axis by axis, which is several times as
     fast."""
     for axis in (1, 2, 3):

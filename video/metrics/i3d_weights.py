@@ -14,7 +14,7 @@ from rolling.common.errors import InputError
 from rolling.video.metrics.i3d import SCOPE, structure
 from rolling.video.metrics.weights import WeightsFile
 
-I3D = WeightsFile(
+I3D_WEIGHTS = WeightsFile(
     name="i3d",
     use="the Frechet and kernel video distances, `fvd` and `kvd`",
     source=(

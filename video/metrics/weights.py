@@ -69,7 +69,7 @@ class WeightsFile:
             )
         return content
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """What the file is for, where to get it, and whether the one that is named is the right one.
 
         Raises `InputError` where it is not.

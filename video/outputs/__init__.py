@@ -1,6 +1,6 @@
 """Files in which forecasts of pictures are looked at beside their truth."""
 
-from rolling.video.outputs.films import Gif, Mp4
+from rolling.video.outputs.animations import Gif, Mp4
 from rolling.video.outputs.lossless import Lossless
 from rolling.video.outputs.sheets import ContactSheet
 

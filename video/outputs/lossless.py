@@ -10,7 +10,7 @@ from rolling.common.errors import InputError
 from rolling.common.files import write_file
 from rolling.fields import Layout
 from rolling.outputs import Shown
-from rolling.video.outputs.codecs import check_encoder, encode
+from rolling.video.outputs.encoding import check_encoder, encode_video
 from rolling.video.outputs.montage import Cast, check_pictures
 
 
@@ -44,7 +44,7 @@ class Lossless:
             yield write_file(path, lambda path, panel=panel: self._save(cast, panel, path))
 
     def _save(self, cast: Cast, panel: str, path: Path) -> None:
-        encode(
+        encode_video(
             itertools.islice(cast.frames(panel), 0 if self.given else cast.given, None),
             path,
             shape=cast.shown.layout.shape[:2],

@@ -7,13 +7,12 @@ from jaxtyping import Array, Float
 
 from rolling.common.errors import InputError
 from rolling.denoisers import NO_LABEL, Condition, Inputs
-from rolling.video.uvit.layers import Linear, zeros
+from rolling.video.uvit.layers import Frames, Linear, zeros
 
-Frames = Float[Array, "batch time height width channel"]
 Embedding = Float[Array, "batch time embedding"]
 
 
-def check(inputs: Inputs, z: Frames, condition: Condition) -> None:
+def check_inputs(inputs: Inputs, z: Frames, condition: Condition) -> None:
     """Raises `InputError` where the arrays are not those that the network was built for.
 
     A missing label or missing tokens mean "any" (guidance needs this); other parts must be given.

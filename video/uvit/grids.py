@@ -2,11 +2,8 @@
 
 import einops
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
-from rolling.video.uvit.layers import Boundary
-
-Frames = Float[Array, "batch time height width channel"]
+from rolling.video.uvit.layers import Boundary, Frames
 
 
 def margins(size: int, multiple: int) -> tuple[int, int]:

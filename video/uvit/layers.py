@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+Frames = Float[Array, "batch time height width channel"]
 Tokens = Float[Array, "... channel"]
 Boundary = tuple[str, str]
 BOUNDARIES = ("periodic", "edge", "zero")
@@ -57,7 +58,7 @@ class Convolution(nnx.Module):
         self.bias = nnx.Param(jnp.zeros(outputs))
         self.boundary = boundary
 
-    def __call__(self, x: Float[Array, "batch time height width channel"]) -> Array:
+    def __call__(self, x: Frames) -> Frames:
         frames = x.reshape((-1, *x.shape[2:]))
         y = convolve(frames, self.kernel[...].astype(x.dtype), self.boundary)
         y = y + trailing(self.bias[...].astype(x.dtype), y.ndim)

@@ -20,10 +20,10 @@ from jaxtyping import Array
 
 from rolling.common.errors import InputError
 from rolling.denoisers import NOTHING, Condition, Inputs
-from rolling.video.uvit.blocks import ConvolutionBlock, Keys, Told, TransformerBlock
-from rolling.video.uvit.conditioning import Embedder, Embedding, Frames, check, stack, tokens_of
+from rolling.video.uvit.blocks import BlockInputs, ConvolutionBlock, Keys, TransformerBlock
+from rolling.video.uvit.conditioning import Embedder, Embedding, check_inputs, stack, tokens_of
 from rolling.video.uvit.grids import crop, from_patches, pad, to_patches
-from rolling.video.uvit.layers import Convolution, Linear, ModulatedNorm, zeros
+from rolling.video.uvit.layers import Convolution, Frames, Linear, ModulatedNorm, zeros
 from rolling.video.uvit.settings import Settings
 
 
@@ -70,13 +70,13 @@ class VideoUViTModule(nnx.Module):
         self.out = Convolution(channels, cells * inputs.channels, config.boundary, rngs, init=zeros)
 
     def __call__(self, z: Frames, logsnr: Array, condition: Condition = NOTHING, dropout_key=None) -> Frames:
-        check(self.inputs, z, condition)
+        check_inputs(self.inputs, z, condition)
         dtype = jnp.dtype(self.config.dtype)
         logsnr = jnp.broadcast_to(logsnr, z.shape[:2])
         embedding = self.embedder(logsnr, condition).astype(dtype)
         x = pad(stack(z, condition).astype(dtype), self.config.multiple, self.config.boundary)
         h = self.stem(to_patches(x, self.config.patch))
-        h = self.level(h, Told(embedding, tokens_of(self.inputs, z, condition), Keys(dropout_key)))
+        h = self.level(h, BlockInputs(embedding, tokens_of(self.inputs, z, condition), Keys(dropout_key)))
         y = self.out(self.norm(h, embedding)).astype(jnp.float32)
         return crop(from_patches(y, self.config.patch), *z.shape[2:4])
 
@@ -105,24 +105,24 @@ class Level(nnx.Module):
         if self.inner is not None and self.skips:
             self.joins = nnx.List([Linear(2 * channels, channels, rngs) for _ in range(count)])
 
-    def __call__(self, h: Frames, told: Told) -> Frames:
+    def __call__(self, h: Frames, inputs: BlockInputs) -> Frames:
         outputs = []
         for block in self.before:
-            h = self.run(block, h, told)
+            h = self.run(block, h, inputs)
             outputs.append(h)
         if self.inner is None:
             return h
-        coarse = from_patches(self.up(self.inner(self.down(to_patches(h, 2)), told)), 2)
+        coarse = from_patches(self.up(self.inner(self.down(to_patches(h, 2)), inputs)), 2)
         h = coarse if self.skips else h + coarse
         for i, block in enumerate(self.after):
             if self.skips:
                 h = self.joins[i](jnp.concatenate([h, outputs.pop()], -1))
-            h = self.run(block, h, told)
+            h = self.run(block, h, inputs)
         return h
 
-    def run(self, block: nnx.Module, h: Frames, told: Told) -> Frames:
+    def run(self, block: nnx.Module, h: Frames, inputs: BlockInputs) -> Frames:
         graph, parameters = nnx.split(block)
-        return run_block(graph, self.remat, parameters, h, told.embedding, told.tokens, told.keys())
+        return run_block(graph, self.remat, parameters, h, inputs.embedding, inputs.tokens, inputs.keys())
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1), inline=True)
@@ -135,6 +135,6 @@ def run_block(graph, remat: bool, parameters, h: Frames, embedding: Embedding, t
     """
 
     def call(parameters, h, embedding, tokens):
-        return nnx.merge(graph, parameters)(h, Told(embedding, tokens, Keys(key)))
+        return nnx.merge(graph, parameters)(h, BlockInputs(embedding, tokens, Keys(key)))
 
     return (jax.checkpoint(call) if remat else call)(parameters, h, embedding, tokens)

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import BadClip, Block, Entry, Picture
 from rolling.data.clips.collections.containers import CONTAINERS, is_container
-from rolling.data.clips.collections.folders import files_below, judged
-from rolling.data.clips.collections.names import in_order, label_of, root, split_of
+from rolling.data.clips.collections.folders import files_below, settle_validation
+from rolling.data.clips.collections.names import existing_path, in_order, label_of, split_of
 from rolling.data.clips.collections.stacks import Stack, stacks
-from rolling.data.clips.resize import check_rate, check_scale, fitted, levels
+from rolling.data.clips.protocol import BadClip, Block, Entry, Picture
+from rolling.data.clips.resize import check_rate, check_scale, resized_clip, to_grey_levels
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ class ArrayFiles:
         if len(reasons) == len(found):
             name, error = next(iter(reasons.items()))
             raise InputError(f"{name} cannot be used: {error}")
-        return judged(found)
+        return settle_validation(found)
 
     def read(self, entry: Entry, picture: Picture) -> Iterator[Block]:
         file, name, clip = self._parts(entry.name)
@@ -73,8 +73,8 @@ class ArrayFiles:
         # The labels are looked at because they, too, may be why this entry cannot be used.
         if stack is None or not stack.labels or (index is None) != (stack.clips is None):
             raise BadClip(f"{file} has changed: there is no {entry.name} any more")
-        yield from fitted(
-            lambda indices: levels(stack.frames(index, indices), self.scale),
+        yield from resized_clip(
+            lambda indices: to_grey_levels(stack.frames(index, indices), self.scale),
             stack.length,
             entry,
             picture,
@@ -98,7 +98,7 @@ class ArrayFiles:
         return file, *re.fullmatch(r"(.*?)(?:\[(\d+)\])?", array).groups()
 
     def _place(self) -> Path:
-        return root(self.path, f"arrays ({', '.join(CONTAINERS)})")
+        return existing_path(self.path, f"arrays ({', '.join(CONTAINERS)})")
 
     def _names(self) -> list[str]:
         place, kinds = self._place(), ", ".join(CONTAINERS)

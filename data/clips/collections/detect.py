@@ -4,14 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import Collection, Entry
 from rolling.data.clips.collections.arrays import ArrayFiles
 from rolling.data.clips.collections.containers import is_container
-from rolling.data.clips.collections.folders import SUFFIXES, Videos, video_files
-from rolling.data.clips.collections.frames import SUFFIXES as PICTURES
-from rolling.data.clips.collections.frames import FrameFolders
+from rolling.data.clips.collections.folders import VIDEO_SUFFIXES, Videos, video_files
+from rolling.data.clips.collections.frames import PICTURE_SUFFIXES, FrameFolders
 from rolling.data.clips.collections.rolling_stores import ForecastClips, PreparedClips, forecast_store
-from rolling.data.clips.store.reader import is_store
+from rolling.data.clips.protocol import Collection, Entry
+from rolling.data.clips.store.reader import is_prepared_store
 
 LOSSY_PICTURES = (".jpg", ".jpeg", ".webp")
 
@@ -35,7 +34,7 @@ def collection_at(path: str, scale: str = "levels") -> Collection:
 
 def _kinds(scale: str) -> tuple[tuple[Callable[[Path], bool], Callable[[str], Collection]], ...]:
     return (
-        (is_store, lambda path: PreparedClips(path=path)),
+        (is_prepared_store, lambda path: PreparedClips(path=path)),
         (_is_zarr, lambda path: ForecastClips(path=path)),
         (lambda place: place.is_dir() and bool(video_files(place)), lambda path: Videos(path=path)),
         (lambda place: _holds(place, is_container), lambda path: ArrayFiles(path=path, scale=scale)),
@@ -48,7 +47,7 @@ def _is_zarr(place: Path) -> bool:
 
 
 def _is_picture(file: Path) -> bool:
-    return file.name.lower().endswith(PICTURES)
+    return file.name.lower().endswith(PICTURE_SUFFIXES)
 
 
 def _holds(place: Path, wanted: Callable[[Path], bool]) -> bool:
@@ -61,7 +60,7 @@ def is_compressed(collection: Collection, entry: Entry) -> bool:
     place = Path(collection.path).expanduser() / entry.name
     if place.is_dir():
         return any(file.suffix.lower() in LOSSY_PICTURES for file in place.iterdir())
-    return place.suffix.lower() in SUFFIXES and _is_lossy(place)
+    return place.suffix.lower() in VIDEO_SUFFIXES and _is_lossy(place)
 
 
 def _is_lossy(video: Path) -> bool:

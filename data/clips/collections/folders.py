@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import TEST, TRAIN, UNSPECIFIED, Block, Entry, Picture
 from rolling.data.clips.decode import read_video
+from rolling.data.clips.protocol import TEST, TRAIN, UNSPECIFIED, Block, Entry, Picture
 
-SUFFIXES = {
+VIDEO_SUFFIXES = {
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts"),
     *(".ogv", ".gif"),
 }
@@ -40,13 +40,13 @@ class Videos(VideoFolder):
     """
 
     def entries(self) -> Sequence[Entry]:
-        root = folder(self.path)
+        root = video_folder(self.path)
         entries = [self._entry(name) for name in video_files(root)]
         if not entries:
             raise InputError(
-                f"there are no videos in {root}: its files should end in {', '.join(sorted(SUFFIXES))}"
+                f"there are no videos in {root}: its files should end in {', '.join(sorted(VIDEO_SUFFIXES))}"
             )
-        return judged(entries)
+        return settle_validation(entries)
 
     def _entry(self, name: str) -> Entry:
         *folders, _ = PurePosixPath(name).parts
@@ -54,7 +54,7 @@ class Videos(VideoFolder):
         return Entry(name=name, split=split, label="/".join(folders[1:] if split else folders))
 
 
-def folder(path: str) -> Path:
+def video_folder(path: str) -> Path:
     """The folder that a user named. Raises `InputError` where it is none."""
     root = Path(path).expanduser()
     if not path:
@@ -68,7 +68,7 @@ def folder(path: str) -> Path:
 
 def video_files(root: Path) -> list[str]:
     """The videos below a folder, relative to it and sorted."""
-    return sorted(files_below(root, lambda name: os.path.splitext(name)[1].lower() in SUFFIXES))
+    return sorted(files_below(root, lambda name: os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES))
 
 
 def files_below(root: Path, wanted: Callable[[str], bool]) -> Iterator[str]:
@@ -85,7 +85,7 @@ def files_below(root: Path, wanted: Callable[[str], bool]) -> Iterator[str]:
         yield from ((inside / name).as_posix() for name in files if wanted(name) and not name.startswith("."))
 
 
-def judged(entries: Sequence[Entry]) -> list[Entry]:
+def settle_validation(entries: Sequence[Entry]) -> list[Entry]:
     """Validation is the test part where there is no other; else neither trained on nor tested on."""
     if any(entry.split == TEST for entry in entries):
         return [entry for entry in entries if entry.split != VALIDATION]

@@ -11,12 +11,12 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import BadClip, Block, Entry, Picture
-from rolling.data.clips.collections.folders import judged
-from rolling.data.clips.collections.names import in_order, label_of, natural, root, split_of
-from rolling.data.clips.resize import check_rate, fitted, readable
+from rolling.data.clips.collections.folders import settle_validation
+from rolling.data.clips.collections.names import existing_path, in_order, label_of, natural, split_of
+from rolling.data.clips.protocol import BadClip, Block, Entry, Picture
+from rolling.data.clips.resize import check_rate, readable, resized_clip
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
 # What Pillow has in more than eight bits, it would cut off at 255.
 DEEP = ("I", "F")
 
@@ -42,18 +42,19 @@ class FrameFolders:
         check_rate(self.rate)
 
     def entries(self) -> Sequence[Entry]:
-        place = root(self.path, "folders of frames")
+        place = existing_path(self.path, "folders of frames")
         if not place.is_dir():
             raise InputError(f"{self.path} is a file, not a folder with a folder of frames for each clip")
         names = in_order(self._clips(place))
         if not names:
             raise InputError(
-                f"no folder in {self.path} holds frames: files {self.pattern} of a kind {', '.join(SUFFIXES)}"
+                f"no folder in {self.path} holds frames: files {self.pattern} of one of the kinds"
+                f" {', '.join(PICTURE_SUFFIXES)}"
             )
-        return judged([Entry(name=n, split=split_of(n), label=label_of(n)) for n in names])
+        return settle_validation([Entry(name=n, split=split_of(n), label=label_of(n)) for n in names])
 
     def read(self, entry: Entry, picture: Picture) -> Iterator[Block]:
-        folder = root(self.path, "folders of frames") / entry.name
+        folder = existing_path(self.path, "folders of frames") / entry.name
         files = self._files(folder)
         size = _decoded(files[0]).shape
 
@@ -61,7 +62,7 @@ class FrameFolders:
             return (_of_size(files[i], size, files[0].name) for i in indices)
 
         beside = {what: _beside(folder / f"{what}.npy") for what in ("actions", "tokens")}
-        yield from fitted(frames, len(files), entry, picture, rate=self.rate, **beside)
+        yield from resized_clip(frames, len(files), entry, picture, rate=self.rate, **beside)
 
     def _clips(self, place: Path) -> Iterator[str]:
         """Folders with frames; what lies below one of them is not looked at. Links are followed."""
@@ -88,7 +89,7 @@ class FrameFolders:
         return below
 
     def _is_frame(self, name: str) -> bool:
-        picture = name.lower().endswith(SUFFIXES) and not name.startswith(".")
+        picture = name.lower().endswith(PICTURE_SUFFIXES) and not name.startswith(".")
         return picture and fnmatch.fnmatchcase(name, self.pattern)
 
     def _files(self, folder: Path) -> list[Path]:

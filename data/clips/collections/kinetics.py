@@ -6,8 +6,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import UNSPECIFIED, Entry
-from rolling.data.clips.collections.folders import SPLITS, VideoFolder, folder, judged, video_files
+from rolling.data.clips.collections.folders import (
+    SPLITS,
+    VideoFolder,
+    settle_validation,
+    video_files,
+    video_folder,
+)
+from rolling.data.clips.protocol import UNSPECIFIED, Entry
 
 COLUMNS = ("youtube_id", "time_start", "time_end")
 
@@ -25,13 +31,13 @@ class Kinetics(VideoFolder):
     lists: tuple[str, ...] = ()
 
     def entries(self) -> Sequence[Entry]:
-        root = folder(self.path)
+        root = video_folder(self.path)
         by_stem = {PurePosixPath(name).stem: name for name in video_files(root)}
         entries = {}
         for file in self._lists(root):
             for entry in _listed(file, by_stem):
                 entries.setdefault((entry.name, entry.start), entry)
-        return judged(list(entries.values()))
+        return settle_validation(list(entries.values()))
 
     def _lists(self, root: Path) -> list[Path]:
         if self.lists:

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import UNSPECIFIED
 from rolling.data.clips.collections.folders import SPLITS
+from rolling.data.clips.protocol import UNSPECIFIED
 
 
 def natural(name: str) -> tuple:
@@ -34,7 +34,7 @@ def label_of(name: str) -> str:
     return "/".join(part for part in PurePosixPath(name).parts[:-1] if part.lower() not in SPLITS)
 
 
-def root(path: str, holds: str) -> Path:
+def existing_path(path: str, holds: str) -> Path:
     """The place that a user named. Raises `InputError` if it is not there."""
     if not path:
         raise InputError(f"no data were named: give --source.path, the place of {holds}")

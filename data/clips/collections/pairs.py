@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from rolling.data.clips.collection import Entry
 from rolling.data.clips.collections.containers import CONTAINERS
-from rolling.data.clips.collections.folders import SUFFIXES
+from rolling.data.clips.collections.folders import VIDEO_SUFFIXES
+from rolling.data.clips.protocol import Entry
 
 ARRAY = re.compile(rf"(.*?(?:{'|'.join(map(re.escape, CONTAINERS))}))/(.*?)(?:\[(\d+)\])?")
-KNOWN = {*CONTAINERS, *SUFFIXES}
+KNOWN = {*CONTAINERS, *VIDEO_SUFFIXES}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -9,12 +9,12 @@ import numpy as np
 import zarr
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import TEST, TRAIN, Block, Entry, Picture
-from rolling.data.clips.resize import fitted, readable
+from rolling.data.clips.protocol import TEST, TRAIN, Block, Entry, Picture
+from rolling.data.clips.resize import readable, resized_clip
 from rolling.data.clips.store.reader import Prepared, open_store
 from rolling.fields import COLOUR, GREY
 
-FORECAST = "forecast.zarr"
+STORE_IN_RUN = "forecast.zarr"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,9 @@ class PreparedClips:
 
     def read(self, entry: Entry, picture: Picture) -> Iterator[Block]:
         part, index = _prepared(self.path)[entry]
-        yield from fitted(lambda i: part.raw(index, 0, i[-1] + 1)[i], part.length(index), entry, picture)
+        yield from resized_clip(
+            lambda i: part.raw(index, 0, i[-1] + 1)[i], part.length(index), entry, picture
+        )
 
 
 @lru_cache(maxsize=4)
@@ -61,7 +63,7 @@ class ForecastClips:
                 part = [array[*at, indices[0] : indices[-1] + 1] for array in arrays.values()]
                 return np.stack(part, axis=-1)[indices - indices[0]]
 
-        yield from fitted(frames, count, entry, picture)
+        yield from resized_clip(frames, count, entry, picture)
 
     def _arrays(self) -> dict[str, zarr.Array]:
         """Colours by name. Raises `InputError` where these are no pictures, or not all of them yet."""
@@ -80,4 +82,4 @@ class ForecastClips:
 
 def forecast_store(place: Path) -> Path:
     """The store itself, or that in the folder of a run."""
-    return place / FORECAST if (place / FORECAST).is_dir() else place
+    return place / STORE_IN_RUN if (place / STORE_IN_RUN).is_dir() else place

@@ -9,9 +9,9 @@ from typing import Any
 import einops
 import numpy as np
 
-from rolling.data.clips.collection import BadClip
 from rolling.data.clips.collections.containers import BESIDE, Container, container
 from rolling.data.clips.collections.names import in_order
+from rolling.data.clips.protocol import BadClip
 
 AXES = {3: "t h w", 4: "t h w c", 5: "n t h w c"}
 """What the axes of an array are, by their number, where nobody says."""

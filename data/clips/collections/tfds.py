@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import UNSPECIFIED, Block, Entry, Picture
-from rolling.data.clips.collections.folders import SPLITS, judged
-from rolling.data.clips.collections.names import root
-from rolling.data.clips.resize import check_rate, check_scale, fitted, levels, readable
+from rolling.data.clips.collections.folders import SPLITS, settle_validation
+from rolling.data.clips.collections.names import existing_path
+from rolling.data.clips.protocol import UNSPECIFIED, Block, Entry, Picture
+from rolling.data.clips.resize import check_rate, check_scale, readable, resized_clip, to_grey_levels
 
 HOLDS = "data sets of tensorflow-datasets"
 MARK = "features.json"  # in the folder of a version of a data set
@@ -49,7 +49,7 @@ class Tfds:
 
     def entries(self) -> Sequence[Entry]:
         """A record is called by its place in its split: `moving_mnist/1.0.0/train[12]`."""
-        place, folder = root(self.path, HOLDS), self._folder()
+        place, folder = existing_path(self.path, HOLDS), self._folder()
         builder, inside = _opened(folder), folder.relative_to(place)
         self._decoder(builder, self.key, self.label, self.actions, self.tokens)  # refuses what is not there
         found = [
@@ -61,19 +61,19 @@ class Tfds:
         ]
         if not found:
             raise InputError(f"{builder.data_dir} holds no records: prepare the data set again")
-        return judged(found)
+        return settle_validation(found)
 
     def read(self, entry: Entry, picture: Picture) -> Iterator[Block]:
         folder, _, record = entry.name.rpartition("/")
-        builder = _opened(root(self.path, HOLDS) / folder)
+        builder = _opened(existing_path(self.path, HOLDS) / folder)
         split, _, index = record.rstrip("]").rpartition("[")
         decode = self._decoder(builder, self.key, self.actions, self.tokens)
         with readable("the record", "record of this data set"):
             record = decode(_records(builder, split)[int(index)])
             frames = np.asarray(record[self.key])
             frames = frames[..., None] if frames.ndim == 3 else frames
-        yield from fitted(
-            lambda indices: levels(frames[indices], self.scale),
+        yield from resized_clip(
+            lambda indices: to_grey_levels(frames[indices], self.scale),
             len(frames),
             entry,
             picture,
@@ -83,7 +83,7 @@ class Tfds:
         )
 
     def _folder(self) -> Path:
-        whole = root(self.path, HOLDS)
+        whole = existing_path(self.path, HOLDS)
         place = whole / self.name
         depths = ("", "*/", "*/*/", "*/*/*/")  # of a version, a configuration, a data set, all of them
         found = sorted(mark.parent for depth in depths for mark in place.glob(depth + MARK))

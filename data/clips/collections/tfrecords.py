@@ -16,10 +16,10 @@ import google_crc32c
 import numpy as np
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import BadClip, Block, Entry, Picture
-from rolling.data.clips.collections.folders import files_below, judged
-from rolling.data.clips.collections.names import in_order, root, split_of
-from rolling.data.clips.resize import check_rate, fitted, readable
+from rolling.data.clips.collections.folders import files_below, settle_validation
+from rolling.data.clips.collections.names import existing_path, in_order, split_of
+from rolling.data.clips.protocol import BadClip, Block, Entry, Picture
+from rolling.data.clips.resize import check_rate, readable, resized_clip
 
 MARK = ".tfrecord"  # clips.tfrecords, clips.tfrecord-00000-of-00008
 HEAD, TAIL = struct.Struct("<QI"), struct.Struct("<I")  # length, CRC of it; the record; CRC of that
@@ -52,7 +52,7 @@ class BairPushing:
         names = [place.name] if place.is_file() else in_order(files_below(place, lambda n: MARK in n))
         if not names:
             raise InputError(f"{self.path} holds no records: files with {MARK} in their names are needed")
-        return judged(
+        return settle_validation(
             [
                 Entry(name=f"{name}/{offset}", split=split_of(name))
                 for name in names
@@ -69,7 +69,7 @@ class BairPushing:
             raise BadClip(
                 f"it has no {key.format(0)}; there are: {', '.join(sorted(features)[:8]) or 'none'}"
             )
-        yield from fitted(
+        yield from resized_clip(
             lambda indices: (self._frame(features[key.format(t)]) for t in indices),
             count,
             entry,
@@ -93,7 +93,7 @@ class BairPushing:
             return np.stack([np.concatenate(each) for each in numbers])
 
     def _place(self) -> Path:
-        return root(self.path, "TFRecord files")
+        return existing_path(self.path, "TFRecord files")
 
     def _folder(self) -> Path:
         place = self._place()

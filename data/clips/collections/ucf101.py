@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import TEST, TRAIN, Entry
-from rolling.data.clips.collections.folders import VideoFolder, folder
+from rolling.data.clips.collections.folders import VideoFolder, video_folder
+from rolling.data.clips.protocol import TEST, TRAIN, Entry
 
 LISTS = "ucfTrainTestlist"
 
@@ -22,7 +22,7 @@ class UCF101(VideoFolder):
     fold: int = 1
 
     def entries(self) -> Sequence[Entry]:
-        root = folder(self.path)
+        root = video_folder(self.path)
         inside = "UCF-101" if (root / "UCF-101").is_dir() else ""
         lists = next(
             (p for p in (root / LISTS, root.parent / LISTS, root) if self._list(p, TRAIN).exists()), None

@@ -18,12 +18,20 @@ import numpy as np
 
 from rolling.common.errors import InputError
 from rolling.common.progress import Progress
-from rolling.data.clips.collection import TEST, Collection, Entry, Picture
-from rolling.data.clips.split import lot
-from rolling.data.clips.store.reader import ACTIONS, DESCRIPTION, FORMAT, INDEX, TOKENS, is_whole, shard_name
+from rolling.data.clips.protocol import TEST, Collection, Entry, Picture
+from rolling.data.clips.split import hash_fraction
+from rolling.data.clips.store.reader import (
+    ACTIONS,
+    DESCRIPTION,
+    FORMAT,
+    INDEX,
+    TOKENS,
+    is_complete,
+    shard_name,
+)
 from rolling.data.clips.store.shards import (
     NOTES,
-    Sums,
+    PixelSums,
     Task,
     is_written,
     notes_file,
@@ -31,7 +39,7 @@ from rolling.data.clips.store.shards import (
     unlike,
     write_shard,
 )
-from rolling.data.clips.store.workers import DIED, FAILED, TOLD, spread
+from rolling.data.clips.store.workers import DIED, FAILED, REPORTED, spread
 
 SHARDS = 128  # that a small collection is dealt into, so that many processes have something to do
 LARGEST = 128  # clips in a shard: what a kill may cost
@@ -68,7 +76,7 @@ def prepare(
         )
         for number, first in enumerate(firsts)
     ]
-    if is_whole(folder):  # only its name was wanting
+    if is_complete(folder):  # only its name was wanting
         _remove_notes(folder)
         return
     for rest in folder.glob("*.tmp"):
@@ -102,7 +110,7 @@ def _write(missing: list[Task], workers: int, progress: Progress) -> None:
     tasks, reached, deaths = collections.deque(missing), {}, collections.Counter()
     with contextlib.closing(spread(write_shard, tasks, workers)) as events:
         for task, event, value in events:
-            if event == TOLD:
+            if event == REPORTED:
                 if value not in reached.setdefault(task.number, set()):
                     progress.update()
                 reached[task.number].add(value)
@@ -131,7 +139,7 @@ def _finish(folder: Path, entries: Sequence[Entry], picture: Picture, shards: in
     """Joins the notes of all shards into the index, and removes them."""
     notes = [_Notes.load(folder, number) for number in range(shards)]
     kind = _commonest(notes)
-    skipped = [bad for note in notes for bad in note.judged(kind, entries)]
+    skipped = [bad for note in notes for bad in note.unusable(kind, entries)]
     good = [note for note in notes if note.kind == kind]
     labels = sorted({entry.label for entry in entries} - {""})
     index = _index(good, entries, labels, drawn)
@@ -162,7 +170,7 @@ def _index(good: list["_Notes"], entries: Sequence[Entry], labels: list[str], dr
     kept = [entries[row[0]] for row in rows]
     test = np.array([entry.split == TEST for entry in kept], bool)
     if drawn and len(kept) > 1 and not test.any() and all(len(note.rows) < 2 for note in good):
-        test[min(range(len(kept)), key=lambda place: lot(kept[place].name))] = True
+        test[min(range(len(kept)), key=lambda place: hash_fraction(kept[place].name))] = True
     places = {label: place for place, label in enumerate(labels)}
     return {
         "name": np.array([os.fsencode(entry.name) for entry in kept]),
@@ -177,7 +185,7 @@ def _index(good: list["_Notes"], entries: Sequence[Entry], labels: list[str], dr
 def _sums(good: list["_Notes"], index: dict) -> dict:
     """The sums over the training part. A shard of several clips summed that; one of a single clip may have
     changed sides."""
-    held_out, total = set(index["shard"][index["test"]].tolist()), Sums()
+    held_out, total = set(index["shard"][index["test"]].tolist()), PixelSums()
     for note in good:
         if not (len(note.rows) == 1 and note.rows[0, 3] in held_out):
             total.join(note.sums)
@@ -196,7 +204,7 @@ class _Notes:
     rows: np.ndarray
     kind: list | None
     skipped: list
-    sums: Sums
+    sums: PixelSums
     actions: np.ndarray | None
     tokens: np.ndarray | None
 
@@ -209,12 +217,12 @@ class _Notes:
             rows=np.insert(found["rows"], 3, number, axis=1),
             kind=words["kind"],
             skipped=words["skipped"],
-            sums=Sums(sums=found["sums"], squares=found["squares"], count=int(found["count"])),
+            sums=PixelSums(sums=found["sums"], squares=found["squares"], count=int(found["count"])),
             actions=found.get("actions"),
             tokens=found.get("tokens"),
         )
 
-    def judged(self, kind: list, entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
+    def unusable(self, kind: list, entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
         """What was skipped in this shard: all of it where it is of another kind than most."""
         yield from self.skipped
         if self.kind not in (None, kind):

@@ -20,14 +20,13 @@ from typing import Any
 import numpy as np
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import Picture
+from rolling.data.clips.protocol import Picture
 from rolling.data.source import Split
 from rolling.data.statistics import Statistics, from_sums
 from rolling.fields import Layout, video
 
 FORMAT = 1
 DESCRIPTION, INDEX, ACTIONS, TOKENS = "store.json", "index.npz", "actions.npy", "tokens.npy"
-COLUMNS = ("name", "test", "label", "shard", "first", "frames")
 OPEN_SHARDS = 512  # mapped at a time: each keeps a file open, of which there may be 1,024
 
 
@@ -112,20 +111,22 @@ class Prepared:
         return np.cumsum(self._frames, dtype=np.int64) - self._frames
 
 
-def is_store(path: Path) -> bool:
+def is_prepared_store(path: Path) -> bool:
     return (path / DESCRIPTION).is_file()
 
 
-def is_whole(path: Path) -> bool:
+def is_complete(path: Path) -> bool:
     """Whether all files are there with the sizes that were noted. Looks into none of them: there may be
     terabytes."""
     try:
-        return all((path / name).stat().st_size == size for name, size in describe(path)["files"].items())
+        return all(
+            (path / name).stat().st_size == size for name, size in read_description(path)["files"].items()
+        )
     except (OSError, InputError):
         return False
 
 
-def describe(path: Path) -> dict:
+def read_description(path: Path) -> dict:
     """What `store.json` says. Raises `InputError` for a store of another format."""
     try:
         found = json.loads((path / DESCRIPTION).read_text())
@@ -141,8 +142,8 @@ def describe(path: Path) -> dict:
 
 def open_store(path: Path, *, labelled: bool = True) -> Split:
     """The two parts of a store. Raises `InputError` for one that is damaged."""
-    about = describe(path)
-    if not is_whole(path):
+    about = read_description(path)
+    if not is_complete(path):
         raise InputError(f"the prepared store {path} is damaged, or was not copied in full: prepare it again")
     layout = layout_of(
         Picture(**about["picture"]),

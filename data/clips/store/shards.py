@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import TRAIN, BadClip, Block, Collection, Entry, Picture
+from rolling.data.clips.protocol import TRAIN, BadClip, Block, Collection, Entry, Picture
 from rolling.data.clips.store.reader import shard_name
 
 NOTES = "notes-{}.npz"
@@ -37,7 +37,7 @@ class Task:
 
 
 @dataclasses.dataclass(kw_only=True)
-class Sums:
+class PixelSums:
     """Of the frames of the training part: `sums [H, W, C]`, `squares [C]`, `count []`, all exact."""
 
     sums: Any = 0
@@ -52,7 +52,7 @@ class Sums:
             self.squares = self.squares + squares.sum((0, 1), dtype=np.uint64)
             self.count += len(part)
 
-    def join(self, other: "Sums") -> None:
+    def join(self, other: "PixelSums") -> None:
         self.sums, self.squares = self.sums + other.sums, self.squares + other.squares
         self.count += other.count
 
@@ -108,12 +108,12 @@ class _Shard:
         self.tokens: list[np.ndarray] = []
         self.skipped: list[tuple[str, str]] = []
         self.kind: list | None = None  # numbers that go with a frame, shape of the tokens
-        self.sums, self.frames = Sums(sums=np.zeros(self.shape, np.uint64)), 0
+        self.sums, self.frames = PixelSums(sums=np.zeros(self.shape, np.uint64)), 0
         self._write_header()
 
     def add(self, number: int, entry: Entry, collection: Collection, min_frames: int) -> None:
         """Appends one clip, or raises `BadClip` and leaves no trace of it."""
-        begin, frames, sums = self.file.tell(), 0, Sums()
+        begin, frames, sums = self.file.tell(), 0, PixelSums()
         actions, tokens = [], None
         try:
             for block in _guarded(collection, entry, self.picture):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from multiprocessing import Pipe, connection
 from typing import Any
 
-TOLD, DONE, FAILED, DIED = "told", "done", "failed", "died"
+REPORTED, DONE, FAILED, DIED = "reported", "done", "failed", "died"
 
 
 @dataclasses.dataclass(eq=False)
@@ -23,12 +23,12 @@ class _Worker:
 
 
 def spread(function: Callable, tasks: collections.deque, workers: int) -> Iterator[tuple[Any, str, Any]]:
-    """Calls `function(task, tell)` in other processes; yields `(task, TOLD, value)` for each `tell(value)`,
-    and at last `(task, DONE, None)`, `(task, FAILED, exception)` or, of a process that is no more, `(task,
-    DIED, exit code)`.
+    """Calls `function(task, report)` in other processes; yields `(task, REPORTED, value)` for each
+    `report(value)`, and finally `(task, DONE, None)`, `(task, FAILED, exception)` or, if the process died,
+    `(task, DIED, exit code)`.
 
-    Whoever listens may append to `tasks` meanwhile. The processes are fresh ones that import the function and
-    what it needs, but not the program that is running, which may be heavy; they end with the iteration.
+    The caller may append to `tasks` meanwhile. The processes are fresh ones that import the function and what
+    it needs, but not the running program, which may be heavy; they end with the iteration.
     """
     running: list[_Worker] = []
     try:
@@ -43,7 +43,7 @@ def spread(function: Callable, tasks: collections.deque, workers: int) -> Iterat
             for line in connection.wait(list(busy)):
                 worker = busy[line]
                 task, (event, value) = worker.task, _heard(worker)
-                if event != TOLD:
+                if event != REPORTED:
                     worker.task = None
                 if event == DIED:
                     running.remove(worker)
@@ -105,7 +105,7 @@ def _work(line: connection.Connection) -> None:
         except EOFError:
             return
         try:
-            function(task, lambda value: line.send((TOLD, value)))
+            function(task, lambda value: line.send((REPORTED, value)))
             answer = (DONE, None)
         except BaseException as error:
             answer = (FAILED, error)

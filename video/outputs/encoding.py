@@ -29,7 +29,7 @@ def check_encoder(codec: str, what: str) -> None:
         ) from None
 
 
-def encode(
+def encode_video(
     frames: Iterator[np.ndarray],
     path: Path,
     *,

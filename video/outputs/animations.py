@@ -15,7 +15,7 @@ from rolling.common.files import write_file
 from rolling.fields import Layout
 from rolling.outputs import Shown
 from rolling.video.outputs import montage
-from rolling.video.outputs.codecs import check_encoder, encode
+from rolling.video.outputs.encoding import check_encoder, encode_video
 from rolling.video.outputs.montage import Cast, Stage, check_pictures, enlargement
 
 SLOWEST, FASTEST = 5, 30
@@ -90,7 +90,7 @@ class Mp4(Film):
         check_encoder("libx264", "an mp4 file")
 
     def save(self, stage: Stage, path: Path) -> None:
-        encode(
+        encode_video(
             stage.frames(),
             path,
             shape=stage.shape,
