@@ -1,4 +1,4 @@
-"""Where results that took long to make are kept: one folder per key, complete or not there at all."""
+"""A cache of results that take long to make: one folder per key, either complete or absent."""
 
 import contextlib
 import dataclasses
@@ -72,10 +72,10 @@ def _class_name(kind: type) -> str:
 
 
 def fetch(path: Path, make: Callable[[Path], None]) -> Path:
-    """The folder `path`, made by `make(empty folder)` where it is missing or was damaged.
+    """The folder `path`, made by `make(empty folder)` if it is missing or damaged.
 
-    It is written beside its place and renamed, so that nobody ever sees half of it; of two processes that
-    make it at once, one wins. Raises `InputError` where it cannot be written.
+    It is written next to its final place and then renamed, so that it is never seen half written; if two
+    processes make it at once, one wins. Raises `InputError` if it cannot be written.
     """
     if path.exists():
         if is_intact(path):
@@ -94,11 +94,11 @@ def fetch(path: Path, make: Callable[[Path], None]) -> Path:
 
 
 def grow(path: Path, make: Callable[[Path], None], whole: Callable[[Path], bool]) -> Path:
-    """Like `fetch`, for what takes hours: `make` is given the folder as an interruption left it, and knows
-    itself what is finished there; `whole` tells whether a folder is.
+    """Like `fetch`, for results that take hours: `make` is given the folder as an interruption left it, and
+    finds out itself what is finished there; `whole` says whether a folder is complete.
 
-    A second process waits for the first one. What was made stays for the next time where the disk is full or
-    the process killed, but not where the data are no good (`InputError`).
+    A second process waits for the first. Partial results are kept for the next time if the disk is full or
+    the process is killed, but not if the data are unusable (`InputError`).
     """
     if whole(path):
         return path
@@ -121,7 +121,7 @@ def grow(path: Path, make: Callable[[Path], None], whole: Callable[[Path], bool]
 
 @contextlib.contextmanager
 def _alone(work: Path) -> Iterator[None]:
-    """Holds the lock of a folder, which is made where it is missing; the system frees it when we die."""
+    """Holds the lock of a folder, which is made if it is missing; the system frees the lock when we die."""
     handle = _locked(work)
     while handle is None:
         handle = _locked(work)
@@ -132,7 +132,7 @@ def _alone(work: Path) -> Iterator[None]:
 
 
 def _locked(work: Path) -> int | None:
-    """The handle that holds the lock; None where the folder was moved to its place meanwhile."""
+    """The handle that holds the lock; None if the folder was moved to its place meanwhile."""
     work.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         os.mkdir(work)
@@ -150,7 +150,7 @@ def _locked(work: Path) -> int | None:
 
 
 def seal(path: Path) -> None:
-    """Notes the size and checksum of every file of a folder, and has them written through to the disk."""
+    """Records the size and checksum of every file of a folder, and flushes the files to the disk."""
     sums = {file.name: _checksum(file) for file in sorted(path.iterdir())}
     (path / CHECKSUMS).write_text(json.dumps(sums))
     for file in path.iterdir():
@@ -159,7 +159,7 @@ def seal(path: Path) -> None:
 
 
 def is_intact(path: Path) -> bool:
-    """Whether every file of a sealed folder is as it was written."""
+    """Whether every file of a sealed folder is still as it was written."""
     try:
         sums = json.loads((path / CHECKSUMS).read_text())
         return all(_checksum(path / name) == noted for name, noted in sums.items())
@@ -173,7 +173,7 @@ def _replace(work: Path, path: Path, whole: Callable[[Path], bool] = is_intact) 
     try:
         work.rename(path)
     except OSError:
-        if not whole(path):  # else another process was faster
+        if not whole(path):  # otherwise another process was faster
             raise
 
 

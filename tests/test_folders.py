@@ -296,7 +296,7 @@ def unnamed(folder, real):
     [
         (fewer, (), r"too few clips in .*fake/b.npy: 1 can be used"),
         (short, (), r"too few clips.*0 can be used \(real.npy.*it has 3 frames"),
-        (empty, (), r"no clips lie in .*none"),
+        (empty, (), r"there are no clips in .*none"),
         (missing, (), r"there is no .*nowhere"),
         (unnamed, (), r"give --real FOLDER and --fake FOLDER"),
         (missing, ("--given", "6"), r"--given .*below --frames, 6, not 6"),

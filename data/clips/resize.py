@@ -1,4 +1,4 @@
-"""From arrays of any size, range and order of axes to the frames of a `Picture`."""
+"""Converts arrays of any size, value range and order of axes to the frames of a `Picture`."""
 
 import contextlib
 import re
@@ -30,8 +30,8 @@ def resized_clip(
     actions: np.ndarray | None = None,
     tokens: np.ndarray | None = None,
 ) -> Iterator[Block]:
-    """A clip of `count` frames, `rate` a second, block by block; `read` gives the frames of some indices, in
-    ascending order, `[H, W, c]`, uint8, each. Of `actions [count, a]`, those of the frames that are taken."""
+    """A clip of `count` frames, `rate` per second, block by block. `read` gives frames `[H, W, c]`, uint8, at
+    ascending indices; `actions [count, a]` are reduced to the frames that are used."""
     tokens = None if tokens is None else _finite_rows(np.atleast_2d(tokens), "tokens")
     if actions is not None:
         actions = _finite_rows(actions, "actions")
@@ -48,13 +48,12 @@ def resized_clip(
 
 
 def nearest_frames(count: int, entry: Entry, rate: float | None, wanted: float | None) -> np.ndarray:
-    """The frames, of `count` that come `rate` a second, next to `start`, `start + 1 / wanted`, ..., `stop`.
-
-    All of them in their order where no rate is wanted, or none is known.
+    """The indices, out of `count` frames at `rate` per second, nearest to `start`, `start + 1 / wanted`, ...,
+    `stop`; all of them, in order, if no rate is wanted or none is known.
     """
     if rate is None:
         if entry.start or entry.stop is not None:
-            raise BadClip("it is to be cut in seconds, but its frames a second are not known")
+            raise BadClip("it is to be cut in seconds, but its frame rate is not known")
         return np.arange(count)
     stop = count / rate if entry.stop is None else entry.stop
     wanted = rate if wanted is None else wanted
@@ -67,7 +66,7 @@ def nearest_frames(count: int, entry: Entry, rate: float | None, wanted: float |
 
 
 def to_grey_levels(values: np.ndarray, scale: str) -> np.ndarray:
-    """Grey levels, uint8, of values on one of `SCALES`. Raises `BadClip` for values that do not lie on it."""
+    """Grey levels, uint8, of values on one of `SCALES`. Raises `BadClip` for values outside that scale."""
     black, white = SCALES[scale]
     if values.dtype == np.uint8 and scale == "levels":
         return values
@@ -98,14 +97,14 @@ def check_scale(scale: str) -> None:
 
 def check_rate(rate: float | None) -> None:
     if rate is not None and not 0 < rate < np.inf:
-        raise InputError(f"a rate of {rate} frames a second is none: it must be above 0")
+        raise InputError(f"a rate of {rate} frames a second is impossible: it must be above 0")
 
 
 def resize(frames: Iterable[np.ndarray], picture: Picture) -> np.ndarray:
     """`[T, height, width, channel]` from T frames `[H, W, c]`, uint8, c = 1 or 3.
 
-    The middle, as wide for its height as the picture, is shrunk by averaging areas, or enlarged bicubically;
-    then colours are joined (BT.601) or luma repeated. Raises `BadClip`.
+    The central part with the picture's aspect ratio is shrunk by area averaging or enlarged bicubically; then
+    colours are combined into luma (BT.601), or luma is repeated. Raises `BadClip`.
     """
     sized = np.stack([_resize(frame, picture) for frame in frames])
     if picture.colour:
@@ -142,7 +141,7 @@ def _resize(frame: np.ndarray, picture: Picture) -> np.ndarray:
 
 @lru_cache(maxsize=16)
 def _area_weights(whole: int, low: float, high: float, parts: int) -> scipy.sparse.csr_array:
-    """`[parts, whole]`: what each pixel of a line gives to the mean over each of `parts` equal stretches
+    """`[parts, whole]`: the weight of each pixel of a line in the mean over each of `parts` equal intervals
     from `low` to `high`."""
     edges, pixels = np.linspace(low, high, parts + 1), np.arange(whole)
     overlap = np.minimum.outer(edges[1:], pixels + 1) - np.maximum.outer(edges[:-1], pixels)
@@ -151,11 +150,11 @@ def _area_weights(whole: int, low: float, high: float, parts: int) -> scipy.spar
 
 
 def centre_crop(whole: tuple[int, int], size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """Upper, left, lower and right edge of the largest part of a frame, in its middle, as wide for its height
-    as `size`, (height, width); in pixels and parts of them."""
+    """Upper, left, lower and right edge, in fractional pixels, of the largest central part of a frame with
+    the aspect ratio of `size`, (height, width)."""
     ratio = min(whole[0] / size[0], whole[1] / size[1])
     edges = [(full - ratio * part) / 2 for full, part in zip(whole, size, strict=True)]
-    # Rounding must not put an edge outside of the frame, which Pillow refuses.
+    # Rounding must not put an edge outside the frame: Pillow rejects that.
     above, left = (max(0.0, edge) for edge in edges)
     return above, left, whole[0] - above, whole[1] - left
 
@@ -164,7 +163,7 @@ def centre_crop(whole: tuple[int, int], size: tuple[int, int]) -> tuple[float, f
 def readable(name: str, kind: str) -> Iterator[None]:
     """Turns whatever a library raises about a file, or a part of it, into `BadClip`.
 
-    Decoders raise anything from OSError to SyntaxError for damaged files, so that no narrower class would do.
+    For damaged files decoders raise anything from OSError to SyntaxError, so no narrower class would do.
     """
     try:
         yield
@@ -173,10 +172,12 @@ def readable(name: str, kind: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise BadClip(f"{name} is not there") from error
     except Exception as error:
-        # Without the path: what is wrong with many clips is to be one reason.
+        # Without the path, so that the same fault in many clips is one reason.
         words = re.sub(r"['\"][^'\"]*[/\\][^'\"]*['\"]", "", str(error))
         words = " ".join(words.split()).rstrip(" :")[:200] or type(error).__name__
-        raise BadClip(f"{name} cannot be read ({words}): it is damaged, cut short or no {kind}") from error
+        raise BadClip(
+            f"{name} cannot be read ({words}): it is damaged, cut short or not a valid {kind}"
+        ) from error
 
 
 def _finite_rows(values: np.ndarray, what: str) -> np.ndarray:

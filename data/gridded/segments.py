@@ -1,4 +1,4 @@
-"""Unbroken sequences cut from one long series of frames, and what a first look at all frames tells."""
+"""Unbroken sequences cut from one long series of frames, and where that series has missing values."""
 
 import contextlib
 import dataclasses
@@ -18,7 +18,7 @@ BLOCK_VALUES = 2**24  # values read at a time: 64 MiB
 
 
 class FrameSeries(Protocol):
-    """A long series of frames, with gaps or without."""
+    """A long series of frames, with or without gaps."""
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """`[stop - start, height, width, variable]` float32."""
@@ -26,7 +26,7 @@ class FrameSeries(Protocol):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FileFrames:
-    """Frames that are read from their files when asked for; channels are the levels of each cube in turn."""
+    """Frames that are read from their files on demand; channels are the levels of each cube in turn."""
 
     cubes: Sequence[Cube]
 
@@ -37,7 +37,7 @@ class FileFrames:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class MemoryFrames:
-    """Frames that were read already."""
+    """Frames held in memory."""
 
     array: np.ndarray
 
@@ -88,15 +88,15 @@ class FrameSegments:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class NanCounts:
-    """How many cells of each frame, `frames [N, variable]`, and how many frames of each cell, `cells [height,
-    width, variable]`, are NaN."""
+    """The number of NaN cells in each frame, `frames [N, variable]`, and of NaN frames in each cell, `cells
+    [height, width, variable]`."""
 
     frames: np.ndarray
     cells: np.ndarray
 
     @classmethod
     def of(cls, frames: FrameSeries, layout: Layout, count: int, label: str = "") -> "NanCounts":
-        """Looks at every frame once; shows its progress where it has a label."""
+        """Reads every frame once; shows progress if there is a label."""
         per_frame = np.zeros((count, layout.shape[2]), np.int64)
         per_cell = np.zeros(layout.shape, np.int64)
         for start, stop in _blocks(count, layout, label):
@@ -116,7 +116,7 @@ class NanCounts:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class MissingData:
-    """`missing [N]`: frames that are wholly NaN in a channel; `mask`: see `rolling.data.source.Sequences`."""
+    """`missing [N]`: frames wholly NaN in some channel; `mask`: see `rolling.data.source.Sequences`."""
 
     missing: np.ndarray
     mask: np.ndarray | None
@@ -125,11 +125,11 @@ class MissingData:
 def find_missing(
     counts: NanCounts, layout: Layout, times: np.ndarray, path: str, mask_moving: bool
 ) -> MissingData:
-    """Tells missing frames from masked cells.
+    """Distinguishes missing frames from masked cells.
 
-    A cell is masked where it is NaN in all frames of a channel that are not missing. Raises `InputError` for
-    a channel without data, and for cells that are NaN in some frames only, unless `mask_moving` masks them
-    too.
+    A cell of a channel is masked if it is NaN in all of the channel's frames that are not missing. Raises
+    `InputError` for a channel without data, and for cells that are NaN in only some frames, unless
+    `mask_moving` masks them too.
     """
     missing = counts.frames == np.prod(layout.shape[:2])
     there = len(times) - missing.sum(0)

@@ -1,4 +1,4 @@
-"""Collections of clips, and the prepared store that training reads."""
+"""Collections of clips: which files hold them, how they are split and labelled, and how they are read."""
 
 from rolling.data.clips.collections.arrays import ArrayFiles as ArrayFiles
 from rolling.data.clips.collections.folders import Videos as Videos

@@ -1,4 +1,4 @@
-"""What reads the clips at some place: by what lies there."""
+"""Detects the kind of the clips at a path."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +16,10 @@ LOSSY_PICTURES = (".jpg", ".jpeg", ".webp")
 
 
 def collection_at(path: str, scale: str = "levels") -> Collection:
-    """What reads the clips at a place: a prepared store, a forecast, a file of arrays, or a folder of videos,
-    of arrays or of folders of frames, in this order. `scale` says what the values of arrays mean.
+    """The collection at a path: a prepared store, a forecast, a folder of videos, a file or folder of arrays,
+    or a folder of folders of frames, tried in this order. `scale` is the range of the values of arrays.
 
-    Raises `InputError` where there is nothing, or nothing that is a clip.
+    Raises `InputError` if there is nothing, or nothing that is a clip.
     """
     place = Path(path).expanduser()
     if not place.exists():
@@ -28,7 +28,7 @@ def collection_at(path: str, scale: str = "levels") -> Collection:
         if lies_there(place):
             return reader(path)
     raise InputError(
-        f"no clips lie in {path}: no videos, arrays, folders of frames, and it is no store of ours"
+        f"there are no clips in {path}: no videos, arrays or folders of frames, and it is no store of ours"
     )
 
 
@@ -51,12 +51,12 @@ def _is_picture(file: Path) -> bool:
 
 
 def _holds(place: Path, wanted: Callable[[Path], bool]) -> bool:
-    """Whether a file, or one below a folder, is wanted."""
+    """Whether a file, or any file below a folder, is wanted."""
     return wanted(place) if place.is_file() else any(map(wanted, place.rglob("*")))
 
 
 def is_compressed(collection: Collection, entry: Entry) -> bool:
-    """Whether a clip lost something when it was written, as mp4 and JPEG do."""
+    """Whether a clip is stored with lossy compression, such as mp4 or JPEG."""
     place = Path(collection.path).expanduser() / entry.name
     if place.is_dir():
         return any(file.suffix.lower() in LOSSY_PICTURES for file in place.iterdir())
@@ -70,4 +70,4 @@ def _is_lossy(video: Path) -> bool:
         with av.open(str(video), metadata_errors="ignore") as container:
             return bool(container.streams.video[0].codec_context.codec.lossy)
     except (ImportError, OSError, ValueError, IndexError, AttributeError):
-        return False  # whoever reads it says what is wrong
+        return False  # reading it will say what is wrong

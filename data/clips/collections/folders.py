@@ -1,4 +1,4 @@
-"""A folder of videos, flat, by class, by split, or both; what all layouts of videos have in common."""
+"""A folder of videos, flat, by class, by split, or both; and what all collections of videos share."""
 
 import dataclasses
 import os
@@ -23,7 +23,7 @@ SPLITS = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VideoFolder:
-    """What collections of video files share: where they lie, and how one is read."""
+    """Base of collections of video files: where they are, and how one is read."""
 
     path: str = ""
 
@@ -35,8 +35,8 @@ class VideoFolder:
 class Videos(VideoFolder):
     """Any folder of video files: `clip.mp4`, `CLASS/clip.mp4`, `SPLIT/clip.mp4`, `SPLIT/CLASS/clip.mp4`.
 
-    A split is a folder called train, test or val(idation), in any case; other folders, joined by `/`, are the
-    class. What is called validation is the test part where there is no other.
+    A split is a folder named train, test or val(idation), in upper or lower case; other folders, joined by
+    `/`, are the class. Validation clips are the test part if there is no other.
     """
 
     def entries(self) -> Sequence[Entry]:
@@ -55,7 +55,7 @@ class Videos(VideoFolder):
 
 
 def video_folder(path: str) -> Path:
-    """The folder that a user named. Raises `InputError` where it is none."""
+    """The folder that a user named. Raises `InputError` if it is not one."""
     root = Path(path).expanduser()
     if not path:
         raise InputError("where are the videos? Give --source.path FOLDER")
@@ -67,16 +67,17 @@ def video_folder(path: str) -> Path:
 
 
 def video_files(root: Path) -> list[str]:
-    """The videos below a folder, relative to it and sorted."""
+    """The videos below a folder, as sorted paths relative to it."""
     return sorted(files_below(root, lambda name: os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES))
 
 
 def files_below(root: Path, wanted: Callable[[str], bool]) -> Iterator[str]:
-    """The files whose names are wanted, relative to a folder; links are followed, hidden files left out."""
+    """The files below a folder whose names are wanted, relative to it; links are followed, hidden files
+    skipped."""
     seen = set()
     for here, folders, files in os.walk(root, followlinks=True):
         real = os.path.realpath(here)
-        if real in seen:  # a link that leads back
+        if real in seen:  # a link back to a folder above
             folders.clear()
             continue
         seen.add(real)
@@ -86,7 +87,7 @@ def files_below(root: Path, wanted: Callable[[str], bool]) -> Iterator[str]:
 
 
 def settle_validation(entries: Sequence[Entry]) -> list[Entry]:
-    """Validation is the test part where there is no other; else neither trained on nor tested on."""
+    """Makes validation the test part if there is no other, and leaves it out otherwise."""
     if any(entry.split == TEST for entry in entries):
         return [entry for entry in entries if entry.split != VALIDATION]
     return [

@@ -1,4 +1,4 @@
-"""Clips as folders of pictures, a file for each frame."""
+"""Clips as folders of pictures, one file per frame."""
 
 import dataclasses
 import fnmatch
@@ -17,26 +17,26 @@ from rolling.data.clips.protocol import BadClip, Block, Entry, Picture
 from rolling.data.clips.resize import check_rate, readable, resized_clip
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
-# What Pillow has in more than eight bits, it would cut off at 255.
+# Pillow's modes of more than eight bits, which it would clip at 255.
 DEEP = ("I", "F")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FrameFolders:
-    """One folder of pictures for each clip, wherever it lies below `path`: `train/walking/0001/000.png`.
+    """One folder of pictures per clip, anywhere below `path`: `train/walking/0001/000.png`.
 
-    Frames come in the order of the numbers in their names. The first folder that is called like a split
-    (train, test, val, ...) tells the split, the one around the clip's its class. `actions.npy` `[T, a]` and
-    `tokens.npy` `[n, d]` in a clip's folder go with it.
+    Frames are ordered by the numbers in their names. The first folder named like a split (train, test, val,
+    ...) gives the split, the other folders around the clip's own give its class. `actions.npy` `[T, a]` and
+    `tokens.npy` `[n, d]` in a clip's folder belong to it.
     """
 
     path: str = ""
     pattern: str = "*"
-    """Which files are frames, by their names: `image_*.jpg`, where masks lie beside them."""
+    """A pattern for the names of frames, such as `image_*.jpg` if the folder also holds masks."""
     rate: float | None = None
-    """Frames a second, where known: only then can clips be brought to another rate."""
+    """Frames per second, if known: only then can clips be resampled to another rate."""
     gaps: bool = False
-    """Whether numbers in names may jump; a clip with frames missing is refused without it."""
+    """Whether numbers in names may jump; otherwise a clip with missing frames is refused."""
 
     def __post_init__(self):
         check_rate(self.rate)
@@ -65,7 +65,7 @@ class FrameFolders:
         yield from resized_clip(frames, len(files), entry, picture, rate=self.rate, **beside)
 
     def _clips(self, place: Path) -> Iterator[str]:
-        """Folders with frames; what lies below one of them is not looked at. Links are followed."""
+        """Folders that hold frames; what is below them is ignored. Links are followed."""
         waiting, seen = ["."], set()
         while waiting:
             name = waiting.pop()
@@ -73,12 +73,12 @@ class FrameFolders:
                 below = self._folders(place / name)
             if below is None:
                 yield name
-            elif (real := os.path.realpath(place / name)) not in seen:  # but not those that lead back
+            elif (real := os.path.realpath(place / name)) not in seen:  # not a link back
                 seen.add(real)
                 waiting += [f"{name}/{folder}".removeprefix("./") for folder in below]
 
     def _folders(self, place: Path) -> list[str] | None:
-        """The folders in a folder; None as soon as a frame is met, however many follow."""
+        """The folders in a folder; None as soon as a frame is found, without listing the rest."""
         below = []
         with os.scandir(place) as items:
             for item in items:
@@ -103,7 +103,7 @@ class FrameFolders:
 
 
 def _unbroken(names: list[str]) -> None:
-    """The last numbers in the names must be equally far apart."""
+    """Raises `BadClip` unless the last numbers in the names are evenly spaced."""
     numbers = [re.findall(r"\d+", Path(name).stem) for name in names]
     if not all(numbers):
         return
@@ -112,12 +112,12 @@ def _unbroken(names: list[str]) -> None:
     if len(odd):
         raise BadClip(
             f"it lacks frames, or has some twice: {names[odd[0]]} is followed by {names[odd[0] + 1]};"
-            " where the numbers mean something else, give --source.collection.gaps"
+            " if the numbers mean something else, give --source.collection.gaps"
         )
 
 
 def _decoded(file: Path) -> np.ndarray:
-    """`[H, W, 3]`, uint8, upright; what is transparent lies on black."""
+    """`[H, W, 3]`, uint8, upright; transparent pixels are put on black."""
     with readable(file.name, "picture"), Image.open(file) as image:
         if image.mode.startswith(DEEP):
             raise BadClip(

@@ -1,4 +1,4 @@
-"""Kinetics-400, -600 and -700 as their downloaders leave them."""
+"""Kinetics-400, -600 and -700 in the layout of their downloaders."""
 
 import csv
 import dataclasses
@@ -23,9 +23,9 @@ class Kinetics(VideoFolder):
     """Videos `{youtube_id}_{start:06d}_{end:06d}.mp4` anywhere below `path`, and the lists
     `label,youtube_id,time_start,time_end,split` that name them (Kay et al. 2017, arXiv 1705.06950).
 
-    `lists` are csv files, by default all in `path` and in its folder `annotations`. A video that is named by
-    its id alone was not cut, and is cut here. What a list names and the folder lacks is skipped and told; a
-    test part without labels has none.
+    `lists` are csv files, by default all in `path` and in its folder `annotations`. A video named by its
+    id alone has not been cut yet, and is cut here. Videos that are listed but missing are skipped and
+    reported; a test part may have no labels.
     """
 
     lists: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ def _listed(file: Path, by_stem: dict[str, str]) -> Iterator[Entry]:
             rows = csv.DictReader(lines)
             missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
             if missing:
-                raise InputError(f"the list {file} has no column {missing[0]!r}: it is none of Kinetics'")
+                raise InputError(f"the list {file} has no column {missing[0]!r}: it is not one of Kinetics")
             for row in rows:
                 yield _entry(row, f"{file}, line {rows.line_num}", file.stem, by_stem)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -68,7 +68,7 @@ def _entry(row: dict, where: str, stem: str, by_stem: dict[str, str]) -> Entry:
     try:
         start, end = float(row["time_start"]), float(row["time_end"])
     except (TypeError, ValueError):
-        raise InputError(f"{where}: time_start and time_end are no numbers") from None
+        raise InputError(f"{where}: time_start and time_end are not numbers") from None
     video = row["youtube_id"]
     split = SPLITS.get((row.get("split") or stem).strip().lower(), UNSPECIFIED)
     label = (row.get("label") or "").strip()

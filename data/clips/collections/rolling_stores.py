@@ -1,4 +1,4 @@
-"""Stores of this package, prepared clips and forecasts, as collections of clips."""
+"""This package's own stores, of prepared clips and of forecasts, as collections of clips."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -14,12 +14,12 @@ from rolling.data.clips.resize import readable, resized_clip
 from rolling.data.clips.store.reader import Prepared, open_store
 from rolling.fields import COLOUR, GREY
 
-STORE_IN_RUN = "forecast.zarr"
+STORE_IN_RUN = "forecast.zarr"  # the forecast in the folder of a run
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PreparedClips:
-    """The clips of a store that was prepared to train on, by the names that their collection gave them."""
+    """The clips of a store prepared for training, under the names that their collection gave them."""
 
     path: str
 
@@ -45,7 +45,7 @@ def _prepared(path: str) -> dict[Entry, tuple[Prepared, int]]:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ForecastClips:
-    """The members of a stored forecast of pictures, or of that in a run's folder: `START/MEMBER`."""
+    """The members of a forecast of pictures, at `path` or in the run's folder `path`: `START/MEMBER`."""
 
     path: str
 
@@ -66,7 +66,7 @@ class ForecastClips:
         yield from resized_clip(frames, count, entry, picture)
 
     def _arrays(self) -> dict[str, zarr.Array]:
-        """Colours by name. Raises `InputError` where these are no pictures, or not all of them yet."""
+        """Colours by name. Raises `InputError` if the forecast is not of pictures or not finished."""
         store = forecast_store(Path(self.path).expanduser())
         with readable(self.path, "Zarr store of pictures"):
             group = zarr.open_group(store, mode="r")
@@ -77,9 +77,9 @@ class ForecastClips:
             found = {name: arrays[name] for name in names if name in arrays and arrays[name].ndim == 5}
             if len(found) == len(names) and all(array.dtype == np.uint8 for array in found.values()):
                 return found
-        raise InputError(f"{store} is no forecast of pictures: it holds {', '.join(arrays) or 'nothing'}")
+        raise InputError(f"{store} is not a forecast of pictures: it holds {', '.join(arrays) or 'nothing'}")
 
 
 def forecast_store(place: Path) -> Path:
-    """The store itself, or that in the folder of a run."""
+    """The path itself, or the store in it if it is the folder of a run."""
     return place / STORE_IN_RUN if (place / STORE_IN_RUN).is_dir() else place

@@ -21,7 +21,7 @@ class SomethingSomething(VideoFolder):
     """Videos `ID.webm` anywhere below `path`, and lists `*train*.json`, `*validation*.json`, `*test*.json` of
     objects with `id` and `template` (Goyal et al. 2017, arXiv 1706.04261), in `path` or one folder below.
 
-    The class is the template without brackets; the test list of the data set has none.
+    The class is the template without brackets; the test list of the data set has no classes.
     """
 
     def entries(self) -> Sequence[Entry]:
@@ -52,4 +52,4 @@ def _listed(file: Path, split: str, by_stem: dict[str, str]) -> Iterator[Entry]:
             label = template.replace("[", "").replace("]", "")
             yield Entry(name=by_stem.get(identity, f"{identity}.webm"), split=split, label=label)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{file} is no list of Something-Something: {error}") from None
+        raise InputError(f"{file} is not a list of Something-Something: {error}") from None

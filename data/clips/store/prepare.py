@@ -1,7 +1,7 @@
-"""Preparation: a collection of clips, read once, becomes a store of pictures of one size.
+"""Preparation: reads a collection of clips once and writes a store of pictures of one size.
 
-The clips are dealt into shards by their number alone, so that the bytes do not depend on how many processes
-wrote them, nor on how often they were interrupted; a shard that is there is not written again.
+Clips are assigned to shards by their number alone, so that the bytes depend neither on how many processes
+wrote them nor on how often they were interrupted; a finished shard is not written again.
 """
 
 import collections
@@ -41,9 +41,9 @@ from rolling.data.clips.store.shards import (
 )
 from rolling.data.clips.store.workers import DIED, FAILED, REPORTED, spread
 
-SHARDS = 128  # that a small collection is dealt into, so that many processes have something to do
-LARGEST = 128  # clips in a shard: what a kill may cost
-DEATHS = 2  # of a process over one clip, after which the clip is given up
+SHARDS = 128  # of a small collection, so that many processes have something to do
+LARGEST = 128  # clips in a shard: the most work that a kill can lose
+DEATHS = 2  # of a process on the same clip, after which the clip is given up
 
 
 def prepare(
@@ -56,11 +56,11 @@ def prepare(
     drawn: bool = False,
     workers: int | None = None,
 ) -> None:
-    """Fills `folder` with a store (see `rolling.data.clips.store.reader`), going on where it was interrupted.
+    """Fills `folder` with a store (see `rolling.data.clips.store.reader`), resuming where it was interrupted.
 
-    `entries` are the clips, each TRAIN or TEST; where the test part was `drawn`, another clip takes its place
-    if none of it can be used. `workers` processes decode (None: as many as there are cores;
-    0: this one). Raises `InputError` where a part is left without a clip.
+    `entries` are the clips, each TRAIN or TEST; if the test part was `drawn` and none of it can be used,
+    another clip takes its place. `workers` processes decode (None: one per core; 0: the current process).
+    Raises `InputError` if a part is left without a clip.
     """
     size = min(LARGEST, -(-len(entries) // SHARDS))
     firsts = range(0, len(entries), size)
@@ -76,11 +76,11 @@ def prepare(
         )
         for number, first in enumerate(firsts)
     ]
-    if is_complete(folder):  # only its name was wanting
+    if is_complete(folder):  # only the final renaming was missing
         _remove_notes(folder)
         return
-    for rest in folder.glob("*.tmp"):
-        rest.unlink(missing_ok=True)
+    for leftover in folder.glob("*.tmp"):
+        leftover.unlink(missing_ok=True)
     missing = [task for task in tasks if not is_written(task)]
     done = len(entries) - sum(len(task.entries) for task in missing)
     if missing:
@@ -96,7 +96,7 @@ def _processes(workers: int | None, collection: Collection, tasks: int) -> int:
 
 
 def _importable(module: str) -> bool:
-    """Whether another process finds a module by its name: not a script, nor what was loaded from a file."""
+    """Whether another process can import a module by name: not a script or a module loaded from a file."""
     top = module.split(".")[0]
     found = next((spec for finder in sys.meta_path if (spec := finder.find_spec(top, None))), None)
     return found is not None and found.origin == getattr(sys.modules[top], "__file__", None)
@@ -121,7 +121,7 @@ def _write(missing: list[Task], workers: int, progress: Progress) -> None:
 
 
 def _after_death(task: Task, code: int, reached: dict, deaths: collections.Counter) -> Task:
-    """The task once more, without the clip over which processes die."""
+    """The task again, without a clip that has killed too many processes."""
     if task.number not in reached:
         raise InputError(
             f"a process that was to read clips ended at once (exit code {code}): read them in this one, with"
@@ -136,7 +136,7 @@ def _after_death(task: Task, code: int, reached: dict, deaths: collections.Count
 
 
 def _finish(folder: Path, entries: Sequence[Entry], picture: Picture, shards: int, drawn: bool) -> None:
-    """Joins the notes of all shards into the index, and removes them."""
+    """Merges the notes of all shards into the index, and removes them."""
     notes = [_Notes.load(folder, number) for number in range(shards)]
     kind = _commonest(notes)
     skipped = [bad for note in notes for bad in note.unusable(kind, entries)]
@@ -183,8 +183,8 @@ def _index(good: list["_Notes"], entries: Sequence[Entry], labels: list[str], dr
 
 
 def _sums(good: list["_Notes"], index: dict) -> dict:
-    """The sums over the training part. A shard of several clips summed that; one of a single clip may have
-    changed sides."""
+    """The sums over the training part. Those of a shard with a single clip are left out if that clip has been
+    moved to the test part."""
     held_out, total = set(index["shard"][index["test"]].tolist()), PixelSums()
     for note in good:
         if not (len(note.rows) == 1 and note.rows[0, 3] in held_out):
@@ -199,7 +199,7 @@ def _remove_notes(folder: Path) -> None:
 
 @dataclasses.dataclass(eq=False)
 class _Notes:
-    """What is noted about one shard; `rows` are entry, first frame, frames, shard."""
+    """The notes about one shard; `rows` are entry, first frame, frames, shard."""
 
     rows: np.ndarray
     kind: list | None
@@ -223,7 +223,7 @@ class _Notes:
         )
 
     def unusable(self, kind: list, entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
-        """What was skipped in this shard: all of it where it is of another kind than most."""
+        """The clips skipped in this shard: all of them if their kind is not that of most clips."""
         yield from self.skipped
         if self.kind not in (None, kind):
             for row in self.rows:
@@ -231,7 +231,7 @@ class _Notes:
 
 
 def _commonest(notes: list[_Notes]) -> list:
-    """Actions and tokens of most clips; of the first ones where two kinds are as common."""
+    """The kind (actions, tokens) of most clips; of equally common kinds, the first."""
     counts: dict[str, int] = {}
     for note in notes:
         if note.kind is not None:
@@ -256,7 +256,7 @@ def _save(file: Path, write: Callable) -> None:
 
 
 def _written(file: Path) -> int:
-    """The size of a file that is on the disk, not only on its way there."""
+    """The size of a file, after flushing it to the disk."""
     with open(file, "rb") as handle:
         os.fsync(handle.fileno())
     return file.stat().st_size

@@ -1,4 +1,4 @@
-"""Tasks spread over processes, each of which may die: a codec that crashes takes its process along."""
+"""Runs tasks in several processes, each of which may die: a codec that crashes takes its process with it."""
 
 import collections
 import contextlib
@@ -57,7 +57,7 @@ def spread(function: Callable, tasks: collections.deque, workers: int) -> Iterat
 
 def _hire(function: Callable) -> _Worker:
     here, there = Pipe()
-    with there:  # ours is closed, so that the line ends with the process
+    with there:  # our copy is closed, so that the pipe ends with the process
         process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(there.fileno())],
             stdin=subprocess.PIPE,
@@ -72,7 +72,7 @@ def _hire(function: Callable) -> _Worker:
 
 def _give(worker: _Worker, task: Any) -> None:
     worker.task = task
-    with contextlib.suppress(OSError):  # it died before: the next look at its line says so
+    with contextlib.suppress(OSError):  # it is already dead: reading from it will show that
         worker.line.send(task)
 
 
@@ -90,14 +90,14 @@ def _bury(worker: _Worker) -> int:
 
 
 def _end_together() -> None:
-    """Ends this process when the first one is no more: nobody is to write what nobody waits for."""
+    """Ends this process when the parent has died: no one would wait for its results."""
     sys.stdin.buffer.read()
     os._exit(1)
 
 
 def _work(line: connection.Connection) -> None:
     threading.Thread(target=_end_together, daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process tells the others when to stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when to stop
     function = line.recv()
     while True:
         try:
