@@ -191,7 +191,7 @@ class VorticityCorrelationTime(Correlation):
 
 
 def fall(curve: np.ndarray, threshold: float) -> float:
-    """Where a curve, 1 at 0 and `curve[i]` at `i + 1`, first falls below a threshold; NaN if it never does."""
+    """Where a curve, 1 at 0 and `curve[i]` at `i + 1`, first falls below a threshold; NaN if never."""
     curve = np.concatenate([[1.0], curve])
     below = np.flatnonzero(curve < threshold)
     if not below.size or not np.isfinite(curve[: below[0]]).all():

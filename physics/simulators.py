@@ -108,8 +108,8 @@ class Kolmogorov:
         return _random_field(key, self.grid, scale=4.0)
 
     def stepper(self):
-        # exponax's vorticity is -w, so its force, -mode injection_scale cos(mode y), must change sign too; its
-        # force varies along its second axis.
+        # exponax's vorticity is -w, so its force, -mode injection_scale cos(mode y), must change sign too;
+        # that force varies along exponax's second axis.
         return exponax.stepper.KolmogorovFlowVorticity(
             2,
             2 * math.pi,
@@ -151,8 +151,8 @@ class KuramotoSivashinsky:
 
     def __post_init__(self):
         _check(self)
-        # Dealiasing keeps wavenumbers up to a third of the grid. If they end below about 2.7, crests are cut off
-        # and the front blows up, however small the time step.
+        # Dealiasing keeps wavenumbers up to a third of the grid. If they end below about 2.7, crests are cut
+        # off and the front blows up, however small the time step.
         needed = math.ceil(2.7 * self.domain / (2 * math.pi)) * 3
         if self.domain <= 0 or self.grid < needed:
             raise InputError(
@@ -259,7 +259,7 @@ def _advance(simulator, stepper, state):
 
 
 def _random_field(key, grid, scale):
-    """A Gaussian field of mean 0 and standard deviation 1 whose spectrum falls off as `exp(-(k / scale)^2)`."""
+    """A Gaussian field of mean 0 and standard deviation 1 whose spectrum falls as `exp(-(k / scale)^2)`."""
     ky = jnp.fft.fftfreq(grid, 1 / grid)[:, None]
     kx = jnp.fft.rfftfreq(grid, 1 / grid)[None, :]
     square = kx**2 + ky**2

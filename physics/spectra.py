@@ -122,7 +122,7 @@ class Planar:
             return field.reshape(*field.shape[:-2], -1) ** 2 / 2
         last = self._periodic[-1]
         modes = scipy.fft.rfftn(field, axes=self._periodic, norm="forward")
-        # A real transform keeps one of each pair of conjugate modes; the mean and the Nyquist mode have no pair.
+        # A real transform keeps one mode of each conjugate pair; the mean and the Nyquist mode are single.
         count = field.shape[last]
         pairs = np.full(modes.shape[last], 2.0)
         pairs[0] = 1.0
@@ -143,8 +143,8 @@ class Planar:
         return self.sum_shells(self.energy(field))
 
     def kinetic_of_vorticity(self, vorticity: np.ndarray) -> np.ndarray:
-        """`1/2 sum |w|^2 / |k|^2`, `k = 2 pi modulus / L`: the kinetic energy of the divergence-free flow of zero
-        mean that has this vorticity, on a doubly periodic domain."""
+        """`1/2 sum |w|^2 / |k|^2`, `k = 2 pi modulus / L`: the kinetic energy of the divergence-free flow
+        of zero mean that has this vorticity, on a doubly periodic domain."""
         wavenumber = 2 * np.pi * self.modulus / self.longest
         inverse = np.divide(1.0, wavenumber**2, out=np.zeros_like(wavenumber), where=wavenumber > 0)
         return self.sum_shells(self.energy(vorticity) * inverse)

@@ -132,7 +132,11 @@ def test_something_something(tmp_path):
     "name, content, words",
     [
         ("a.csv", "name,other\n", "no column 'youtube_id'"),
-        ("a.csv", HEAD + "yoga,abc,soon,10,train\n", "a.csv, line 2: time_start and time_end are not numbers"),
+        (
+            "a.csv",
+            HEAD + "yoga,abc,soon,10,train\n",
+            "a.csv, line 2: time_start and time_end are not numbers",
+        ),
         ("a.csv", b"\xff\xfe\x00", "a.csv cannot be read"),
     ],
 )

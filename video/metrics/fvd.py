@@ -2,7 +2,7 @@
 
 Unterthiner et al. (2018), arXiv 1812.01717: the features are the 400 logits of I3D trained on Kinetics-400,
 averaged over time. The weights are a file that is not part of this package (`rolling weights i3d`); without
-it the measures are left out, and with no other network would they be called by these names.
+it these metrics are left out. With any other network they would not be FVD and KVD.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ from rolling.video.metrics.resizing import Positions, bilinear, centres, corners
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FvdProtocol:
-    """Where pixels are when pictures are resized, and what covariances are divided by: `n - ddof`."""
+    """Where pixels lie when pictures are resized, and the divisor of covariances, `n - ddof`."""
 
     positions: Positions
     ddof: int
@@ -38,7 +38,7 @@ PROTOCOLS = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class I3dLogits:
-    """Clips of grey levels to logits of I3D: resized to 224 x 224 whatever their shape, scaled to [-1, 1]."""
+    """Clips of grey levels to logits of I3D: resized to 224 x 224 at any aspect, scaled to [-1, 1]."""
 
     protocol: str
 
@@ -48,14 +48,14 @@ class I3dLogits:
             clips = np.repeat(clips, 3, axis=-1)
         positions = PROTOCOLS[self.protocol].positions
         resize = [bilinear(side, SIDE, positions) for side in clips.shape[2:4]]
-        # One clip at a time: a batch is no faster, and this way there is one shape to compile.
+        # One clip at a time: a batch is no faster, and this way only one shape is compiled.
         logits = [_logits(graph, state, clip[None], *resize) for clip in clips]
         return np.concatenate(jax.device_get(logits))
 
 
 @functools.cache
 def network() -> tuple[nnx.GraphDef, nnx.State]:
-    """I3D with the weights of the file. Raises `InputError` where it is missing or another one."""
+    """I3D with the weights of the file. Raises `InputError` if the file is missing or not the right one."""
     graph, state = filled(tensors(I3D_WEIGHTS.read()))
     return graph, jax.device_put(state)
 
@@ -68,11 +68,11 @@ def _logits(graph, state, clips, rows, columns):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _OfI3d(SetDistance):
-    """What the measures of I3D's features have in common."""
+    """Base of metrics of I3D's features."""
 
     fewest: ClassVar[int] = FEWEST_FRAMES
     protocol: str = "styleganv"
-    """How pictures are resized and covariances divided: google or styleganv."""
+    """How pictures are resized and covariances divided: `google` (the authors' code) or `styleganv`."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -88,13 +88,13 @@ class _OfI3d(SetDistance):
         if I3D_WEIGHTS.path is None:
             tell(f"fvd and kvd are left out: the network that defines them is missing; {I3D_WEIGHTS.how}")
             return None
-        network()  # a wrong file is told of before anything is computed
+        network()  # a wrong file is reported before anything is computed
         return I3dLogits(protocol=self.protocol)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Fvd(_OfI3d, FrechetDistance):
-    """Frechet distance of I3D's logits; biased by the number of clips, so beside it stands a floor."""
+    """Frechet distance of I3D's logits; biased by the number of clips, hence the floor next to it."""
 
     name: ClassVar[str] = "fvd"
 
@@ -105,6 +105,6 @@ class Fvd(_OfI3d, FrechetDistance):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Kvd(_OfI3d, KernelDistance):
-    """Kernel distance of I3D's logits, unbiased: the number to look at where clips are fewer than 1,000."""
+    """Kernel distance of I3D's logits, unbiased: the number to look at with fewer than 1,000 clips."""
 
     name: ClassVar[str] = "kvd"

@@ -1,8 +1,8 @@
-"""I3D: the network whose features are compared by the Frechet video distance.
+"""I3D: the network whose features the Frechet video distance compares.
 
-The inflated Inception of Carreira and Zisserman (2017), arXiv 1705.07750, RGB stream: for inference, and for
-the weights that were trained on Kinetics-400 from scratch. Attributes have the names of the checkpoint's
-tensors, its misprint included, so that a path through the modules is the name of a tensor.
+The inflated Inception of Carreira and Zisserman (2017), arXiv 1705.07750, RGB stream: for inference only,
+with the weights trained on Kinetics-400 from scratch. Attributes have the names of the checkpoint's tensors,
+its misprint included, so that a path through the modules is the name of a tensor.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ SCOPE = "RGB/inception_i3d"
 CLASSES = 400
 SIDE = 224
 FEWEST_FRAMES = 9
-EPSILON = 1e-3  # of the batch norms, and no other: 1e-5 changes the logits by one per cent
+EPSILON = 1e-3  # of the batch norms; 1e-5 would change the logits by one per cent
 
 # Channels of each block: of branch 0, of both layers of branches 1 and 2, of branch 3.
 MIXED = {
@@ -40,7 +40,7 @@ ClipBatch = Float[Array, "batch _ _ _ _"]  # time, height, width, channel
 
 
 class Convolution3d(nnx.Module):
-    """A convolution of time and space, 'SAME'."""
+    """A convolution in time and space with padding 'SAME'."""
 
     def __init__(self, inputs: int, outputs: int, side: int, bias: bool = False):
         self.w = nnx.Param(jnp.zeros((side, side, side, inputs, outputs)))
@@ -65,7 +65,7 @@ class Convolution3d(nnx.Module):
 def folded(x: ClipBatch, w: Array) -> tuple[ClipBatch, Array, str]:
     """A convolution of stride 2 as one of stride 1: pixels of 2 x 2 x 2 blocks become channels.
 
-    Of three channels alone a processor makes little: with 24 the first layer takes a third of the time.
+    Three channels alone use a processor poorly: with 24, the first layer takes a third of the time.
     """
     side = w.shape[0] + w.shape[0] % 2
     pads = [(0, 0)]
@@ -81,7 +81,7 @@ def folded(x: ClipBatch, w: Array) -> tuple[ClipBatch, Array, str]:
 
 
 class Norm(nnx.Module):
-    """Batch norm by the moments of the training, without a scale."""
+    """Batch norm with the moments of training, without a scale."""
 
     def __init__(self, channels: int):
         for name in ("beta", "moving_mean", "moving_variance"):
@@ -104,7 +104,7 @@ class Unit(nnx.Module):
 
 
 class InceptionBranch(nnx.Module):
-    """Units one after another, by name."""
+    """Named units in sequence."""
 
     def __init__(self, units: dict[str, Unit]):
         self.names = tuple(units)
@@ -118,7 +118,7 @@ class InceptionBranch(nnx.Module):
 
 
 class Mixed(nnx.Module):
-    """Four branches side by side: 1 x 1 x 1; twice 1 x 1 x 1 and 3 x 3 x 3; a maximum and 1 x 1 x 1."""
+    """Four parallel branches: 1 x 1 x 1; twice 1 x 1 x 1, then 3 x 3 x 3; max-pooling, then 1 x 1 x 1."""
 
     def __init__(self, inputs: int, outputs: Sequence, misprinted: bool):
         first, (one, three), (few, more), last = outputs
@@ -139,7 +139,7 @@ class Mixed(nnx.Module):
 
 
 class Logits(nnx.Module):
-    """Means over 2 frames and all of space, and a linear map to the classes."""
+    """Means over 2 frames and all of space, then a linear map to the classes."""
 
     def __init__(self, inputs: int):
         self.Conv3d_0c_1x1 = Head(inputs)
@@ -151,7 +151,7 @@ class Logits(nnx.Module):
 
 
 class Head(nnx.Module):
-    """A convolution with a bias, neither normed nor rectified."""
+    """A convolution with a bias, without norm or activation."""
 
     def __init__(self, inputs: int):
         self.conv_3d = Convolution3d(inputs, CLASSES, 1, bias=True)
@@ -160,7 +160,7 @@ class Head(nnx.Module):
 class I3d(nnx.Module):
     """Clips `[batch, time, 224, 224, 3]` in [-1, 1] to logits averaged over time `[batch, 400]`.
 
-    Raises `InputError` for fewer than 9 frames, of which nothing would be left to average.
+    Raises `InputError` for fewer than 9 frames, which would leave nothing to average.
     """
 
     def __init__(self):
@@ -177,8 +177,8 @@ class I3d(nnx.Module):
     def __call__(self, clips: ClipBatch) -> Float[Array, "batch class"]:
         if clips.shape[1] < FEWEST_FRAMES:
             raise InputError(
-                f"I3D wants clips of at least {FEWEST_FRAMES} frames, not {clips.shape[1]}: of fewer it makes"
-                " no features"
+                f"I3D needs clips of at least {FEWEST_FRAMES} frames, not {clips.shape[1]}: fewer give no"
+                " features"
             )
         x = self.Conv3d_1a_7x7(clips, stride=2)
         x = maximum(x, (1, 3, 3), (1, 2, 2))
@@ -196,8 +196,7 @@ class I3d(nnx.Module):
 def maximum(
     x: ClipBatch, sides: tuple[int, int, int], strides: tuple[int, int, int] = (1, 1, 1)
 ) -> ClipBatch:
-    """The largest value of each window of time and space, 'SAME'; axis by axis, which is several times as
-    fast."""
+    """Max-pooling in time and space with padding 'SAME'; axis by axis, which is several times faster."""
     for axis in (1, 2, 3):
         window, steps = [1] * 5, [1] * 5
         window[axis], steps[axis] = sides[axis - 1], strides[axis - 1]
@@ -206,5 +205,5 @@ def maximum(
 
 
 def structure() -> tuple[Any, Any]:
-    """The network without numbers: how it computes, and the shapes of its tensors."""
+    """The network without weights: its graph, and the shapes of its tensors."""
     return nnx.split(nnx.eval_shape(I3d))

@@ -1,4 +1,4 @@
-"""Forecasts as lossless videos, frame for frame as they are stored, for measures of other projects."""
+"""Forecasts as lossless videos, frame for frame as stored, for metrics of other projects."""
 
 import dataclasses
 import itertools
@@ -16,15 +16,15 @@ from rolling.video.outputs.montage import Cast, check_pictures
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Lossless:
-    """FFV1 in Matroska, a file for the truth and one for each member: exact grey levels, nothing drawn on
-    them. All have the same frames, as far as the truth goes."""
+    """FFV1 in Matroska, a file for the truth and one per member: exact grey levels, nothing drawn on them.
+    All have the same number of frames, limited by the truth."""
 
     starts: int = 0
-    """How many forecasts are written; 0: all of them."""
+    """How many forecasts to write; 0: all of them."""
     members: int = 0
-    """How many members are written; 0: all of them."""
+    """How many members to write; 0: all of them."""
     given: bool = True
-    """Whether the given frames stand in front, as measures of whole clips want them."""
+    """Whether the given frames come first, as metrics of whole clips expect."""
 
     def __post_init__(self):
         if min(self.starts, self.members) < 0:

@@ -15,7 +15,7 @@ from rolling.video.uvit.settings import Settings
 
 
 class Keys:
-    """Hands a fresh key to each caller in turn; None where there is none to split."""
+    """A fresh key at each call; None if there is no key to derive it from."""
 
     def __init__(self, key: Array | None):
         self.key = key
@@ -30,12 +30,12 @@ class BlockInputs(NamedTuple):
 
     embedding: Embedding
     tokens: Float[Array, "batch token dim"] | None
-    """None in a network that was built without tokens."""
+    """None in a network built without tokens."""
     keys: Keys
 
 
 class ConvolutionBlock(nnx.Module):
-    """A residual block of two 3 x 3 convolutions; the second one sees the other frames too."""
+    """A residual block of two 3 x 3 convolutions; frames are mixed before the second."""
 
     def __init__(self, config: Settings, channels: int, tokens: int, rngs: nnx.Rngs):
         self.norm = ModulatedNorm(channels, config.embedding, rngs, activation=True)
@@ -51,8 +51,7 @@ class ConvolutionBlock(nnx.Module):
 
 
 class TransformerBlock(nnx.Module):
-    """Attention over space and time, jointly or one after the other, then to the tokens, if there are any,
-    then a perceptron per cell."""
+    """Attention over space and time, jointly or in turn, then to the tokens, if any, then an MLP per cell."""
 
     def __init__(self, config: Settings, channels: int, tokens: int, rngs: nnx.Rngs):
         self.config = config
