@@ -58,7 +58,7 @@ class Convolution(nnx.Module):
         self.bias = nnx.Param(jnp.zeros(outputs))
         self.boundary = boundary
 
-    def __call__(self, x: Frames) -> Frames:
+    def __call__(self, x: Frames) -> Array:
         frames = x.reshape((-1, *x.shape[2:]))
         y = convolve(frames, self.kernel[...].astype(x.dtype), self.boundary)
         y = y + trailing(self.bias[...].astype(x.dtype), y.ndim)

@@ -37,11 +37,11 @@ class VideoUViT(Settings):
     over all tokens of the window (`"joint"`) or over space and then over time (`"factorised"`: cheaper above
     a few hundred tokens). In convolutional blocks, one of the `heads` groups of channels is not mixed over
     frames. `causal` hides later frames from earlier ones. `boundary` of (height, width) is `"periodic"`,
-    `"edge"` or `"zero"`; None follows the data. `dropout` acts in the transformers. `skips` connects each
-    block on the way up with its partner on the way down, instead of one connection per level. `remat` keeps
-    only the inputs of blocks for the gradient, which recomputes the rest: a third more operations for a
-    fraction of the memory (on a GPU or TPU; XLA's CPU programs save nothing by it). `video/uvit/sizes.py` has
-    good values from 1.3 M to 1.2 G parameters.
+    `"edge"` or `"zero"`; None follows the data. `dropout` acts in the transformers (0.1 for few clips).
+    `skips` connects each block on the way up with its partner on the way down, instead of one connection per
+    level. `remat` keeps only the inputs of blocks for the gradient, which recomputes the rest: a third more
+    operations for a fraction of the memory (on a GPU or TPU; XLA's CPU programs save nothing by it).
+    `video/uvit/sizes.py` has good values from 1.3 M to 1.2 G parameters.
     """
 
     def build(self, inputs: Inputs, rngs: nnx.Rngs) -> "VideoUViTModule":

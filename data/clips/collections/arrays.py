@@ -79,8 +79,8 @@ class ArrayFiles:
             entry,
             picture,
             rate=self.rate,
-            actions=stack.beside("actions", index),
-            tokens=stack.beside("tokens", index),
+            actions=stack.companion("actions", index),
+            tokens=stack.companion("tokens", index),
         )
 
     def _stacks(self, name: str) -> dict[str, Stack]:
@@ -88,7 +88,7 @@ class ArrayFiles:
         return stacks(place if place.is_file() else place / name, self.key, self.axes)
 
     def _parts(self, name: str) -> tuple[str, str, str | None]:
-        """File, array and number of a clip called `file/array[number]`; both may stand in folders."""
+        """File, array and number of a clip called `file/array[number]`; both may contain folders."""
         place, whole = self._place(), PurePosixPath(name)
         parts = map(str, [*reversed(whole.parents), whole][1:])
         file = next((part for part in parts if place.is_file() or (place / part).is_file()), None)

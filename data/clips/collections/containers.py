@@ -11,7 +11,7 @@ import numpy as np
 
 from rolling.data.clips.resize import readable
 
-BESIDE = ("labels", "actions", "tokens")
+COMPANIONS = ("labels", "actions", "tokens")
 """Names of the arrays that may accompany frames."""
 
 
@@ -35,10 +35,10 @@ class Npy:
     file: Path
 
     def state(self) -> tuple:
-        return tuple(_state(self._of(name)) for name in ("frames", *BESIDE) if self._of(name).exists())
+        return tuple(_state(self._of(name)) for name in ("frames", *COMPANIONS) if self._of(name).exists())
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        there = ["frames", *(name for name in BESIDE if self._of(name).exists())]
+        there = ["frames", *(name for name in COMPANIONS if self._of(name).exists())]
         return {name: self.take(name, ...).shape for name in there}
 
     def take(self, name: str, index: Any) -> np.ndarray:
@@ -136,5 +136,5 @@ def container(file: Path) -> Container:
 
 def is_container(file: Path) -> bool:
     """Whether a file holds clips, rather than labels, actions or tokens of another file."""
-    beside = file.suffix == ".npy" and file.stem.endswith(tuple(f".{name}" for name in BESIDE))
-    return file.suffix.lower() in CONTAINERS and not file.name.startswith(".") and not beside
+    companion = file.suffix == ".npy" and file.stem.endswith(tuple(f".{name}" for name in COMPANIONS))
+    return file.suffix.lower() in CONTAINERS and not file.name.startswith(".") and not companion

@@ -61,8 +61,8 @@ class FrameFolders:
         def frames(indices: np.ndarray) -> Iterator[np.ndarray]:
             return (_of_size(files[i], size, files[0].name) for i in indices)
 
-        beside = {what: _beside(folder / f"{what}.npy") for what in ("actions", "tokens")}
-        yield from resized_clip(frames, len(files), entry, picture, rate=self.rate, **beside)
+        companions = {what: _companion(folder / f"{what}.npy") for what in ("actions", "tokens")}
+        yield from resized_clip(frames, len(files), entry, picture, rate=self.rate, **companions)
 
     def _clips(self, place: Path) -> Iterator[str]:
         """Folders that hold frames; what is below them is ignored. Links are followed."""
@@ -140,7 +140,7 @@ def _of_size(file: Path, size: tuple[int, ...], first: str) -> np.ndarray:
     return frame
 
 
-def _beside(file: Path) -> np.ndarray | None:
+def _companion(file: Path) -> np.ndarray | None:
     if not file.exists():
         return None
     with readable(file.name, "npy file of numbers"):

@@ -9,7 +9,7 @@ from typing import Any
 import einops
 import numpy as np
 
-from rolling.data.clips.collections.containers import BESIDE, Container, container
+from rolling.data.clips.collections.containers import COMPANIONS, Container, container
 from rolling.data.clips.collections.names import in_order
 from rolling.data.clips.protocol import BadClip
 
@@ -58,7 +58,7 @@ class Stack:
         left = " ".join(axis for axis in self.axes if axis != "n")
         return einops.rearrange(taken, f"{left} -> t h w {'c' if 'c' in left else 1}")[indices - first]
 
-    def beside(self, what: str, clip: int | slice | None) -> np.ndarray | None:
+    def companion(self, what: str, clip: int | slice | None) -> np.ndarray | None:
         """A clip's part of the nearest array named `what`; None if there is no such array."""
         name = self._nearest(what)
         if name is None:
@@ -74,7 +74,7 @@ class Stack:
     def labels(self) -> list[str]:
         """The class of each clip, "" if unknown. Raises `BadClip`."""
         count = self.clips or 1
-        found = self.beside("labels", slice(None) if self.clips else None)
+        found = self.companion("labels", slice(None) if self.clips else None)
         if found is None:
             return [""] * count
         if found.size != count or found.dtype.kind not in "biuUS":
@@ -111,7 +111,9 @@ def _stacks(file: Container, state: tuple, key: str, axes: str) -> dict[str, Sta
     if key:
         found = [name for name in shapes if fnmatch.fnmatchcase(name, key)]
     else:
-        found = [n for n, shape in shapes.items() if len(shape) > 2 and n.rpartition("/")[2] not in BESIDE]
+        found = [
+            n for n, shape in shapes.items() if len(shape) > 2 and n.rpartition("/")[2] not in COMPANIONS
+        ]
     shown = ", ".join(f"{name} {shapes[name]}" for name in list(shapes)[:8]) or "none"
     if not found:
         raise BadClip(f"it has no array {key or 'of frames'}; there are: {shown}")
