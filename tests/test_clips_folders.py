@@ -155,7 +155,7 @@ def test_nothing_there_is_one_sentence(tmp_path, collection):
     with pytest.raises(InputError, match="is a file, not a folder"):
         collection(path=str(file)).entries()
     (tmp_path / "a-train.json").write_text('{"id": 3}')
-    with pytest.raises(InputError, match="no list"):
+    with pytest.raises(InputError, match="not a list of Something-Something"):
         SomethingSomething(path=str(tmp_path)).entries()
 
 

@@ -169,7 +169,7 @@ def test_killed_and_resumed_it_reaches_the_same_bytes(tmp_path):
     process.wait()
     finished = {file: file.stat().st_mtime_ns for file in folder.glob("*.npz")}
     assert 3 <= len(finished) < 100 and not (folder / DESCRIPTION).exists()
-    with pytest.raises(InputError, match="no prepared store"):
+    with pytest.raises(InputError, match="not a prepared store"):
         open_store(folder)
     shards = {file: file.stat().st_mtime_ns for file in folder.glob("shard-*.npy")}
     time.sleep(0.5)  # what its processes were about to finish
