@@ -29,10 +29,10 @@ from rolling.physics.metrics import (
 )
 from rolling.video.metrics.distances import SetDistance, tell
 from rolling.video.metrics.fvd import Fvd, Kvd
-from rolling.video.metrics.i3d_weights import I3D
+from rolling.video.metrics.i3d_weights import I3D_WEIGHTS
 from rolling.video.metrics.projection import ProjectionFrechetDistance
 from rolling.video.metrics.quality import Psnr, Ssim
-from rolling.video.metrics.spectral import SpectralFrechetDistance
+from rolling.video.metrics.spectral_power import SpectralFrechetDistance
 
 FIELDS: tuple[Metric, ...] = (
     Rmse(),
@@ -81,7 +81,7 @@ CLIPS: tuple[Metric, ...] = (*PAIRED_CLIPS, RankHistogram(), *DISTANCES)
 
 CLIPS_LONG: tuple[Metric, ...] = (StandardDeviation(), *DISTANCES)
 
-WEIGHTS = (I3D,)
+WEIGHTS = (I3D_WEIGHTS,)
 """The files of weights that metrics need from outside: `rolling weights NAME`."""
 
 

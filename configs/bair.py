@@ -1,8 +1,8 @@
 """BAIR robot pushing, 1 frame given, 15 predicted, 100 samples of 256 videos; --source.path FOLDER."""
 
 from rolling.configs._metrics import CLIPS
-from rolling.data.clips.collection import Picture
 from rolling.data.clips.collections import BairPushing
+from rolling.data.clips.protocol import Picture
 from rolling.data.clips.source import Clips
 from rolling.run.experiment import Experiment, Forecast, Training
 from rolling.run.experiment.optimisers import Muon

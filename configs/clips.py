@@ -2,7 +2,7 @@
 
 from rolling.configs._metrics import CLIPS, CLIPS_LONG
 from rolling.data.augment import Mirror
-from rolling.data.clips.collection import Picture
+from rolling.data.clips.protocol import Picture
 from rolling.data.clips.source import Clips
 from rolling.noise import Cosine
 from rolling.run.experiment import Experiment, Forecast, Training

@@ -1,8 +1,8 @@
 """Moving MNIST, 10 frames given and 10 predicted; --source.path mnist_test_seq.npy."""
 
 from rolling.configs._metrics import CLIPS
-from rolling.data.clips.collection import Picture
 from rolling.data.clips.collections import ArrayFiles
+from rolling.data.clips.protocol import Picture
 from rolling.data.clips.source import Clips
 from rolling.run.experiment import Experiment, Forecast, Training
 from rolling.run.experiment.optimisers import Muon

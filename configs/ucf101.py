@@ -2,8 +2,8 @@
 
 from rolling.configs._metrics import CLIPS, CLIPS_LONG
 from rolling.data.augment import Mirror
-from rolling.data.clips.collection import Picture
 from rolling.data.clips.collections import UCF101
+from rolling.data.clips.protocol import Picture
 from rolling.data.clips.source import Clips
 from rolling.run.experiment import Experiment, Forecast, Training
 from rolling.run.experiment.optimisers import Muon

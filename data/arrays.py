@@ -1,4 +1,4 @@
-"""Sequences that are arrays already: in memory, or mapped from a file."""
+"""Sequences that already are arrays: in memory, or mapped from a file."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ class Arrays(SequencesBase):
     """One array `[time, height, width, variable]` per sequence, in physical units.
 
     `origins` are the times of the first frames, `datetime64` or numbers like the layout's time; without them
-    a sequence begins at 0, which only a layout without a calendar allows. `mask` is that of `Sequences`.
+    sequences begin at 0, which is allowed only without a calendar. `mask` is as in `Sequences`.
     """
 
     layout: Layout

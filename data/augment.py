@@ -1,6 +1,7 @@
-"""Changes of a clip under which the law of the data is the same: symmetries of an equation and its domain.
+"""Random changes of a clip that leave the distribution of the data unchanged: symmetries of an equation and
+its domain.
 
-They act on clips in physical units, before normalisation, so that a change of sign is one.
+They act on clips in physical units, before normalisation, so that a change of sign is a change of sign.
 """
 
 import dataclasses
@@ -28,9 +29,10 @@ class Augmentation(Protocol):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Translate:
-    """A shift by any number of cells along axes that are periodic, and along which the law is homogeneous.
+    """A shift by any number of cells along axes that are periodic and along which the data are homogeneous.
 
-    `"y"` and `"x"` are the height and the width of a frame, whatever the data call them.
+    `"y"` and `"x"` are the height and the width of a frame, whatever the data call them. Kolmogorov flow is
+    homogeneous along x only; `ShiftReflect` has its symmetries along y.
     """
 
     axes: tuple[Literal["y", "x"], ...] = ("x",)
@@ -60,7 +62,7 @@ class ShiftReflect:
         S: (u, v, w)(x, y) -> (-u, v, -w)(-x, y + pi / mode),    R: (u, v, w)(x, y) -> (-u, -v, w)(-x, -y).
 
     One of the `4 mode` products of powers of S and R is applied; `Translate(axes=("x",))` completes the
-    group.
+    group. `mode` must be that of the simulator.
     """
 
     mode: int = 4
@@ -94,13 +96,13 @@ class ShiftReflect:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Mirror:
-    """Every other clip with left and right exchanged, for pictures in which neither is special: no writing,
-    and no actions, whose meaning would change."""
+    """Mirrors a clip left to right with probability 1/2, for pictures whose two sides are equivalent: no
+    writing, and no actions, whose meaning would change."""
 
     def check(self, layout, mask):
         if not layout.is_video:
             raise InputError(
-                f"Mirror is for pictures, and nobody knows how {', '.join(layout.names)} change in a mirror:"
+                f"Mirror is for pictures, and how {', '.join(layout.names)} change in a mirror is not known:"
                 " leave it out, with --augment none"
             )
         if layout.actions:

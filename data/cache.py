@@ -1,4 +1,4 @@
-"""Where results that took long to make are kept: one folder per key, complete or not there at all."""
+"""A cache of results that take long to make: one folder per key, either complete or absent."""
 
 import contextlib
 import dataclasses
@@ -18,6 +18,24 @@ from typing import Any
 from rolling.common.errors import InputError
 
 CHECKSUMS = "checksums.json"
+PACKAGE = "rolling."
+FORMER_MODULES = {
+    "Simulated": "data.simulated",
+    "Kolmogorov": "physics.simulators",
+    "KuramotoSivashinsky": "physics.simulators",
+    "MovingShapes": "data.clips.moving_shapes",
+    "Gridded": "data.gridded",
+    "Picture": "data.clips.collection",
+    "ArrayFiles": "data.clips.arrays",
+    "Videos": "data.clips.folders",
+    "FrameFolders": "data.clips.frames",
+    "Kinetics": "data.clips.kinetics",
+    "SomethingSomething": "data.clips.something",
+    "Tfds": "data.clips.tfds",
+    "BairPushing": "data.clips.tfrecords",
+    "UCF101": "data.clips.ucf101",
+}
+"""Our classes whose keys once held the module in which they were defined; those added later have none."""
 
 
 def folder(chosen: str | None = None) -> Path:
@@ -28,7 +46,11 @@ def folder(chosen: str | None = None) -> Path:
 
 
 def key(value: Any) -> str:
-    """A name for a value made of dataclasses, tuples, numbers and words: equal values, equal names."""
+    """A name for a value made of dataclasses, tuples, numbers and strings: equal values, equal names.
+
+    The name does not depend on the module of a class of ours, so that a class can move without every
+    simulation and prepared store being made again. Its fields count: a renamed field is a new name.
+    """
     text = json.dumps(_plain(value), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -36,20 +58,27 @@ def key(value: Any) -> str:
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         fields = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-        return {"": f"{type(value).__module__}.{type(value).__qualname__}", **fields}
+        return {"": _class_name(type(value)), **fields}
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     return value
 
 
-def fetch(path: Path, make: Callable[[Path], None]) -> Path:
-    """The folder `path`, made by `make(empty folder)` where it is missing or was damaged.
+def _class_name(kind: type) -> str:
+    module, name = kind.__module__, kind.__qualname__
+    if module.startswith(PACKAGE):
+        module = FORMER_MODULES.get(name, "rolling")
+    return f"{module}.{name}"
 
-    It is written beside its place and renamed, so that nobody ever sees half of it; of two processes that
-    make it at once, one wins. Raises `InputError` where it cannot be written.
+
+def fetch(path: Path, make: Callable[[Path], None]) -> Path:
+    """The folder `path`, made by `make(empty folder)` if it is missing or damaged.
+
+    It is written next to its final place and then renamed, so that it is never seen half written; if two
+    processes make it at once, one wins. Raises `InputError` if it cannot be written.
     """
     if path.exists():
-        if is_whole(path):
+        if is_intact(path):
             return path
         print(f"{path} is damaged and is made again", file=sys.stderr, flush=True)
     with _explained(path):
@@ -65,11 +94,11 @@ def fetch(path: Path, make: Callable[[Path], None]) -> Path:
 
 
 def grow(path: Path, make: Callable[[Path], None], whole: Callable[[Path], bool]) -> Path:
-    """Like `fetch`, for what takes hours: `make` is given the folder as an interruption left it, and knows
-    itself what is finished there; `whole` tells whether a folder is.
+    """Like `fetch`, for results that take hours: `make` is given the folder as an interruption left it, and
+    finds out itself what is finished there; `whole` says whether a folder is complete.
 
-    A second process waits for the first one. What was made stays for the next time where the disk is full or
-    the process killed, but not where the data are no good (`InputError`).
+    A second process waits for the first. Partial results are kept for the next time if the disk is full or
+    the process is killed, but not if the data are unusable (`InputError`).
     """
     if whole(path):
         return path
@@ -92,7 +121,7 @@ def grow(path: Path, make: Callable[[Path], None], whole: Callable[[Path], bool]
 
 @contextlib.contextmanager
 def _alone(work: Path) -> Iterator[None]:
-    """Holds the lock of a folder, which is made where it is missing; the system frees it when we die."""
+    """Holds the lock of a folder, which is made if it is missing; the system frees the lock when we die."""
     handle = _locked(work)
     while handle is None:
         handle = _locked(work)
@@ -103,7 +132,7 @@ def _alone(work: Path) -> Iterator[None]:
 
 
 def _locked(work: Path) -> int | None:
-    """The handle that holds the lock; None where the folder was moved to its place meanwhile."""
+    """The handle that holds the lock; None if the folder was moved to its place meanwhile."""
     work.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         os.mkdir(work)
@@ -121,7 +150,7 @@ def _locked(work: Path) -> int | None:
 
 
 def seal(path: Path) -> None:
-    """Notes the size and checksum of every file of a folder, and has them written through to the disk."""
+    """Records the size and checksum of every file of a folder, and flushes the files to the disk."""
     sums = {file.name: _checksum(file) for file in sorted(path.iterdir())}
     (path / CHECKSUMS).write_text(json.dumps(sums))
     for file in path.iterdir():
@@ -129,8 +158,8 @@ def seal(path: Path) -> None:
             os.fsync(handle.fileno())
 
 
-def is_whole(path: Path) -> bool:
-    """Whether every file of a sealed folder is as it was written."""
+def is_intact(path: Path) -> bool:
+    """Whether every file of a sealed folder is still as it was written."""
     try:
         sums = json.loads((path / CHECKSUMS).read_text())
         return all(_checksum(path / name) == noted for name, noted in sums.items())
@@ -138,13 +167,13 @@ def is_whole(path: Path) -> bool:
         return False
 
 
-def _replace(work: Path, path: Path, whole: Callable[[Path], bool] = is_whole) -> None:
+def _replace(work: Path, path: Path, whole: Callable[[Path], bool] = is_intact) -> None:
     if path.exists() and not whole(path):
         shutil.rmtree(path)
     try:
         work.rename(path)
     except OSError:
-        if not whole(path):  # else another process was faster
+        if not whole(path):  # otherwise another process was faster
             raise
 
 

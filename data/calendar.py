@@ -1,7 +1,7 @@
-"""Functions of the time that are known for the future: features of a frame, and the phase of a climatology.
+"""Functions of time that are known for the future: features of a frame, and the phase of a climatology.
 
-A new one is one entry of a table below: a feature is a point on a cycle (0 <= f < 1), seen by the network as
-`(sin 2 pi f, cos 2 pi f)`; a phase is a whole number below its count.
+Each is one entry of a table below: a feature is a point on a cycle (0 <= f < 1), which the network sees as
+`(sin 2 pi f, cos 2 pi f)`; a phase is an integer from 0 to its count - 1.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from rolling.fields import Layout
 
 
 def _fraction(times: np.ndarray, unit: str) -> np.ndarray:
-    """How much of the day, or of the year, has passed."""
+    """The fraction of the day, or of the year, that has passed."""
     start = times.astype(f"datetime64[{unit}]")
     length = (start + 1).astype("datetime64[ns]") - start.astype("datetime64[ns]")
     return (times - start.astype("datetime64[ns]")) / length
@@ -51,7 +51,7 @@ PHASES: dict[str, Phase] = {
 
 
 def check(layout: Layout) -> None:
-    """Raises `InputError` for an unknown function of time, or one that the data's time cannot have."""
+    """Raises `InputError` for an unknown function of time, or one that the data's time does not allow."""
     phases = () if layout.phase == "none" else (layout.phase,)
     for kind, names, known in (("feature", layout.features, FEATURES), ("phase", phases, PHASES)):
         for name in names:
@@ -80,7 +80,7 @@ def features(layout: Layout, times: np.ndarray) -> np.ndarray:
 
 
 def phases(layout: Layout) -> int:
-    """How many phases a climatology has: 1 where it does not depend on the time."""
+    """How many phases a climatology has: 1 if it does not depend on time."""
     check(layout)
     return 1 if layout.phase == "none" else PHASES[layout.phase].count
 

@@ -1,4 +1,4 @@
-"""Generated video: coloured shapes that turn, cross each other and bounce off the borders."""
+"""Synthetic video: coloured shapes that turn, cross each other and bounce off the borders."""
 
 import dataclasses
 import functools
@@ -22,8 +22,8 @@ PALETTE = (
 Points = Float[Array, "shape y x"]
 
 
-class State(NamedTuple):
-    """Of all shapes of one picture; lengths in pixels, velocities in pixels per frame."""
+class ShapesState(NamedTuple):
+    """The state of all shapes in a picture; lengths in pixels, velocities in pixels per frame."""
 
     position: Float[Array, "shape 2"]
     velocity: Float[Array, "shape 2"]
@@ -35,12 +35,12 @@ class State(NamedTuple):
 
 
 def disc(x: Points, y: Points) -> Points:
-    """Signed distances to the edge of each form, negative inside; lengths in terms of its radius."""
+    """Signed distance to the edge of each shape, negative inside, in units of its radius."""
     return jnp.hypot(x, y) - 1.0
 
 
 def polygon(x: Points, y: Points, corners: int) -> Points:
-    """A regular polygon, by its half planes."""
+    """A regular polygon, as an intersection of half planes."""
     angles = 2 * jnp.pi * jnp.arange(corners) / corners
     reach = jnp.cos(jnp.pi / corners)
     planes = [x * jnp.cos(angle) + y * jnp.sin(angle) - reach for angle in angles]
@@ -62,11 +62,11 @@ FORMS = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MovingShapes:
-    """`shapes` coloured shapes, each of one of the `forms`, on a dark ground of `resolution^2` pixels.
+    """`shapes` coloured shapes, each of one of the `forms`, on a dark background of `resolution^2` pixels.
 
-    A simulator: a shape goes `speed` widths of the picture a frame at most, bounces elastically off the
-    borders, turns evenly, and lies above or below the others for good. Two frames tell all that is to come.
-    Sizes are radii, in terms of the width. Edges are a pixel wide: parts of a pixel show.
+    A simulator: a shape moves at most `speed` picture widths per frame, bounces elastically off the borders,
+    turns at a constant rate, and keeps its place above or below the others. Two frames determine the future.
+    `sizes` bound the radii, in picture widths. Edges are antialiased over a pixel: subpixel motion shows.
     """
 
     resolution: int = 32
@@ -75,15 +75,15 @@ class MovingShapes:
     speed: float = 0.06
     sizes: tuple[float, float] = (0.13, 0.2)
     spin: float = 0.15
-    """Radians per frame at most."""
+    """Largest rate of turning, in radians per frame."""
     rate: float = 8.0
-    """Frames per second, for whoever plays them."""
+    """Frames per second at which the video is played."""
     colour: bool = True
 
     def __post_init__(self):
         if self.resolution < 8 or self.shapes < 1:
             raise InputError(
-                "moving shapes want a resolution of 8 or more and one shape or more, not"
+                "moving shapes need a resolution of 8 or more and one shape or more, not"
                 f" {self.resolution} and {self.shapes}"
             )
         if not self.forms or not set(self.forms) <= set(FORMS):
@@ -91,11 +91,11 @@ class MovingShapes:
         low, high = self.sizes
         if not 0 < low <= high < 0.5 or not 0 <= self.speed <= 1 - 2 * high:
             raise InputError(
-                "moving shapes want 0 < sizes[0] <= sizes[1] < 0.5 and a speed below the room that is left,"
+                "moving shapes need 0 < sizes[0] <= sizes[1] < 0.5 and a speed within the room that is left,"
                 f" not sizes {self.sizes} and speed {self.speed}"
             )
         if self.rate <= 0:
-            raise InputError(f"moving shapes want a rate above 0, not {self.rate}")
+            raise InputError(f"moving shapes need a rate above 0, not {self.rate}")
 
     @property
     def layout(self) -> Layout:
@@ -105,7 +105,7 @@ class MovingShapes:
     def spin_up_frames(self) -> int:
         return 0
 
-    def initial(self, key: jax.Array) -> State:
+    def initial(self, key: jax.Array) -> ShapesState:
         keys = jax.random.split(key, 7)
         count, (low, high) = self.shapes, self.sizes
         draw = lambda i, shape=(): jax.random.uniform(keys[i], (count, *shape))  # noqa: E731
@@ -115,7 +115,7 @@ class MovingShapes:
         colours = jnp.asarray(PALETTE, jnp.float32)
         if not self.colour:
             colours = colours.mean(axis=-1, keepdims=True)
-        return State(
+        return ShapesState(
             position=position,
             velocity=pace[:, None] * jnp.stack([jnp.cos(heading), jnp.sin(heading)], axis=-1),
             angle=2 * jnp.pi * draw(4),
@@ -128,7 +128,7 @@ class MovingShapes:
     def stepper(self) -> None:
         return None
 
-    def advance(self, stepper: Any, state: State) -> State:
+    def advance(self, stepper: Any, state: ShapesState) -> ShapesState:
         low, high = state.radius[:, None], (self.resolution - state.radius)[:, None]
         ahead = state.position + state.velocity
         beyond = (ahead < low) | (ahead > high)
@@ -139,7 +139,7 @@ class MovingShapes:
             angle=state.angle + state.spin,
         )
 
-    def frame(self, state: State) -> Float[Array, "height width channel"]:
+    def frame(self, state: ShapesState) -> Float[Array, "height width channel"]:
         pixels = jnp.arange(self.resolution) + 0.5
         column = lambda values: values[:, None, None]  # noqa: E731
         away_x = (pixels[None, None, :] - column(state.position[:, 0])) / column(state.radius)

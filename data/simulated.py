@@ -1,4 +1,4 @@
-"""Sequences from a simulator, kept on disk."""
+"""Sequences from a simulator, stored on disk."""
 
 import dataclasses
 import shutil
@@ -15,18 +15,18 @@ from rolling.data.source import Split
 from rolling.fields import Layout, Variable
 from rolling.physics.simulators import Kolmogorov, Simulator, chunks
 
-FORMAT = 1  # part of the cache's key: raise it when a simulator comes to give other numbers
+FORMAT = 1  # part of the cache's key: raise it when a simulator changes its numbers
 TOGETHER = 64  # trajectories advanced side by side
-CHUNK = 10  # frames of each to a call
+CHUNK = 10  # frames of each per call
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Simulated:
-    """`train` trajectories of `frames` frames for training, `test` others of `test_frames` held out.
+    """`train` trajectories of `frames` frames for training, and `test` others of `test_frames`, held out.
 
-    Each begins in the statistically steady state, from its own random initial state; those of the two parts
-    have different seeds. They are simulated once and then read from `cache` (by default the folder named by
-    the environment variable ROLLING_CACHE, or `~/.cache/rolling-diffusion`), mapped into memory.
+    Each has its own random initial state and begins once the statistically steady state is reached; the two
+    parts have different seeds. They are simulated once and then memory-mapped from `cache` (by default the
+    folder named by the environment variable ROLLING_CACHE, or `~/.cache/rolling-diffusion`).
     """
 
     simulator: Simulator = Kolmogorov()
@@ -46,7 +46,7 @@ class Simulated:
         return self.simulator.layout
 
     def open(self) -> Split:
-        """Simulates at the first call. Raises `InputError` where the simulation blows up."""
+        """Simulates at the first call. Raises `InputError` if the simulation blows up."""
         identity = dataclasses.replace(self, cache=None)
         name = f"{type(self.simulator).__name__.lower()}-{cache.key((identity, FORMAT))}"
         path = cache.fetch(cache.folder(self.cache) / name, self._make)
@@ -54,7 +54,7 @@ class Simulated:
 
     @property
     def _variable(self) -> Variable:
-        """One of the variables, which are all stored alike."""
+        """One of the variables; all are stored in the same way."""
         return self.simulator.layout.variables[0]
 
     @property

@@ -1,6 +1,6 @@
-"""What is known of the training data as a whole: moments, climatology and mask, measured in one pass.
+"""Statistics of the training data: moments, climatology and mask, computed in one pass.
 
-The same object normalises and denormalises; it travels in the checkpoint as plain arrays.
+The same object normalises and denormalises; it is stored in the checkpoint as plain arrays.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ CACHED_VALUES = 2**16  # values normalised at a time: 256 KiB
 class Statistics:
     """`mean [C]` and `std [C]` over time and unmasked cells; `climatology [P, H, W, C]`, the mean at each
     phase of `layout.phase`, in physical units and NaN where masked: all float32. `mask [H, W, C]` is True
-    where there are data, None where there are data everywhere."""
+    where there are data, None if there are data everywhere."""
 
     mean: np.ndarray
     std: np.ndarray
@@ -58,8 +58,8 @@ class Statistics:
         return cls(**{name: np.asarray(value) for name, value in arrays.items()})
 
     def _normalise_frames(self, x: np.ndarray) -> np.ndarray:
-        # A few frames at a time stay in the processor's cache, and moments repeated over a frame make long
-        # loops: several times as fast as the formula, with the same bits.
+        # A few frames at a time stay in the processor's cache, and moments repeated over a frame give long
+        # loops: several times faster than the formula, and bit-identical.
         shape = x.shape[-3:]
         mean, std = (np.broadcast_to(moment, shape).copy() for moment in (self.mean, self.std))
         scaled = np.empty(x.shape, np.result_type(x, np.float32))
@@ -73,7 +73,7 @@ class Statistics:
                 out[:, ~self.mask] = 0.0
         return scaled
 
-    # With all their axes, so that they broadcast where jax forbids to promote ranks.
+    # With all axes, so that they broadcast even where jax forbids rank promotion.
     def _moments(self, x):
         shape = (1,) * (x.ndim - 1) + (-1,)
         return self.mean.reshape(shape), self.std.reshape(shape)
@@ -84,15 +84,15 @@ class Statistics:
 
 @runtime_checkable
 class Measured(Sequences, Protocol):
-    """Sequences that were measured already, as they were prepared."""
+    """Sequences whose statistics were computed when they were prepared."""
 
     def statistics(self) -> Statistics: ...
 
 
 def measure(sequences: Sequences) -> Statistics:
-    """Reads every frame once, unless the data know their statistics already.
+    """Reads every frame once, unless the statistics are known already.
 
-    Raises `InputError` for data of which no scale can be found.
+    Raises `InputError` if no scale can be found.
     """
     if isinstance(sequences, Measured):
         return sequences.statistics()
@@ -106,9 +106,8 @@ def measure(sequences: Sequences) -> Statistics:
     with Progress("statistics", total=total, unit="frame") as progress:
         for block, phase in _blocks(sequences):
             values = block.astype(np.float64) if mask is None else np.where(mask, block, 0.0)
-            if (
-                shift is None
-            ):  # sums of what is left over are exact where the mean is far larger than the spread
+            if shift is None:
+                # Sums of the remainder stay exact even where the mean is far larger than the spread.
                 shift = _masked_mean(values.mean(0), mask)
             values = values - shift if mask is None else np.where(mask, values - shift, 0.0)
             _check_finite(values, layout)
@@ -121,8 +120,8 @@ def measure(sequences: Sequences) -> Statistics:
 
 
 def from_sums(layout, mask, shift, sums, squares, counts) -> Statistics:
-    """From `sums [P, H, W, C]` and `squares [C]` of what the values exceed `shift [C]` by, and `counts [P]`
-    of frames. Raises `InputError` for a variable without any variance."""
+    """From `sums [P, H, W, C]` and `squares [C]` of `x - shift`, `shift [C]`, and the numbers of frames
+    `counts [P]`. Raises `InputError` for a variable without any variance."""
     field = sums.sum(0) / counts.sum()
     mean = _masked_mean(field, mask)
     cells = np.prod(layout.shape[:2]) if mask is None else mask.sum((0, 1))
@@ -144,7 +143,7 @@ def from_sums(layout, mask, shift, sums, squares, counts) -> Statistics:
 
 
 def _blocks(sequences: Sequences) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """All frames, some at a time, with the phase of each."""
+    """All frames in blocks, with the phase of each frame."""
     layout = sequences.layout
     size = max(1, BLOCK_VALUES // int(np.prod(layout.shape)))
     for index in range(len(sequences)):
@@ -164,5 +163,5 @@ def _check_finite(values: np.ndarray, layout: Layout) -> None:
     if broken.any():
         name = layout.names[int(np.argmax(broken))]
         raise InputError(
-            f"{name} holds NaN or infinite values outside its mask: mend or leave out these data"
+            f"{name} holds NaN or infinite values outside its mask: repair these data or leave them out"
         )

@@ -1,11 +1,11 @@
-"""Flows: which variables are velocities or vorticities, and the vorticity and divergence of a velocity.
+"""Flows: finds velocities and vorticities among variables; the vorticity and divergence of a velocity.
 
 On a plane `vorticity = dv/dx - du/dy` and `divergence = du/dx + dv/dy`. On the sphere of radius `a`, with
 longitude `l` and latitude `p`,
 `vorticity = (dv/dl - d(u cos p)/dp) / (a cos p)`, `divergence = (du/dl + d(v cos p)/dp) / (a cos p)`.
 
-A periodic axis is differentiated in Fourier space, exactly for what the grid resolves; an axis with ends, and
-a field with holes, by second-order differences.
+A periodic axis is differentiated in Fourier space, exactly for all resolved wavenumbers; a bounded axis, or a
+field with holes, by second-order differences.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ import numpy as np
 from rolling.fields import Axis, Layout
 from rolling.physics.spectra import EARTH_RADIUS
 
-# Standard names of the CF conventions, u beside v.
+# Standard names of the CF conventions: u to v.
 VELOCITY_STANDARD_NAMES = {
     "eastward_wind": "northward_wind",
     "x_wind": "y_wind",
@@ -24,7 +24,7 @@ VELOCITY_STANDARD_NAMES = {
     "sea_water_x_velocity": "sea_water_y_velocity",
 }
 VORTICITY_STANDARD_NAMES = ("atmosphere_relative_vorticity", "ocean_relative_vorticity")
-# Common names: `u` and `v` where the pattern has a `#`; a level or a height may follow (u10, u_500).
+# Common names: `#` stands for `u` or `v`; a level or a height may follow (u10, u_500).
 VELOCITY_NAMES = (
     "#",
     "#o",
@@ -40,7 +40,7 @@ VORTICITY_NAME = re.compile(rf"(?:relative_)?(?:vorticity|vor|vo|zeta){LEVEL}", 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Velocity:
-    """The channels of the components along x and y of one velocity, such as that of the wind at a level."""
+    """The channels of the x and y components of one velocity, such as the wind at a level."""
 
     u: int
     v: int
@@ -49,8 +49,8 @@ class Velocity:
 def velocities(layout: Layout) -> tuple[Velocity, ...]:
     """The pairs of variables that are velocities, by standard name or by common name.
 
-    Components belong together if their names are the same but for `u` and `v`; the only pair of its standard
-    names may be called anything.
+    Components belong together if their names differ only in `u` and `v`; a pair that is the only one with its
+    standard names may have any names.
     """
     names = {variable.name.lower(): channel for channel, variable in enumerate(layout.variables)}
     found = []
@@ -81,7 +81,7 @@ def _partner_by_standard_name(standard_name: str, layout: Layout) -> int | None:
 
 
 def vorticities(layout: Layout) -> tuple[int, ...]:
-    """The channels that are relative vorticities; `vo` beside `uo` is a velocity of the sea."""
+    """The channels that are relative vorticities; `vo` is a velocity of the sea if there is `uo`."""
     partners = {velocity.v for velocity in velocities(layout)}
     return tuple(
         channel
@@ -95,7 +95,7 @@ def vorticities(layout: Layout) -> tuple[int, ...]:
 class Kinematics:
     """Vorticity and divergence of `u, v [..., height, width]` on the grid of a layout, at least 2 x 2 cells.
 
-    With `holes`, NaN in some cells makes its neighbours NaN and no others.
+    With `holes`, a NaN cell makes its neighbours NaN and no other cells.
     """
 
     layout: Layout
@@ -115,7 +115,7 @@ class Kinematics:
         if not y.is_latitude:
             return 1.0, np.ones((len(y), 1)), np.ones((len(y), 1))
         cosine = np.cos(np.deg2rad(np.asarray(y.values)))[:, None]
-        # The quotient has a limit at a pole; a quarter of a cell away is as near as a grid can tell.
+        # The quotient has a limit at a pole; a quarter of a cell away is as close as the grid resolves.
         nearest = np.sin(np.deg2rad(y.spacing / 4))
         return EARTH_RADIUS * np.pi / 180, cosine, 1 / np.maximum(cosine, nearest)
 

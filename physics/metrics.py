@@ -1,6 +1,6 @@
-"""Verification of flows and of what a forecast looks like: spectra, vorticity, divergence, energy.
+"""Metrics of flows and of the realism of forecasts: spectra, vorticity, divergence, energy.
 
-Each is about *single members*, not their mean: an ensemble mean is smooth for good reasons, and no flow.
+All are computed on *single members*, not on their mean: an ensemble mean is rightly smooth, and not a flow.
 `E` is the mean over starts and members, `<.>` the area mean.
 """
 
@@ -17,7 +17,7 @@ from rolling.physics.spectra import spectrum
 
 
 class PerQuantity(Averaged):
-    """Base of measures whose tools are the quantities that a layout has, at least one."""
+    """Base of metrics whose tools are the quantities that a layout has, at least one."""
 
     def quantities(self, setup: EvaluationSetup) -> tuple[Quantity, ...]:
         raise NotImplementedError
@@ -31,8 +31,8 @@ class PerQuantity(Averaged):
 
 
 class Spectral(PerQuantity):
-    """Base of measures of spectra: their terms are `E(k)`, `[lead, quantity, k]`, of the forecast, the truth
-    and the last frame given."""
+    """Base of metrics of spectra: their terms are `E(k)`, `[lead, quantity, k]`, of the forecast, the truth
+    and the last given frame."""
 
     shared: ClassVar[str] = "spectra"
 
@@ -90,8 +90,8 @@ class EnergySpectrum(Spectral):
 class SpectrumLogError(Spectral):
     """`mean_k |log10(E_forecast(k) / E_truth(k))|`, k = 1..`maximum` or the last complete shell.
 
-    The energies are averaged over starts and members first; if `cumulative`, over all leads up to each one
-    too: the last value is then the error of the spectrum of the whole rollout.
+    The energies are first averaged over starts and members; if `cumulative`, also over all leads up to each
+    one, so that the last value is the error of the spectrum of the whole rollout.
     """
 
     cumulative: bool = False
@@ -112,8 +112,8 @@ class SpectrumLogError(Spectral):
 class EnergyDrift(Spectral):
     """`E[K(lead)] / E[K(0)] - 1`, `K = sum_k E(k)` the mean kinetic energy.
 
-    `K(0)` is that of the last frame given. The reference is the truth's own drift, which is not zero where
-    energy comes and goes.
+    `K(0)` is that of the last given frame. The reference is the truth's own drift, which is not zero if the
+    energy fluctuates.
     """
 
     name: ClassVar[str] = "energy_drift"
@@ -134,7 +134,7 @@ class EnergyDrift(Spectral):
 
 
 class Correlation(PerQuantity):
-    """Base of measures of the correlation of vorticity: `E corr(w_i, w)` over space, by area."""
+    """Base of metrics of the correlation of vorticity: `E corr(w_i, w)` over space, weighted by area."""
 
     shared: ClassVar[str] = "vorticity_correlation"
 
@@ -158,7 +158,7 @@ class Correlation(PerQuantity):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VorticityCorrelation(Correlation):
-    """Correlation over space of each member's vorticity with the truth's, over members and starts."""
+    """Spatial correlation of each member's vorticity with the truth's, averaged over members and starts."""
 
     name: ClassVar[str] = "vorticity_correlation"
 
@@ -170,7 +170,7 @@ class VorticityCorrelation(Correlation):
 class VorticityCorrelationTime(Correlation):
     """The lead time at which the vorticity correlation first falls below each of `thresholds`.
 
-    Linear between leads, from one at lead 0; no value where it stays above to the last lead.
+    Linear between leads, starting from 1 at lead 0; no value if it stays above until the last lead.
     """
 
     thresholds: tuple[float, ...] = (0.8,)
@@ -191,7 +191,7 @@ class VorticityCorrelationTime(Correlation):
 
 
 def fall(curve: np.ndarray, threshold: float) -> float:
-    """Where a curve, 1 at 0 and `curve[i]` at `i + 1`, first falls below a threshold; NaN if nowhere."""
+    """Where a curve, 1 at 0 and `curve[i]` at `i + 1`, first falls below a threshold; NaN if never."""
     curve = np.concatenate([[1.0], curve])
     below = np.flatnonzero(curve < threshold)
     if not below.size or not np.isfinite(curve[: below[0]]).all():

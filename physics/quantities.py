@@ -1,8 +1,8 @@
-"""What is made from the variables of a flow: spectra, kinetic energy, vorticity, divergence.
+"""Quantities derived from the variables of a flow: spectra, kinetic energy, vorticity, divergence.
 
-Each function lists what a layout and its mask allow, and may find nothing. Derived quantities are named
-`kinetic_energy`, `vorticity` and `divergence`, with the level, or the name of u, behind where there are
-several velocities.
+Each function lists those that a layout and its mask allow, possibly none. Derived quantities are named
+`kinetic_energy`, `vorticity` and `divergence`, followed by the level, or by the name of u if there are
+several velocities at it.
 """
 
 import dataclasses
@@ -20,9 +20,9 @@ from rolling.physics.spectra import Planar, spectrum
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Quantity:
-    """Something made from frames: `of(frames [..., height, width, variable])` is a number, field or spectrum.
+    """A function of frames: `of(frames [..., height, width, variable])` is a number, field or spectrum.
 
-    `weights [height, width]` of an area mean, where it is a field; `kinetic` marks kinetic energies.
+    `weights [height, width]` are those of an area mean, for fields; `kinetic` marks kinetic energies.
     """
 
     variable: Variable
@@ -38,7 +38,7 @@ class Quantity:
 
 
 def spectral_quantities(setup: EvaluationSetup) -> tuple[Quantity, ...]:
-    """Spectra of the variables without masked cells, and of kinetic energy where there is a flow."""
+    """Spectra of the variables without masked cells, and of kinetic energy if there is a flow."""
     energy, domain = spectrum(setup.layout), Domain.of(setup)
 
     def of_variable(channel: int, variable: Variable) -> Quantity:
@@ -54,7 +54,7 @@ def spectral_quantities(setup: EvaluationSetup) -> tuple[Quantity, ...]:
 
 
 def kinetic_spectra(setup: EvaluationSetup) -> tuple[Quantity, ...]:
-    """Of the velocities without masked cells; without any, of the vorticity, if it is periodic both ways."""
+    """Of the velocities without masked cells; if there are no velocities, of doubly periodic vorticities."""
     layout, domain, energy = setup.layout, Domain.of(setup), spectrum(setup.layout)
 
     def of_velocity(pair: Velocity) -> Quantity:
@@ -81,7 +81,7 @@ def kinetic_spectra(setup: EvaluationSetup) -> tuple[Quantity, ...]:
 
 
 def vorticity_fields(setup: EvaluationSetup) -> tuple[Quantity, ...]:
-    """The vorticities among the variables; where there are none, those of the velocities."""
+    """The vorticities among the variables; if there are none, those of the velocities."""
     layout, domain = setup.layout, Domain.of(setup)
 
     def of_variable(channel: int) -> Quantity:
@@ -108,7 +108,7 @@ def _from_velocities(setup: EvaluationSetup, name: str, operator: Callable) -> t
         kinematics = Kinematics(
             layout=layout, holes=not (domain.is_whole(pair.u) and domain.is_whole(pair.v))
         )
-        # A cell counts where both components have data and the operator reaches no cell without.
+        # A cell counts if both components have data there and the operator reaches no cell without data.
         there = np.minimum(domain.weights[..., pair.u], domain.weights[..., pair.v])
         template = np.where(there > 0, 0.0, np.nan)
         weights = np.where(np.isfinite(operator(kinematics, template, template)), there, 0.0)
@@ -126,7 +126,7 @@ def _from_velocities(setup: EvaluationSetup, name: str, operator: Callable) -> t
 
 
 def _level(name: str) -> str:
-    """`_500` of `u_500` or `u500`; nothing where the name ends with no number."""
+    """`_500` of `u_500` or `u500`; empty if the name does not end in a number."""
     match = re.search(r"(\d+)$", name)
     return f"_{match.group()}" if match else ""
 
@@ -142,7 +142,7 @@ def _units(pair: Velocity, layout: Layout) -> str:
 
 
 def square(units: str) -> str:
-    """`(m s-1)^2`; pure numbers stay what they are."""
+    """`(m s-1)^2` for `m s-1`; dimensionless units stay as they are."""
     return units if units in ("", "1") else f"({units})^2"
 
 
@@ -151,7 +151,7 @@ def times(units: str, other: str) -> str:
 
 
 def per(units: str, other: str) -> str:
-    """The units of a derivative: `m s-1` by `m` is `s-1`."""
+    """The units of a derivative: `m s-1` per `m` is `s-1`."""
     words = units.split()
     if other in words:
         words.remove(other)

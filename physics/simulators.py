@@ -1,9 +1,9 @@
 """Simulated flows: chaotic partial differential equations on a doubly periodic square.
 
 All are solved by `exponax` with a Fourier pseudo-spectral fourth-order exponential integrator (ETDRK4, Cox
-and Matthews 2002), on a grid that may be finer than the frames; frames are cut in Fourier space, so that they
-hold exactly the resolved scales and nothing aliased. Trajectories are advanced side by side under `vmap`,
-many frames to a call of a jitted function.
+and Matthews 2002), on a grid that may be finer than the frames; frames are truncated in Fourier space, so
+that they contain exactly the resolved scales without aliasing. Trajectories are advanced in parallel under
+`vmap`, many frames per call of a jitted function.
 """
 
 import dataclasses
@@ -21,10 +21,10 @@ from rolling.common.errors import InputError
 from rolling.fields import Axis, Layout, Variable
 
 Field = Float[Array, "grid grid"]
-Spectrum = Complex[Array, "grid half"]
+Modes = Complex[Array, "grid half"]
 Frame = Float[Array, "height width channel"]
 
-# CF knows vorticity and wind of the air only; the names are what tools recognise the quantities by.
+# CF defines these for air only; tools recognise the quantities by these names.
 VORTICITY = Variable(name="vorticity", long_name="vorticity", standard_name="atmosphere_relative_vorticity")
 VELOCITY = (
     Variable(name="u", long_name="velocity along x", standard_name="x_wind"),
@@ -38,23 +38,23 @@ class Simulator(Protocol):
 
     @property
     def layout(self) -> Layout:
-        """Of the frames; `layout.step` is the time between them."""
+        """The layout of the frames; `layout.step` is the time between them."""
 
     @property
     def spin_up_frames(self) -> int:
-        """Frames to discard, after which a trajectory is in the statistically steady state."""
+        """Number of frames to discard until a trajectory is in the statistically steady state."""
 
     def initial(self, key: jax.Array) -> Field:
-        """A random state, from which the steady state is reached within `spin_up_frames`."""
+        """A random state that reaches the steady state within `spin_up_frames`."""
 
     def stepper(self) -> Any:
-        """Made once for many frames: exponax's coefficients, in its own axes and signs."""
+        """Coefficients for `advance`, made once for many frames, in exponax's own axes and signs."""
 
     def advance(self, stepper: Any, state: Field) -> Field:
         """The state one frame later."""
 
     def frame(self, state: Field) -> Frame:
-        """What is seen of a state."""
+        """The frame that shows a state."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,8 @@ class Kolmogorov:
     nu = 1e-3, drag = 0.1, mode = 4). Lengths and times are dimensionless.
 
     `grid` is the resolution of the simulation, `resolution` that of the frames, `interval` the time between
-    them. ETDRK4 is stable here to `dt` of about 0.04 on 64 cells and 0.015 on 128.
+    them. ETDRK4 is stable here up to `dt` of about 0.04 on 64 cells and 0.015 on 128. Good values: the
+    defaults on a laptop; the paper's viscosity on a grid of 128 with `dt = 0.01`.
     """
 
     resolution: int = 32
@@ -108,8 +109,8 @@ class Kolmogorov:
         return _random_field(key, self.grid, scale=4.0)
 
     def stepper(self):
-        # exponax's vorticity is -w, so that its force, -mode injection_scale cos(mode y), must be turned too;
-        # its second axis is the one along which the force varies.
+        # exponax's vorticity is -w, so its force, -mode injection_scale cos(mode y), must change sign too;
+        # that force varies along exponax's second axis.
         return exponax.stepper.KolmogorovFlowVorticity(
             2,
             2 * math.pi,
@@ -137,8 +138,9 @@ class KuramotoSivashinsky:
 
         dh/dt + 1/2 |grad h|^2 + (dxx + dyy) h + (dxxxx + dyyyy) h = 0,    (x, y) in [0, domain)^2.
 
-    Along an axis, wavenumbers below 1 grow, the fastest at 0.7: a domain of 20 holds about two of its waves,
-    and a small disturbance grows e-fold in a time of about 4. Lengths and times are dimensionless.
+    Along an axis wavenumbers below 1 grow, the fastest at 0.7: a domain of 20 holds about two of its waves,
+    and a small disturbance grows e-fold in a time of about 4. Lengths and times are dimensionless. The grid
+    needs about 1.3 cells per unit of `domain`.
     """
 
     resolution: int = 32
@@ -150,7 +152,7 @@ class KuramotoSivashinsky:
 
     def __post_init__(self):
         _check(self)
-        # Dealiasing leaves a third of the grid's wavenumbers. Where they end below about 2.7, crests are cut
+        # Dealiasing keeps wavenumbers up to a third of the grid. If they end below about 2.7, crests are cut
         # off and the front blows up, however small the time step.
         needed = math.ceil(2.7 * self.domain / (2 * math.pi)) * 3
         if self.domain <= 0 or self.grid < needed:
@@ -181,10 +183,10 @@ class KuramotoSivashinsky:
         return truncate(jnp.fft.rfft2(state), self.grid, self.resolution)[..., None]
 
 
-def truncate(spectrum: Spectrum, grid: int, resolution: int) -> Field:
-    """The field on `resolution` cells that has the wavenumbers `|k| < resolution / 2` of one on `grid` cells.
+def truncate(spectrum: Modes, grid: int, resolution: int) -> Field:
+    """The field on `resolution` cells with the wavenumbers `|k| < resolution / 2` of one on `grid` cells.
 
-    The Nyquist wavenumber of the coarse grid is left out: a real grid cannot hold its phase.
+    The Nyquist wavenumber of the coarse grid is left out: real values cannot represent its phase.
     """
     if resolution == grid:
         return jnp.fft.irfft2(spectrum, s=(grid, grid))
@@ -195,8 +197,8 @@ def truncate(spectrum: Spectrum, grid: int, resolution: int) -> Field:
     return jnp.fft.irfft2(coarse * (resolution / grid) ** 2, s=(resolution, resolution))
 
 
-def velocity(vorticity: Spectrum) -> tuple[Spectrum, Spectrum]:
-    """Spectra of `u = -dpsi/dy`, `v = dpsi/dx` with `lap psi = w` on a square of side 2 pi; no mean flow."""
+def velocity(vorticity: Modes) -> tuple[Modes, Modes]:
+    """Spectra of `u = -dpsi/dy`, `v = dpsi/dx`, `lap psi = w`, on a square of side 2 pi without mean flow."""
     grid = vorticity.shape[0]
     ky = jnp.fft.fftfreq(grid, 1 / grid)[:, None]
     kx = jnp.fft.rfftfreq(grid, 1 / grid)[None, :]
@@ -215,7 +217,7 @@ def start(simulator: Simulator, keys: jax.Array) -> Float[Array, "batch grid gri
 
 @functools.partial(jax.jit, static_argnames=("simulator", "frames"))
 def roll(simulator: Simulator, states: Float[Array, "batch grid grid"], frames: int):
-    """States after `frames` frames, and the frames `[batch, frames, height, width, channel]` on the way."""
+    """States after `frames` frames, and those frames `[batch, frames, height, width, channel]`."""
 
     with jax.numpy_rank_promotion("allow"):  # exponax relies on it
         stepper = simulator.stepper()
@@ -230,8 +232,8 @@ def roll(simulator: Simulator, states: Float[Array, "batch grid grid"], frames: 
 def chunks(simulator: Simulator, keys: jax.Array, frames: int, chunk: int = 10) -> Iterator[Array | None]:
     """Trajectories in the steady state, one per key, as blocks of at most `chunk` frames.
 
-    Yields None for each block of spin-up, then arrays `[batch, time, height, width, channel]`; the sum of
-    their times is `frames`. Every block is computed by the same compiled function.
+    Yields None for each block of spin-up, then arrays `[batch, time, height, width, channel]` of `frames`
+    frames in total. Every block is computed by the same compiled function.
     """
     states = start(simulator, keys)
     for _ in range(math.ceil(simulator.spin_up_frames / chunk)):
@@ -248,17 +250,17 @@ def simulate(simulator: Simulator, keys: jax.Array, frames: int) -> Float[Array,
 
 
 def _advance(simulator, stepper, state):
-    """One frame of exponax's time steps on one channel, in Fourier space between the frames."""
+    """Advances one channel by exponax's time steps of one frame, in Fourier space."""
     steps = round(simulator.interval / simulator.dt)
     spectrum = jnp.fft.rfft2(state)[None]
     with jax.numpy_rank_promotion("allow"):
         spectrum = jax.lax.fori_loop(0, steps, lambda _, s: stepper.step_fourier(s), spectrum)
-    # Back to real values once a frame: rounding that breaks the spectrum's symmetry cannot build up.
+    # Back to real values once a frame: rounding errors that break the spectrum's symmetry cannot build up.
     return jnp.fft.irfft2(spectrum[0], s=state.shape)
 
 
 def _random_field(key, grid, scale):
-    """A Gaussian field of mean 0 and standard deviation 1, its spectrum falling as `exp(-(k / scale)^2)`."""
+    """A Gaussian field of mean 0 and standard deviation 1 whose spectrum falls as `exp(-(k / scale)^2)`."""
     ky = jnp.fft.fftfreq(grid, 1 / grid)[:, None]
     kx = jnp.fft.rfftfreq(grid, 1 / grid)[None, :]
     square = kx**2 + ky**2
@@ -274,7 +276,7 @@ def _layout(variables, domain, resolution, interval):
 
 
 def _check(simulator) -> None:
-    """Raises `InputError` where the numbers that all simulators have do not fit together."""
+    """Raises `InputError` if the settings common to all simulators do not fit together."""
     name = type(simulator).__name__
     for field in ("resolution", "grid", "dt", "interval"):
         if getattr(simulator, field) <= 0:

@@ -1,11 +1,11 @@
 """Energy spectra of fields `[..., height, width]` on a layout's grid.
 
-What the spectrum of a field is depends on the grid, and `spectrum` chooses:
+The definition depends on the grid, and `spectrum` chooses:
 
 * a plane, periodic or not: `Planar`, energy summed over shells of the two-dimensional wavenumber. A periodic
-  axis takes a Fourier transform; an axis with ends takes a cosine transform (Denis et al. 2002,
-  doi 10.1175/1520-0493(2002)130<1812:SDOTDA>2.0.CO;2), which needs no window and leaves no jump at the ends;
-* a region in latitude and longitude: the same, on the plane that is true to scale at its middle latitude;
+  axis takes a Fourier transform; a bounded axis takes a cosine transform (Denis et al. 2002,
+  doi 10.1175/1520-0493(2002)130<1812:SDOTDA>2.0.CO;2), which needs no window and has no jump at the ends;
+* a region in latitude and longitude: the same, on a plane that is true to scale at the central latitude;
 * a full circle of longitudes: `Zonal`, wavenumbers along each circle of latitude, averaged by area.
 
 In every case `sum_k E(k) = <f^2> / 2`, the mean over cells (by area, for `Zonal`).
@@ -39,7 +39,7 @@ class Spectrum(Protocol):
 
 
 def spectrum(layout: Layout) -> Spectrum:
-    """The spectrum that suits a grid."""
+    """The spectrum that suits a layout's grid."""
     if layout.y.is_latitude and layout.x.periodic:
         return Zonal(layout=layout)
     return Planar(y=layout.y, x=layout.x, lengths=lengths(layout))
@@ -48,7 +48,7 @@ def spectrum(layout: Layout) -> Spectrum:
 def lengths(layout: Layout) -> tuple[float, float]:
     """Size of the domain along (y, x): in metres where `y` is a latitude, else in the axes' own units.
 
-    Every cell counts in full, so that a periodic axis has the length of its period.
+    Every cell counts in full, so the length of a periodic axis is its period.
     """
     height, width = len(layout.y) * layout.y.spacing, len(layout.x) * layout.x.spacing
     if not layout.y.is_latitude:
@@ -64,7 +64,7 @@ class Planar:
 
     Wavenumbers count waves along the longer side of the domain, of length `L`: a mode of `m` waves along a
     side of length `l` has the component `m L / l`. The cosine transform also has half waves, `m = 1/2, 3/2`,
-    which count up: shell `k >= 1` takes what lies in `[k - 1/2, k + 1/2)`, and shell 0 the mean alone.
+    which round up: shell `k >= 1` contains `[k - 1/2, k + 1/2)`, and shell 0 only the mean.
     """
 
     y: Axis
@@ -80,7 +80,7 @@ class Planar:
         return tuple(a for a, axis in ((-2, self.y), (-1, self.x)) if axis.periodic)
 
     def _waves(self, axis: int) -> np.ndarray:
-        """Waves along one side of each mode, in the order of the transform."""
+        """The number of waves of each mode along one side, in the order of the transform."""
         count = len((self.y, self.x)[axis])
         if axis not in self._periodic:
             return np.arange(count) / 2
@@ -97,7 +97,7 @@ class Planar:
 
     @functools.cached_property
     def _shells(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Modes sorted by shell, where each occupied shell begins among them, and which shells those are."""
+        """Modes sorted by shell, where each occupied shell begins among them, and the occupied shells."""
         shell = np.floor(self.modulus + 0.5).astype(int)
         order = np.argsort(shell, kind="stable")
         occupied, begin = np.unique(shell[order], return_index=True)
@@ -122,7 +122,7 @@ class Planar:
             return field.reshape(*field.shape[:-2], -1) ** 2 / 2
         last = self._periodic[-1]
         modes = scipy.fft.rfftn(field, axes=self._periodic, norm="forward")
-        # A real transform keeps one of each pair of conjugate modes, but for the mean and the Nyquist mode.
+        # A real transform keeps one mode of each conjugate pair; the mean and the Nyquist mode are single.
         count = field.shape[last]
         pairs = np.full(modes.shape[last], 2.0)
         pairs[0] = 1.0
@@ -143,8 +143,8 @@ class Planar:
         return self.sum_shells(self.energy(field))
 
     def kinetic_of_vorticity(self, vorticity: np.ndarray) -> np.ndarray:
-        """`1/2 sum |w|^2 / |k|^2`: the kinetic energy of the flow without divergence or mean that has this
-        vorticity, for a domain periodic both ways; `k = 2 pi modulus / L`."""
+        """`1/2 sum |w|^2 / |k|^2`, `k = 2 pi modulus / L`: the kinetic energy of the divergence-free flow
+        of zero mean that has this vorticity, on a doubly periodic domain."""
         wavenumber = 2 * np.pi * self.modulus / self.longest
         inverse = np.divide(1.0, wavenumber**2, out=np.zeros_like(wavenumber), where=wavenumber > 0)
         return self.sum_shells(self.energy(vorticity) * inverse)
@@ -152,7 +152,7 @@ class Planar:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Zonal:
-    """`E(m) = 1/2 <|f_m|^2 + |f_-m|^2>`, waves round each circle of latitude, averaged by area over them."""
+    """`E(m) = 1/2 <|f_m|^2 + |f_-m|^2>`, `m` waves round a circle of latitude, area-averaged over circles."""
 
     layout: Layout
 

@@ -12,7 +12,7 @@ import av
 import numpy as np
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import TEST, TRAIN, BadClip, Block, Entry
+from rolling.data.clips.protocol import TEST, TRAIN, BadClip, Block, Entry
 
 TICKS = 1000  # of the clock, in a second
 

@@ -7,7 +7,7 @@ import google_crc32c
 import numpy as np
 import pytest
 
-from rolling.data.clips.collection import BadClip, Collection, Picture
+from rolling.data.clips.protocol import BadClip, Collection, Picture
 from rolling.data.clips.source import Clips
 
 SMALL = Picture(height=8, width=8)

@@ -100,7 +100,7 @@ FILES = {
     "an empty split": (
         lambda f: netcdf(f, fields()),
         ("--source.test-fraction", "0"),
-        r"test_fraction = 0.* nothing in it",
+        r"test_fraction = 0.* part of the split empty",
     ),
     "an all-NaN variable": (
         lambda f: netcdf(f, fields(put=[(EVERYWHERE, np.nan)])),

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import Entry, Picture
 from rolling.data.clips.collections import ArrayFiles
+from rolling.data.clips.protocol import Entry, Picture
 from tests.record_tools import LUMA, SMALL, damage, joined, listed, prepared, refused
 
 RNG = np.random.default_rng(0)
@@ -277,7 +277,7 @@ def test_places_without_arrays_are_refused(tmp_path, make, words):
 
 def test_an_entry_of_a_file_that_went_away_is_refused(tmp_path):
     write(tmp_path / "a.npy", frames=CLIPS)
-    refused(ArrayFiles(path=str(tmp_path)), Entry(name="b.npy/frames[0]"), "not there any more")
+    refused(ArrayFiles(path=str(tmp_path)), Entry(name="b.npy/frames[0]"), "no longer there")
     refused(ArrayFiles(path=str(tmp_path)), Entry(name="a.npy/pixels[0]"), "has changed")
     refused(ArrayFiles(path=str(tmp_path)), Entry(name="a.npy/frames"), "has changed")
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import BadClip, Picture
 from rolling.data.clips.decode import BLOCK, read_video
+from rolling.data.clips.protocol import BadClip, Picture
 from tests.clip_tools import levels, write_sound, write_video
 
 REAL = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "video"

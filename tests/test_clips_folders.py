@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import TEST, TRAIN, UNSPECIFIED, BadClip, Entry, Picture
 from rolling.data.clips.collections import UCF101, Collection, Kinetics, SomethingSomething, Videos
+from rolling.data.clips.protocol import TEST, TRAIN, UNSPECIFIED, BadClip, Entry, Picture
 from rolling.run.experiment.registry import alternatives
 from tests.clip_tools import levels, write_video
 
@@ -132,7 +132,11 @@ def test_something_something(tmp_path):
     "name, content, words",
     [
         ("a.csv", "name,other\n", "no column 'youtube_id'"),
-        ("a.csv", HEAD + "yoga,abc,soon,10,train\n", "a.csv, line 2: time_start and time_end are no numbers"),
+        (
+            "a.csv",
+            HEAD + "yoga,abc,soon,10,train\n",
+            "a.csv, line 2: time_start and time_end are not numbers",
+        ),
         ("a.csv", b"\xff\xfe\x00", "a.csv cannot be read"),
     ],
 )
@@ -151,7 +155,7 @@ def test_nothing_there_is_one_sentence(tmp_path, collection):
     with pytest.raises(InputError, match="is a file, not a folder"):
         collection(path=str(file)).entries()
     (tmp_path / "a-train.json").write_text('{"id": 3}')
-    with pytest.raises(InputError, match="no list"):
+    with pytest.raises(InputError, match="not a list of Something-Something"):
         SomethingSomething(path=str(tmp_path)).entries()
 
 

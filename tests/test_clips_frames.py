@@ -6,8 +6,8 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import Entry, Picture
 from rolling.data.clips.collections import FrameFolders, Videos
+from rolling.data.clips.protocol import Entry, Picture
 from tests.clip_tools import write_video
 from tests.record_tools import LUMA, SMALL, damage, joined, listed, prepared, refused
 

@@ -13,9 +13,9 @@ import pytest
 
 from rolling.common.errors import InputError
 from rolling.data import cache, conditions
-from rolling.data.clips.collection import TEST, TRAIN, UNSPECIFIED, BadClip, Entry, Picture
+from rolling.data.clips.protocol import TEST, TRAIN, UNSPECIFIED, BadClip, Entry, Picture
 from rolling.data.clips.source import Clips
-from rolling.data.clips.split import lot, parted
+from rolling.data.clips.split import hash_fraction, split_entries
 from rolling.data.clips.store.prepare import prepare
 from rolling.data.clips.store.reader import DESCRIPTION, open_store
 from rolling.data.clips.store.shards import Task, is_written, write_shard
@@ -124,10 +124,10 @@ def test_bad_clips_are_skipped_and_told_whoever_reads_them(tmp_path):
 
 def test_a_drawn_test_part_is_drawn_again_where_it_is_bad(tmp_path):
     entries = [dataclasses.replace(e, split=UNSPECIFIED) for e in Made().entries()]
-    order = sorted(range(12), key=lambda i: lot(f"clip{i}"))
+    order = sorted(range(12), key=lambda i: hash_fraction(f"clip{i}"))
     made = Made(odd=(f"{order[0]} bad",))
     tmp_path.joinpath("a").mkdir()
-    prepare(tmp_path / "a", made, parted(entries, (), 0.001), PICTURE, drawn=True, workers=0)
+    prepare(tmp_path / "a", made, split_entries(entries, (), 0.001), PICTURE, drawn=True, workers=0)
     split = open_store(tmp_path / "a")
     assert len(split.train) == 10 and [split.test.name(0)] == [f"clip{order[1]}"]
     frames = np.concatenate([split.train.read(i, 0, 15) for i in range(10)])
@@ -145,7 +145,7 @@ import sys
 from pathlib import Path
 from rolling.data.clips.store.prepare import prepare
 from tests.clip_tools import Made
-from rolling.data.clips.collection import Picture
+from rolling.data.clips.protocol import Picture
 if __name__ == "__main__":
     folder, made = Path(sys.argv[1]), Made(count=200, pause=0.03, odd=("7 bad",))
     folder.mkdir()
@@ -169,7 +169,7 @@ def test_killed_and_resumed_it_reaches_the_same_bytes(tmp_path):
     process.wait()
     finished = {file: file.stat().st_mtime_ns for file in folder.glob("*.npz")}
     assert 3 <= len(finished) < 100 and not (folder / DESCRIPTION).exists()
-    with pytest.raises(InputError, match="no prepared store"):
+    with pytest.raises(InputError, match="not a prepared store"):
         open_store(folder)
     shards = {file: file.stat().st_mtime_ns for file in folder.glob("shard-*.npy")}
     time.sleep(0.5)  # what its processes were about to finish
@@ -322,19 +322,19 @@ def test_of_two_who_prepare_at_once_one_waits(tmp_path):
 
 def test_who_is_held_out():
     unsaid = [Entry(name=f"{i}.mp4") for i in range(400)]
-    drawn = {e.name for e in parted(unsaid, (), 0.1) if e.split == TEST}
+    drawn = {e.name for e in split_entries(unsaid, (), 0.1) if e.split == TEST}
     assert 20 < len(drawn) < 60
     # Of fewer clips the same ones, in any order.
-    some = {e.name for e in parted(unsaid[100::-1], (), 0.1) if e.split == TEST}
+    some = {e.name for e in split_entries(unsaid[100::-1], (), 0.1) if e.split == TEST}
     assert some == drawn & {e.name for e in unsaid[:101]}
     said = [dataclasses.replace(e, split=TEST if i < 3 else TRAIN) for i, e in enumerate(unsaid)]
-    assert [e.name for e in parted(said, (), 0.1) if e.split == TEST] == ["0.mp4", "1.mp4", "2.mp4"]
-    assert [e.name for e in parted(said, ("7", "9.mp4"), 0.1) if e.split == TEST] == ["7.mp4", "9.mp4"]
-    assert sum(e.split == TEST for e in parted(unsaid[:2], (), 0.001)) == 1
+    assert [e.name for e in split_entries(said, (), 0.1) if e.split == TEST] == ["0.mp4", "1.mp4", "2.mp4"]
+    assert [e.name for e in split_entries(said, ("7", "9.mp4"), 0.1) if e.split == TEST] == ["7.mp4", "9.mp4"]
+    assert sum(e.split == TEST for e in split_entries(unsaid[:2], (), 0.001)) == 1
     with pytest.raises(InputError, match="names '41x', and there is no such clip; the nearest is '41'"):
-        parted(unsaid, ("41x",), 0.1)
+        split_entries(unsaid, ("41x",), 0.1)
     with pytest.raises(InputError, match="1 clip"):
-        parted(unsaid[:1], (), 0.1)
+        split_entries(unsaid[:1], (), 0.1)
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from PIL import Image
 from tensorflow_datasets.proto import tf_example_pb2
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import Entry, Picture
 from rolling.data.clips.collections import BairPushing, Tfds
 from rolling.data.clips.collections.tfrecords import masked_crc
+from rolling.data.clips.protocol import Entry, Picture
 from tests.record_tools import framed, joined, listed, refused
 from tests.record_tools import prepared as stored
 

@@ -12,8 +12,8 @@ import xarray as xr
 import rolling.data.gridded.segments
 import rolling.data.gridded.source
 from rolling.common.errors import InputError
+from rolling.data.gridded.formats import frames_written
 from rolling.data.gridded.source import Gridded
-from rolling.data.gridded.stores import frames_written
 from rolling.data.source import Sequences, Source
 from rolling.data.statistics import measure
 
@@ -106,8 +106,8 @@ def test_lazy_reading_gives_the_same(tmp_path, monkeypatch):
     os.utime(path, (0, 0))  # a file that was changed is looked at again
     Gridded(path=path, in_memory=0.0).open()
     assert len(list((tmp_path / "cache").iterdir())) == 2
-    assert isinstance(kept.train.frames, rolling.data.gridded.segments.Memory)
-    assert isinstance(lazy.train.frames, rolling.data.gridded.segments.Files)
+    assert isinstance(kept.train.frames, rolling.data.gridded.segments.MemoryFrames)
+    assert isinstance(lazy.train.frames, rolling.data.gridded.segments.FileFrames)
     for a, b in ((kept.train, lazy.train), (kept.test, lazy.test)):
         assert a.ranges == b.ranges
         for x, y in zip(everything(a), everything(b), strict=True):

@@ -68,7 +68,7 @@ def test_damage_is_found_and_mended(small, capsys):
                     else:
                         handle.seek(size // 4)
                         handle.write(b"\xff\xff")
-    assert not cache.is_whole(cache.Path(small.cache) / name)
+    assert not cache.is_intact(cache.Path(small.cache) / name)
     np.testing.assert_array_equal(small.open().train.read(0, 0, 12), expected)
     assert "damaged" in capsys.readouterr().err
     assert not [name for name in os.listdir(small.cache) if name.startswith(".")]

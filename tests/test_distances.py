@@ -203,7 +203,7 @@ def test_few_starts_have_no_interval_and_one_has_no_distance(capsys):
 
 @pytest.mark.parametrize("settings", [{"frames": 0}, {"resamples": -1}])
 def test_settings_that_make_no_sense_are_refused(settings):
-    with pytest.raises(InputError, match="frames from 1 and resamples from 0"):
+    with pytest.raises(InputError, match="frames >= 1 and resamples >= 0"):
         Frechet(**settings)
 
 

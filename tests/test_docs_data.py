@@ -27,7 +27,7 @@ def test_the_options_of_a_command_are_known(command):
 
 
 def test_each_collection_and_each_kind_of_table_is_one_that_there_is():
-    table = PAGE.split("## What is understood")[1].split("\n\n")[2]
+    table = PAGE.split("## Supported layouts")[1].split("\n\n")[2]
     names = re.findall(r"^\| `(\w+)` \|", table, re.M)
     experiment = importlib.import_module("rolling.configs.clips").experiment
     chosen = [parse(experiment, ["--source.collection", name], "rolling").source.collection for name in names]

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rolling.data.clips.collection import Entry, Picture
 from rolling.data.clips.collections.detect import collection_at as collection
 from rolling.data.clips.collections.detect import is_compressed
 from rolling.data.clips.collections.pairs import paired
+from rolling.data.clips.protocol import Entry, Picture
 from rolling.data.clips.store.prepare import prepare
 from rolling.fields import video
 from rolling.run.cli import main
 from rolling.run.forecasting.zarr_writer import ForecastStore, InitTime, skeleton
 from rolling.video.metrics.projection import ProjectionFrechetDistance
-from rolling.video.metrics.spectral import SpectralFrechetDistance, SpectralPower
+from rolling.video.metrics.spectral_power import SpectralFrechetDistance, SpectralPower
 
 COUNT, FRAMES, SIZE = 9, 6, 16
 
@@ -296,7 +296,7 @@ def unnamed(folder, real):
     [
         (fewer, (), r"too few clips in .*fake/b.npy: 1 can be used"),
         (short, (), r"too few clips.*0 can be used \(real.npy.*it has 3 frames"),
-        (empty, (), r"no clips lie in .*none"),
+        (empty, (), r"there are no clips in .*none"),
         (missing, (), r"there is no .*nowhere"),
         (unnamed, (), r"give --real FOLDER and --fake FOLDER"),
         (missing, ("--given", "6"), r"--given .*below --frames, 6, not 6"),

@@ -14,12 +14,12 @@ from rolling.metrics.metric import EvaluationSetup, Metric
 from rolling.run.cli import main
 from rolling.video.metrics import distances, fvd
 from rolling.video.metrics.fvd import Fvd, I3dLogits, Kvd
-from rolling.video.metrics.i3d_weights import I3D, shapes
+from rolling.video.metrics.i3d_weights import I3D_WEIGHTS, shapes
 from rolling.video.metrics.resizing import bilinear, centres, corners
 from rolling.video.metrics.weights import git_hash
 from tests.test_distances import samples
 
-HERE = bool(os.environ.get(I3D.variable))
+HERE = bool(os.environ.get(I3D_WEIGHTS.variable))
 
 
 @pytest.mark.parametrize(("source", "target"), [(64, 224), (300, 224), (224, 224), (1, 5)])
@@ -58,10 +58,10 @@ def weights(tmp_path, monkeypatch):
         parts.append((np.abs(value) + 0.5 if name.endswith("variance") else value).astype("<f4").tobytes())
     content, path = b"".join(parts), tmp_path / "weights"
     path.write_bytes(content)
-    file = dataclasses.replace(I3D, sha1=git_hash(content))
-    monkeypatch.setattr(fvd, "I3D", file)
+    file = dataclasses.replace(I3D_WEIGHTS, sha1=git_hash(content))
+    monkeypatch.setattr(fvd, "I3D_WEIGHTS", file)
     monkeypatch.setattr(fvd, "SIDE", 32)
-    monkeypatch.setenv(I3D.variable, str(path))
+    monkeypatch.setenv(I3D_WEIGHTS.variable, str(path))
     fvd.network.cache_clear()
     yield path
     fvd.network.cache_clear()
@@ -104,20 +104,25 @@ def test_forecasts_are_scored_by_both(weights):
 
 
 def test_without_the_file_they_are_left_out_and_say_so_once(monkeypatch, capsys):
-    monkeypatch.delenv(I3D.variable, raising=False)
+    monkeypatch.delenv(I3D_WEIGHTS.variable, raising=False)
     distances.tell.cache_clear()
     assert Fvd().start(setup(16)) is None and Kvd().start(setup(16)) is None
     said = capsys.readouterr().err
-    assert said.count("\n") == 1 and "left out" in said and I3D.option in said and I3D.variable in said
+    assert (
+        said.count("\n") == 1
+        and "left out" in said
+        and I3D_WEIGHTS.option in said
+        and I3D_WEIGHTS.variable in said
+    )
 
 
 def test_another_file_is_refused(tmp_path, monkeypatch):
     path = tmp_path / "model"
-    monkeypatch.setenv(I3D.variable, str(path))
+    monkeypatch.setenv(I3D_WEIGHTS.variable, str(path))
     for content, words in (
         (None, "cannot be read"),
         (b"no", "it has 2 bytes"),
-        (bytes(I3D.size), "git hash"),
+        (bytes(I3D_WEIGHTS.size), "git hash"),
     ):
         if content is not None:
             path.write_bytes(content)
@@ -133,18 +138,18 @@ def test_settings_that_make_no_sense_are_refused():
 
 
 def test_the_command_says_where_weights_are_and_verifies_them(tmp_path, monkeypatch, capsys):
-    monkeypatch.delenv(I3D.variable, raising=False)
+    monkeypatch.delenv(I3D_WEIGHTS.variable, raising=False)
     assert main(["weights", "i3d"]) == 0
     said = capsys.readouterr().out
-    assert I3D.sha1 in said and "kinetics-i3d" in said and "no file is named" in said
-    monkeypatch.setenv(I3D.variable, "")  # so that what the option sets is forgotten
+    assert I3D_WEIGHTS.sha1 in said and "kinetics-i3d" in said and "no file is named" in said
+    monkeypatch.setenv(I3D_WEIGHTS.variable, "")  # so that what the option sets is forgotten
     assert main(["weights", "i3d", "--metrics.i3d-weights", str(tmp_path / "none")]) == 2
     assert "cannot be read" in capsys.readouterr().err
     for words in (["weights"], ["weights", "other"], ["weights", "i3d", "--metrics.i3d-weights"]):
         assert main(words) == 2
 
 
-@pytest.mark.skipif(not HERE, reason=f"{I3D.variable} names no weights")
+@pytest.mark.skipif(not HERE, reason=f"{I3D_WEIGHTS.variable} names no weights")
 def test_black_against_white_is_what_others_found():
     """16 clips of 15 frames, black and white: about 131 in the authors' example."""
     black = np.zeros((16, 15, 64, 64, 3), np.float32)

@@ -11,7 +11,7 @@ from flax import nnx
 
 from rolling.common.errors import InputError
 from rolling.video.metrics.i3d import SCOPE
-from rolling.video.metrics.i3d_weights import I3D, filled, shapes, tensors
+from rolling.video.metrics.i3d_weights import I3D_WEIGHTS, filled, shapes, tensors
 from rolling.video.metrics.weights import git_hash
 
 GIVEN = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "i3d"
@@ -125,7 +125,7 @@ def test_the_file_is_the_tensors_one_after_another(weights):
     assert known[f"{SCOPE}/Conv3d_1a_7x7/conv_3d/w"] == (7, 7, 7, 3, 64)
     assert known[f"{SCOPE}/Mixed_5b/Branch_2/Conv3d_0a_3x3/conv_3d/w"] == (3, 3, 3, 32, 128)
     content = b"".join(weights[name].tobytes() for name in known)
-    assert len(content) == I3D.size
+    assert len(content) == I3D_WEIGHTS.size
     found = tensors(content)
     assert all(np.array_equal(found[name], weights[name]) for name in known)
     at = content[768 : 768 + 4 * 7 * 7 * 7 * 3 * 64]
@@ -142,7 +142,7 @@ def test_names_shapes_and_offsets_are_those_of_the_checkpoint():
     for name, entry in manifest.items():
         assert (known[name], offset) == (tuple(entry["shape"]), entry["offset"])
         offset += entry["size"]
-    assert offset == I3D.size
+    assert offset == I3D_WEIGHTS.size
 
 
 def test_the_hash_is_gits():

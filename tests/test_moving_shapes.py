@@ -95,7 +95,7 @@ def test_a_source_keeps_them_as_grey_levels(tmp_path):
         ({"shapes": 0}, "one shape or more"),
         ({"forms": ("disc", "star")}, "forms of moving shapes are disc, square, triangle, cross"),
         ({"sizes": (0.3, 0.2)}, "sizes"),
-        ({"speed": 0.9}, "a speed below the room"),
+        ({"speed": 0.9}, "a speed within the room"),
         ({"rate": 0.0}, "a rate above 0"),
     ],
 )

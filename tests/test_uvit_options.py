@@ -12,7 +12,7 @@ from rolling.denoisers import NO_LABEL, Inputs, functional
 from rolling.video.uvit import attention as attentions
 from rolling.video.uvit import sizes
 from rolling.video.uvit.attention import TokenAttention
-from rolling.video.uvit.blocks import Keys, Told
+from rolling.video.uvit.blocks import BlockInputs, Keys
 from rolling.video.uvit.network import Level, VideoUViT
 from tests.test_uvit import EVERYTHING, SQUARE, disturb, everything, largest, network, replaced, sample
 
@@ -93,7 +93,7 @@ def test_skips_join_each_block_with_its_partner():
     level = Level(config, 0, 0, nnx.Rngs(0))
     level.up.kernel[...] = jnp.zeros_like(level.up.kernel[...])
     level.before, level.after = (nnx.List([Add(x) for x in values]) for values in ((1.0, 10.0), (1e2, 1e3)))
-    h, told = jnp.zeros((1, 2, 4, 4, 8)), Told(jnp.zeros((1, 2, 16)), None, Keys(None))
+    h, told = jnp.zeros((1, 2, 4, 4, 8)), BlockInputs(jnp.zeros((1, 2, 16)), None, Keys(None))
     one, none = jnp.eye(8), jnp.zeros((8, 8))
     for kernel, expected in (((none, one), 1 + 1e3), ((one, one), (11 + 1e2) + 1 + 1e3)):
         for join in level.joins:

@@ -1,4 +1,4 @@
-"""Clips of video: collections as they lie on disk, and the prepared store that training reads."""
+"""Video clips: collections as found on disk, and the prepared store that training reads."""
 
 from rolling.data.clips.source import Clips
 

@@ -1,7 +1,7 @@
 """One video file as blocks of small pictures: decoded in order, resampled in time, resized and cropped.
 
-Frames are not trusted to be where a container says: files are decoded from their start, or from a key frame
-only as long as nothing speaks against it. Large collections are full of broken times and lying key frames.
+Containers are not trusted about where frames are: files are decoded from their start, or from a key frame
+as long as nothing contradicts it. Large collections are full of broken timestamps and wrong key frames.
 """
 
 import contextlib
@@ -13,21 +13,21 @@ from typing import Any
 import numpy as np
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import BadClip, Block, Picture
+from rolling.data.clips.protocol import BadClip, Block, Picture
 
-BLOCK = 32  # frames handed on at a time
-FAR = 2.0  # seconds from which on a cut is worth a seek
-LONGEST_GAP = 10.0  # seconds between frames beyond which times are not believed
+BLOCK = 32  # frames per block
+FAR = 2.0  # seconds; a cut that starts later is worth a seek
+LONGEST_GAP = 10.0  # seconds between frames beyond which timestamps are not trusted
 SHORTFALL = 0.05  # share of the promised length that may be missing
 
 
-class _Doubt(Exception):
-    """What speaks against a way of reading; another one may do."""
+class _Unreliable(Exception):
+    """Evidence against one way of reading a file; another way may work."""
 
 
 @dataclasses.dataclass(frozen=True)
-class _Way:
-    """How a file is read: from a key frame before the cut or from its start, by its times or by counting."""
+class _Strategy:
+    """How a file is read: from a key frame before the cut or from its start, by timestamps or by counting."""
 
     seek: bool = False
     count: bool = False
@@ -39,12 +39,12 @@ def read_video(
     """The frames from `start` to `stop`, in seconds after the first one.
 
     With a rate, output frame k is the frame whose time is nearest to `start + k / rate`, so that a variable
-    frame rate becomes a regular one. Where times are missing, go backwards or leap, frame i counts as
-    presented at `i / average rate`. Raises `BadClip` for a file that is not whole, and `InputError` where
-    PyAV is not installed.
+    frame rate becomes constant. If timestamps are missing, go backwards or jump, frame i is taken to be shown
+    at `i / average rate`. Raises `BadClip` for an incomplete file, and `InputError` if PyAV is not
+    installed.
     """
     _check_file(path)
-    ways = ([_Way(seek=True)] if start > FAR else []) + [_Way(), _Way(count=True)]
+    ways = ([_Strategy(seek=True)] if start > FAR else []) + [_Strategy(), _Strategy(count=True)]
     for place, way in enumerate(ways):
         handed = False
         try:
@@ -52,9 +52,9 @@ def read_video(
                 handed = True
                 yield block
             return
-        except (_Doubt, BadClip) as problem:
+        except (_Unreliable, BadClip) as problem:
             hopeless = isinstance(problem, BadClip) and not way.seek
-            if hopeless or handed or place == len(ways) - 1:  # what was handed on cannot be called back
+            if hopeless or handed or place == len(ways) - 1:  # blocks already yielded cannot be taken back
                 raise BadClip(str(problem)) from None
 
 
@@ -75,7 +75,7 @@ def _library():
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
-    """The container, and its stream of moving pictures; errors of the library become `BadClip`."""
+    """The container and its video stream; errors of the library become `BadClip`."""
     av = _library()
     try:
         with av.open(str(path), metadata_errors="ignore") as container:
@@ -85,13 +85,15 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
                 raise BadClip("there is no video stream in it")
             if streams[0].codec_context is None:
                 raise BadClip("its codec is not known to PyAV")
-            streams[0].thread_type = "NONE"  # several files at once keep all cores busy
+            streams[0].thread_type = "NONE"  # all cores are kept busy by several files at once
             yield container, streams[0]
     except av.error.FFmpegError as error:
         raise BadClip(f"it cannot be decoded: {error.strerror or error}") from None
 
 
-def _blocks(path: Path, picture: Picture, start: float, stop: float | None, way: _Way) -> Iterator[Block]:
+def _blocks(
+    path: Path, picture: Picture, start: float, stop: float | None, way: _Strategy
+) -> Iterator[Block]:
     with _opened(path) as (container, stream):
         frames = _timed(container, stream, start, way)
         if start > 0 or stop is not None:
@@ -100,7 +102,7 @@ def _blocks(path: Path, picture: Picture, start: float, stop: float | None, way:
             chosen = ((frame, 1) for _, _, frame in frames)
         else:
             chosen = _resampled(frames, picture.rate, start)
-        fit, block, filled = _Fit(picture, float(stream.sample_aspect_ratio or 1)), None, 0
+        fit, block, filled = _Resizer(picture, float(stream.sample_aspect_ratio or 1)), None, 0
         for frame, times in chosen:
             small = fit(frame)
             for _ in range(times):
@@ -115,16 +117,16 @@ def _blocks(path: Path, picture: Picture, start: float, stop: float | None, way:
             yield Block(frames=block[:filled])
 
 
-def _timed(container, stream, start: float, way: _Way) -> Iterator[tuple[float, float, Any]]:
-    """Each frame with its time after the first one, and how long it is shown, in seconds."""
+def _timed(container, stream, start: float, way: _Strategy) -> Iterator[tuple[float, float, Any]]:
+    """Each frame with its time after the first one and its duration, in seconds."""
     rate = stream.average_rate or stream.guessed_rate
     shown = 1 / float(rate) if rate else 0.0
     if way.count and not shown:
-        raise BadClip("its frames have no times, and it tells no frame rate")
+        raise BadClip("its frames have no times, and it has no frame rate")
     first = None if stream.start_time is None else float(stream.start_time * stream.time_base)
     if way.seek:
         if first is None:
-            raise _Doubt("it does not tell when it begins")
+            raise _Unreliable("it does not say when it begins")
         container.seek(int((start + first) / stream.time_base), stream=stream)
     packets = count = 0
     last = None
@@ -135,14 +137,14 @@ def _timed(container, stream, start: float, way: _Way) -> Iterator[tuple[float, 
                 raise BadClip(f"frame {count} is corrupt")
             time = count * shown if way.count else frame.time
             if time is None:
-                raise _Doubt(f"frame {count} has no time")
+                raise _Unreliable(f"frame {count} has no time")
             if not way.count:
                 first = time if first is None or not (way.seek or count) else first
                 time -= first
                 if count:
                     _check_times(last, time, count)
                 elif way.seek and time > start:
-                    raise _Doubt("a seek did not find the frame before the cut")
+                    raise _Unreliable("a seek did not find the frame before the cut")
             yield time, shown, frame
             last, count = time, count + 1
     if not count:
@@ -153,14 +155,14 @@ def _timed(container, stream, start: float, way: _Way) -> Iterator[tuple[float, 
 
 def _check_times(last: float, time: float, count: int) -> None:
     if time <= last:
-        raise _Doubt(f"the time of frame {count} is not after that of the frame before it")
+        raise _Unreliable(f"the time of frame {count} is not after that of the frame before it")
     if time - last > LONGEST_GAP:
-        raise _Doubt(f"nothing is shown for {time - last:.0f} s before frame {count}")
+        raise _Unreliable(f"nothing is shown for {time - last:.0f} s before frame {count}")
 
 
 def _check_whole(container, stream, packets: int, end: float | None) -> None:
-    """Raises `BadClip` for a file that promises more than it holds: the rest is lost. `end` is when its last
-    frame goes, where its times are good for anything."""
+    """Raises `BadClip` for a file that promises more than it holds: the rest is lost. `end` is the time at
+    which its last frame ends, None if its timestamps are not used."""
     if packets < stream.frames - max(1, SHORTFALL * stream.frames):
         raise BadClip(f"it holds {packets} of the {stream.frames} frames that it promises")
     if end is not None and not stream.frames and len(container.streams) == 1 and container.duration:
@@ -172,7 +174,7 @@ def _check_whole(container, stream, packets: int, end: float | None) -> None:
 def _cut(frames, start: float, stop: float | None):
     some = False
     for time, shown, frame in frames:
-        # A frame is shown until the next one comes.
+        # A frame is shown until the next one.
         if stop is not None and time >= stop - 1e-6:
             break
         if time + 0.9 * shown > start:
@@ -185,13 +187,13 @@ def _cut(frames, start: float, stop: float | None):
 
 
 def _resampled(frames, rate: float, start: float) -> Iterator[tuple[Any, int]]:
-    """Frames, each with how many of the times `start + k / rate` it is the nearest to; those with none are
+    """Frames, each with the number of times `start + k / rate` to which it is nearest; those with none are
     left out."""
     done, previous = 0, None
     for current in frames:
         if previous is not None:
             middle = (previous[0] + current[0]) / 2
-            # Half a tick of the coarsest clock decides nothing: rounded, so that ties fall the same way.
+            # Rounded, so that ties, up to half a tick of the coarsest clock, always fall the same way.
             until = int(np.ceil(round((middle - start) * rate, 6)))
             if until > done:
                 yield previous[2], until - done
@@ -202,17 +204,17 @@ def _resampled(frames, rate: float, start: float) -> Iterator[tuple[Any, int]]:
         yield previous[2], until - done
 
 
-class _Fit:
-    """A frame as an array `[height, width, channel]`: upright, in square pixels, the short side resized to
-    fit, the middle cut out."""
+class _Resizer:
+    """A frame as an array `[height, width, channel]`: upright, in square pixels, resized by the short side
+    and centre-cropped."""
 
     def __init__(self, picture: Picture, aspect: float):
         from av.video.reformatter import Interpolation, VideoReformatter
 
         self.picture, self.aspect = picture, aspect if picture.height else 1.0
-        self.reformatter = VideoReformatter()  # it keeps what it needs from one frame to the next
-        # Averages over areas do not alias; there are none to average where pictures grow. Without the other
-        # two, white is 253 and everything a little too dark.
+        self.reformatter = VideoReformatter()  # it reuses its state from frame to frame
+        # Area averages do not alias, but exist only for shrinking. Without the two other flags, white is 253
+        # and everything is slightly too dark.
         exact = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
         self.shrink, self.grow = Interpolation.AREA | exact, Interpolation.BICUBIC | exact
         self.format = "rgb24" if picture.colour else "gray"
@@ -237,7 +239,7 @@ class _Fit:
         shape = shape[::-1] if turns % 2 else shape
         tall, wide = self.picture.size(*map(round, shape))
         scale = max(tall / shape[0], wide / shape[1])
-        # Even margins, so that what is cut out is the middle, not half a pixel beside it.
+        # Even margins, so that the crop is exactly centred, not half a pixel off.
         height = tall + 2 * round((shape[0] * scale - tall) / 2)
         width = wide + 2 * round((shape[1] * scale - wide) / 2)
         rows = slice((height - tall) // 2, (height - tall) // 2 + tall)

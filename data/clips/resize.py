@@ -1,4 +1,4 @@
-"""From arrays of any size, range and order of axes to the frames of a `Picture`."""
+"""Converts arrays of any size, value range and order of axes to the frames of a `Picture`."""
 
 import contextlib
 import re
@@ -11,7 +11,7 @@ import scipy.sparse
 from PIL import Image
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import BadClip, Block, Entry, Picture
+from rolling.data.clips.protocol import BadClip, Block, Entry, Picture
 
 SCALES = {"levels": (0.0, 255.0), "unit": (0.0, 1.0), "signed": (-1.0, 1.0)}
 """The values of black and of white: grey levels, [0, 1], [-1, 1]."""
@@ -20,7 +20,7 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 FRAMES = 32  # in a block
 
 
-def fitted(
+def resized_clip(
     read: Callable[[np.ndarray], Iterable[np.ndarray]],
     count: int,
     entry: Entry,
@@ -30,31 +30,30 @@ def fitted(
     actions: np.ndarray | None = None,
     tokens: np.ndarray | None = None,
 ) -> Iterator[Block]:
-    """A clip of `count` frames, `rate` a second, block by block; `read` gives the frames of some indices, in
-    ascending order, `[H, W, c]`, uint8, each. Of `actions [count, a]`, those of the frames that are taken."""
-    tokens = None if tokens is None else _finite(np.atleast_2d(tokens), "tokens")
+    """A clip of `count` frames, `rate` per second, block by block. `read` gives frames `[H, W, c]`, uint8, at
+    ascending indices; `actions [count, a]` are reduced to the frames that are used."""
+    tokens = None if tokens is None else _finite_rows(np.atleast_2d(tokens), "tokens")
     if actions is not None:
-        actions = _finite(actions, "actions")
+        actions = _finite_rows(actions, "actions")
         if len(actions) != count:
             raise BadClip(f"it has {count} frames, but actions for {len(actions)}")
-    taken = nearest(count, entry, rate, picture.rate)
+    taken = nearest_frames(count, entry, rate, picture.rate)
     for first in range(0, len(taken), FRAMES):
         block = taken[first : first + FRAMES]
         yield Block(
-            frames=fit(read(block), picture),
+            frames=resize(read(block), picture),
             actions=None if actions is None else actions[block],
             tokens=tokens,
         )
 
 
-def nearest(count: int, entry: Entry, rate: float | None, wanted: float | None) -> np.ndarray:
-    """The frames, of `count` that come `rate` a second, next to `start`, `start + 1 / wanted`, ..., `stop`.
-
-    All of them in their order where no rate is wanted, or none is known.
+def nearest_frames(count: int, entry: Entry, rate: float | None, wanted: float | None) -> np.ndarray:
+    """The indices, out of `count` frames at `rate` per second, nearest to `start`, `start + 1 / wanted`, ...,
+    `stop`; all of them, in order, if no rate is wanted or none is known.
     """
     if rate is None:
         if entry.start or entry.stop is not None:
-            raise BadClip("it is to be cut in seconds, but its frames a second are not known")
+            raise BadClip("it is to be cut in seconds, but its frame rate is not known")
         return np.arange(count)
     stop = count / rate if entry.stop is None else entry.stop
     wanted = rate if wanted is None else wanted
@@ -66,8 +65,8 @@ def nearest(count: int, entry: Entry, rate: float | None, wanted: float | None) 
     return indices
 
 
-def levels(values: np.ndarray, scale: str) -> np.ndarray:
-    """Grey levels, uint8, of values on one of `SCALES`. Raises `BadClip` for values that do not lie on it."""
+def to_grey_levels(values: np.ndarray, scale: str) -> np.ndarray:
+    """Grey levels, uint8, of values on one of `SCALES`. Raises `BadClip` for values outside that scale."""
     black, white = SCALES[scale]
     if values.dtype == np.uint8 and scale == "levels":
         return values
@@ -98,16 +97,16 @@ def check_scale(scale: str) -> None:
 
 def check_rate(rate: float | None) -> None:
     if rate is not None and not 0 < rate < np.inf:
-        raise InputError(f"a rate of {rate} frames a second is none: it must be above 0")
+        raise InputError(f"a rate of {rate} frames a second is impossible: it must be above 0")
 
 
-def fit(frames: Iterable[np.ndarray], picture: Picture) -> np.ndarray:
+def resize(frames: Iterable[np.ndarray], picture: Picture) -> np.ndarray:
     """`[T, height, width, channel]` from T frames `[H, W, c]`, uint8, c = 1 or 3.
 
-    The middle, as wide for its height as the picture, is shrunk by averaging areas, or enlarged bicubically;
-    then colours are joined (BT.601) or luma repeated. Raises `BadClip`.
+    The central part with the picture's aspect ratio is shrunk by area averaging or enlarged bicubically; then
+    colours are combined into luma (BT.601), or luma is repeated. Raises `BadClip`.
     """
-    sized = np.stack([_resized(frame, picture) for frame in frames])
+    sized = np.stack([_resize(frame, picture) for frame in frames])
     if picture.colour:
         return einops.repeat(sized, "t h w 1 -> t h w 3") if sized.shape[-1] == 1 else sized
     if sized.shape[-1] == 1:
@@ -115,7 +114,7 @@ def fit(frames: Iterable[np.ndarray], picture: Picture) -> np.ndarray:
     return np.rint(sized @ LUMA).astype(np.uint8)[..., None]
 
 
-def _resized(frame: np.ndarray, picture: Picture) -> np.ndarray:
+def _resize(frame: np.ndarray, picture: Picture) -> np.ndarray:
     """One frame `[H, W, c]` as `[height, width, c]`."""
     if frame.ndim != 3 or frame.shape[-1] not in (1, 3) or 0 in frame.shape:
         raise BadClip(
@@ -125,9 +124,12 @@ def _resized(frame: np.ndarray, picture: Picture) -> np.ndarray:
     size = picture.size(height, width)
     if size == (height, width):
         return frame
-    above, left, below, right = middle((height, width), size)
+    above, left, below, right = centre_crop((height, width), size)
     if below - above >= size[0]:
-        rows, columns = _areas(height, above, below, size[0]), _areas(width, left, right, size[1])
+        rows, columns = (
+            _area_weights(height, above, below, size[0]),
+            _area_weights(width, left, right, size[1]),
+        )
         short = rows @ frame.reshape(height, -1).astype(np.float32)
         turned = einops.rearrange(short, "h (w c) -> w (h c)", c=channels)
         small = einops.rearrange(columns @ turned, "w (h c) -> h w c", c=channels)
@@ -138,8 +140,8 @@ def _resized(frame: np.ndarray, picture: Picture) -> np.ndarray:
 
 
 @lru_cache(maxsize=16)
-def _areas(whole: int, low: float, high: float, parts: int) -> scipy.sparse.csr_array:
-    """`[parts, whole]`: what each pixel of a line gives to the mean over each of `parts` equal stretches
+def _area_weights(whole: int, low: float, high: float, parts: int) -> scipy.sparse.csr_array:
+    """`[parts, whole]`: the weight of each pixel of a line in the mean over each of `parts` equal intervals
     from `low` to `high`."""
     edges, pixels = np.linspace(low, high, parts + 1), np.arange(whole)
     overlap = np.minimum.outer(edges[1:], pixels + 1) - np.maximum.outer(edges[:-1], pixels)
@@ -147,12 +149,12 @@ def _areas(whole: int, low: float, high: float, parts: int) -> scipy.sparse.csr_
     return scipy.sparse.csr_array(shares.astype(np.float32))
 
 
-def middle(whole: tuple[int, int], size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """Upper, left, lower and right edge of the largest part of a frame, in its middle, as wide for its height
-    as `size`, (height, width); in pixels and parts of them."""
+def centre_crop(whole: tuple[int, int], size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Upper, left, lower and right edge, in fractional pixels, of the largest central part of a frame with
+    the aspect ratio of `size`, (height, width)."""
     ratio = min(whole[0] / size[0], whole[1] / size[1])
     edges = [(full - ratio * part) / 2 for full, part in zip(whole, size, strict=True)]
-    # Rounding must not put an edge outside of the frame, which Pillow refuses.
+    # Rounding must not put an edge outside the frame: Pillow rejects that.
     above, left = (max(0.0, edge) for edge in edges)
     return above, left, whole[0] - above, whole[1] - left
 
@@ -161,7 +163,7 @@ def middle(whole: tuple[int, int], size: tuple[int, int]) -> tuple[float, float,
 def readable(name: str, kind: str) -> Iterator[None]:
     """Turns whatever a library raises about a file, or a part of it, into `BadClip`.
 
-    Decoders raise anything from OSError to SyntaxError for damaged files, so that no narrower class would do.
+    For damaged files decoders raise anything from OSError to SyntaxError, so no narrower class would do.
     """
     try:
         yield
@@ -170,13 +172,15 @@ def readable(name: str, kind: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise BadClip(f"{name} is not there") from error
     except Exception as error:
-        # Without the path: what is wrong with many clips is to be one reason.
+        # Without the path, so that the same fault in many clips is one reason.
         words = re.sub(r"['\"][^'\"]*[/\\][^'\"]*['\"]", "", str(error))
         words = " ".join(words.split()).rstrip(" :")[:200] or type(error).__name__
-        raise BadClip(f"{name} cannot be read ({words}): it is damaged, cut short or no {kind}") from error
+        raise BadClip(
+            f"{name} cannot be read ({words}): it is damaged, cut short or not a valid {kind}"
+        ) from error
 
 
-def _finite(values: np.ndarray, what: str) -> np.ndarray:
+def _finite_rows(values: np.ndarray, what: str) -> np.ndarray:
     if values.ndim != 2 or values.dtype.kind not in "buif":
         raise BadClip(
             f"its {what} have the shape {values.shape} and the type {values.dtype}, not two axes of numbers"

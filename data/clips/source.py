@@ -1,4 +1,4 @@
-"""Clips as the source of an experiment: prepared once, then read from the store."""
+"""Clips as the source of an experiment: prepared once, then read from a store."""
 
 import dataclasses
 import hashlib
@@ -9,11 +9,18 @@ from typing import Any
 
 from rolling.common.errors import InputError
 from rolling.data import cache
-from rolling.data.clips.collection import TEST, Collection, Entry, Picture
 from rolling.data.clips.collections.folders import Videos
-from rolling.data.clips.split import parted
+from rolling.data.clips.protocol import TEST, Collection, Entry, Picture
+from rolling.data.clips.split import split_entries
 from rolling.data.clips.store.prepare import prepare
-from rolling.data.clips.store.reader import FORMAT, describe, is_store, is_whole, layout_of, open_store
+from rolling.data.clips.store.reader import (
+    FORMAT,
+    is_complete,
+    is_prepared_store,
+    layout_of,
+    open_store,
+    read_description,
+)
 from rolling.data.source import Split
 from rolling.fields import Layout
 
@@ -22,14 +29,15 @@ from rolling.fields import Layout
 class Clips:
     """A collection of clips, such as a folder of videos at `path`, or a store that was prepared from one.
 
-    At the first opening every clip is read, made into pictures of one size and written to `cache` (by default
-    the folder named by the environment variable ROLLING_CACHE, or `~/.cache/rolling-diffusion`), by `workers`
-    processes (None: as many as there are cores; 0: this one); later ones map that store. It is made again
-    when files are added or change.
+    When it is first opened, `workers` processes (None: one per core; 0: the current process) read every clip,
+    convert it to pictures of one size and write it to `cache` (by default the folder named by the environment
+    variable ROLLING_CACHE, or `~/.cache/rolling-diffusion`); afterwards that store is memory-mapped. It is
+    made again when files are added or change.
 
-    Held out are the clips named by `test`, in full or by the stem of the file; without names, those that the
-    collection says; where it says nothing, a share `holdout` that depends on the names of the clips alone.
-    Clips of fewer than `min_frames` frames are skipped. With `labelled=False` nothing is told of classes.
+    The clips held out are those named by `test`, in full or by file stem; without names, those that the
+    collection marks; if it marks none, a fraction `holdout` chosen by the names of the clips alone. Clips of
+    fewer than `min_frames` frames (useful: a training window) are skipped. With `labelled=False` the network
+    is not conditioned on classes.
     """
 
     path: str = ""
@@ -54,32 +62,32 @@ class Clips:
             raise InputError(f"pictures need a height, a width and a rate above 0, not {picture}")
 
     def open(self) -> Split:
-        """Prepares at the first call. Raises `InputError` where there is nothing to prepare."""
-        if self.path and is_store(Path(self.path).expanduser()):
+        """Prepares the store at the first call. Raises `InputError` if there is nothing to prepare."""
+        if self.path and is_prepared_store(Path(self.path).expanduser()):
             return open_store(self._own(Path(self.path).expanduser()), labelled=self.labelled)
         collection = self._placed()
         found = collection.entries()
-        entries = parted(found, self.test, self.holdout)
+        entries = split_entries(found, self.test, self.holdout)
         drawn = not self.test and all(entry.split != TEST for entry in found)
         kind = type(collection).__name__.lower()
         path = cache.folder(self.cache) / f"{kind}-{self._key(collection, entries, drawn)}"
         settings = {"min_frames": self.min_frames, "drawn": drawn, "workers": self.workers}
         make = lambda place: prepare(place, collection, entries, self.picture, **settings)  # noqa: E731
-        return open_store(cache.grow(path, make, is_whole), labelled=self.labelled)
+        return open_store(cache.grow(path, make, is_complete), labelled=self.labelled)
 
     def layout(self) -> Layout:
-        """Of the pictures, with the classes if there is a collection at `path`; which actions and tokens go
-        with them is not known before they are prepared."""
+        """The layout of the pictures, with the classes if there is a collection at `path`; actions and tokens
+        are unknown before preparation."""
         if not self.labelled:
             return layout_of(self.picture)
         try:
             entries = self._placed().entries()
-        except InputError:  # no data yet, and the cost of a class is small
+        except InputError:  # no data yet, and a class costs little
             return layout_of(self.picture)
         return layout_of(self.picture, labels=tuple(sorted({entry.label for entry in entries} - {""})))
 
     def _placed(self) -> Collection:
-        """The collection, at our path where there is one."""
+        """The collection, moved to our `path` if there is one."""
         if not self.path:
             return self.collection
         if not hasattr(self.collection, "path"):
@@ -88,7 +96,7 @@ class Clips:
         return dataclasses.replace(self.collection, path=self.path)
 
     def _own(self, store: Path) -> Path:
-        found = Picture(**describe(store)["picture"])
+        found = Picture(**read_description(store)["picture"])
         if found != self.picture:
             raise InputError(
                 f"the store {store} holds {_shown(found)}, but {_shown(self.picture)} are asked for: give"
@@ -99,18 +107,17 @@ class Clips:
 
     def _key(self, collection: Collection, entries: Sequence[Entry], drawn: bool) -> str:
         root = Path(getattr(collection, "path", "")).expanduser()
-        if hasattr(collection, "path"):  # a folder that was moved is the same
+        if hasattr(collection, "path"):  # a moved folder stays the same collection
             collection = dataclasses.replace(collection, path="")
         seen: dict[str, Any] = {}
         listed = hashlib.sha256()
         for entry in entries:
             listed.update(repr((dataclasses.astuple(entry), _stamp(root, entry.name, seen))).encode())
-        told = (collection, self.picture, self.min_frames, FORMAT, drawn, listed.hexdigest())
-        return cache.key(told)
+        return cache.key((collection, self.picture, self.min_frames, FORMAT, drawn, listed.hexdigest()))
 
 
 def _stamp(root: Path, name: str, seen: dict[str, Any]) -> Any:
-    """Size and time of the file of a clip, or of the one that it is a part of; None where there is none."""
+    """Size and modification time of a clip's file, or of the file that contains it; None if there is none."""
     if name not in seen:
         parent = str(PurePosixPath(name).parent)
         try:

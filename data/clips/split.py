@@ -1,4 +1,4 @@
-"""Which clips are trained on and which are held out."""
+"""The split of clips into those for training and those held out."""
 
 import dataclasses
 import hashlib
@@ -8,11 +8,11 @@ from difflib import get_close_matches
 from pathlib import PurePosixPath
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import TEST, TRAIN, Entry
+from rolling.data.clips.protocol import TEST, TRAIN, Entry
 
 
-def parted(entries: Sequence[Entry], test: tuple[str, ...], holdout: float) -> list[Entry]:
-    """The entries, each TRAIN or TEST. Raises `InputError` where a part would be empty."""
+def split_entries(entries: Sequence[Entry], test: tuple[str, ...], holdout: float) -> list[Entry]:
+    """The entries, each marked TRAIN or TEST. Raises `InputError` if a part would be empty."""
     chosen = _named(entries, test) if test else {entry.name for entry in entries if entry.split == TEST}
     chosen = chosen or _drawn(entries, holdout)
     parts = [dataclasses.replace(entry, split=TEST if entry.name in chosen else TRAIN) for entry in entries]
@@ -38,11 +38,11 @@ def _named(entries: Sequence[Entry], names: tuple[str, ...]) -> set[str]:
 
 
 def _drawn(entries: Sequence[Entry], share: float) -> set[str]:
-    """Each clip is held out or not by its own name: no other clip, added or removed, changes that."""
+    """A clip's own name decides whether it is held out: adding or removing other clips changes nothing."""
     names = {entry.name for entry in entries}
-    return {name for name in names if lot(name) < share} or {min(names, key=lot)}
+    return {name for name in names if hash_fraction(name) < share} or {min(names, key=hash_fraction)}
 
 
-def lot(name: str) -> float:
-    """From 0 to 1, as good as random, and always the same for a name."""
+def hash_fraction(name: str) -> float:
+    """A pseudo-random number in [0, 1) that depends on the name alone."""
     return int(hashlib.sha256(os.fsencode(name)).hexdigest()[:13], 16) / 16**13

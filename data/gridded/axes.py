@@ -1,4 +1,4 @@
-"""Which dimension of an array is time, which are the horizontal ones, which is a level."""
+"""Finds which dimensions of an array are time, level and the two horizontal ones."""
 
 import dataclasses
 from collections.abc import Hashable
@@ -7,15 +7,14 @@ import numpy as np
 import xarray as xr
 
 from rolling.common.errors import InputError
-from rolling.fields import LATITUDE_UNITS, Axis
+from rolling.fields import LATITUDE_UNITS, LONGITUDE_UNITS, Axis
 
-LONGITUDE_UNITS = ("degrees_east", "degree_east", "degrees_e", "degree_e")
 PRESSURE_UNITS = ("pa", "hpa", "mbar", "millibar", "millibars", "mb")
 
 
 @dataclasses.dataclass(frozen=True)
 class Role:
-    """How a dimension's coordinate is recognised: by CF's attributes, or by its name in lower case."""
+    """How the coordinate of a dimension is recognised: by CF attributes, or by its name in lower case."""
 
     axis: str
     standard_names: tuple[str, ...]
@@ -63,8 +62,8 @@ LEVEL = Role(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Dimensions:
-    """The names of an array's dimensions by role; `time` has two where a forecast's start and lead make up
-    the time. `clock` is the coordinate that holds the times, "" where they are only counted."""
+    """The names of an array's dimensions by role; `time` has two if the time is a forecast's start plus its
+    lead. `clock` is the coordinate that holds the times, "" if frames are merely numbered."""
 
     time: tuple[str, ...]
     clock: str
@@ -73,24 +72,24 @@ class Dimensions:
     x: str
 
 
-def dimensions(array: xr.DataArray, where: str, time: str = "") -> Dimensions:
-    """Raises `InputError`, beginning with `where`, for an array that is no sequence of fields.
+def find_dimensions(array: xr.DataArray, where: str, time: str = "") -> Dimensions:
+    """Raises `InputError`, beginning with `where`, for an array that is not a sequence of fields.
 
-    `time` names the time dimension or coordinate where it would not be recognised.
+    `time` names the time dimension or coordinate if it would not be recognised.
     """
     clock, times = _clock(array, where, time)
     free = [str(name) for name in array.dims if name not in times]
-    found = {role: next((d for d in free if role.fits(d, attributes(array, d))), None) for role in (Y, X)}
+    found = {role: next((d for d in free if role.fits(d, attributes_of(array, d))), None) for role in (Y, X)}
     free = [d for d in free if d not in found.values()]
-    found[LEVEL] = next((d for d in free if LEVEL.fits(d, attributes(array, d))), None)
+    found[LEVEL] = next((d for d in free if LEVEL.fits(d, attributes_of(array, d))), None)
     others = [d for d in free if d != found[LEVEL]]
     missing = [role for role in (Y, X) if found[role] is None]
-    # Unnamed dimensions are the horizontal ones if they are as many as are missing, length 1 counting last.
+    # The horizontal dimensions that were not recognised are the last remaining ones longer than 1.
     if missing:
         long = [d for d in others if array.sizes[d] > 1]
         if len(long) < len(missing):
             raise InputError(
-                f"{where} has no two horizontal dimensions: beside time it has"
+                f"{where} has no two horizontal dimensions: apart from time it has"
                 f" {_listed(array, [str(d) for d in array.dims if d not in times])}; choose other variables"
             )
         found.update(zip(missing, long[-len(missing) :], strict=True))
@@ -104,8 +103,8 @@ def dimensions(array: xr.DataArray, where: str, time: str = "") -> Dimensions:
     return Dimensions(time=times, clock=clock, level=found[LEVEL], y=found[Y], x=found[X])
 
 
-def attributes(array: xr.DataArray, name: str) -> dict:
-    """Those of a coordinate, none where there is none."""
+def attributes_of(array: xr.DataArray, name: str) -> dict:
+    """The attributes of a coordinate; empty if there is no such coordinate."""
     return array.coords[name].attrs if name in array.coords else {}
 
 
@@ -119,12 +118,12 @@ def _clock(array: xr.DataArray, where: str, chosen: str) -> tuple[str, tuple[str
         names = [chosen] if chosen in array.coords or chosen in array.dims else []
     else:
         dates = [name for name, c in array.coords.items() if c.ndim and c.dtype.kind in "MO"]
-        # Of a forecast in GRIB, `time` is when it began, and `valid_time` what the fields are of.
+        # In a GRIB forecast, `time` is when it was initialised and `valid_time` when its fields are valid.
         names = sorted(
             (str(n) for n in dates if TIME.fits(n, array.coords[n].attrs)),
             key=lambda n: (array.coords[n].attrs.get("standard_name") != "time", n != "valid_time"),
         )
-        names += [str(d) for d in array.dims if TIME.fits(d, attributes(array, str(d)))]
+        names += [str(d) for d in array.dims if TIME.fits(d, attributes_of(array, str(d)))]
         names += [str(n) for n in dates]
     if not names:
         raise InputError(
@@ -138,7 +137,7 @@ def _clock(array: xr.DataArray, where: str, chosen: str) -> tuple[str, tuple[str
 
 
 def times_of(array: xr.DataArray, found: Dimensions, where: str) -> np.ndarray:
-    """The time of every frame, over `found.time`: `datetime64[ns]`, or float64 where they are numbers."""
+    """The time of every frame, over `found.time`: `datetime64[ns]`, or float64 for plain numbers."""
     if not found.clock:
         return np.arange(float(array.sizes[found.time[0]]))
     values = array.coords[found.clock].values
@@ -154,16 +153,16 @@ def times_of(array: xr.DataArray, found: Dimensions, where: str) -> np.ndarray:
     )
 
 
-def axis(array: xr.DataArray, name: str, role: Role, where: str) -> Axis:
-    """A horizontal axis with its values and units, or counted cells where it has no coordinate.
+def horizontal_axis(array: xr.DataArray, name: str, role: Role, where: str) -> Axis:
+    """A horizontal axis with its values and units, or numbered cells if it has no coordinate.
 
-    Longitudes are unwrapped, and periodic where they go round the globe in equal steps. Raises `InputError`
-    where values are out of order.
+    Longitudes are unwrapped, and periodic if they go round the globe in equal steps. Raises `InputError` if
+    values are out of order.
     """
     if name not in array.coords or array.coords[name].ndim != 1:
         return Axis(name=name, values=tuple(float(i) for i in range(array.sizes[name])))
     values = decimals(array.coords[name].values)
-    units = _units(name, attributes(array, name), role)
+    units = _units(name, attributes_of(array, name), role)
     longitude = units in LONGITUDE_UNITS
     if longitude:
         values = np.round(np.unwrap(values, period=360.0), 9)
@@ -178,7 +177,7 @@ def axis(array: xr.DataArray, name: str, role: Role, where: str) -> Axis:
 
 
 def decimals(values: np.ndarray) -> np.ndarray:
-    """Float64 with the decimals that were meant: 50.1 stored in float32 is not 50.099998."""
+    """Float64 with the intended decimals: 50.1 stored as float32 is read as 50.1, not 50.099998."""
     if values.dtype == np.float32:
         return np.array([float(str(value)) for value in values])
     return values.astype(np.float64)

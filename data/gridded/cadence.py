@@ -1,4 +1,4 @@
-"""How the times of a data set follow each other."""
+"""The time step of a data set."""
 
 import dataclasses
 
@@ -7,14 +7,14 @@ import numpy as np
 from rolling.common.errors import InputError
 
 HOUR = 3600 * 10**9  # ns
-TOLERANCE = 0.01  # of a step, by which times may be off: decoded from floating-point numbers, they often are
+TOLERANCE = 0.01  # fraction of a step by which times may be off: decoded from floats, they often are
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Cadence:
-    """A fixed `step`, in hours for times with a calendar, or `months` calendar months where that is not 0.
+    """A fixed `step`, in hours for times with a calendar, or `months` calendar months if that is not 0.
 
-    The step of months is their mean length, 730.485 hours each.
+    The `step` of months is their mean length, 730.485 hours each.
     """
 
     step: float
@@ -23,7 +23,7 @@ class Cadence:
 
     @classmethod
     def of(cls, times: np.ndarray) -> "Cadence":
-        """The most frequent step of increasing times, the shortest of equally frequent ones."""
+        """The most frequent step of increasing times; of equally frequent steps, the shortest."""
         if len(times) < 2:
             raise InputError(f"too few frames: {len(times)} in the chosen time range; choose a longer one")
         calendar = times.dtype.kind == "M"
@@ -34,7 +34,7 @@ class Cadence:
         return cls(step=_most_frequent(steps), calendar=calendar)
 
     def positions(self, times: np.ndarray) -> np.ndarray:
-        """How many steps each time lies after the first; a time off the grid comes after a gap."""
+        """How many steps each time lies after the first; a time off the grid counts as after a gap."""
         if self.months:
             ratio = np.diff(_month(times)) / self.months
         else:
@@ -45,7 +45,7 @@ class Cadence:
         return np.concatenate([[0], np.cumsum(moves)])
 
     def every(self, count: int) -> "Cadence":
-        """That of every `count`-th time."""
+        """The cadence of every `count`-th time."""
         return dataclasses.replace(self, step=self.step * count, months=self.months * count)
 
     def after(self, last: np.ndarray, count: int) -> np.ndarray:
@@ -59,7 +59,7 @@ class Cadence:
 
 
 def show(time: np.ndarray) -> str:
-    """A time for people to read: no nanoseconds."""
+    """A time in readable form, without nanoseconds."""
     return np.datetime_as_string(time, unit="m") if time.dtype.kind == "M" else f"{time:g}"
 
 
@@ -71,7 +71,7 @@ def _most_frequent(steps: np.ndarray) -> float:
 
 
 def _monthly(times: np.ndarray, hours: np.ndarray) -> bool:
-    """Steps of a month or longer that are not all alike, or keep to one day of the month."""
+    """Whether steps are of a month or longer and either vary or keep to one day of the month."""
     offsets = times - times.astype("datetime64[M]").astype(times.dtype)
     uneven = np.ptp(hours) > TOLERANCE * hours.min()
     return bool(hours.min() > 27 * 24 and (uneven or (offsets == offsets[0]).all()))
@@ -82,7 +82,7 @@ def _month(times: np.ndarray) -> np.ndarray:
 
 
 def _add_months(time: np.ndarray, months: np.ndarray) -> np.ndarray:
-    """The same day and hour of later months, or the last of a month that is too short for it."""
+    """The same day and hour of later months, or the last day of a month that is too short."""
     first = time.astype("datetime64[M]")
     offset = time - first.astype(time.dtype)
     starts = (first + months).astype("datetime64[ns]")

@@ -1,4 +1,4 @@
-"""One variable of a data set: frames of one or more files, each found by its place in them."""
+"""One variable of a data set: its frames in one or more files, each with its place there."""
 
 import dataclasses
 
@@ -8,31 +8,30 @@ import xarray as xr
 from rolling.common.errors import InputError
 from rolling.data.gridded import axes
 from rolling.data.gridded.cadence import show
-from rolling.data.gridded.formats import explained
-from rolling.data.gridded.stores import frames_written
+from rolling.data.gridded.formats import explained, frames_written
 from rolling.fields import Axis
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Part:
-    """An array of one file as `[*time, level, y, x]`; `times [n]` go through its time dimensions in turn."""
+class FilePart:
+    """An array of one file as `[*time, level, y, x]`; `times [n]` runs over the flattened time dimensions."""
 
     file: str
     array: xr.DataArray
     dims: axes.Dimensions
     times: np.ndarray
     stored: tuple[str, ...]
-    """The dimensions' order in the file."""
+    """The order of the dimensions in the file."""
 
     @property
     def name(self) -> str:
         return str(self.array.name)
 
     @classmethod
-    def of(cls, file: str, array: xr.DataArray, time: str = "") -> "Part":
-        """Raises `InputError` where the array is no sequence of fields."""
+    def of(cls, file: str, array: xr.DataArray, time: str = "") -> "FilePart":
+        """Raises `InputError` if the array is not a sequence of fields."""
         where = f"variable {array.name} of {file}"
-        dims = axes.dimensions(array, where, time)
+        dims = axes.find_dimensions(array, where, time)
         times = axes.times_of(array, dims, where).ravel()
         if np.isnat(times).any() if times.dtype.kind == "M" else np.isnan(times).any():
             raise InputError(f"{where} has frames without a time: leave them out of the file")
@@ -57,7 +56,7 @@ class Part:
 
 
 def _slice(places: np.ndarray):
-    """A slice where places are evenly spaced, which files are read faster by."""
+    """A slice if places are evenly spaced: files are read faster that way."""
     if len(places) == 1:
         return slice(int(places[0]), int(places[0]) + 1)
     steps = np.diff(places)
@@ -68,10 +67,10 @@ def _slice(places: np.ndarray):
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Cube:
-    """A variable at some levels and `times`: increasing, with the part and the place in it of each."""
+    """A variable at some levels and increasing `times`; each time has its part and its place in that part."""
 
     name: str
-    parts: tuple[Part, ...]
+    parts: tuple[FilePart, ...]
     times: np.ndarray
     part: np.ndarray
     place: np.ndarray
@@ -80,17 +79,17 @@ class Cube:
     x: Axis
 
     @classmethod
-    def of(cls, name: str, parts: list[Part], levels: tuple[float, ...]) -> "Cube":
-        """Puts parts together along time. Raises `InputError` where they do not fit."""
+    def of(cls, name: str, parts: list[FilePart], levels: tuple[float, ...]) -> "Cube":
+        """Concatenates parts along time. Raises `InputError` if they do not fit together."""
         first = parts[0]
         where = f"variable {name} of {first.file}"
-        y = axes.axis(first.array, first.dims.y, axes.Y, where)
-        x = axes.axis(first.array, first.dims.x, axes.X, where)
+        y = axes.horizontal_axis(first.array, first.dims.y, axes.Y, where)
+        x = axes.horizontal_axis(first.array, first.dims.x, axes.X, where)
         for part in parts[1:]:
             other = f"variable {name} of {part.file}"
             if (
-                axes.axis(part.array, part.dims.y, axes.Y, other) != y
-                or axes.axis(part.array, part.dims.x, axes.X, other) != x
+                axes.horizontal_axis(part.array, part.dims.y, axes.Y, other) != y
+                or axes.horizontal_axis(part.array, part.dims.x, axes.X, other) != x
                 or part.times.dtype != first.times.dtype
             ):
                 raise InputError(
@@ -107,7 +106,7 @@ class Cube:
             i = int(twice[0])
             raise InputError(
                 f"{name} has {len(twice)} frames twice, the first at {show(times[i])} in"
-                f" {parts[owner[i]].file} and {parts[owner[i + 1]].file}: leave out one of them"
+                f" {parts[owner[i]].file} and {parts[owner[i + 1]].file}: leave one of them out"
             )
         chosen = _levels(name, first, levels)
         return cls(
@@ -115,7 +114,7 @@ class Cube:
         )
 
     def at(self, times: np.ndarray) -> "Cube":
-        """The same at some of its times."""
+        """The same variable at some of its times."""
         index = np.searchsorted(self.times, times)
         return dataclasses.replace(self, times=times, part=self.part[index], place=self.place[index])
 
@@ -130,7 +129,7 @@ class Cube:
         return frames
 
     def check_written(self) -> None:
-        """Raises `InputError` where the last of `times` were never written to their Zarr store."""
+        """Raises `InputError` if the last of `times` were never written to their Zarr store."""
         for index, part in enumerate(self.parts):
             if len(part.dims.time) != 1:
                 continue
@@ -145,7 +144,7 @@ class Cube:
 
     @property
     def level_values(self) -> tuple[float | None, ...]:
-        """The levels' values, None for the only one of a variable without levels, or with one only."""
+        """The values of the levels; a single None for a variable with no levels or only one."""
         first = self.parts[0]
         if first.dims.level is None or first.array.sizes[first.dims.level] == 1:
             return (None,)
@@ -154,18 +153,18 @@ class Cube:
     @property
     def level_units(self) -> str:
         first = self.parts[0]
-        return str(axes.attributes(first.array, first.dims.level or "").get("units", ""))
+        return str(axes.attributes_of(first.array, first.dims.level or "").get("units", ""))
 
 
-def _level_values(part: Part) -> np.ndarray:
+def _level_values(part: FilePart) -> np.ndarray:
     name = part.dims.level
     if name not in part.array.coords:
         return np.arange(float(part.array.sizes[name]))
     return axes.decimals(part.array.coords[name].values)
 
 
-def _levels(name: str, part: Part, chosen: tuple[float, ...]) -> tuple[int, ...]:
-    """The indices of chosen levels, all where none is chosen; () for a variable without levels."""
+def _levels(name: str, part: FilePart, chosen: tuple[float, ...]) -> tuple[int, ...]:
+    """The indices of the chosen levels, all if none is chosen; () for a variable without levels."""
     if part.dims.level is None:
         return ()
     values = _level_values(part)

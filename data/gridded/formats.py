@@ -1,8 +1,9 @@
-"""Opening files of gridded fields: NetCDF, HDF5, GRIB and Zarr, one or many, as lazy xarray datasets."""
+"""Opens files of gridded fields (NetCDF, HDF5, GRIB and Zarr), one or many, as lazy xarray datasets."""
 
 import contextlib
 import dataclasses
 import glob
+import itertools
 import os
 import tempfile
 import warnings
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+import zarr
 
 from rolling.common.errors import InputError
 
@@ -21,13 +23,13 @@ KINDS = "NetCDF, HDF5, GRIB or Zarr"
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-    """A file format: how it begins, how its files are called, xarray's engine for it, and what that needs."""
+    """A file format: its first bytes, its suffixes, xarray's engine for it, and the package that it needs."""
 
     magic: tuple[bytes, ...]
     suffixes: tuple[str, ...]
     engine: str
     needs: str
-    extra: str = ""  # of our own package, where the engine is not part of the lightest install
+    extra: str = ""  # the extra of our own package that installs the engine, if the base install does not
 
 
 FORMATS = (
@@ -49,25 +51,25 @@ ZARR = Format((), (".zarr",), "zarr", "zarr")
 def open_files(path: str, engine: str | None = None) -> list[tuple[str, xr.Dataset]]:
     """The datasets of a file, a Zarr store, a folder of files or a pattern like `era5_*.nc`, and their names.
 
-    Values are read when they are asked for. A GRIB file with fields of several kinds gives several datasets.
-    Raises `InputError` for what is missing, unreadable, cut short, or needs a package that is not there.
+    Values are read lazily. A GRIB file with fields of several kinds gives several datasets. Raises
+    `InputError` for what is missing, unreadable or truncated, or needs a package that is not installed.
     """
     if engine is not None and engine not in xr.backends.list_engines():
         raise InputError(
             f"there is no engine {engine!r} to open {path}: leave it out, or choose from"
             f" {', '.join(xr.backends.list_engines())}"
         )
-    return [(name, dataset) for name in find(path) for dataset in _open(name, engine)]
+    return [(name, dataset) for name in find_files(path) for dataset in _open(name, engine)]
 
 
-def find(path: str) -> list[str]:
-    """The files and stores that a path, folder or pattern stands for, in the order of their names."""
+def find_files(path: str) -> list[str]:
+    """The files and stores that a path, folder or pattern denotes, sorted by name."""
     if not path:
         raise InputError("no data were named: give --source.path FILE")
     if "://" in path:
         return [path]
     place = Path(path).expanduser()
-    if place.is_dir() and not is_store(place):
+    if place.is_dir() and not is_zarr_store(place):
         found = sorted(str(item) for item in place.iterdir() if _is_data(item))
         if not found:
             raise InputError(f"the folder {path} holds no file of a kind that can be read: {KINDS}")
@@ -84,9 +86,9 @@ def find(path: str) -> list[str]:
 
 
 def fingerprint(path: str) -> tuple[tuple[str, int, int, int], ...]:
-    """Name, number, size and time of change of the files behind a path: to know it again."""
+    """Name, number, size and modification time of the files behind a path, to recognise them by."""
     found = []
-    for name in find(path):
+    for name in find_files(path):
         files = [f for f in (Path(name), *Path(name).rglob("*")) if f.is_file()]
         stats = [file.stat() for file in files]
         newest = max((stat.st_mtime_ns for stat in stats), default=0)
@@ -94,13 +96,36 @@ def fingerprint(path: str) -> tuple[tuple[str, int, int, int], ...]:
     return tuple(found)
 
 
-def is_store(place: Path) -> bool:
+def is_zarr_store(place: Path) -> bool:
     """Whether a folder is a Zarr store."""
     return place.suffix in ZARR.suffixes or any((place / mark).exists() for mark in STORE_MARKS)
 
 
+def frames_written(path: str, name: str, axis: int) -> int | None:
+    """The number of entries along `axis` of an array up to the last block with any written chunk.
+
+    An unwritten chunk reads as the fill value, often 0, without an error; and chunks that hold nothing else
+    may be left out of a store. So only a tail without any chunk is a sign of an interrupted write. None if
+    `path` is not a local Zarr store.
+    """
+    place = Path(path)
+    if "://" in path or not place.is_dir() or not is_zarr_store(place):
+        return None
+    with explained(path, "opened"):
+        array = zarr.open_group(place, mode="r")[name]
+        sizes = array.shards or array.chunks  # what is one file
+        counts = [-(-length // size) for length, size in zip(array.shape, sizes, strict=True)]
+        for block in reversed(range(counts[axis])):
+            others = [range(count) for count in counts]
+            others[axis] = range(block, block + 1)
+            keys = (array.metadata.encode_chunk_key(place_in) for place_in in itertools.product(*others))
+            if any((place / array.path / key).exists() for key in keys):
+                return min((block + 1) * sizes[axis], array.shape[axis])
+        return 0
+
+
 def format_of(path: str) -> Format | None:
-    """By the first bytes; GRIB, before which other bytes may stand, by its name too."""
+    """The format by the first bytes; for GRIB, which other bytes may precede, by the name too."""
     place = Path(path)
     if "://" in path or place.is_dir():
         return ZARR if "://" not in path or path.rstrip("/").endswith(ZARR.suffixes) else None
@@ -114,7 +139,7 @@ def format_of(path: str) -> Format | None:
 
 def _is_data(item: Path) -> bool:
     if item.is_dir():
-        return is_store(item)
+        return is_zarr_store(item)
     suffixes = {suffix for known in FORMATS for suffix in known.suffixes}
     return not item.name.startswith(".") and item.suffix.lower() in suffixes
 
@@ -136,12 +161,12 @@ def _open(path: str, engine: str | None) -> list[xr.Dataset]:
 
 
 def _open_plain(path: str, engine: str | None, **settings) -> list[xr.Dataset]:
-    # Units like "hours" are no reason to turn a field into timedelta64; values are cached by us, if at all.
+    # A field in units like "hours" is not turned into timedelta64; values are cached by us, if at all.
     return [xr.open_dataset(path, engine=engine, decode_timedelta=False, cache=False, **settings)]
 
 
 def _open_hdf5(path: str, engine: str | None) -> list[xr.Dataset]:
-    # Plain HDF5 has no named dimensions: they come to be called phony_dim_0, ...
+    # Plain HDF5 has no named dimensions: they are called phony_dim_0, ...
     return _open_plain(path, engine, phony_dims="access")
 
 
@@ -149,8 +174,8 @@ def _open_grib(path: str, engine: str | None) -> list[xr.Dataset]:
     import cfgrib
 
     with tempfile.TemporaryDirectory() as place:
-        # The index that cfgrib makes is needed while opening only, and never left beside the data. A message
-        # that is cut short raises an error, where cfgrib's own default is to skip it.
+        # The index that cfgrib makes is needed only while opening, and is never left beside the data. A
+        # truncated message raises an error; cfgrib's own default is to skip it.
         settings = {"indexpath": os.path.join(place, "{short_hash}.idx"), "errors": "raise"}
         try:
             datasets = _open_plain(path, engine, backend_kwargs=settings)
@@ -158,11 +183,11 @@ def _open_grib(path: str, engine: str | None) -> list[xr.Dataset]:
             datasets = cfgrib.open_datasets(
                 path, backend_kwargs=settings, decode_timedelta=False, cache=False
             )
-    return _told_apart([_in_order(dataset) for dataset in datasets])
+    return _disambiguated([_in_order(dataset) for dataset in datasets])
 
 
 def _in_order(dataset: xr.Dataset) -> xr.Dataset:
-    """With longitudes in the order of the fields: cfgrib sorts them, which mislabels fields that cross 0."""
+    """Puts longitudes in the order of the fields: cfgrib sorts them, which mislabels fields that cross 0."""
     for array in dataset.data_vars.values():
         first = array.attrs.get("GRIB_longitudeOfFirstGridPointInDegrees")
         if "longitude" in array.dims and first is not None:
@@ -174,7 +199,7 @@ def _in_order(dataset: xr.Dataset) -> xr.Dataset:
     return dataset
 
 
-def _told_apart(datasets: list[xr.Dataset]) -> list[xr.Dataset]:
+def _disambiguated(datasets: list[xr.Dataset]) -> list[xr.Dataset]:
     """Renames variables of one name on several kinds of levels, `t` to `t_isobaricInhPa` and `t_surface`."""
     kinds: dict[str, set[str]] = {}
     for dataset in datasets:
@@ -194,7 +219,7 @@ def _told_apart(datasets: list[xr.Dataset]) -> list[xr.Dataset]:
 
 def _open_zarr(path: str, engine: str | None) -> list[xr.Dataset]:
     with warnings.catch_warnings():
-        # Stores without consolidated metadata are as good as others.
+        # Stores without consolidated metadata are fine.
         warnings.filterwarnings("ignore", category=RuntimeWarning, message=".*consolidated metadata")
         return _open_plain(path, engine)
 
@@ -208,7 +233,7 @@ OPENERS: dict[str, Callable[[str, str | None], list[xr.Dataset]]] = {
 
 @contextlib.contextmanager
 def _needed(known: Format, path: str) -> Iterator[None]:
-    """Says which package is missing, where the engine's is not there or finds no library."""
+    """Says which package is missing if the engine's cannot be imported or finds no library."""
     try:
         __import__(known.needs)
     except (ImportError, RuntimeError) as error:
@@ -224,8 +249,8 @@ def _needed(known: Format, path: str) -> Iterator[None]:
 def explained(path: str, done: str) -> Iterator[None]:
     """Turns whatever a library raises into an `InputError` about the file.
 
-    Libraries raise anything from OSError and KeyError to codecs' own errors for damaged files, so that no
-    narrower class would do.
+    For damaged files libraries raise anything from OSError and KeyError to errors of codecs, so no narrower
+    class would do.
     """
     try:
         yield
@@ -238,6 +263,6 @@ def explained(path: str, done: str) -> Iterator[None]:
     except Exception as error:
         words = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(
-            f"{path} cannot be {done} ({words}): it is damaged, cut short or no {KINDS} file; fetch or write"
-            " it again"
+            f"{path} cannot be {done} ({words}): it is damaged, cut short or not a {KINDS} file; fetch or"
+            " write it again"
         ) from error

@@ -1,4 +1,4 @@
-"""Unbroken sequences cut from one long series of frames, and what a first look at all frames tells."""
+"""Unbroken sequences cut from one long series of frames, and where that series has missing values."""
 
 import contextlib
 import dataclasses
@@ -18,16 +18,16 @@ from rolling.fields import Layout
 BLOCK_VALUES = 2**24  # values read at a time: 64 MiB
 
 
-class Frames(Protocol):
-    """A long series of frames, with gaps or without."""
+class FrameSeries(Protocol):
+    """A long series of frames, with or without gaps."""
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """`[stop - start, height, width, variable]` float32."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Files:
-    """Frames that are read from their files when asked for; channels are the levels of each cube in turn."""
+class FileFrames:
+    """Frames that are read from their files on demand; channels are the levels of each cube in turn."""
 
     cubes: Sequence[Cube]
 
@@ -37,13 +37,13 @@ class Files:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Memory:
-    """Frames that were read already."""
+class MemoryFrames:
+    """Frames held in memory."""
 
     array: np.ndarray
 
     @classmethod
-    def of(cls, frames: Frames, layout: Layout, count: int, label: str) -> "Memory":
+    def of(cls, frames: FrameSeries, layout: Layout, count: int, label: str) -> "MemoryFrames":
         array = np.empty((count, *layout.shape), np.float32)
         for start, stop in _blocks(count, layout, label):
             array[start:stop] = frames.read(start, stop)
@@ -54,14 +54,14 @@ class Memory:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Stretches(SequencesBase):
+class FrameSegments(SequencesBase):
     """The frames of each of `ranges` as a sequence; see `rolling.data.source.Sequences`."""
 
     layout: Layout
     mask: np.ndarray | None
     cadence: Cadence
     all_times: np.ndarray
-    frames: Frames
+    frames: FrameSeries
     ranges: tuple[range, ...]
 
     def __len__(self) -> int:
@@ -88,16 +88,16 @@ class Stretches(SequencesBase):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Gaps:
-    """How many cells of each frame, `frames [N, variable]`, and how many frames of each cell, `cells [height,
-    width, variable]`, are NaN."""
+class NanCounts:
+    """The number of NaN cells in each frame, `frames [N, variable]`, and of NaN frames in each cell, `cells
+    [height, width, variable]`."""
 
     frames: np.ndarray
     cells: np.ndarray
 
     @classmethod
-    def of(cls, frames: Frames, layout: Layout, count: int, label: str = "") -> "Gaps":
-        """Looks at every frame once; shows its progress where it has a label."""
+    def of(cls, frames: FrameSeries, layout: Layout, count: int, label: str = "") -> "NanCounts":
+        """Reads every frame once; shows progress if there is a label."""
         per_frame = np.zeros((count, layout.shape[2]), np.int64)
         per_cell = np.zeros(layout.shape, np.int64)
         for start, stop in _blocks(count, layout, label):
@@ -111,36 +111,38 @@ class Gaps:
             np.save(folder / f"{name}.npy", array)
 
     @classmethod
-    def load(cls, folder: Path) -> "Gaps":
+    def load(cls, folder: Path) -> "NanCounts":
         return cls(**{name: np.load(folder / f"{name}.npy") for name in ("frames", "cells")})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Found:
-    """`missing [N]`: frames that are wholly NaN in a channel; `mask`: see `rolling.data.source.Sequences`."""
+class MissingData:
+    """`missing [N]`: frames wholly NaN in some channel; `mask`: see `rolling.data.source.Sequences`."""
 
     missing: np.ndarray
     mask: np.ndarray | None
 
 
-def judge(gaps: Gaps, layout: Layout, times: np.ndarray, path: str, mask_moving: bool) -> Found:
-    """Tells missing frames from masked cells.
+def find_missing(
+    counts: NanCounts, layout: Layout, times: np.ndarray, path: str, mask_moving: bool
+) -> MissingData:
+    """Distinguishes missing frames from masked cells.
 
-    A cell is masked where it is NaN in all frames of a channel that are not missing. Raises `InputError` for
-    a channel without data, and for cells that are NaN in some frames only, unless `mask_moving` masks them
-    too.
+    A cell of a channel is masked if it is NaN in all of the channel's frames that are not missing. Raises
+    `InputError` for a channel without data, and for cells that are NaN in only some frames, unless
+    `mask_moving` masks them too.
     """
-    missing = gaps.frames == np.prod(layout.shape[:2])
+    missing = counts.frames == np.prod(layout.shape[:2])
     there = len(times) - missing.sum(0)
     if not there.all():
         raise InputError(
             f"{layout.names[int(np.argmin(there))]} of {path} is NaN everywhere in the chosen time range:"
             " leave it out of --source.variables"
         )
-    lost = gaps.cells - missing.sum(0)
+    lost = counts.cells - missing.sum(0)
     never, sometimes = lost == there, (lost > 0) & (lost < there)
     if sometimes.any() and not mask_moving:
-        raise InputError(_moving(layout, times, path, gaps.frames, missing, never, sometimes))
+        raise InputError(_moving(layout, times, path, counts.frames, missing, never, sometimes))
     mask = ~(never | sometimes)
     empty = ~mask.any((0, 1))
     if empty.any():
@@ -148,7 +150,7 @@ def judge(gaps: Gaps, layout: Layout, times: np.ndarray, path: str, mask_moving:
             f"every cell of {layout.names[int(np.argmax(empty))]} of {path} is NaN in some frame, so that"
             " masking leaves none: leave the variable out, or fill its gaps first"
         )
-    return Found(missing=missing.any(1), mask=None if mask.all() else mask)
+    return MissingData(missing=missing.any(1), mask=None if mask.all() else mask)
 
 
 def _moving(layout, times, path, per_frame, missing, never, sometimes) -> str:

@@ -1,4 +1,4 @@
-"""Sequences from files of gridded fields: whatever xarray can open and that has a time axis and a grid."""
+"""Sequences from files of gridded fields: whatever xarray can open that has a time axis and a grid."""
 
 import dataclasses
 import sys
@@ -11,33 +11,40 @@ import xarray as xr
 from rolling.common.errors import InputError
 from rolling.data import cache, calendar
 from rolling.data.gridded.cadence import HOUR, Cadence, show
-from rolling.data.gridded.cubes import Cube, Part
+from rolling.data.gridded.cubes import Cube, FilePart
 from rolling.data.gridded.formats import fingerprint, open_files
-from rolling.data.gridded.segments import Files, Frames, Gaps, Memory, Stretches, judge
+from rolling.data.gridded.segments import (
+    FileFrames,
+    FrameSegments,
+    FrameSeries,
+    MemoryFrames,
+    NanCounts,
+    find_missing,
+)
 from rolling.data.source import Split
 from rolling.fields import Layout, Variable
 
 GIB = 2**30
-CLIMATOLOGY = 2**26  # bytes of the largest climatology that is chosen unasked: it is in every checkpoint
+CLIMATOLOGY = 2**26  # bytes of the largest climatology that `phase="auto"` chooses: checkpoints contain it
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Gridded:
     """Fields of NetCDF, HDF5, GRIB or Zarr: one file or store, a folder of files, or a pattern like `t_*.nc`.
 
-    `variables` are their names in the file (where none is given, all fields on the grid in the order of their
-    names); each of a variable's levels, or of those that are in `levels`, becomes a channel: `u` at 500 hPa
-    is `u_500`. `start` and `stop` are dates like `2019-03`, both included, or numbers for time without a
-    calendar; `every` keeps every n-th frame. The last `test_fraction` of the frames is held out.
+    `variables` are names in the file (by default all fields on the grid, sorted by name); each level of a
+    variable, or each of `levels`, becomes a channel: `u` at 500 hPa is `u_500`. `start` and `stop` are dates
+    like `2019-03`, both included, or numbers for time without a calendar; `every` keeps every n-th frame. The
+    last `test_fraction` of the frames is held out.
 
-    Frames in a row make sequences; a sequence ends at a gap in time and at a frame that is missing, wholly
-    NaN in one channel. Cells that are NaN in all frames, like land, are masked, per channel. A cell that is
-    NaN now and then is an error, unless `mask_moving` has it masked throughout.
+    Consecutive frames form sequences; a sequence ends at a gap in time and at a missing frame, one that is
+    wholly NaN in some channel. Cells that are NaN in all frames, such as land, are masked, per channel. A
+    cell that is NaN in only some frames is an error, unless `mask_moving` masks it throughout.
 
-    `features` are functions of time known for the future (default: what suits the time step), `phase` is what
-    the climatology depends on (`"auto"`, `"none"` or a name in `data/calendar.py`). `time` names the time
-    axis, and `periodic` axes that wrap round, where the file does not tell. Data of up to `in_memory` GiB are
-    read once and kept; others are read as training asks for them.
+    `features` are functions of time known for the future (default: those that suit the time step), `phase` is
+    what the climatology depends on (`"auto"`, `"none"` or a name in `data/calendar.py`). `time` names the
+    time axis, and `periodic` the axes that wrap round, if the file does not say. Data of up to `in_memory`
+    GiB are read once and kept in memory; larger data are read from the files during training.
     """
 
     path: str = ""
@@ -58,7 +65,7 @@ class Gridded:
     def __post_init__(self):
         if not 0 < self.test_fraction < 1:
             raise InputError(
-                f"test_fraction = {self.test_fraction} leaves a part of the split with nothing in it: choose"
+                f"test_fraction = {self.test_fraction} leaves one part of the split empty: choose"
                 " a number between 0 and 1"
             )
         if self.every < 1:
@@ -75,11 +82,11 @@ class Gridded:
         for cube in cubes:
             cube.check_written()
         layout = self._layout(cubes, times, cadence)
-        frames, gaps = self._look(Files(cubes), layout, len(times))
-        found = judge(gaps, layout, times, self.path, self.mask_moving)
+        frames, counts = self._look(FileFrames(cubes), layout, len(times))
+        found = find_missing(counts, layout, times, self.path, self.mask_moving)
         ranges = _unbroken(cadence.positions(times), found.missing)
         train, test = _split(ranges, self.test_fraction, self.path)
-        _tell(self.path, layout, found, train, test)
+        _report(self.path, layout, found, train, test)
         both = {
             "layout": layout,
             "mask": found.mask,
@@ -87,19 +94,19 @@ class Gridded:
             "all_times": times,
             "frames": frames,
         }
-        return Split(train=Stretches(ranges=train, **both), test=Stretches(ranges=test, **both))
+        return Split(train=FrameSegments(ranges=train, **both), test=FrameSegments(ranges=test, **both))
 
-    def _look(self, frames: Frames, layout: Layout, count: int) -> tuple[Frames, Gaps]:
-        """Every frame is read once, to know its gaps. Small data are kept, of large ones what was found."""
+    def _look(self, frames: FrameSeries, layout: Layout, count: int) -> tuple[FrameSeries, NanCounts]:
+        """Reads every frame once to count missing values; keeps small data, caches the counts of large."""
         if 4 * count * np.prod(layout.shape) <= self.in_memory * GIB:
-            frames = Memory.of(frames, layout, count, f"read {self.path}")
-            return frames, Gaps.of(frames, layout, count)
+            frames = MemoryFrames.of(frames, layout, count, f"read {self.path}")
+            return frames, NanCounts.of(frames, layout, count)
 
         def make(folder: Path) -> None:
-            Gaps.of(frames, layout, count, f"check {self.path}").save(folder)
+            NanCounts.of(frames, layout, count, f"check {self.path}").save(folder)
 
         name = f"gaps-{cache.key((self, fingerprint(self.path)))}"
-        return frames, Gaps.load(cache.fetch(cache.folder() / name, make))
+        return frames, NanCounts.load(cache.fetch(cache.folder() / name, make))
 
     def _cubes(self) -> list[Cube]:
         """The chosen variables, all on one grid."""
@@ -115,7 +122,7 @@ class Gridded:
                     f"{self.path} has no variable {name!r}{hint}: choose from {', '.join(known) or 'none'}"
                 )
             arrays = [(file, dataset[name]) for file, dataset in files if name in dataset]
-            cubes.append(Cube.of(name, [Part.of(file, a, self.time) for file, a in arrays], self.levels))
+            cubes.append(Cube.of(name, [FilePart.of(file, a, self.time) for file, a in arrays], self.levels))
         if self.levels and not any(cube.levels for cube in cubes):
             raise InputError(f"{self.path} has no levels to choose from: leave --source.levels out")
         for cube in cubes[1:]:
@@ -189,7 +196,7 @@ class Gridded:
 
 
 def _fields(files: list[tuple[str, xr.Dataset]], time: str) -> list[str]:
-    """The names of all variables that are sequences of fields; what is wrong with the first, if none is."""
+    """The names of all variables that are sequences of fields. If none is, raises the first one's error."""
     good, first_error = set(), None
     for file, dataset in files:
         bounds = {variable.attrs.get("bounds") for variable in dataset.variables.values()}
@@ -197,7 +204,7 @@ def _fields(files: list[tuple[str, xr.Dataset]], time: str) -> list[str]:
             if name in bounds or array.dtype.kind not in "iuf" or array.ndim < 2:
                 continue
             try:
-                Part.of(file, array, time)
+                FilePart.of(file, array, time)
                 good.add(str(name))
             except InputError as error:
                 first_error = first_error or error
@@ -207,7 +214,7 @@ def _fields(files: list[tuple[str, xr.Dataset]], time: str) -> list[str]:
 
 
 def _variables(cube: Cube) -> list[Variable]:
-    """One per level, with the file's own words."""
+    """One per level, with names and units from the file."""
     attributes = cube.parts[0].array.attrs
     long_name, standard_name = (str(attributes.get(key, "")) for key in ("long_name", "standard_name"))
     found = []
@@ -239,16 +246,16 @@ def _bound(text: str, times: np.ndarray, after: bool) -> np.ndarray:
 
 
 def _features(cadence: Cadence) -> tuple[str, ...]:
-    """The day's hour matters below a day's step, the day of the year wherever there are dates."""
+    """The hour of day for steps below a day, the day of year for all data with dates."""
     if not cadence.calendar:
         return ()
     return ("hour_of_day", "day_of_year") if cadence.step < 24 else ("day_of_year",)
 
 
 def _phase(cadence: Cadence, times: np.ndarray, test_fraction: float, values: int) -> str:
-    """The finest phase of which training sees two whole cycles, and whose climatology is small enough.
+    """The finest phase of which training sees two whole cycles and whose climatology is small enough.
 
-    `values` are those of one frame.
+    `values` is the number of values in a frame.
     """
     if not cadence.calendar:
         return "none"
@@ -262,7 +269,7 @@ def _phase(cadence: Cadence, times: np.ndarray, test_fraction: float, values: in
 
 
 def _unbroken(positions: np.ndarray, missing: np.ndarray) -> list[range]:
-    """Runs of frames that follow each other and are all there."""
+    """Runs of consecutive frames, none of them missing."""
     there = np.flatnonzero(~missing)
     breaks = np.flatnonzero(np.diff(positions[there]) != 1) + 1
     return [range(int(run[0]), int(run[-1]) + 1) for run in np.split(there, breaks) if len(run)]
@@ -271,7 +278,7 @@ def _unbroken(positions: np.ndarray, missing: np.ndarray) -> list[range]:
 def _split(
     ranges: list[range], test_fraction: float, path: str
 ) -> tuple[tuple[range, ...], tuple[range, ...]]:
-    """Cuts after so many frames that the last `test_fraction` of them are the test part."""
+    """Splits the frames so that the last `test_fraction` of them are the test part."""
     total = sum(len(run) for run in ranges)
     left = total - round(total * test_fraction)
     train, test = [], []
@@ -283,14 +290,14 @@ def _split(
     for name, part in (("training", train), ("test", test)):
         if not part:
             raise InputError(
-                f"the {name} part of {path} has nothing in it, of {total} frames that are there with"
+                f"the {name} part of {path} has nothing in it, of {total} frames in all with"
                 f" test_fraction = {test_fraction}: use more data or another fraction"
             )
     return tuple(train), tuple(test)
 
 
-def _tell(path: str, layout: Layout, found, train, test) -> None:
-    """What the user's file was taken for."""
+def _report(path: str, layout: Layout, found, train, test) -> None:
+    """Reports how the user's data were interpreted."""
     height, width, channels = layout.shape
     words = f"{path}: {channels} channel(s) ({', '.join(layout.names[:8])}{', ...' if channels > 8 else ''})"
     words += f" on {height} x {width} cells"

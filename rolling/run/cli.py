@@ -235,7 +235,7 @@ def _weights(words: list[str]) -> None:
     name, rest = first(words, "weights", "name")
     if name not in known or rest:
         raise InputError(f"`rolling weights` takes one name and nothing else: {', '.join(known)}")
-    print(known[name].told())
+    print(known[name].summary())
 
 
 def _oracle(words: list[str]) -> None:

@@ -2,7 +2,7 @@
 
 Unterthiner et al. (2018), arXiv 1812.01717: the features are the 400 logits of I3D trained on Kinetics-400,
 averaged over time. The weights are a file that is not part of this package (`rolling weights i3d`); without
-it the measures are left out, and with no other network would they be called by these names.
+it these metrics are left out. With any other network they would not be FVD and KVD.
 """
 
 import dataclasses
@@ -18,27 +18,27 @@ from rolling.common.errors import InputError
 from rolling.fields import Layout
 from rolling.video.metrics.distances import FrechetDistance, KernelDistance, SetDistance, tell
 from rolling.video.metrics.i3d import FEWEST_FRAMES, SIDE
-from rolling.video.metrics.i3d_weights import I3D, filled, tensors
+from rolling.video.metrics.i3d_weights import I3D_WEIGHTS, filled, tensors
 from rolling.video.metrics.resizing import Positions, bilinear, centres, corners
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Protocol:
-    """Where pixels are when pictures are resized, and what covariances are divided by: `n - ddof`."""
+class FvdProtocol:
+    """Where pixels lie when pictures are resized, and the divisor of covariances, `n - ddof`."""
 
     positions: Positions
     ddof: int
 
 
 PROTOCOLS = {
-    "google": Protocol(positions=corners, ddof=1),  # the authors' own code
-    "styleganv": Protocol(positions=centres, ddof=0),  # arXiv 2112.14683: 2,048 clips of 16 frames
+    "google": FvdProtocol(positions=corners, ddof=1),  # the authors' own code
+    "styleganv": FvdProtocol(positions=centres, ddof=0),  # arXiv 2112.14683: 2,048 clips of 16 frames
 }
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class I3dLogits:
-    """Clips of grey levels to logits of I3D: resized to 224 x 224 whatever their shape, scaled to [-1, 1]."""
+    """Clips of grey levels to logits of I3D: resized to 224 x 224 at any aspect, scaled to [-1, 1]."""
 
     protocol: str
 
@@ -48,15 +48,15 @@ class I3dLogits:
             clips = np.repeat(clips, 3, axis=-1)
         positions = PROTOCOLS[self.protocol].positions
         resize = [bilinear(side, SIDE, positions) for side in clips.shape[2:4]]
-        # One clip at a time: a batch is no faster, and this way there is one shape to compile.
+        # One clip at a time: a batch is no faster, and this way only one shape is compiled.
         logits = [_logits(graph, state, clip[None], *resize) for clip in clips]
         return np.concatenate(jax.device_get(logits))
 
 
 @functools.cache
 def network() -> tuple[nnx.GraphDef, nnx.State]:
-    """I3D with the weights of the file. Raises `InputError` where it is missing or another one."""
-    graph, state = filled(tensors(I3D.read()))
+    """I3D with the weights of the file. Raises `InputError` if the file is missing or not the right one."""
+    graph, state = filled(tensors(I3D_WEIGHTS.read()))
     return graph, jax.device_put(state)
 
 
@@ -68,11 +68,11 @@ def _logits(graph, state, clips, rows, columns):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _OfI3d(SetDistance):
-    """What the measures of I3D's features have in common."""
+    """Base of metrics of I3D's features."""
 
     fewest: ClassVar[int] = FEWEST_FRAMES
     protocol: str = "styleganv"
-    """How pictures are resized and covariances divided: google or styleganv."""
+    """How pictures are resized and covariances divided: `google` (the authors' code) or `styleganv`."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -85,16 +85,16 @@ class _OfI3d(SetDistance):
             )
 
     def space(self, layout: Layout) -> I3dLogits | None:
-        if I3D.path is None:
-            tell(f"fvd and kvd are left out, for want of the network that they are defined by: {I3D.how}")
+        if I3D_WEIGHTS.path is None:
+            tell(f"fvd and kvd are left out: the network that defines them is missing; {I3D_WEIGHTS.how}")
             return None
-        network()  # a wrong file is told of before anything is computed
+        network()  # a wrong file is reported before anything is computed
         return I3dLogits(protocol=self.protocol)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Fvd(_OfI3d, FrechetDistance):
-    """Frechet distance of I3D's logits; biased by the number of clips, so beside it stands a floor."""
+    """Frechet distance of I3D's logits; biased by the number of clips, hence the floor next to it."""
 
     name: ClassVar[str] = "fvd"
 
@@ -105,6 +105,6 @@ class Fvd(_OfI3d, FrechetDistance):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Kvd(_OfI3d, KernelDistance):
-    """Kernel distance of I3D's logits, unbiased: the number to look at where clips are fewer than 1,000."""
+    """Kernel distance of I3D's logits, unbiased: the number to look at with fewer than 1,000 clips."""
 
     name: ClassVar[str] = "kvd"

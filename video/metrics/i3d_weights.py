@@ -1,7 +1,7 @@
 """The weights of I3D: the file of the public checkpoint `rgb_scratch`, read with numpy alone.
 
-The file is nothing but the tensors in the order of their names, float32, little-endian, without gaps. So the
-network itself says where each one is: no table of offsets, and none of TensorFlow.
+The file holds nothing but the tensors, sorted by name, in float32, little-endian, without gaps. So the
+network itself determines where each one is: neither a table of offsets nor TensorFlow is needed.
 """
 
 import math
@@ -14,7 +14,7 @@ from rolling.common.errors import InputError
 from rolling.video.metrics.i3d import SCOPE, structure
 from rolling.video.metrics.weights import WeightsFile
 
-I3D = WeightsFile(
+I3D_WEIGHTS = WeightsFile(
     name="i3d",
     use="the Frechet and kernel video distances, `fvd` and `kvd`",
     source=(
@@ -29,13 +29,13 @@ TYPE = np.dtype("<f4")
 
 
 def shapes() -> dict[str, tuple[int, ...]]:
-    """The shapes of the network's tensors by the names that the checkpoint has for them, sorted."""
+    """The shapes of the network's tensors by their names in the checkpoint, sorted."""
     _, state = structure()
     return dict(sorted((_name(path), leaf.shape) for path, leaf in nnx.to_flat_state(state)))
 
 
 def tensors(content: bytes) -> dict[str, np.ndarray]:
-    """The tensors in the content of a file, by name. Raises `InputError` for a file of another size."""
+    """The tensors in a file's content, by name. Raises `InputError` for content of another size."""
     known = shapes()
     size = TYPE.itemsize * sum(map(math.prod, known.values()))
     if len(content) != size:
@@ -48,7 +48,7 @@ def tensors(content: bytes) -> dict[str, np.ndarray]:
 
 
 def filled(values: Mapping[str, np.ndarray]) -> tuple[nnx.GraphDef, nnx.State]:
-    """The network with the tensors of these names."""
+    """The network filled with the tensors of these names."""
     graph, state = structure()
     leaves = [(path, leaf.replace(values[_name(path)])) for path, leaf in nnx.to_flat_state(state)]
     return graph, nnx.from_flat_state(leaves)

@@ -1,4 +1,4 @@
-"""Weighted sums of pixels: a distance of sets of clips that needs no weights and sees what spectra cannot."""
+"""Random projections of pixels: a distance of sets of clips that needs no weights and sees phase."""
 
 import dataclasses
 import functools
@@ -17,9 +17,9 @@ SEED = 0
 class PixelProjection:
     """`sum_i g_i x_i / sqrt(N)` for 96 fixed draws of `g ~ N(0, 1)^N`: 96 features of a clip.
 
-    `x`, from 0 to 1, are the `N` values that remain where pictures of more than 32 pixels along an axis are
-    averaged down to 32. Mean and covariance of the features are those of the pixels along 96 directions. No
-    direction is symmetric: clips that are mirrored, or run backwards, have other features.
+    `x` are the `N` values, from 0 to 1, after averaging axes of more than 32 pixels down to 32. Mean and
+    covariance of the features are those of the pixels along 96 directions. No direction is symmetric: clips
+    that are mirrored or reversed in time have different features.
     """
 
     def __call__(self, clips: np.ndarray) -> np.ndarray:
@@ -33,10 +33,10 @@ class PixelProjection:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ProjectionFrechetDistance(FrechetDistance):
-    """Frechet distance of `PixelProjection`: how unlike the sets are in where there is which colour when.
+    """Frechet distance of `PixelProjection`: how the sets differ in which colours occur where and when.
 
-    It sees mirror flips, colours and the arrow of time, where the real clips are not the same either way, but
-    hardly any fine detail: `SpectralFrechetDistance` stands beside it.
+    It sees mirror flips, colours and the arrow of time, unless the real clips are symmetric in them, but
+    hardly any fine detail: `SpectralFrechetDistance` complements it.
     """
 
     name: ClassVar[str] = "projection_frechet_distance"
@@ -46,7 +46,7 @@ class ProjectionFrechetDistance(FrechetDistance):
 
 
 def _averages(size: int) -> np.ndarray:
-    """`[min(size, 32), size]`: means over equal parts of an axis, which may share a pixel."""
+    """`[min(size, 32), size]`: means over equal parts of an axis; neighbouring parts may share a pixel."""
     parts = min(size, GRID)
     edges = np.linspace(0, size, parts + 1)
     low, high = np.arange(size), np.arange(1, size + 1)
@@ -56,9 +56,9 @@ def _averages(size: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=2)
 def _directions(frames: int, pixels: int) -> np.ndarray:
-    """`[frames pixels, 96]`, float32, the same on every machine: NumPy has frozen this generator for good.
+    """`[frames pixels, 96]`, float32, the same on every machine: NumPy has frozen this generator.
 
-    The first frames of longer clips have the directions of shorter ones.
+    The first frames of longer clips have the same directions as shorter clips.
     """
     draws = np.random.RandomState(SEED).standard_normal((frames * pixels, FEATURES))
     return draws.astype(np.float32)

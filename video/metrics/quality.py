@@ -1,6 +1,6 @@
-"""How near a frame is to the true one: PSNR and SSIM, of all members and of the best of them.
+"""Similarity of a frame to the true one: PSNR and SSIM, of all members and of the best of them.
 
-Frames are rounded to grey levels 0 to 255 first, as they are stored.
+Frames are first rounded to grey levels 0 to 255, as they are when stored.
 """
 
 import dataclasses
@@ -21,11 +21,10 @@ C1, C2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2
 
 
 class Quality(Averaged):
-    """Base of measures of single frames: a curve over lead time, the mean over starts and members.
+    """Base of metrics of single frames: a curve over lead time, the mean over starts and members.
 
-    `best`: of the members of each start only the one counts whose mean over all leads is highest, "best of
-    K", the custom of stochastic video prediction (Denton and Fergus 2018, arXiv 1802.07687). A single member
-    has no best.
+    `best`: only the member with the highest mean over all leads counts for each start, the "best of K" of
+    stochastic video prediction (Denton and Fergus 2018, arXiv 1802.07687). It needs several members.
     """
 
     best: bool
@@ -45,7 +44,7 @@ class Quality(Averaged):
         raise NotImplementedError
 
     def tools(self, setup: EvaluationSetup) -> np.ndarray | None:
-        """`[leads, member]`: room for the qualities of the start that is under way."""
+        """`[leads, member]`: a buffer for the qualities of the current start."""
         if not setup.layout.is_video or (self.best and setup.members == 1):
             return None
         return np.full((setup.leads, setup.members), np.nan)
@@ -59,7 +58,7 @@ class Quality(Averaged):
             return super().update(state, sample)
         clip, block = state.tools, self.computed(state, sample)["quality"]
         clip[sample.first : sample.first + len(block)] = block
-        if sample.first + len(block) == len(clip):  # the last block of a start: now its best member is known
+        if sample.first + len(block) == len(clip):  # the last block of a start: its best member is known now
             state.add(0, {"quality": clip[:, [clip.mean(axis=0).argmax()]]})
         return state
 
@@ -72,8 +71,8 @@ class Quality(Averaged):
 class Psnr(Quality):
     """Peak signal-to-noise ratio, `10 log10(255^2 / <(x - y)^2>)` in dB, `<.>` over all pixels and channels.
 
-    The mean is over the decibels of frames, not over their errors. Of equal frames it is not infinite but
-    100 dB, which nothing exceeds.
+    The mean is taken over the decibels of frames, not over their errors. Equal frames have 100 dB instead of
+    infinity, and nothing exceeds that.
     """
 
     best: bool = False
@@ -94,10 +93,9 @@ class Ssim(Quality):
         `(2 m_x m_y + C1) (2 s_xy + C2) / ((m_x^2 + m_y^2 + C1) (s_x^2 + s_y^2 + C2))`,
 
     `m`, `s^2`, `s_xy` the local means, variances and covariance under a Gaussian window of 11 x 11 pixels and
-    standard deviation 1.5, `C1 = (0.01 255)^2`, `C2 = (0.03 255)^2`; from -1 to 1, and 1 of equal frames.
-    Pixels nearer than 5 to the border have no window and do not count, so that pictures lower or narrower
-    than 11 have no score. Each colour is a picture of its own (Wang et al. 2004, doi
-    10.1109/TIP.2003.819861).
+    standard deviation 1.5, `C1 = (0.01 255)^2`, `C2 = (0.03 255)^2`; from -1 to 1, and 1 for equal frames.
+    Pixels closer than 5 to the border have no full window and do not count, so pictures with a side below 11
+    have no score. Colours are compared separately (Wang et al. 2004, doi 10.1109/TIP.2003.819861).
     """
 
     best: bool = False
@@ -114,17 +112,17 @@ class Ssim(Quality):
 
 
 def grey_levels(values: np.ndarray) -> np.ndarray:
-    """Frames as uint8, rounded as they are when they are stored."""
+    """Frames as uint8, rounded as they are when stored."""
     return Variable(name="", dtype="uint8").stored(values)
 
 
 def _planes(frames: np.ndarray) -> np.ndarray:
-    """`[T, height, width, channel]` to `[T, channel, height, width]`, about zero, for squares lose digits."""
+    """`[T, height, width, channel]` to `[T, channel, height, width]`, centred: squares lose digits."""
     return np.moveaxis(frames, -1, -3).astype(np.float32) - np.float32(PEAK / 2)
 
 
 def _similarity(x, y, mean_y, square_y) -> np.ndarray:
-    """`[T]`: the mean over pixels and channels of the similarity of planes."""
+    """`[T]`: the similarity of planes, averaged over pixels and channels."""
     mean_x = _smooth(x)
     covariance = _smooth(x * y) - mean_x * mean_y
     variances = _smooth(x * x) - mean_x**2 + square_y - mean_y**2

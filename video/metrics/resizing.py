@@ -1,7 +1,7 @@
-"""Pictures made larger or smaller by bilinear interpolation, without antialiasing, as protocols of FVD do.
+"""Bilinear resizing without antialiasing, as in the protocols of FVD.
 
-Both kinds are linear in either axis: a matrix `[target, source]` with two weights in a row. They differ in
-where a pixel is.
+Both variants are linear in each axis: a matrix `[target, source]` with two weights per row. They differ in
+where a pixel lies.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ def centres(index: np.ndarray, step: float) -> np.ndarray:
 
 
 def bilinear(source: int, target: int, positions: Positions) -> np.ndarray:
-    """`[target, source]`, float32; the edge goes on beyond itself."""
+    """`[target, source]`, float32; edge values continue beyond the edge."""
     place = np.clip(positions(np.arange(target), source / target), 0, source - 1)
     low = np.floor(place).astype(int)
     high = np.minimum(low + 1, source - 1)

@@ -1,4 +1,4 @@
-"""Files of weights that measures need and that are no part of this package: found, and known by a hash."""
+"""Files of weights that metrics need and this package does not include: located, and verified by a hash."""
 
 import dataclasses
 import hashlib
@@ -10,10 +10,10 @@ from rolling.common.errors import InputError
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WeightsFile:
-    """One file, and no other: `size` bytes whose git blob hash is `sha1`.
+    """One particular file: `size` bytes whose git blob hash is `sha1`.
 
     Its path is the value of the environment variable `variable`, or is given to any command by `option`.
-    Nothing is downloaded, and nothing of the file is executed.
+    Nothing is downloaded, and nothing in the file is executed.
     """
 
     name: str
@@ -33,20 +33,20 @@ class WeightsFile:
 
     @property
     def path(self) -> Path | None:
-        """Where the user says that the file is; None where nothing is said."""
+        """The path that the user gave; None if none was given."""
         value = os.environ.get(self.variable, "")
         return Path(value).expanduser() if value else None
 
     @property
     def how(self) -> str:
-        """How to get the file and say where it is."""
+        """How to get the file and name it."""
         return (
             f"get {self.source} ({self.size} bytes, {self.licence}) and name it with {self.option} FILE or"
             f" the environment variable {self.variable}"
         )
 
     def read(self) -> bytes:
-        """The bytes of the file. Raises `InputError` where it is not named, not there, or another one."""
+        """The bytes of the file. Raises `InputError` if it is not named, missing, or not the right one."""
         path = self.path
         if path is None:
             raise InputError(f"there are no {self.name} weights: {self.how}")
@@ -69,10 +69,10 @@ class WeightsFile:
             )
         return content
 
-    def told(self) -> str:
-        """What the file is for, where to get it, and whether the one that is named is the right one.
+    def summary(self) -> str:
+        """What the file is for, where to get it, and whether the named one is the right one.
 
-        Raises `InputError` where it is not.
+        Raises `InputError` if it is not.
         """
         facts = {
             "for": self.use,
@@ -90,5 +90,5 @@ class WeightsFile:
 
 
 def git_hash(content: bytes) -> str:
-    """The name that git gives to a file of this content."""
+    """The hash under which git stores a file of this content."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()

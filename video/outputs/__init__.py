@@ -1,10 +1,10 @@
-"""Files in which forecasts of pictures are looked at beside their truth."""
+"""Files that show forecasts of pictures next to the truth."""
 
-from rolling.video.outputs.films import Gif, Mp4
+from rolling.video.outputs.animations import Gif, Mp4
 from rolling.video.outputs.lossless import Lossless
 from rolling.video.outputs.sheets import ContactSheet
 
 PREVIEW = (Mp4(), Gif(), ContactSheet())
-"""What an experiment with pictures takes unless it names its own."""
+"""The default outputs of an experiment with pictures."""
 
 __all__ = ["PREVIEW", "ContactSheet", "Gif", "Lossless", "Mp4"]

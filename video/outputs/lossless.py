@@ -1,4 +1,4 @@
-"""Forecasts as lossless videos, frame for frame as they are stored, for measures of other projects."""
+"""Forecasts as lossless videos, frame for frame as stored, for metrics of other projects."""
 
 import dataclasses
 import itertools
@@ -10,21 +10,21 @@ from rolling.common.errors import InputError
 from rolling.common.files import write_file
 from rolling.fields import Layout
 from rolling.outputs import Shown
-from rolling.video.outputs.codecs import check_encoder, encode
+from rolling.video.outputs.encoding import check_encoder, encode_video
 from rolling.video.outputs.montage import Cast, check_pictures
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Lossless:
-    """FFV1 in Matroska, a file for the truth and one for each member: exact grey levels, nothing drawn on
-    them. All have the same frames, as far as the truth goes."""
+    """FFV1 in Matroska, a file for the truth and one per member: exact grey levels, nothing drawn on them.
+    All have the same number of frames, limited by the truth."""
 
     starts: int = 0
-    """How many forecasts are written; 0: all of them."""
+    """How many forecasts to write; 0: all of them."""
     members: int = 0
-    """How many members are written; 0: all of them."""
+    """How many members to write; 0: all of them."""
     given: bool = True
-    """Whether the given frames stand in front, as measures of whole clips want them."""
+    """Whether the given frames come first, as metrics of whole clips expect."""
 
     def __post_init__(self):
         if min(self.starts, self.members) < 0:
@@ -44,7 +44,7 @@ class Lossless:
             yield write_file(path, lambda path, panel=panel: self._save(cast, panel, path))
 
     def _save(self, cast: Cast, panel: str, path: Path) -> None:
-        encode(
+        encode_video(
             itertools.islice(cast.frames(panel), 0 if self.given else cast.given, None),
             path,
             shape=cast.shown.layout.shape[:2],

@@ -1,4 +1,4 @@
-"""Pictures beside each other, with names, and a border that tells what was given from what was made."""
+"""Pictures side by side, with names, and borders that distinguish given from forecast frames."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -13,13 +13,13 @@ from rolling.outputs import Frames, Shown
 
 PAGE, TEXT, REST = (16, 19, 23), (230, 234, 238), (48, 55, 63)
 GIVEN, MADE = (240, 180, 41), (58, 160, 240)
-MISSING = 96  # the grey of cells without a value, and of a truth that has ended
+MISSING = 96  # the grey of cells without a value, and of frames after the end of the truth
 BORDER, GAP, LINE = 4, 12, 22
 BLOCK_VALUES = 2**22  # values of one block of leads of one panel: 16 MiB of float32
 
 
 def check_pictures(layout: Layout, kind: str) -> None:
-    """Raises `InputError` where frames are no pictures."""
+    """Raises `InputError` if frames are not pictures."""
     if not layout.is_video:
         raise InputError(
             f"{kind} shows pictures (red, green and blue, or luma, as grey levels 0 to 255), and these data"
@@ -34,12 +34,12 @@ def pixels(frames: np.ndarray) -> np.ndarray:
 
 
 def enlargement(layout: Layout, size: int) -> int:
-    """The whole factor, 1 or more, by which the longer side comes closest to `size` pixels from below."""
+    """The largest integer factor, at least 1, that keeps the longer side within `size` pixels."""
     return max(1, size // max(layout.shape[:2]))
 
 
 def enlarged(picture: np.ndarray, factor: int) -> np.ndarray:
-    """Every pixel as a square of `factor` x `factor`."""
+    """Every pixel repeated to a square of `factor` x `factor`."""
     return picture.repeat(factor, axis=-3).repeat(factor, axis=-2)
 
 
@@ -54,9 +54,9 @@ def write_text(draw: ImageDraw.ImageDraw, at: tuple[int, int], words: str, colou
 
 @dataclasses.dataclass(frozen=True)
 class Cast:
-    """What of a forecast is shown side by side: the truth, and the first `members` of it.
+    """The part of a forecast shown side by side: the truth, and the first `members` members.
 
-    Frame `i` is a given one as long as `i < given`; the forecast has `leads` of its frames after them.
+    Frames `i < given` are given frames; the first `leads` frames of the forecast follow.
     """
 
     shown: Shown
@@ -65,7 +65,7 @@ class Cast:
 
     @cached_property
     def panels(self) -> dict[str, Frames]:
-        """What is shown, by its name; no truth where there is none."""
+        """The panels by name; without the truth if there is none."""
         several = len(self.shown.forecast) > 1
         made = self.shown.forecast[: self.members]
         names = [f"Member {i + 1}" if several else "Forecast" for i in range(len(made))]
@@ -77,7 +77,7 @@ class Cast:
         return len(self.shown.given)
 
     def rows(self) -> Iterator[list[np.ndarray]]:
-        """Frame after frame, the pictures of all panels: `[height, width, 3]` each."""
+        """The pictures of all panels, frame by frame: `[height, width, 3]` each."""
         return (list(row) for row in zip(*map(self.frames, self.panels), strict=True))
 
     def frames(self, panel: str) -> Iterator[np.ndarray]:
@@ -88,7 +88,7 @@ class Cast:
             yield from self.read(panel, first, min(first + size, self.leads))
 
     def read(self, panel: str, first: int, stop: int) -> np.ndarray:
-        """Leads `first .. stop - 1` of one panel, `[n, height, width, 3]`; grey after the truth's end."""
+        """Leads `first .. stop - 1` of one panel, `[n, height, width, 3]`; grey once the truth ends."""
         frames = pixels(self.panels[panel][first:stop])
         missing = np.full((stop - first - len(frames), *self.shown.layout.shape[:2], 3), MISSING, np.uint8)
         return np.concatenate([frames, missing])
@@ -101,7 +101,7 @@ def border(canvas: np.ndarray, y: int, x: int, height: int, width: int, colour) 
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """Panels in a row, their names above them; below, what the frame is, and how far the film has come."""
+    """Panels in a row, with their names above; below, the number of the frame and a progress bar."""
 
     cast: Cast
     factor: int
@@ -117,9 +117,9 @@ class Stage:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Height and width, both even, as videos want them."""
+        """Height and width, both even, as video codecs require."""
         y, x = self.place(len(self.cast.panels))
-        # A single small picture leaves room for the words below it.
+        # At least 200 wide, so that the text fits below a single small picture.
         size = y + self.tile[0] + BORDER + LINE + GAP, max(x - BORDER, 200)
         return size[0] + size[0] % 2, size[1] + size[1] % 2
 
@@ -145,10 +145,10 @@ class Stage:
             colour = GIVEN if given else REST if name == "Truth" else MADE
             border(canvas, y, x, height, width, colour)
             canvas[y : y + height, x : x + width] = enlarged(picture, self.factor)
-        return self._told(canvas, index)
+        return self._with_footer(canvas, index)
 
-    def _told(self, canvas: np.ndarray, index: int) -> np.ndarray:
-        """The foot: a word, a number and a line in two colours, bright as far as the film has come."""
+    def _with_footer(self, canvas: np.ndarray, index: int) -> np.ndarray:
+        """The footer: a word, a number, and a progress bar in the colours of given and forecast frames."""
         given, leads, lead = self.cast.given, self.cast.leads, index + 1 - self.cast.given
         words = f"given {index + 1} of {given}" if lead <= 0 else f"forecast {lead} of {leads}"
         colour = GIVEN if lead <= 0 else MADE

@@ -33,24 +33,24 @@ NAMES = 84  # pixels to the left of the pictures
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ContactSheet:
-    """A PNG file: for each start a row of the truth and one of each member, at a few leads, the first and the
-    last among them; the last given frames stand in front, in a border of their own."""
+    """A PNG file: for each start a row for the truth and one for each member, at a few leads including the
+    first and the last; the last given frames come first, in a border of their own colour."""
 
     starts: int = 6
-    """How many forecasts stand below each other; 0: all of them."""
+    """How many forecasts to show; 0: all of them."""
     members: int = 2
-    """How many members stand below the truth."""
+    """How many members to show below the truth."""
     given: int = 2
-    """Most given frames shown."""
+    """The most given frames to show."""
     leads: int = 8
-    """Most leads shown, evenly chosen."""
+    """The most leads to show, evenly spaced."""
     size: int = 128
     """Pictures are enlarged up to this many pixels along the longer side."""
 
     def __post_init__(self):
         if min(self.members, self.leads, self.size) < 1 or min(self.starts, self.given) < 0:
             raise InputError(
-                "a contact sheet wants a member, a lead and a size from 1 on; starts and given from 0 on"
+                "a contact sheet needs members, leads and size of 1 or more; starts and given are 0 or more"
             )
 
     def check(self, layout: Layout) -> None:

@@ -14,8 +14,8 @@ from rolling.video.uvit.layers import Linear, fan_in, rms_norm, zeros
 def rotary_angles(positions: Array, pairs: int, period: int | None = None) -> Float[Array, "position pair"]:
     """Angles of a rotary embedding (arXiv 2104.09864) of integer positions.
 
-    Geometric frequencies from 1 down to 1/100; on an axis of a period the multiples of `2 pi / period`, so
-    that attention commutes with rolling the axis.
+    Geometric frequencies from 1 down to 1/100; on a periodic axis multiples of `2 pi / period`, so that
+    attention commutes with shifts along it.
     """
     if period is None:
         frequency = 100.0 ** (-jnp.arange(pairs) / max(pairs, 1))
@@ -52,7 +52,7 @@ def rotate(x: Float[Array, "batch token head dim"], angles: Float[Array, "token 
 
 
 def causal_mask(time: int, tokens: int = 1) -> Array:
-    """`[time * tokens, time * tokens]`: a token sees the tokens of its own and of earlier frames."""
+    """`[time * tokens, time * tokens]`: a token sees the tokens of its own frame and of earlier ones."""
     frame = jnp.repeat(jnp.arange(time), tokens)
     return frame[:, None] >= frame[None, :]
 
@@ -78,10 +78,10 @@ class Attention(nnx.Module):
 
 
 class TokenAttention(nnx.Module):
-    """Attention of all cells of a sequence to the tokens that describe it; its output starts at zero.
+    """Cross-attention from all cells of a sequence to the tokens that describe it; its output starts at zero.
 
-    `out(sum_n e_n v_n / (1 + sum_n e_n))`, `e_n = exp(q k_n / sqrt(dim))`: beside the tokens there is always
-    one of key and value zero, so that a sequence of no tokens has an answer. A token of zeros is none.
+    `out(sum_n e_n v_n / (1 + sum_n e_n))`, `e_n = exp(q k_n / sqrt(dim))`: an extra token with zero key and
+    value is always there, so that the result is defined without tokens. Tokens of zeros are ignored.
     """
 
     def __init__(self, channels: int, tokens: int, heads: int, rngs: nnx.Rngs):
@@ -105,12 +105,12 @@ class TokenAttention(nnx.Module):
 
 
 class ClockAttention(nnx.Module):
-    """Attention over the frames of a window whose weights are functions of their clocks and distance.
+    """Attention over the frames of a window, with weights that are functions of their clocks and distance.
 
-    `y_t = g sum_s a_ts h_s + (1 - g) h_t` with one `T x T` matrix per head for all cells, its queries and
-    keys taken from the frames' embeddings: which frame to look at is a matter of how noisy and how far it is,
-    and the product costs next to nothing on a fine grid. The gate `g` of a head starts at 1; at 0 each frame
-    keeps to itself. One group of channels of the `heads` does so always.
+    `y_t = g sum_s a_ts h_s + (1 - g) h_t` with one `T x T` matrix per head for all cells; queries and keys
+    come from the frames' embeddings: which frame to attend to depends on how noisy and how far away it is,
+    and the product costs next to nothing on a fine grid. The gate `g` of a head starts at 1; at 0 frames are
+    not mixed. One of the `heads` groups of channels is never mixed.
     """
 
     DIM = 16

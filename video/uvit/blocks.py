@@ -9,13 +9,13 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from rolling.video.uvit.attention import Attention, ClockAttention, TokenAttention, causal_mask, token_angles
-from rolling.video.uvit.conditioning import Embedding, Frames
-from rolling.video.uvit.layers import Convolution, Linear, ModulatedNorm, dropout, zeros
+from rolling.video.uvit.conditioning import Embedding
+from rolling.video.uvit.layers import Convolution, Frames, Linear, ModulatedNorm, dropout, zeros
 from rolling.video.uvit.settings import Settings
 
 
 class Keys:
-    """Hands a fresh key to each caller in turn; None where there is none to split."""
+    """A fresh key at each call; None if there is no key to derive it from."""
 
     def __init__(self, key: Array | None):
         self.key = key
@@ -25,17 +25,17 @@ class Keys:
         return None if self.key is None else jax.random.fold_in(self.key, next(self.count))
 
 
-class Told(NamedTuple):
-    """What every block is told beside its input."""
+class BlockInputs(NamedTuple):
+    """What every block receives beside the frames."""
 
     embedding: Embedding
     tokens: Float[Array, "batch token dim"] | None
-    """None in a network that was built without tokens."""
+    """None in a network built without tokens."""
     keys: Keys
 
 
 class ConvolutionBlock(nnx.Module):
-    """A residual block of two 3 x 3 convolutions; the second one sees the other frames too."""
+    """A residual block of two 3 x 3 convolutions; frames are mixed before the second."""
 
     def __init__(self, config: Settings, channels: int, tokens: int, rngs: nnx.Rngs):
         self.norm = ModulatedNorm(channels, config.embedding, rngs, activation=True)
@@ -44,15 +44,14 @@ class ConvolutionBlock(nnx.Module):
         self.mix = ClockAttention(config.embedding, config.heads, config.causal, rngs)
         self.second = Convolution(channels, channels, config.boundary, rngs, init=zeros)
 
-    def __call__(self, h: Frames, told: Told) -> Frames:
-        y = self.first(self.norm(h, told.embedding))
-        y = self.mix(self.second_norm(y, told.embedding), told.embedding)
+    def __call__(self, h: Frames, inputs: BlockInputs) -> Frames:
+        y = self.first(self.norm(h, inputs.embedding))
+        y = self.mix(self.second_norm(y, inputs.embedding), inputs.embedding)
         return h + self.second(y)
 
 
 class TransformerBlock(nnx.Module):
-    """Attention over space and time, jointly or one after the other, then to the tokens, if there are any,
-    then a perceptron per cell."""
+    """Attention over space and time, jointly or in turn, then to the tokens, if any, then an MLP per cell."""
 
     def __init__(self, config: Settings, channels: int, tokens: int, rngs: nnx.Rngs):
         self.config = config
@@ -70,36 +69,36 @@ class TransformerBlock(nnx.Module):
         self.wide = Linear(channels, config.expansion * channels, rngs)
         self.narrow = Linear(config.expansion * channels, channels, rngs, init=zeros)
 
-    def __call__(self, h: Frames, told: Told) -> Frames:
-        h = self.joint(h, told) if self.config.attention == "joint" else self.factorised(h, told)
+    def __call__(self, h: Frames, inputs: BlockInputs) -> Frames:
+        h = self.joint(h, inputs) if self.config.attention == "joint" else self.factorised(h, inputs)
         if self.token_attention is not None:
-            x = self.token_norm(h, told.embedding).reshape(h.shape[0], -1, h.shape[-1])
-            h = h + self.dropout(self.token_attention(x, told.tokens), told).reshape(h.shape)
-        y = nnx.gelu(self.wide(self.mlp_norm(h, told.embedding)))
-        return h + self.narrow(self.dropout(y, told))
+            x = self.token_norm(h, inputs.embedding).reshape(h.shape[0], -1, h.shape[-1])
+            h = h + self.dropout(self.token_attention(x, inputs.tokens), inputs).reshape(h.shape)
+        y = nnx.gelu(self.wide(self.mlp_norm(h, inputs.embedding)))
+        return h + self.narrow(self.dropout(y, inputs))
 
-    def dropout(self, y: Array, told: Told) -> Array:
-        return dropout(y, self.config.dropout, told.keys())
+    def dropout(self, y: Array, inputs: BlockInputs) -> Array:
+        return dropout(y, self.config.dropout, inputs.keys())
 
     def angles(self, h: Frames) -> Float[Array, "time height width pair"]:
         periodic = [kind == "periodic" for kind in self.config.boundary]
         return token_angles(*h.shape[1:4], h.shape[-1] // self.heads, periodic)
 
-    def joint(self, h: Frames, told: Told) -> Frames:
+    def joint(self, h: Frames, inputs: BlockInputs) -> Frames:
         _, time, height, width, channels = h.shape
         angles = self.angles(h)
-        x = self.norm(h, told.embedding).reshape(h.shape[0], -1, channels)
+        x = self.norm(h, inputs.embedding).reshape(h.shape[0], -1, channels)
         mask = causal_mask(time, height * width) if self.config.causal else None
         y = self.attention(x, angles.reshape(-1, angles.shape[-1]), mask)
-        return h + self.dropout(y, told).reshape(h.shape)
+        return h + self.dropout(y, inputs).reshape(h.shape)
 
-    def factorised(self, h: Frames, told: Told) -> Frames:
+    def factorised(self, h: Frames, inputs: BlockInputs) -> Frames:
         batch, time, height, width, channels = h.shape
         angles = self.angles(h)
-        x = self.norm(h, told.embedding).reshape(batch * time, height * width, channels)
+        x = self.norm(h, inputs.embedding).reshape(batch * time, height * width, channels)
         y = self.attention(x, angles[0].reshape(height * width, -1), None)
-        h = h + self.dropout(y, told).reshape(h.shape)
-        x = einops.rearrange(self.time_norm(h, told.embedding), "b t h w c -> (b h w) t c")
+        h = h + self.dropout(y, inputs).reshape(h.shape)
+        x = einops.rearrange(self.time_norm(h, inputs.embedding), "b t h w c -> (b h w) t c")
         y = self.time_attention(x, angles[:, 0, 0], causal_mask(time) if self.config.causal else None)
         y = einops.rearrange(y, "(b h w) t c -> b t h w c", h=height, w=width)
-        return h + self.dropout(y, told)
+        return h + self.dropout(y, inputs)

@@ -1,4 +1,4 @@
-"""What a network is told beside the frames: one vector per frame, and further channels of its cells."""
+"""Conditioning of the network: one embedding per frame, and additional channels of its cells."""
 
 import jax
 import jax.numpy as jnp
@@ -7,16 +7,15 @@ from jaxtyping import Array, Float
 
 from rolling.common.errors import InputError
 from rolling.denoisers import NO_LABEL, Condition, Inputs
-from rolling.video.uvit.layers import Linear, zeros
+from rolling.video.uvit.layers import Frames, Linear, zeros
 
-Frames = Float[Array, "batch time height width channel"]
 Embedding = Float[Array, "batch time embedding"]
 
 
-def check(inputs: Inputs, z: Frames, condition: Condition) -> None:
-    """Raises `InputError` where the arrays are not those that the network was built for.
+def check_inputs(inputs: Inputs, z: Frames, condition: Condition) -> None:
+    """Raises `InputError` if the arrays are not those that the network was built for.
 
-    A missing label or missing tokens mean "any" (guidance needs this); other parts must be given.
+    A missing label or missing tokens mean "unconditional" (guidance needs this); other parts are required.
     """
     if z.ndim != 5 or z.shape[-1] != inputs.channels:
         raise InputError(
@@ -45,7 +44,7 @@ def check(inputs: Inputs, z: Frames, condition: Condition) -> None:
 
 
 def stack(z: Frames, condition: Condition) -> Frames:
-    """The frames with what is known of each cell as further channels."""
+    """The frames with the known fields of each cell as additional channels."""
     parts = [z]
     if condition.fields is not None:
         parts.append(condition.fields)
@@ -57,7 +56,7 @@ def stack(z: Frames, condition: Condition) -> Frames:
 
 
 def tokens_of(inputs: Inputs, z: Frames, condition: Condition) -> Float[Array, "batch token dim"] | None:
-    """The tokens, one of zeros where none are told, None where the network was built without."""
+    """The tokens, one token of zeros if there are none, None if the network was built without tokens."""
     if not inputs.tokens:
         return None
     none = jnp.zeros((z.shape[0], 1, inputs.tokens))
@@ -71,7 +70,7 @@ def clock_features(logsnr: Float[Array, "batch time"], size: int) -> Float[Array
 
 
 class Embedder(nnx.Module):
-    """One vector per frame: of its clock, its own vectors, the sequence's label and tokens."""
+    """One embedding per frame, from its clock, its own vectors, and the sequence's label and tokens."""
 
     FEATURES = 32
 
@@ -95,7 +94,7 @@ class Embedder(nnx.Module):
         return nnx.silu(self.out(nnx.silu(h)))
 
     def _mean_of_tokens(self, tokens: Float[Array, "batch token dim"]) -> Embedding:
-        """Over the tokens that are not zero; nothing where there are none."""
+        """Over the tokens that are not zero; zero if there are none."""
         there = jnp.any(tokens != 0, axis=-1, keepdims=True).astype(jnp.float32)
         total = jnp.sum(self.tokens(tokens) * there, axis=1, keepdims=True)
         return total / jnp.maximum(jnp.sum(there, axis=1, keepdims=True), 1.0)

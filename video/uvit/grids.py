@@ -1,22 +1,19 @@
-"""Grids of any size: padded to what a network divides them by, cut into patches, and back."""
+"""Grids of any size: padded to a multiple of the network's downsampling, cut into patches, and back."""
 
 import einops
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
-from rolling.video.uvit.layers import Boundary
-
-Frames = Float[Array, "batch time height width channel"]
+from rolling.video.uvit.layers import Boundary, Frames
 
 
 def margins(size: int, multiple: int) -> tuple[int, int]:
-    """Cells to add before and behind an axis, to reach the next multiple."""
+    """Cells to add before and after an axis to reach the next multiple."""
     extra = -size % multiple
     return extra // 2, extra - extra // 2
 
 
 def pad(x: Frames, multiple: int, boundary: Boundary) -> Frames:
-    """Continues height and width, each by its boundary, to the next multiple."""
+    """Extends height and width, each by its boundary condition, to the next multiple."""
     modes = {"periodic": "wrap", "edge": "edge", "zero": "constant"}
     for axis, kind in zip((2, 3), boundary, strict=True):
         widths = [(0, 0)] * 5

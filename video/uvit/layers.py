@@ -1,7 +1,7 @@
 """The layers of the video backbones: frames `[batch, time, height, width, channel]`, a clock per frame.
 
-Parameters are float32; a layer computes in the dtype of what it is given. Norms, softmax and the embedding
-of the clocks are float32 always. There is no state but the parameters: randomness comes in as a key.
+Parameters are float32; a layer computes in the dtype of its input. Norms, softmax and the embedding of the
+clocks are always float32. There is no state except the parameters: randomness comes in as a key.
 """
 
 import functools
@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+Frames = Float[Array, "batch time height width channel"]
 Tokens = Float[Array, "... channel"]
 Boundary = tuple[str, str]
 BOUNDARIES = ("periodic", "edge", "zero")
@@ -22,8 +23,8 @@ zeros = nnx.initializers.zeros_init()
 def fan_in(key: Array, shape: tuple[int, ...], dtype=jnp.float32) -> Array:
     """Gaussian of variance `1 / inputs`; all axes but the last are inputs.
 
-    Drawn in powers of two: a generator is compiled for every new size, which for a network of many shapes
-    takes longer than its first steps.
+    Drawn in sizes that are powers of two: the generator is compiled for every size, which for a network of
+    many shapes would take longer than its first steps.
     """
     size = math.prod(shape)
     draw = jax.random.normal(key, (1 << (size - 1).bit_length(),), dtype)
@@ -31,7 +32,7 @@ def fan_in(key: Array, shape: tuple[int, ...], dtype=jnp.float32) -> Array:
 
 
 def trailing(vector: Float[Array, " channel"], ndim: int) -> Array:
-    """A vector with axes of one before it, to stand beside an array of `ndim` axes."""
+    """A vector with leading axes of length 1, to broadcast against an array of `ndim` axes."""
     return vector.reshape((1,) * (ndim - 1) + vector.shape)
 
 
@@ -44,20 +45,20 @@ class Linear(nnx.Module):
 
     def __call__(self, x: Tokens) -> Tokens:
         kernel, bias = self.kernel[...].astype(x.dtype), self.bias[...].astype(x.dtype)
-        # One product of matrices: with more axes XLA transposes for the gradient.
+        # A single matrix product: with more axes XLA transposes for the gradient.
         y = x.reshape(-1, x.shape[-1]) @ kernel + bias[None]
         return y.reshape(*x.shape[:-1], y.shape[-1])
 
 
 class Convolution(nnx.Module):
-    """A 3 x 3 convolution of every frame, with the boundary of each axis as it should be."""
+    """A 3 x 3 convolution of every frame, with a boundary condition for each axis."""
 
     def __init__(self, inputs: int, outputs: int, boundary: Boundary, rngs: nnx.Rngs, init=fan_in):
         self.kernel = nnx.Param(init(rngs.params(), (3, 3, inputs, outputs), jnp.float32))
         self.bias = nnx.Param(jnp.zeros(outputs))
         self.boundary = boundary
 
-    def __call__(self, x: Float[Array, "batch time height width channel"]) -> Array:
+    def __call__(self, x: Frames) -> Array:
         frames = x.reshape((-1, *x.shape[2:]))
         y = convolve(frames, self.kernel[...].astype(x.dtype), self.boundary)
         y = y + trailing(self.bias[...].astype(x.dtype), y.ndim)
@@ -65,7 +66,7 @@ class Convolution(nnx.Module):
 
 
 def convolve(x: Float[Array, "n height width channel"], kernel: Array, boundary: Boundary) -> Array:
-    """3 x 3 cross-correlation of `x` continued beyond its edges: by wrapping, by the edge, or by zeros."""
+    """3 x 3 cross-correlation of `x`, extended beyond its edges periodically, by edge values, or by zeros."""
     if boundary == ("zero", "zero"):
         return correlate(x, kernel, "SAME")
     return jax.lax.platform_dependent(
@@ -83,19 +84,19 @@ def correlate(x: Array, kernel: Array, padding: str) -> Array:
 
 
 def convolve_by_halo(x: Array, kernel: Array, boundary: Boundary) -> Array:
-    """`convolve` of a copy of `x` with its halo."""
+    """`convolve` by a copy of `x` with its halo."""
     return correlate(extend(extend(x, 1, boundary[0]), 2, boundary[1]), kernel, "VALID")
 
 
 def convolve_by_strips(x: Array, kernel: Array, boundary: Boundary) -> Array:
-    """`convolve` with zeros, to which the halo's contribution is added where it lands.
+    """`convolve` by zero padding, plus the contribution of the halo to the outer rows and columns.
 
-    Zero-padded convolutions are what XLA is fast at on a CPU; a copy with a halo costs half as much again.
-    What the halo adds to the outer rows and columns is a product of three taps each.
+    On a CPU, XLA is fast at zero-padded convolutions; a copy with a halo costs half as much again. The halo
+    contributes a product of three taps to each outer row and column.
     """
     y = correlate(x, kernel, "SAME")
     if boundary[0] != "zero":
-        # The rows of the halo reach the corners: they are continued in width before their taps are taken.
+        # The rows of the halo include the corners, so they are extended in width before their taps are taken.
         rows = extend(jnp.stack(halo(x, 1, boundary[0])), 2, boundary[1])
         above, below = taps(rows, kernel[::2])
         y = y.at[:, 0].add(above).at[:, -1].add(below)
@@ -107,20 +108,20 @@ def convolve_by_strips(x: Array, kernel: Array, boundary: Boundary) -> Array:
 
 
 def halo(x: Array, axis: int, boundary: str) -> tuple[Array, Array]:
-    """What lies next to the first and to the last slice of `x` along an axis, beyond the edge."""
+    """The slices beyond the first and the last slice of `x` along an axis."""
     first, last = jax.lax.index_in_dim(x, 0, axis, False), jax.lax.index_in_dim(x, -1, axis, False)
-    ahead = {"periodic": (last, first), "edge": (first, last)}
-    return ahead[boundary] if boundary in ahead else (jnp.zeros_like(first), jnp.zeros_like(last))
+    beyond = {"periodic": (last, first), "edge": (first, last)}
+    return beyond[boundary] if boundary in beyond else (jnp.zeros_like(first), jnp.zeros_like(last))
 
 
 def extend(x: Array, axis: int, boundary: str) -> Array:
     """`x` with its halo on both sides of an axis."""
-    before, behind = (jnp.expand_dims(part, axis) for part in halo(x, axis, boundary))
-    return jnp.concatenate([before, x, behind], axis)
+    before, after = (jnp.expand_dims(part, axis) for part in halo(x, axis, boundary))
+    return jnp.concatenate([before, x, after], axis)
 
 
 def taps(lines: Float[Array, "2 n length inputs"], kernels: Float[Array, "2 3 inputs outputs"]) -> Array:
-    """The 'VALID' convolution of each set of lines with its kernel, as one product of matrices."""
+    """The 'VALID' convolution of each set of lines with its kernel, as a single matrix product."""
     _, n, size, channels = lines.shape
     parts = [jax.lax.slice_in_dim(lines, i, i + size - 2, axis=2) for i in range(3)]
     columns = jnp.concatenate(parts, -1).reshape(2, n * (size - 2), 3 * channels)
@@ -142,14 +143,14 @@ def modulate(x: Tokens, scale: Array, shift: Array, activation: bool) -> Tokens:
     """`f(rms_norm(x) (1 + scale) + shift)`, `f` = SiLU or the identity; `x [frame, cell, channel]`, `scale`
     and `shift [frame, 1, channel]`.
 
-    Nothing but the inputs is kept for the gradient, which recomputes the rest. The barriers keep XLA from
-    doing that element by element inside the transposes that convolutions and products need, and from storing
-    scales and shifts broadcast to every cell. Together they halve the time of a training step on a CPU.
+    Only the inputs are kept for the gradient, which recomputes the rest. The barriers keep XLA from doing
+    that element by element inside the transposes that convolutions and products need, and from storing scales
+    and shifts broadcast to every cell. Together they halve the time of a training step on a CPU.
     """
     x32 = x.astype(jnp.float32)
     r = jax.lax.optimization_barrier(inverse_rms(x32))
     u = x32 * r * (1 + scale) + shift
-    # Written as a quotient, whose result XLA stores rather than computing it twice.
+    # Written as a quotient: XLA stores its result rather than computing it twice.
     y = u / (1 + jnp.exp(-u)) if activation else u
     return y.astype(x.dtype)
 
@@ -168,7 +169,7 @@ def modulate_backward(activation, residuals, gradient):
         u = x32 * r * (1 + scale) + shift
         s = nnx.sigmoid(u)
         du = du * s * (1 + u * (1 - s))
-    # Three products are stored, so that the sums over them are nothing but sums.
+    # Three products are stored, so that the reductions over them are plain sums.
     du, dscale, dn = barrier((du, du * (x32 * r), du * (1 + scale)))
     mean = barrier(jnp.mean(dn * x32, -1, keepdims=True))
     dx = barrier((r * dn - x32 * (r * r * r * mean)).astype(x.dtype))
@@ -179,10 +180,10 @@ modulate.defvjp(modulate_forward, modulate_backward)
 
 
 class ModulatedNorm(nnx.Module):
-    """`rms_norm(h) (1 + scale) + shift`, scale and shift linear in the frame's embedding, at first zero;
+    """`rms_norm(h) (1 + scale) + shift`, scale and shift linear in the frame's embedding, initially zero;
     with `activation`, its SiLU.
 
-    FiLM (arXiv 1709.07871) with a frame's own embedding for each frame.
+    FiLM (arXiv 1709.07871) with a separate embedding for each frame.
     """
 
     def __init__(self, channels: int, embedding: int, rngs: nnx.Rngs, activation: bool = False):

@@ -1,13 +1,13 @@
 """The video U-ViT: convolutions on fine grids, transformers on coarse ones, a clock for every frame.
 
-simple diffusion's U-ViT (arXiv 2301.11093), by default in its residual form (SiD2, arXiv 2410.19324): one
-connection `h + up(inner(down(h)))` per level and no skips between blocks. Time is mixed in every block, by
-outputs that start at zero: before training, the network treats each frame as an image.
+The U-ViT of simple diffusion (arXiv 2301.11093), by default in its residual form (SiD2, arXiv 2410.19324):
+one connection `h + up(inner(down(h)))` per level and no skips between blocks. Frames are mixed in every
+block, by outputs initialised to zero: before training, the network treats each frame as an image.
 
-A window of one frame is an image, whatever the settings. Longer windows treat their frames as images exactly
-where the layers of time are zero: the gates of `ClockAttention` and, with `"factorised"` attention, the
-outputs of the attention over time. Joint attention has no layer of time alone, so that no parameters but
-those that end it altogether keep its frames apart.
+A window of one frame is an image, whatever the settings. A longer window treats its frames as images exactly
+if the temporal layers are zero: the gates of `ClockAttention` and, with `"factorised"` attention, the outputs
+of the attention over time. Joint attention has no purely temporal layer: only parameters that switch it off
+altogether keep its frames separate.
 """
 
 import dataclasses
@@ -20,10 +20,10 @@ from jaxtyping import Array
 
 from rolling.common.errors import InputError
 from rolling.denoisers import NOTHING, Condition, Inputs
-from rolling.video.uvit.blocks import ConvolutionBlock, Keys, Told, TransformerBlock
-from rolling.video.uvit.conditioning import Embedder, Embedding, Frames, check, stack, tokens_of
+from rolling.video.uvit.blocks import BlockInputs, ConvolutionBlock, Keys, TransformerBlock
+from rolling.video.uvit.conditioning import Embedder, Embedding, check_inputs, stack, tokens_of
 from rolling.video.uvit.grids import crop, from_patches, pad, to_patches
-from rolling.video.uvit.layers import Convolution, Linear, ModulatedNorm, zeros
+from rolling.video.uvit.layers import Convolution, Frames, Linear, ModulatedNorm, zeros
 from rolling.video.uvit.settings import Settings
 
 
@@ -32,15 +32,16 @@ class VideoUViT(Settings):
     """Settings of the video U-ViT.
 
     Frames are cut into patches of `patch x patch` cells; each further level halves the grid. `channels` and
-    `blocks` name the levels from fine to coarse: a level has its blocks on the way down and again on the way
-    up, the coarsest once. The last `transformer_levels` levels are transformers, whose attention runs over
-    all tokens of the window (`"joint"`) or over space and then over time (`"factorised"`: cheaper above some
-    hundred tokens); one of the `heads` groups of a convolutional block stays with its own frame, the others
-    are mixed. `causal` keeps later frames from earlier ones. `boundary` of (height, width):
-    `"periodic"`, `"edge"` or `"zero"`; None follows the data. `dropout` acts in the transformers. `skips`
-    joins each block of the way up with its partner on the way down, in place of one connection per level.
-    `remat` keeps only the inputs of the blocks for the gradient, which computes them again: a third more
-    operations for a fraction of the memory (on a GPU or TPU: XLA's programs for CPUs save nothing by it).
+    `blocks` list the levels from fine to coarse: a level has its blocks on the way down and again on the way
+    up, the coarsest only once. The last `transformer_levels` levels are transformers, whose attention runs
+    over all tokens of the window (`"joint"`) or over space and then over time (`"factorised"`: cheaper above
+    a few hundred tokens). In convolutional blocks, one of the `heads` groups of channels is not mixed over
+    frames. `causal` hides later frames from earlier ones. `boundary` of (height, width) is `"periodic"`,
+    `"edge"` or `"zero"`; None follows the data. `dropout` acts in the transformers (0.1 for few clips).
+    `skips` connects each block on the way up with its partner on the way down, instead of one connection per
+    level. `remat` keeps only the inputs of blocks for the gradient, which recomputes the rest: a third more
+    operations for a fraction of the memory (on a GPU or TPU; XLA's CPU programs save nothing by it).
+    `video/uvit/sizes.py` has good values from 1.3 M to 1.2 G parameters.
     """
 
     def build(self, inputs: Inputs, rngs: nnx.Rngs) -> "VideoUViTModule":
@@ -70,13 +71,13 @@ class VideoUViTModule(nnx.Module):
         self.out = Convolution(channels, cells * inputs.channels, config.boundary, rngs, init=zeros)
 
     def __call__(self, z: Frames, logsnr: Array, condition: Condition = NOTHING, dropout_key=None) -> Frames:
-        check(self.inputs, z, condition)
+        check_inputs(self.inputs, z, condition)
         dtype = jnp.dtype(self.config.dtype)
         logsnr = jnp.broadcast_to(logsnr, z.shape[:2])
         embedding = self.embedder(logsnr, condition).astype(dtype)
         x = pad(stack(z, condition).astype(dtype), self.config.multiple, self.config.boundary)
         h = self.stem(to_patches(x, self.config.patch))
-        h = self.level(h, Told(embedding, tokens_of(self.inputs, z, condition), Keys(dropout_key)))
+        h = self.level(h, BlockInputs(embedding, tokens_of(self.inputs, z, condition), Keys(dropout_key)))
         y = self.out(self.norm(h, embedding)).astype(jnp.float32)
         return crop(from_patches(y, self.config.patch), *z.shape[2:4])
 
@@ -84,8 +85,8 @@ class VideoUViTModule(nnx.Module):
 class Level(nnx.Module):
     """`before`; where there is a coarser level, `h + up(inner(down(h)))` and `after`.
 
-    With skips what comes up is not added to `h`: each block of `after` is given a linear function of its
-    input and of the output of its partner in `before`, of which the first is the last's.
+    With skips, the coarser level's output replaces `h`, and each block of `after` receives a linear function
+    of its input and of the output of its partner in `before`: the first block's partner is the last.
     """
 
     def __init__(self, config: VideoUViT, depth: int, tokens: int, rngs: nnx.Rngs):
@@ -105,36 +106,36 @@ class Level(nnx.Module):
         if self.inner is not None and self.skips:
             self.joins = nnx.List([Linear(2 * channels, channels, rngs) for _ in range(count)])
 
-    def __call__(self, h: Frames, told: Told) -> Frames:
+    def __call__(self, h: Frames, inputs: BlockInputs) -> Frames:
         outputs = []
         for block in self.before:
-            h = self.run(block, h, told)
+            h = self.run(block, h, inputs)
             outputs.append(h)
         if self.inner is None:
             return h
-        coarse = from_patches(self.up(self.inner(self.down(to_patches(h, 2)), told)), 2)
+        coarse = from_patches(self.up(self.inner(self.down(to_patches(h, 2)), inputs)), 2)
         h = coarse if self.skips else h + coarse
         for i, block in enumerate(self.after):
             if self.skips:
                 h = self.joins[i](jnp.concatenate([h, outputs.pop()], -1))
-            h = self.run(block, h, told)
+            h = self.run(block, h, inputs)
         return h
 
-    def run(self, block: nnx.Module, h: Frames, told: Told) -> Frames:
+    def run(self, block: nnx.Module, h: Frames, inputs: BlockInputs) -> Frames:
         graph, parameters = nnx.split(block)
-        return run_block(graph, self.remat, parameters, h, told.embedding, told.tokens, told.keys())
+        return run_block(graph, self.remat, parameters, h, inputs.embedding, inputs.tokens, inputs.keys())
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1), inline=True)
 def run_block(graph, remat: bool, parameters, h: Frames, embedding: Embedding, tokens, key) -> Frames:
-    """A block, of which only the input is kept for the gradient if `remat` says so.
+    """Runs a block; with `remat`, only its input is kept for the gradient.
 
-    Jitted, so that blocks that are alike are traced and differentiated once: for the deepest networks that is
-    five times faster. And inlined: in a program that is called, as in a loop's body, the gradient of a
-    convolution loses its fast path on a CPU.
+    Jitted, so that identical blocks are traced and differentiated once: five times faster for the deepest
+    networks. And inlined: in a called program, such as the body of a loop, the gradient of a convolution
+    loses its fast path on a CPU.
     """
 
     def call(parameters, h, embedding, tokens):
-        return nnx.merge(graph, parameters)(h, Told(embedding, tokens, Keys(key)))
+        return nnx.merge(graph, parameters)(h, BlockInputs(embedding, tokens, Keys(key)))
 
     return (jax.checkpoint(call) if remat else call)(parameters, h, embedding, tokens)

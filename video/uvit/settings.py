@@ -1,4 +1,4 @@
-"""What the blocks of a U-ViT are made by."""
+"""Settings of the U-ViT and its blocks."""
 
 import dataclasses
 
@@ -11,7 +11,7 @@ DTYPES = ("float32", "bfloat16")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
-    """See `rolling.video.uvit.network.VideoUViT`. Raises `InputError` where they do not fit together."""
+    """See `rolling.video.uvit.network.VideoUViT`. Raises `InputError` if they do not fit together."""
 
     patch: int = 2
     channels: tuple[int, ...] = (32, 64, 128)
@@ -52,7 +52,9 @@ class Settings:
                 f" levels, {len(self.channels)}"
             )
         if self.heads < 2:
-            raise InputError(f"the video U-ViT's heads are {self.heads}: choose 2 or more, to mix frames by")
+            raise InputError(
+                f"the video U-ViT has heads = {self.heads}: choose 2 or more, as one does not mix frames"
+            )
         sizes = (self.patch, self.expansion, self.embedding, *self.channels, *self.blocks)
         if min(sizes) < 1 or not 0 <= self.dropout < 1:
             raise InputError(f"every size of the video U-ViT must be positive and 0 <= dropout < 1: {self}")
@@ -65,5 +67,5 @@ class Settings:
 
     @property
     def multiple(self) -> int:
-        """What height and width are padded to a multiple of."""
+        """Height and width are padded to a multiple of this."""
         return self.patch * 2 ** (len(self.channels) - 1)

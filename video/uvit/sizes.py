@@ -1,9 +1,9 @@
 """Sizes of the video U-ViT for colour video of 64 x 64 pixels in windows of about 16 frames.
 
-From what a laptop trains to the 1.2 billion parameters with which rolling diffusion (arXiv 2402.09470)
+From one that a laptop can train to the 1.2 billion parameters with which rolling diffusion (arXiv 2402.09470)
 modelled Kinetics-600. `rolling show` says what an experiment with one of them costs, and
 `dataclasses.replace(BASE, causal=True)` changes one. Attention is factorised: each is an image network plus
-layers of time. The large ones compute in bfloat16 and keep only the inputs of their blocks for the gradient.
+temporal layers. From `BASE` on they compute in bfloat16; the two largest use `remat`.
 """
 
 from rolling.video.uvit.network import VideoUViT

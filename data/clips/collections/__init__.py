@@ -1,6 +1,5 @@
-"""Collections of clips, and the prepared store that training reads."""
+"""Collections of clips: which files hold them, how they are split and labelled, and how they are read."""
 
-from rolling.data.clips.collection import Collection as Collection
 from rolling.data.clips.collections.arrays import ArrayFiles as ArrayFiles
 from rolling.data.clips.collections.folders import Videos as Videos
 from rolling.data.clips.collections.frames import FrameFolders as FrameFolders
@@ -9,3 +8,4 @@ from rolling.data.clips.collections.something import SomethingSomething as Somet
 from rolling.data.clips.collections.tfds import Tfds as Tfds
 from rolling.data.clips.collections.tfrecords import BairPushing as BairPushing
 from rolling.data.clips.collections.ucf101 import UCF101 as UCF101
+from rolling.data.clips.protocol import Collection as Collection

@@ -6,35 +6,35 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import BadClip, Block, Entry, Picture
 from rolling.data.clips.collections.containers import CONTAINERS, is_container
-from rolling.data.clips.collections.folders import files_below, judged
-from rolling.data.clips.collections.names import in_order, label_of, root, split_of
+from rolling.data.clips.collections.folders import files_below, settle_validation
+from rolling.data.clips.collections.names import existing_path, in_order, label_of, split_of
 from rolling.data.clips.collections.stacks import Stack, stacks
-from rolling.data.clips.resize import check_rate, check_scale, fitted, levels
+from rolling.data.clips.protocol import BadClip, Block, Entry, Picture
+from rolling.data.clips.resize import check_rate, check_scale, resized_clip, to_grey_levels
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ArrayFiles:
     """The arrays in a file, or in all files of a folder, each of them one clip or many.
 
-    Beside the frames, in the same file and group or in a group around it, may stand `labels`, `actions`
-    `[.., t, a]` and `tokens` `[.., k, d]`: with a first axis for the clips where there are many of them, that
-    is an axis n, or several arrays of frames in one group. What goes with `clips.npy` stands in
-    `clips.labels.npy`, `clips.actions.npy`, `clips.tokens.npy`. Files, groups and arrays that are called like
-    a split (train, test, val, ...) tell the split; without `labels`, the folder of a file tells the class.
+    Arrays `labels`, `actions` `[.., t, a]` and `tokens` `[.., k, d]` may accompany the frames, in the same
+    group of the file or in one around it, with a first axis for the clips if there are many: an axis n, or
+    several arrays of frames in one group. `clips.npy` is accompanied by `clips.labels.npy`,
+    `clips.actions.npy`, `clips.tokens.npy`. Files, groups and arrays named like a split (train, test, val,
+    ...) give the split; without `labels`, the folder of a file gives the class.
     """
 
     path: str = ""
     key: str = ""
-    """Which array of a file holds frames; a pattern, `data/*/frames`, for several of them."""
+    """Which array of a file holds the frames; a pattern such as `data/*/frames` for several."""
     axes: str = ""
-    """What the axes are, of n (clips), t, h, w and c (channels): `t n h w` is Moving MNIST. When empty, by
-    their number: `t h w`, `t h w c`, `n t h w c`."""
+    """The order of the axes, out of n (clips), t, h, w and c (channels): `t n h w` for Moving MNIST. Empty:
+    by their number, `t h w`, `t h w c` or `n t h w c`."""
     scale: str = "levels"
-    """What values mean: `levels` of 0 to 255, `unit` for 0 to 1, `signed` for -1 to 1."""
+    """The range of the values: `levels` for 0 to 255, `unit` for 0 to 1, `signed` for -1 to 1."""
     rate: float | None = None
-    """Frames a second, where known: only then can clips be brought to another rate."""
+    """Frames per second, if known: only then can clips be resampled to another rate."""
 
     def __post_init__(self):
         letters = self.axes.split()
@@ -45,8 +45,8 @@ class ArrayFiles:
         check_rate(self.rate)
 
     def entries(self) -> Sequence[Entry]:
-        """All clips; a file or an array that cannot be used is one entry, which reading refuses with the
-        reason. Raises `InputError` with that reason where there are no others."""
+        """All clips; an unusable file or array is one entry, whose reading fails with the reason. Raises
+        `InputError` with that reason if there are no other entries."""
         found: list[Entry] = []
         reasons: dict[str, BadClip] = {}
         for file in self._names():
@@ -65,22 +65,22 @@ class ArrayFiles:
         if len(reasons) == len(found):
             name, error = next(iter(reasons.items()))
             raise InputError(f"{name} cannot be used: {error}")
-        return judged(found)
+        return settle_validation(found)
 
     def read(self, entry: Entry, picture: Picture) -> Iterator[Block]:
         file, name, clip = self._parts(entry.name)
         stack, index = self._stacks(file).get(name), None if clip is None else int(clip)
-        # The labels are looked at because they, too, may be why this entry cannot be used.
+        # The labels are checked because they, too, may make this entry unusable.
         if stack is None or not stack.labels or (index is None) != (stack.clips is None):
-            raise BadClip(f"{file} has changed: there is no {entry.name} any more")
-        yield from fitted(
-            lambda indices: levels(stack.frames(index, indices), self.scale),
+            raise BadClip(f"{file} has changed: {entry.name} is no longer there")
+        yield from resized_clip(
+            lambda indices: to_grey_levels(stack.frames(index, indices), self.scale),
             stack.length,
             entry,
             picture,
             rate=self.rate,
-            actions=stack.beside("actions", index),
-            tokens=stack.beside("tokens", index),
+            actions=stack.companion("actions", index),
+            tokens=stack.companion("tokens", index),
         )
 
     def _stacks(self, name: str) -> dict[str, Stack]:
@@ -88,17 +88,17 @@ class ArrayFiles:
         return stacks(place if place.is_file() else place / name, self.key, self.axes)
 
     def _parts(self, name: str) -> tuple[str, str, str | None]:
-        """File, array and number of a clip called `file/array[number]`; both may stand in folders."""
+        """File, array and number of a clip called `file/array[number]`; both may contain folders."""
         place, whole = self._place(), PurePosixPath(name)
         parts = map(str, [*reversed(whole.parents), whole][1:])
         file = next((part for part in parts if place.is_file() or (place / part).is_file()), None)
         if file is None:
-            raise BadClip("its file is not there any more")
+            raise BadClip("its file is no longer there")
         array = name.removeprefix(file).removeprefix("/")
         return file, *re.fullmatch(r"(.*?)(?:\[(\d+)\])?", array).groups()
 
     def _place(self) -> Path:
-        return root(self.path, f"arrays ({', '.join(CONTAINERS)})")
+        return existing_path(self.path, f"arrays ({', '.join(CONTAINERS)})")
 
     def _names(self) -> list[str]:
         place, kinds = self._place(), ", ".join(CONTAINERS)

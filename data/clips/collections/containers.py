@@ -1,4 +1,4 @@
-"""Files that hold named arrays, read in part: npy, npz and HDF5. Nothing stays open between two calls."""
+"""Files of named arrays, read in part: npy, npz and HDF5. Nothing stays open between two calls."""
 
 import dataclasses
 from collections.abc import Callable
@@ -11,34 +11,34 @@ import numpy as np
 
 from rolling.data.clips.resize import readable
 
-BESIDE = ("labels", "actions", "tokens")
-"""What goes with frames, each in an array of this name."""
+COMPANIONS = ("labels", "actions", "tokens")
+"""Names of the arrays that may accompany frames."""
 
 
 class Container(Protocol):
     """A file of named arrays."""
 
     def state(self) -> tuple:
-        """Another one when the file has changed. Raises `BadClip`."""
+        """A value that changes when the file does. Raises `BadClip`."""
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Of all arrays, by name; `demo_0/frames` where they stand in groups. Raises `BadClip`."""
+        """The shapes of all arrays by name, `demo_0/frames` for those in groups. Raises `BadClip`."""
 
     def take(self, name: str, index: Any) -> np.ndarray:
-        """A part of an array, by an index and slices. Raises `BadClip`."""
+        """Part of an array, by an index and slices. Raises `BadClip`."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Npy:
-    """One array, `frames`; what goes with `clips.npy` stands in `clips.labels.npy` and so on."""
+    """One array, `frames`; `clips.npy` is accompanied by `clips.labels.npy` and so on."""
 
     file: Path
 
     def state(self) -> tuple:
-        return tuple(_state(self._of(name)) for name in ("frames", *BESIDE) if self._of(name).exists())
+        return tuple(_state(self._of(name)) for name in ("frames", *COMPANIONS) if self._of(name).exists())
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        there = ["frames", *(name for name in BESIDE if self._of(name).exists())]
+        there = ["frames", *(name for name in COMPANIONS if self._of(name).exists())]
         return {name: self.take(name, ...).shape for name in there}
 
     def take(self, name: str, index: Any) -> np.ndarray:
@@ -51,7 +51,7 @@ class Npy:
 
 @dataclasses.dataclass(frozen=True)
 class Npz:
-    """Arrays in a zip file. For a part of one, all of it is unpacked; those of the last file are kept."""
+    """Arrays in a zip file. Reading part of an array unpacks all of it; arrays of the last file are kept."""
 
     file: Path
 
@@ -73,12 +73,12 @@ class Npz:
 
 @lru_cache(maxsize=1)
 def _unpacked(file: Path, state: tuple) -> dict[str, np.ndarray]:
-    """The arrays of a file that were asked for, for as long as it is the last one, and is not changed."""
+    """The unpacked arrays of a file, kept while it is the last one read and unchanged."""
     return {}
 
 
 def _header(held: Any, member: str) -> tuple[int, ...]:
-    """The shape of an array that is not unpacked."""
+    """The shape of an array, without unpacking it."""
     with held.open(member) as stream:
         version = np.lib.format.read_magic(stream)
         read = (
@@ -89,7 +89,7 @@ def _header(held: Any, member: str) -> tuple[int, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class Hdf5:
-    """Data sets of an HDF5 file, in any groups."""
+    """The data sets of an HDF5 file, in any groups."""
 
     file: Path
 
@@ -135,6 +135,6 @@ def container(file: Path) -> Container:
 
 
 def is_container(file: Path) -> bool:
-    """Whether a file holds clips, and not only what goes with those of another one."""
-    beside = file.suffix == ".npy" and file.stem.endswith(tuple(f".{name}" for name in BESIDE))
-    return file.suffix.lower() in CONTAINERS and not file.name.startswith(".") and not beside
+    """Whether a file holds clips, rather than labels, actions or tokens of another file."""
+    companion = file.suffix == ".npy" and file.stem.endswith(tuple(f".{name}" for name in COMPANIONS))
+    return file.suffix.lower() in CONTAINERS and not file.name.startswith(".") and not companion

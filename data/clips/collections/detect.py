@@ -1,26 +1,25 @@
-"""What reads the clips at some place: by what lies there."""
+"""Detects the kind of the clips at a path."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import Collection, Entry
 from rolling.data.clips.collections.arrays import ArrayFiles
 from rolling.data.clips.collections.containers import is_container
-from rolling.data.clips.collections.folders import SUFFIXES, Videos, video_files
-from rolling.data.clips.collections.frames import SUFFIXES as PICTURES
-from rolling.data.clips.collections.frames import FrameFolders
+from rolling.data.clips.collections.folders import VIDEO_SUFFIXES, Videos, video_files
+from rolling.data.clips.collections.frames import PICTURE_SUFFIXES, FrameFolders
 from rolling.data.clips.collections.rolling_stores import ForecastClips, PreparedClips, forecast_store
-from rolling.data.clips.store.reader import is_store
+from rolling.data.clips.protocol import Collection, Entry
+from rolling.data.clips.store.reader import is_prepared_store
 
 LOSSY_PICTURES = (".jpg", ".jpeg", ".webp")
 
 
 def collection_at(path: str, scale: str = "levels") -> Collection:
-    """What reads the clips at a place: a prepared store, a forecast, a file of arrays, or a folder of videos,
-    of arrays or of folders of frames, in this order. `scale` says what the values of arrays mean.
+    """The collection at a path: a prepared store, a forecast, a folder of videos, a file or folder of arrays,
+    or a folder of folders of frames, tried in this order. `scale` is the range of the values of arrays.
 
-    Raises `InputError` where there is nothing, or nothing that is a clip.
+    Raises `InputError` if there is nothing, or nothing that is a clip.
     """
     place = Path(path).expanduser()
     if not place.exists():
@@ -29,13 +28,13 @@ def collection_at(path: str, scale: str = "levels") -> Collection:
         if lies_there(place):
             return reader(path)
     raise InputError(
-        f"no clips lie in {path}: no videos, arrays, folders of frames, and it is no store of ours"
+        f"there are no clips in {path}: no videos, arrays or folders of frames, and it is no store of ours"
     )
 
 
 def _kinds(scale: str) -> tuple[tuple[Callable[[Path], bool], Callable[[str], Collection]], ...]:
     return (
-        (is_store, lambda path: PreparedClips(path=path)),
+        (is_prepared_store, lambda path: PreparedClips(path=path)),
         (_is_zarr, lambda path: ForecastClips(path=path)),
         (lambda place: place.is_dir() and bool(video_files(place)), lambda path: Videos(path=path)),
         (lambda place: _holds(place, is_container), lambda path: ArrayFiles(path=path, scale=scale)),
@@ -48,20 +47,20 @@ def _is_zarr(place: Path) -> bool:
 
 
 def _is_picture(file: Path) -> bool:
-    return file.name.lower().endswith(PICTURES)
+    return file.name.lower().endswith(PICTURE_SUFFIXES)
 
 
 def _holds(place: Path, wanted: Callable[[Path], bool]) -> bool:
-    """Whether a file, or one below a folder, is wanted."""
+    """Whether a file, or any file below a folder, is wanted."""
     return wanted(place) if place.is_file() else any(map(wanted, place.rglob("*")))
 
 
 def is_compressed(collection: Collection, entry: Entry) -> bool:
-    """Whether a clip lost something when it was written, as mp4 and JPEG do."""
+    """Whether a clip is stored with lossy compression, such as mp4 or JPEG."""
     place = Path(collection.path).expanduser() / entry.name
     if place.is_dir():
         return any(file.suffix.lower() in LOSSY_PICTURES for file in place.iterdir())
-    return place.suffix.lower() in SUFFIXES and _is_lossy(place)
+    return place.suffix.lower() in VIDEO_SUFFIXES and _is_lossy(place)
 
 
 def _is_lossy(video: Path) -> bool:
@@ -71,4 +70,4 @@ def _is_lossy(video: Path) -> bool:
         with av.open(str(video), metadata_errors="ignore") as container:
             return bool(container.streams.video[0].codec_context.codec.lossy)
     except (ImportError, OSError, ValueError, IndexError, AttributeError):
-        return False  # whoever reads it says what is wrong
+        return False  # reading it will say what is wrong

@@ -1,4 +1,4 @@
-"""A folder of videos, flat, by class, by split, or both; what all layouts of videos have in common."""
+"""A folder of videos, flat, by class, by split, or both; and what all collections of videos share."""
 
 import dataclasses
 import os
@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import TEST, TRAIN, UNSPECIFIED, Block, Entry, Picture
 from rolling.data.clips.decode import read_video
+from rolling.data.clips.protocol import TEST, TRAIN, UNSPECIFIED, Block, Entry, Picture
 
-SUFFIXES = {
+VIDEO_SUFFIXES = {
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts"),
     *(".ogv", ".gif"),
 }
@@ -23,7 +23,7 @@ SPLITS = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VideoFolder:
-    """What collections of video files share: where they lie, and how one is read."""
+    """Base of collections of video files: where they are, and how one is read."""
 
     path: str = ""
 
@@ -35,18 +35,18 @@ class VideoFolder:
 class Videos(VideoFolder):
     """Any folder of video files: `clip.mp4`, `CLASS/clip.mp4`, `SPLIT/clip.mp4`, `SPLIT/CLASS/clip.mp4`.
 
-    A split is a folder called train, test or val(idation), in any case; other folders, joined by `/`, are the
-    class. What is called validation is the test part where there is no other.
+    A split is a folder named train, test or val(idation), in upper or lower case; other folders, joined by
+    `/`, are the class. Validation clips are the test part if there is no other.
     """
 
     def entries(self) -> Sequence[Entry]:
-        root = folder(self.path)
+        root = video_folder(self.path)
         entries = [self._entry(name) for name in video_files(root)]
         if not entries:
             raise InputError(
-                f"there are no videos in {root}: its files should end in {', '.join(sorted(SUFFIXES))}"
+                f"there are no videos in {root}: its files should end in {', '.join(sorted(VIDEO_SUFFIXES))}"
             )
-        return judged(entries)
+        return settle_validation(entries)
 
     def _entry(self, name: str) -> Entry:
         *folders, _ = PurePosixPath(name).parts
@@ -54,8 +54,8 @@ class Videos(VideoFolder):
         return Entry(name=name, split=split, label="/".join(folders[1:] if split else folders))
 
 
-def folder(path: str) -> Path:
-    """The folder that a user named. Raises `InputError` where it is none."""
+def video_folder(path: str) -> Path:
+    """The folder that a user named. Raises `InputError` if it is not one."""
     root = Path(path).expanduser()
     if not path:
         raise InputError("where are the videos? Give --source.path FOLDER")
@@ -67,16 +67,17 @@ def folder(path: str) -> Path:
 
 
 def video_files(root: Path) -> list[str]:
-    """The videos below a folder, relative to it and sorted."""
-    return sorted(files_below(root, lambda name: os.path.splitext(name)[1].lower() in SUFFIXES))
+    """The videos below a folder, as sorted paths relative to it."""
+    return sorted(files_below(root, lambda name: os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES))
 
 
 def files_below(root: Path, wanted: Callable[[str], bool]) -> Iterator[str]:
-    """The files whose names are wanted, relative to a folder; links are followed, hidden files left out."""
+    """The files below a folder whose names are wanted, relative to it; links are followed, hidden files
+    skipped."""
     seen = set()
     for here, folders, files in os.walk(root, followlinks=True):
         real = os.path.realpath(here)
-        if real in seen:  # a link that leads back
+        if real in seen:  # a link back to a folder above
             folders.clear()
             continue
         seen.add(real)
@@ -85,8 +86,8 @@ def files_below(root: Path, wanted: Callable[[str], bool]) -> Iterator[str]:
         yield from ((inside / name).as_posix() for name in files if wanted(name) and not name.startswith("."))
 
 
-def judged(entries: Sequence[Entry]) -> list[Entry]:
-    """Validation is the test part where there is no other; else neither trained on nor tested on."""
+def settle_validation(entries: Sequence[Entry]) -> list[Entry]:
+    """Makes validation the test part if there is no other, and leaves it out otherwise."""
     if any(entry.split == TEST for entry in entries):
         return [entry for entry in entries if entry.split != VALIDATION]
     return [

@@ -1,4 +1,4 @@
-"""Clips as folders of pictures, a file for each frame."""
+"""Clips as folders of pictures, one file per frame."""
 
 import dataclasses
 import fnmatch
@@ -11,60 +11,61 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import BadClip, Block, Entry, Picture
-from rolling.data.clips.collections.folders import judged
-from rolling.data.clips.collections.names import in_order, label_of, natural, root, split_of
-from rolling.data.clips.resize import check_rate, fitted, readable
+from rolling.data.clips.collections.folders import settle_validation
+from rolling.data.clips.collections.names import existing_path, in_order, label_of, natural, split_of
+from rolling.data.clips.protocol import BadClip, Block, Entry, Picture
+from rolling.data.clips.resize import check_rate, readable, resized_clip
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
-# What Pillow has in more than eight bits, it would cut off at 255.
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
+# Pillow's modes of more than eight bits, which it would clip at 255.
 DEEP = ("I", "F")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FrameFolders:
-    """One folder of pictures for each clip, wherever it lies below `path`: `train/walking/0001/000.png`.
+    """One folder of pictures per clip, anywhere below `path`: `train/walking/0001/000.png`.
 
-    Frames come in the order of the numbers in their names. The first folder that is called like a split
-    (train, test, val, ...) tells the split, the one around the clip's its class. `actions.npy` `[T, a]` and
-    `tokens.npy` `[n, d]` in a clip's folder go with it.
+    Frames are ordered by the numbers in their names. The first folder named like a split (train, test, val,
+    ...) gives the split, the other folders around the clip's own give its class. `actions.npy` `[T, a]` and
+    `tokens.npy` `[n, d]` in a clip's folder belong to it.
     """
 
     path: str = ""
     pattern: str = "*"
-    """Which files are frames, by their names: `image_*.jpg`, where masks lie beside them."""
+    """A pattern for the names of frames, such as `image_*.jpg` if the folder also holds masks."""
     rate: float | None = None
-    """Frames a second, where known: only then can clips be brought to another rate."""
+    """Frames per second, if known: only then can clips be resampled to another rate."""
     gaps: bool = False
-    """Whether numbers in names may jump; a clip with frames missing is refused without it."""
+    """Whether numbers in names may jump; otherwise a clip with missing frames is refused."""
 
     def __post_init__(self):
         check_rate(self.rate)
 
     def entries(self) -> Sequence[Entry]:
-        place = root(self.path, "folders of frames")
+        place = existing_path(self.path, "folders of frames")
         if not place.is_dir():
             raise InputError(f"{self.path} is a file, not a folder with a folder of frames for each clip")
         names = in_order(self._clips(place))
         if not names:
             raise InputError(
-                f"no folder in {self.path} holds frames: files {self.pattern} of a kind {', '.join(SUFFIXES)}"
+                f"no folder in {self.path} holds frames: files {self.pattern} of one of the kinds"
+                f" {', '.join(PICTURE_SUFFIXES)}"
             )
-        return judged([Entry(name=n, split=split_of(n), label=label_of(n)) for n in names])
+        return settle_validation([Entry(name=n, split=split_of(n), label=label_of(n)) for n in names])
 
     def read(self, entry: Entry, picture: Picture) -> Iterator[Block]:
-        folder = root(self.path, "folders of frames") / entry.name
+        folder = existing_path(self.path, "folders of frames") / entry.name
         files = self._files(folder)
         size = _decoded(files[0]).shape
 
         def frames(indices: np.ndarray) -> Iterator[np.ndarray]:
             return (_of_size(files[i], size, files[0].name) for i in indices)
 
-        beside = {what: _beside(folder / f"{what}.npy") for what in ("actions", "tokens")}
-        yield from fitted(frames, len(files), entry, picture, rate=self.rate, **beside)
+        companions = {what: _companion(folder / f"{what}.npy") for what in ("actions", "tokens")}
+        yield from resized_clip(frames, len(files), entry, picture, rate=self.rate, **companions)
 
     def _clips(self, place: Path) -> Iterator[str]:
-        """Folders with frames; what lies below one of them is not looked at. Links are followed."""
+        """Folders that hold frames; what is below them is ignored. Links are followed."""
         waiting, seen = ["."], set()
         while waiting:
             name = waiting.pop()
@@ -72,12 +73,12 @@ class FrameFolders:
                 below = self._folders(place / name)
             if below is None:
                 yield name
-            elif (real := os.path.realpath(place / name)) not in seen:  # but not those that lead back
+            elif (real := os.path.realpath(place / name)) not in seen:  # not a link back
                 seen.add(real)
                 waiting += [f"{name}/{folder}".removeprefix("./") for folder in below]
 
     def _folders(self, place: Path) -> list[str] | None:
-        """The folders in a folder; None as soon as a frame is met, however many follow."""
+        """The folders in a folder; None as soon as a frame is found, without listing the rest."""
         below = []
         with os.scandir(place) as items:
             for item in items:
@@ -88,7 +89,7 @@ class FrameFolders:
         return below
 
     def _is_frame(self, name: str) -> bool:
-        picture = name.lower().endswith(SUFFIXES) and not name.startswith(".")
+        picture = name.lower().endswith(PICTURE_SUFFIXES) and not name.startswith(".")
         return picture and fnmatch.fnmatchcase(name, self.pattern)
 
     def _files(self, folder: Path) -> list[Path]:
@@ -102,7 +103,7 @@ class FrameFolders:
 
 
 def _unbroken(names: list[str]) -> None:
-    """The last numbers in the names must be equally far apart."""
+    """Raises `BadClip` unless the last numbers in the names are evenly spaced."""
     numbers = [re.findall(r"\d+", Path(name).stem) for name in names]
     if not all(numbers):
         return
@@ -111,12 +112,12 @@ def _unbroken(names: list[str]) -> None:
     if len(odd):
         raise BadClip(
             f"it lacks frames, or has some twice: {names[odd[0]]} is followed by {names[odd[0] + 1]};"
-            " where the numbers mean something else, give --source.collection.gaps"
+            " if the numbers mean something else, give --source.collection.gaps"
         )
 
 
 def _decoded(file: Path) -> np.ndarray:
-    """`[H, W, 3]`, uint8, upright; what is transparent lies on black."""
+    """`[H, W, 3]`, uint8, upright; transparent pixels are put on black."""
     with readable(file.name, "picture"), Image.open(file) as image:
         if image.mode.startswith(DEEP):
             raise BadClip(
@@ -139,7 +140,7 @@ def _of_size(file: Path, size: tuple[int, ...], first: str) -> np.ndarray:
     return frame
 
 
-def _beside(file: Path) -> np.ndarray | None:
+def _companion(file: Path) -> np.ndarray | None:
     if not file.exists():
         return None
     with readable(file.name, "npy file of numbers"):

@@ -1,4 +1,4 @@
-"""Kinetics-400, -600 and -700 as their downloaders leave them."""
+"""Kinetics-400, -600 and -700 in the layout of their downloaders."""
 
 import csv
 import dataclasses
@@ -6,8 +6,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import UNSPECIFIED, Entry
-from rolling.data.clips.collections.folders import SPLITS, VideoFolder, folder, judged, video_files
+from rolling.data.clips.collections.folders import (
+    SPLITS,
+    VideoFolder,
+    settle_validation,
+    video_files,
+    video_folder,
+)
+from rolling.data.clips.protocol import UNSPECIFIED, Entry
 
 COLUMNS = ("youtube_id", "time_start", "time_end")
 
@@ -17,21 +23,21 @@ class Kinetics(VideoFolder):
     """Videos `{youtube_id}_{start:06d}_{end:06d}.mp4` anywhere below `path`, and the lists
     `label,youtube_id,time_start,time_end,split` that name them (Kay et al. 2017, arXiv 1705.06950).
 
-    `lists` are csv files, by default all in `path` and in its folder `annotations`. A video that is named by
-    its id alone was not cut, and is cut here. What a list names and the folder lacks is skipped and told; a
-    test part without labels has none.
+    `lists` are csv files, by default all in `path` and in its folder `annotations`. A video named by its
+    id alone has not been cut yet, and is cut here. Videos that are listed but missing are skipped and
+    reported; a test part may have no labels.
     """
 
     lists: tuple[str, ...] = ()
 
     def entries(self) -> Sequence[Entry]:
-        root = folder(self.path)
+        root = video_folder(self.path)
         by_stem = {PurePosixPath(name).stem: name for name in video_files(root)}
         entries = {}
         for file in self._lists(root):
             for entry in _listed(file, by_stem):
                 entries.setdefault((entry.name, entry.start), entry)
-        return judged(list(entries.values()))
+        return settle_validation(list(entries.values()))
 
     def _lists(self, root: Path) -> list[Path]:
         if self.lists:
@@ -51,7 +57,7 @@ def _listed(file: Path, by_stem: dict[str, str]) -> Iterator[Entry]:
             rows = csv.DictReader(lines)
             missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
             if missing:
-                raise InputError(f"the list {file} has no column {missing[0]!r}: it is none of Kinetics'")
+                raise InputError(f"the list {file} has no column {missing[0]!r}: it is not one of Kinetics")
             for row in rows:
                 yield _entry(row, f"{file}, line {rows.line_num}", file.stem, by_stem)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -62,7 +68,7 @@ def _entry(row: dict, where: str, stem: str, by_stem: dict[str, str]) -> Entry:
     try:
         start, end = float(row["time_start"]), float(row["time_end"])
     except (TypeError, ValueError):
-        raise InputError(f"{where}: time_start and time_end are no numbers") from None
+        raise InputError(f"{where}: time_start and time_end are not numbers") from None
     video = row["youtube_id"]
     split = SPLITS.get((row.get("split") or stem).strip().lower(), UNSPECIFIED)
     label = (row.get("label") or "").strip()

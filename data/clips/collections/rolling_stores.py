@@ -1,4 +1,4 @@
-"""Stores of this package, prepared clips and forecasts, as collections of clips."""
+"""This package's own stores, of prepared clips and of forecasts, as collections of clips."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -9,17 +9,17 @@ import numpy as np
 import zarr
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import TEST, TRAIN, Block, Entry, Picture
-from rolling.data.clips.resize import fitted, readable
+from rolling.data.clips.protocol import TEST, TRAIN, Block, Entry, Picture
+from rolling.data.clips.resize import readable, resized_clip
 from rolling.data.clips.store.reader import Prepared, open_store
 from rolling.fields import COLOUR, GREY
 
-FORECAST = "forecast.zarr"
+STORE_IN_RUN = "forecast.zarr"  # the forecast in the folder of a run
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PreparedClips:
-    """The clips of a store that was prepared to train on, by the names that their collection gave them."""
+    """The clips of a store prepared for training, under the names that their collection gave them."""
 
     path: str
 
@@ -28,7 +28,9 @@ class PreparedClips:
 
     def read(self, entry: Entry, picture: Picture) -> Iterator[Block]:
         part, index = _prepared(self.path)[entry]
-        yield from fitted(lambda i: part.raw(index, 0, i[-1] + 1)[i], part.length(index), entry, picture)
+        yield from resized_clip(
+            lambda i: part.raw(index, 0, i[-1] + 1)[i], part.length(index), entry, picture
+        )
 
 
 @lru_cache(maxsize=4)
@@ -43,7 +45,7 @@ def _prepared(path: str) -> dict[Entry, tuple[Prepared, int]]:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ForecastClips:
-    """The members of a stored forecast of pictures, or of that in a run's folder: `START/MEMBER`."""
+    """The members of a forecast of pictures, at `path` or in the run's folder `path`: `START/MEMBER`."""
 
     path: str
 
@@ -61,10 +63,10 @@ class ForecastClips:
                 part = [array[*at, indices[0] : indices[-1] + 1] for array in arrays.values()]
                 return np.stack(part, axis=-1)[indices - indices[0]]
 
-        yield from fitted(frames, count, entry, picture)
+        yield from resized_clip(frames, count, entry, picture)
 
     def _arrays(self) -> dict[str, zarr.Array]:
-        """Colours by name. Raises `InputError` where these are no pictures, or not all of them yet."""
+        """Colours by name. Raises `InputError` if the forecast is not of pictures or not finished."""
         store = forecast_store(Path(self.path).expanduser())
         with readable(self.path, "Zarr store of pictures"):
             group = zarr.open_group(store, mode="r")
@@ -75,9 +77,9 @@ class ForecastClips:
             found = {name: arrays[name] for name in names if name in arrays and arrays[name].ndim == 5}
             if len(found) == len(names) and all(array.dtype == np.uint8 for array in found.values()):
                 return found
-        raise InputError(f"{store} is no forecast of pictures: it holds {', '.join(arrays) or 'nothing'}")
+        raise InputError(f"{store} is not a forecast of pictures: it holds {', '.join(arrays) or 'nothing'}")
 
 
 def forecast_store(place: Path) -> Path:
-    """The store itself, or that in the folder of a run."""
-    return place / FORECAST if (place / FORECAST).is_dir() else place
+    """The path itself, or the store in it if it is the folder of a run."""
+    return place / STORE_IN_RUN if (place / STORE_IN_RUN).is_dir() else place

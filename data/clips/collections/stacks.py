@@ -1,4 +1,4 @@
-"""An array of frames in a file, what its axes are, and what stands beside it."""
+"""An array of frames in a file, the order of its axes, and the arrays that accompany it."""
 
 import dataclasses
 import fnmatch
@@ -9,12 +9,12 @@ from typing import Any
 import einops
 import numpy as np
 
-from rolling.data.clips.collection import BadClip
-from rolling.data.clips.collections.containers import BESIDE, Container, container
+from rolling.data.clips.collections.containers import COMPANIONS, Container, container
 from rolling.data.clips.collections.names import in_order
+from rolling.data.clips.protocol import BadClip
 
 AXES = {3: "t h w", 4: "t h w c", 5: "n t h w c"}
-"""What the axes of an array are, by their number, where nobody says."""
+"""The default order of an array's axes, by their number."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,13 +25,13 @@ class Stack:
     shapes: dict[str, tuple[int, ...]]
     name: str
     order: str
-    """The axes as somebody said, "" if nobody did."""
+    """The order of the axes as the user gave it, "" if not given."""
     group: dict[str, int]
-    """The places of the arrays of frames in the same group, this one among them."""
+    """The arrays of frames in the same group, this one included, with the place of each."""
 
     @cached_property
     def axes(self) -> tuple[str, ...]:
-        """A letter for each axis. Raises `BadClip` where they do not fit the shape."""
+        """A letter for each axis. Raises `BadClip` if they do not fit the shape."""
         shape = self.shapes[self.name]
         letters = tuple((self.order or AXES.get(len(shape), "")).split())
         sizes = dict(zip(letters, shape, strict=False))
@@ -58,8 +58,8 @@ class Stack:
         left = " ".join(axis for axis in self.axes if axis != "n")
         return einops.rearrange(taken, f"{left} -> t h w {'c' if 'c' in left else 1}")[indices - first]
 
-    def beside(self, what: str, clip: int | slice | None) -> np.ndarray | None:
-        """What the nearest array called `what` says of a clip; None where there is none."""
+    def companion(self, what: str, clip: int | slice | None) -> np.ndarray | None:
+        """A clip's part of the nearest array named `what`; None if there is no such array."""
         name = self._nearest(what)
         if name is None:
             return None
@@ -72,23 +72,23 @@ class Stack:
 
     @cached_property
     def labels(self) -> list[str]:
-        """The class of each clip; "" where nothing is said. Raises `BadClip`."""
+        """The class of each clip, "" if unknown. Raises `BadClip`."""
         count = self.clips or 1
-        told = self.beside("labels", slice(None) if self.clips else None)
-        if told is None:
+        found = self.companion("labels", slice(None) if self.clips else None)
+        if found is None:
             return [""] * count
-        if told.size != count or told.dtype.kind not in "biuUS":
+        if found.size != count or found.dtype.kind not in "biuUS":
             raise BadClip(
-                f"its labels have the shape {told.shape} and the type {told.dtype}: a whole number or a word"
-                " is needed for each clip"
+                f"its labels have the shape {found.shape} and the type {found.dtype}: a whole number or a"
+                " word is needed for each clip"
             )
-        return [str(item) for item in told.astype(str if told.dtype.kind == "S" else told.dtype).flat]
+        return [str(item) for item in found.astype(str if found.dtype.kind == "S" else found.dtype).flat]
 
     def _size(self, axis: str) -> int:
         return self.shapes[self.name][self.axes.index(axis)]
 
     def _nearest(self, what: str) -> str | None:
-        """In the group of the frames, or else in the next one around it."""
+        """The array's name in the group of the frames, or else in the closest group around it."""
         group = self.name
         while group:
             group = group.rpartition("/")[0]
@@ -99,19 +99,21 @@ class Stack:
 
 
 def stacks(file: Path, key: str, axes: str) -> dict[str, Stack]:
-    """The arrays of frames in a file: those that fit the pattern `key`, or the only one there is. Raises
-    `BadClip` that names all there are."""
+    """The arrays of frames in a file: those that match the pattern `key`, or the only one. Raises `BadClip`,
+    which lists all arrays, if that is impossible."""
     held = container(file)
     return _stacks(held, held.state(), key, axes)
 
 
-@lru_cache(maxsize=8)  # a file may hold thousands of clips, and is searched once
+@lru_cache(maxsize=8)  # a file may hold thousands of clips: search it once
 def _stacks(file: Container, state: tuple, key: str, axes: str) -> dict[str, Stack]:
     shapes = file.shapes()
     if key:
         found = [name for name in shapes if fnmatch.fnmatchcase(name, key)]
     else:
-        found = [n for n, shape in shapes.items() if len(shape) > 2 and n.rpartition("/")[2] not in BESIDE]
+        found = [
+            n for n, shape in shapes.items() if len(shape) > 2 and n.rpartition("/")[2] not in COMPANIONS
+        ]
     shown = ", ".join(f"{name} {shapes[name]}" for name in list(shapes)[:8]) or "none"
     if not found:
         raise BadClip(f"it has no array {key or 'of frames'}; there are: {shown}")

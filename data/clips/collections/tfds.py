@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import UNSPECIFIED, Block, Entry, Picture
-from rolling.data.clips.collections.folders import SPLITS, judged
-from rolling.data.clips.collections.names import root
-from rolling.data.clips.resize import check_rate, check_scale, fitted, levels, readable
+from rolling.data.clips.collections.folders import SPLITS, settle_validation
+from rolling.data.clips.collections.names import existing_path
+from rolling.data.clips.protocol import UNSPECIFIED, Block, Entry, Picture
+from rolling.data.clips.resize import check_rate, check_scale, readable, resized_clip, to_grey_levels
 
 HOLDS = "data sets of tensorflow-datasets"
 MARK = "features.json"  # in the folder of a version of a data set
@@ -21,11 +21,11 @@ MARK = "features.json"  # in the folder of a version of a data set
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Tfds:
-    """A data set in a folder of tensorflow-datasets, `path/name`, where name may go on with a configuration
-    and a version: `moving_mnist/1.0.0`. None is needed where there is one only.
+    """A data set in a folder of tensorflow-datasets, `path/name`; the name may include a configuration and a
+    version: `moving_mnist/1.0.0`. It may be empty if there is only one data set.
 
-    A frame's numbers are a feature `video` of any sort: `Video`, a sequence of images, or a tensor
-    `[t, h, w, c]`. Splits called train and test are those; validation is the test part where there is none.
+    The frames are a feature of type `Video`, a sequence of images, or a tensor `[t, h, w, c]`. Splits are
+    those named train and test; validation is the test part if there is no test split.
     """
 
     path: str = ""
@@ -33,25 +33,25 @@ class Tfds:
     key: str = "video"
     """The feature that holds the frames."""
     label: str = ""
-    """The feature that holds the class, if any. All records are looked at to know it."""
+    """The feature that holds the class, if any. All records are read to list the classes."""
     actions: str = ""
-    """The feature that holds what is told of each frame `[t, a]`, if any."""
+    """The feature that holds the actions of the frames `[t, a]`, if any."""
     tokens: str = ""
-    """The feature that holds what is told of the clip `[n, d]`, if any."""
+    """The feature that holds the tokens of the clip `[n, d]`, if any."""
     scale: str = "levels"
-    """What values mean: `levels` of 0 to 255, `unit` for 0 to 1, `signed` for -1 to 1."""
+    """The range of the values: `levels` for 0 to 255, `unit` for 0 to 1, `signed` for -1 to 1."""
     rate: float | None = None
-    """Frames a second, where known: only then can clips be brought to another rate."""
+    """Frames per second, if known: only then can clips be resampled to another rate."""
 
     def __post_init__(self):
         check_scale(self.scale)
         check_rate(self.rate)
 
     def entries(self) -> Sequence[Entry]:
-        """A record is called by its place in its split: `moving_mnist/1.0.0/train[12]`."""
-        place, folder = root(self.path, HOLDS), self._folder()
+        """A record is named by its place in its split: `moving_mnist/1.0.0/train[12]`."""
+        place, folder = existing_path(self.path, HOLDS), self._folder()
         builder, inside = _opened(folder), folder.relative_to(place)
-        self._decoder(builder, self.key, self.label, self.actions, self.tokens)  # refuses what is not there
+        self._decoder(builder, self.key, self.label, self.actions, self.tokens)  # raises for missing features
         found = [
             Entry(
                 name=(inside / f"{split}[{i}]").as_posix(), split=SPLITS.get(split, UNSPECIFIED), label=label
@@ -61,19 +61,19 @@ class Tfds:
         ]
         if not found:
             raise InputError(f"{builder.data_dir} holds no records: prepare the data set again")
-        return judged(found)
+        return settle_validation(found)
 
     def read(self, entry: Entry, picture: Picture) -> Iterator[Block]:
         folder, _, record = entry.name.rpartition("/")
-        builder = _opened(root(self.path, HOLDS) / folder)
+        builder = _opened(existing_path(self.path, HOLDS) / folder)
         split, _, index = record.rstrip("]").rpartition("[")
         decode = self._decoder(builder, self.key, self.actions, self.tokens)
         with readable("the record", "record of this data set"):
             record = decode(_records(builder, split)[int(index)])
             frames = np.asarray(record[self.key])
             frames = frames[..., None] if frames.ndim == 3 else frames
-        yield from fitted(
-            lambda indices: levels(frames[indices], self.scale),
+        yield from resized_clip(
+            lambda indices: to_grey_levels(frames[indices], self.scale),
             len(frames),
             entry,
             picture,
@@ -83,7 +83,7 @@ class Tfds:
         )
 
     def _folder(self) -> Path:
-        whole = root(self.path, HOLDS)
+        whole = existing_path(self.path, HOLDS)
         place = whole / self.name
         depths = ("", "*/", "*/*/", "*/*/*/")  # of a version, a configuration, a data set, all of them
         found = sorted(mark.parent for depth in depths for mark in place.glob(depth + MARK))
@@ -111,7 +111,7 @@ class Tfds:
                 yield value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
     def _decoder(self, builder: Any, *keys: str) -> Any:
-        """From a record to those of its features that are asked for: others need not be decodable."""
+        """Decodes only the features asked for: others need not be decodable."""
         tfds, features = _library(), builder.info.features
         lacking = [key for key in keys if key and key not in features]
         if lacking:
@@ -158,7 +158,7 @@ def _library() -> Any:
 
 @contextlib.contextmanager
 def _videos_without_tensorflow() -> Iterator[None]:
-    """The feature `Video` is a sequence of images, but its constructor asks TensorFlow for a type."""
+    """Makes the feature `Video` a plain sequence of images: its own constructor would need TensorFlow."""
     features = _library().features
     original = features.Video.__init__
 

@@ -1,4 +1,4 @@
-"""The BAIR robot pushing data (softmotion) as it is handed out: TFRecord files, read without TensorFlow.
+"""The BAIR robot pushing data (softmotion) as distributed: TFRecord files, read without TensorFlow.
 
 Ebert, Finn, Lee and Levine (2017), "Self-supervised visual planning with temporal skip connections".
 """
@@ -16,10 +16,10 @@ import google_crc32c
 import numpy as np
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import BadClip, Block, Entry, Picture
-from rolling.data.clips.collections.folders import files_below, judged
-from rolling.data.clips.collections.names import in_order, root, split_of
-from rolling.data.clips.resize import check_rate, fitted, readable
+from rolling.data.clips.collections.folders import files_below, settle_validation
+from rolling.data.clips.collections.names import existing_path, in_order, split_of
+from rolling.data.clips.protocol import BadClip, Block, Entry, Picture
+from rolling.data.clips.resize import check_rate, readable, resized_clip
 
 MARK = ".tfrecord"  # clips.tfrecords, clips.tfrecord-00000-of-00008
 HEAD, TAIL = struct.Struct("<QI"), struct.Struct("<I")  # length, CRC of it; the record; CRC of that
@@ -29,30 +29,30 @@ HEAD, TAIL = struct.Struct("<QI"), struct.Struct("<I")  # length, CRC of it; the
 class BairPushing:
     """The records in all TFRecord files below `path`, one clip each: `softmotion30_44k/train/*.tfrecords`.
 
-    Frame t of a record stands at `{t}/{camera}/encoded` as raw bytes, 64 x 64 x 3 of them, its action at
-    `{t}/action`. Folders tell the split.
+    Frame t of a record is stored under `{t}/{camera}/encoded` as 64 x 64 x 3 raw bytes, its action under
+    `{t}/action`. Folders give the split.
     """
 
     path: str = ""
     camera: str = "image_aux1"
-    """Which of the two looks on: `image_aux1` or `image_main`."""
+    """Which of the two cameras to use: `image_aux1` or `image_main`."""
     actions: tuple[str, ...] = ("action",)
-    """What is told of each frame, joined: `action` (4 numbers), `endeffector_pos` (3); or nothing."""
+    """The features that make up a frame's actions: `action` (4 numbers), `endeffector_pos` (3); or none."""
     height: int = 64
     width: int = 64
     rate: float | None = None
-    """Frames a second, where known: only then can clips be brought to another rate."""
+    """Frames per second, if known: only then can clips be resampled to another rate."""
 
     def __post_init__(self):
         check_rate(self.rate)
 
     def entries(self) -> Sequence[Entry]:
-        """A record is called by its place in its file, in bytes: `train/traj_0_to_255.tfrecords/0`."""
+        """A record is named by its byte offset in its file: `train/traj_0_to_255.tfrecords/0`."""
         place, folder = self._place(), self._folder()
         names = [place.name] if place.is_file() else in_order(files_below(place, lambda n: MARK in n))
         if not names:
             raise InputError(f"{self.path} holds no records: files with {MARK} in their names are needed")
-        return judged(
+        return settle_validation(
             [
                 Entry(name=f"{name}/{offset}", split=split_of(name))
                 for name in names
@@ -69,13 +69,13 @@ class BairPushing:
             raise BadClip(
                 f"it has no {key.format(0)}; there are: {', '.join(sorted(features)[:8]) or 'none'}"
             )
-        yield from fitted(
+        yield from resized_clip(
             lambda indices: (self._frame(features[key.format(t)]) for t in indices),
             count,
             entry,
             picture,
             rate=self.rate,
-            actions=self._told(features, count) if self.actions else None,
+            actions=self._actions(features, count) if self.actions else None,
         )
 
     def _frame(self, feature: Any) -> np.ndarray:
@@ -87,13 +87,13 @@ class BairPushing:
             )
         return np.frombuffer(values, np.uint8).reshape(size)
 
-    def _told(self, features: Any, count: int) -> np.ndarray:
+    def _actions(self, features: Any, count: int) -> np.ndarray:
         numbers = [[_numbers(features, f"{t}/{what}") for what in self.actions] for t in range(count)]
-        with readable("what is told", "record with as many numbers for each frame"):
+        with readable("its actions", "record with equally many numbers for each frame"):
             return np.stack([np.concatenate(each) for each in numbers])
 
     def _place(self) -> Path:
-        return root(self.path, "TFRecord files")
+        return existing_path(self.path, "TFRecord files")
 
     def _folder(self) -> Path:
         place = self._place()
@@ -101,8 +101,8 @@ class BairPushing:
 
 
 def offsets(file: Path) -> Iterator[int]:
-    """Where the records of a file begin. Where one cannot be found any more, it is the last, and `record`
-    says why: a length that is damaged, or a file that is cut short."""
+    """The byte offsets of the records of a file, up to the first one after which no other can be found;
+    `record` says why: a damaged length, or a truncated file."""
     with readable(file.name, "TFRecord file"), open(file, "rb") as handle:
         size, place = os.fstat(handle.fileno()).st_size, 0
         while place < size or not place:
@@ -115,19 +115,19 @@ def offsets(file: Path) -> Iterator[int]:
 
 
 def record(file: Path, offset: int) -> bytes:
-    """The record at a place. Raises `BadClip` where its checksums do not fit, or the file ends within it."""
+    """The record at an offset. Raises `BadClip` if its checksums are wrong, or the file ends within it."""
     with readable(file.name, "TFRecord file"), open(file, "rb") as handle:
         content = handle.read(_length(handle, offset, file))
         tail = handle.read(TAIL.size)
     if len(tail) < TAIL.size:
         raise BadClip(f"{file.name} is cut short within the record at byte {offset}")
     if TAIL.unpack(tail)[0] != masked_crc(content):
-        raise BadClip(f"{file.name} is damaged: the checksum of the record at byte {offset} does not fit")
+        raise BadClip(f"{file.name} is damaged: the checksum of the record at byte {offset} is wrong")
     return content
 
 
 def masked_crc(content: bytes) -> int:
-    """The CRC-32C of some bytes, turned and moved, as TFRecord files have it."""
+    """The CRC-32C of some bytes, rotated and offset, as TFRecord files store it."""
     crc = google_crc32c.value(content)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
@@ -137,8 +137,8 @@ def _length(handle: BinaryIO, offset: int, file: Path) -> int:
     head = handle.read(HEAD.size)
     if len(head) < HEAD.size or HEAD.unpack(head)[1] != masked_crc(head[:8]):
         raise BadClip(
-            f"{file.name} is damaged or no TFRecord file: no record begins at byte {offset}, and what follows"
-            " cannot be found"
+            f"{file.name} is damaged or not a TFRecord file: no record begins at byte {offset}, and what"
+            " follows cannot be found"
         )
     length = HEAD.unpack(head)[0]
     if offset + HEAD.size + length > os.fstat(handle.fileno()).st_size:

@@ -1,12 +1,12 @@
-"""UCF101 with its lists of what to train and to test on."""
+"""UCF101 with its lists of training and test videos."""
 
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import TEST, TRAIN, Entry
-from rolling.data.clips.collections.folders import VideoFolder, folder
+from rolling.data.clips.collections.folders import VideoFolder, video_folder
+from rolling.data.clips.protocol import TEST, TRAIN, Entry
 
 LISTS = "ucfTrainTestlist"
 
@@ -16,13 +16,13 @@ class UCF101(VideoFolder):
     """`UCF-101/CLASS/v_CLASS_gNN_cMM.avi` and `ucfTrainTestlist/{train,test}list0{fold}.txt` (Soomro et al.
     2012, arXiv 1212.0402); `path` holds both, or is the folder `UCF-101` beside the lists.
 
-    There are three folds; clips of one group, cut from one film, are never on both sides of one.
+    There are three folds; clips of one group, cut from the same film, are never on both sides of a fold.
     """
 
     fold: int = 1
 
     def entries(self) -> Sequence[Entry]:
-        root = folder(self.path)
+        root = video_folder(self.path)
         inside = "UCF-101" if (root / "UCF-101").is_dir() else ""
         lists = next(
             (p for p in (root / LISTS, root.parent / LISTS, root) if self._list(p, TRAIN).exists()), None
@@ -43,7 +43,7 @@ class UCF101(VideoFolder):
 
 
 def _names(file: Path) -> list[str]:
-    """The first words of the lines; a training list has the number of the class after it."""
+    """The first words of the lines; in a training list, the number of the class follows."""
     try:
         return [line.split()[0] for line in file.read_text().splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:

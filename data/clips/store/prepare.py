@@ -1,7 +1,7 @@
-"""Preparation: a collection of clips, read once, becomes a store of pictures of one size.
+"""Preparation: reads a collection of clips once and writes a store of pictures of one size.
 
-The clips are dealt into shards by their number alone, so that the bytes do not depend on how many processes
-wrote them, nor on how often they were interrupted; a shard that is there is not written again.
+Clips are assigned to shards by their number alone, so that the bytes depend neither on how many processes
+wrote them nor on how often they were interrupted; a finished shard is not written again.
 """
 
 import collections
@@ -18,12 +18,20 @@ import numpy as np
 
 from rolling.common.errors import InputError
 from rolling.common.progress import Progress
-from rolling.data.clips.collection import TEST, Collection, Entry, Picture
-from rolling.data.clips.split import lot
-from rolling.data.clips.store.reader import ACTIONS, DESCRIPTION, FORMAT, INDEX, TOKENS, is_whole, shard_name
+from rolling.data.clips.protocol import TEST, Collection, Entry, Picture
+from rolling.data.clips.split import hash_fraction
+from rolling.data.clips.store.reader import (
+    ACTIONS,
+    DESCRIPTION,
+    FORMAT,
+    INDEX,
+    TOKENS,
+    is_complete,
+    shard_name,
+)
 from rolling.data.clips.store.shards import (
     NOTES,
-    Sums,
+    PixelSums,
     Task,
     is_written,
     notes_file,
@@ -31,11 +39,11 @@ from rolling.data.clips.store.shards import (
     unlike,
     write_shard,
 )
-from rolling.data.clips.store.workers import DIED, FAILED, TOLD, spread
+from rolling.data.clips.store.workers import DIED, FAILED, REPORTED, spread
 
-SHARDS = 128  # that a small collection is dealt into, so that many processes have something to do
-LARGEST = 128  # clips in a shard: what a kill may cost
-DEATHS = 2  # of a process over one clip, after which the clip is given up
+SHARDS = 128  # of a small collection, so that many processes have something to do
+LARGEST = 128  # clips in a shard: the most work that a kill can lose
+DEATHS = 2  # of a process on the same clip, after which the clip is given up
 
 
 def prepare(
@@ -48,11 +56,11 @@ def prepare(
     drawn: bool = False,
     workers: int | None = None,
 ) -> None:
-    """Fills `folder` with a store (see `rolling.data.clips.store.reader`), going on where it was interrupted.
+    """Fills `folder` with a store (see `rolling.data.clips.store.reader`), resuming where it was interrupted.
 
-    `entries` are the clips, each TRAIN or TEST; where the test part was `drawn`, another clip takes its place
-    if none of it can be used. `workers` processes decode (None: as many as there are cores;
-    0: this one). Raises `InputError` where a part is left without a clip.
+    `entries` are the clips, each TRAIN or TEST; if the test part was `drawn` and none of it can be used,
+    another clip takes its place. `workers` processes decode (None: one per core; 0: the current process).
+    Raises `InputError` if a part is left without a clip.
     """
     size = min(LARGEST, -(-len(entries) // SHARDS))
     firsts = range(0, len(entries), size)
@@ -68,11 +76,11 @@ def prepare(
         )
         for number, first in enumerate(firsts)
     ]
-    if is_whole(folder):  # only its name was wanting
+    if is_complete(folder):  # only the final renaming was missing
         _remove_notes(folder)
         return
-    for rest in folder.glob("*.tmp"):
-        rest.unlink(missing_ok=True)
+    for leftover in folder.glob("*.tmp"):
+        leftover.unlink(missing_ok=True)
     missing = [task for task in tasks if not is_written(task)]
     done = len(entries) - sum(len(task.entries) for task in missing)
     if missing:
@@ -88,7 +96,7 @@ def _processes(workers: int | None, collection: Collection, tasks: int) -> int:
 
 
 def _importable(module: str) -> bool:
-    """Whether another process finds a module by its name: not a script, nor what was loaded from a file."""
+    """Whether another process can import a module by name: not a script or a module loaded from a file."""
     top = module.split(".")[0]
     found = next((spec for finder in sys.meta_path if (spec := finder.find_spec(top, None))), None)
     return found is not None and found.origin == getattr(sys.modules[top], "__file__", None)
@@ -102,7 +110,7 @@ def _write(missing: list[Task], workers: int, progress: Progress) -> None:
     tasks, reached, deaths = collections.deque(missing), {}, collections.Counter()
     with contextlib.closing(spread(write_shard, tasks, workers)) as events:
         for task, event, value in events:
-            if event == TOLD:
+            if event == REPORTED:
                 if value not in reached.setdefault(task.number, set()):
                     progress.update()
                 reached[task.number].add(value)
@@ -113,7 +121,7 @@ def _write(missing: list[Task], workers: int, progress: Progress) -> None:
 
 
 def _after_death(task: Task, code: int, reached: dict, deaths: collections.Counter) -> Task:
-    """The task once more, without the clip over which processes die."""
+    """The task again, without a clip that has killed too many processes."""
     if task.number not in reached:
         raise InputError(
             f"a process that was to read clips ended at once (exit code {code}): read them in this one, with"
@@ -128,10 +136,10 @@ def _after_death(task: Task, code: int, reached: dict, deaths: collections.Count
 
 
 def _finish(folder: Path, entries: Sequence[Entry], picture: Picture, shards: int, drawn: bool) -> None:
-    """Joins the notes of all shards into the index, and removes them."""
+    """Merges the notes of all shards into the index, and removes them."""
     notes = [_Notes.load(folder, number) for number in range(shards)]
     kind = _commonest(notes)
-    skipped = [bad for note in notes for bad in note.judged(kind, entries)]
+    skipped = [bad for note in notes for bad in note.unusable(kind, entries)]
     good = [note for note in notes if note.kind == kind]
     labels = sorted({entry.label for entry in entries} - {""})
     index = _index(good, entries, labels, drawn)
@@ -162,7 +170,7 @@ def _index(good: list["_Notes"], entries: Sequence[Entry], labels: list[str], dr
     kept = [entries[row[0]] for row in rows]
     test = np.array([entry.split == TEST for entry in kept], bool)
     if drawn and len(kept) > 1 and not test.any() and all(len(note.rows) < 2 for note in good):
-        test[min(range(len(kept)), key=lambda place: lot(kept[place].name))] = True
+        test[min(range(len(kept)), key=lambda place: hash_fraction(kept[place].name))] = True
     places = {label: place for place, label in enumerate(labels)}
     return {
         "name": np.array([os.fsencode(entry.name) for entry in kept]),
@@ -175,9 +183,9 @@ def _index(good: list["_Notes"], entries: Sequence[Entry], labels: list[str], dr
 
 
 def _sums(good: list["_Notes"], index: dict) -> dict:
-    """The sums over the training part. A shard of several clips summed that; one of a single clip may have
-    changed sides."""
-    held_out, total = set(index["shard"][index["test"]].tolist()), Sums()
+    """The sums over the training part. Those of a shard with a single clip are left out if that clip has been
+    moved to the test part."""
+    held_out, total = set(index["shard"][index["test"]].tolist()), PixelSums()
     for note in good:
         if not (len(note.rows) == 1 and note.rows[0, 3] in held_out):
             total.join(note.sums)
@@ -191,12 +199,12 @@ def _remove_notes(folder: Path) -> None:
 
 @dataclasses.dataclass(eq=False)
 class _Notes:
-    """What is noted about one shard; `rows` are entry, first frame, frames, shard."""
+    """The notes about one shard; `rows` are entry, first frame, frames, shard."""
 
     rows: np.ndarray
     kind: list | None
     skipped: list
-    sums: Sums
+    sums: PixelSums
     actions: np.ndarray | None
     tokens: np.ndarray | None
 
@@ -209,13 +217,13 @@ class _Notes:
             rows=np.insert(found["rows"], 3, number, axis=1),
             kind=words["kind"],
             skipped=words["skipped"],
-            sums=Sums(sums=found["sums"], squares=found["squares"], count=int(found["count"])),
+            sums=PixelSums(sums=found["sums"], squares=found["squares"], count=int(found["count"])),
             actions=found.get("actions"),
             tokens=found.get("tokens"),
         )
 
-    def judged(self, kind: list, entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
-        """What was skipped in this shard: all of it where it is of another kind than most."""
+    def unusable(self, kind: list, entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
+        """The clips skipped in this shard: all of them if their kind is not that of most clips."""
         yield from self.skipped
         if self.kind not in (None, kind):
             for row in self.rows:
@@ -223,7 +231,7 @@ class _Notes:
 
 
 def _commonest(notes: list[_Notes]) -> list:
-    """Actions and tokens of most clips; of the first ones where two kinds are as common."""
+    """The kind (actions, tokens) of most clips; of equally common kinds, the first."""
     counts: dict[str, int] = {}
     for note in notes:
         if note.kind is not None:
@@ -248,7 +256,7 @@ def _save(file: Path, write: Callable) -> None:
 
 
 def _written(file: Path) -> int:
-    """The size of a file that is on the disk, not only on its way there."""
+    """The size of a file, after flushing it to the disk."""
     with open(file, "rb") as handle:
         os.fsync(handle.fileno())
     return file.stat().st_size

@@ -1,13 +1,13 @@
 """The prepared store: pictures of one size, ready to be cut into clips.
 
 store.json      format, picture, labels, sizes of the files, what was skipped and why
-index.npz       of each clip its name, part, label, shard, first frame there, number of frames; sums over the
+index.npz       for each clip its name, part, label, shard, first frame there, number of frames; sums over the
                 training part
 shard-*.npy     frames [N, height, width, channel], uint8, clip after clip
-actions.npy     [N, a], float32, of the frames in the order of the index, where the collection has actions
-tokens.npy      [clips, n, d], float32, where it has tokens
+actions.npy     [N, a], float32, for the frames in the order of the index, if the collection has actions
+tokens.npy      [clips, n, d], float32, if it has tokens
 
-A folder with `store.json` in it is complete: it is written last, in a folder that has its name last of all.
+A folder that contains `store.json` is complete: that file is written last, and then the folder is renamed.
 """
 
 import dataclasses
@@ -20,23 +20,21 @@ from typing import Any
 import numpy as np
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import Picture
+from rolling.data.clips.protocol import Picture
 from rolling.data.source import Split
 from rolling.data.statistics import Statistics, from_sums
 from rolling.fields import Layout, video
 
 FORMAT = 1
 DESCRIPTION, INDEX, ACTIONS, TOKENS = "store.json", "index.npz", "actions.npy", "tokens.npy"
-COLUMNS = ("name", "test", "label", "shard", "first", "frames")
-OPEN_SHARDS = 512  # mapped at a time: each keeps a file open, of which there may be 1,024
+OPEN_SHARDS = 512  # mapped at a time: each keeps a file open, and the usual limit is 1,024
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Prepared:
     """One part of a store as sequences: see `Sequences` and `rolling.data.statistics.Measured`.
 
-    `clips` are the rows of the index that it has; `statistics` are those of the training part, whichever
-    this is.
+    `clips` are its rows of the index; `statistics` are those of the training part, whichever part this is.
     """
 
     layout: Layout
@@ -81,11 +79,11 @@ class Prepared:
         return found
 
     def name(self, index: int) -> str:
-        """What the collection calls a clip."""
+        """The name of a clip in its collection."""
         return os.fsdecode(self._columns["name"][self.clips[index]].item())
 
     def statistics(self) -> Statistics:
-        """Of the training part, summed up as it was prepared. Raises `InputError` for a single grey."""
+        """Of the training part, from sums made in preparation. Raises `InputError` for constant pixels."""
         columns = self._columns
         sums, count = columns["sums"][None].astype(np.float64), columns["count"].reshape(1)
         shift = np.zeros(len(columns["squares"]))
@@ -112,26 +110,30 @@ class Prepared:
         return np.cumsum(self._frames, dtype=np.int64) - self._frames
 
 
-def is_store(path: Path) -> bool:
+def is_prepared_store(path: Path) -> bool:
     return (path / DESCRIPTION).is_file()
 
 
-def is_whole(path: Path) -> bool:
-    """Whether all files are there with the sizes that were noted. Looks into none of them: there may be
+def is_complete(path: Path) -> bool:
+    """Whether all files are there with their recorded sizes. Their contents are not read: there may be
     terabytes."""
     try:
-        return all((path / name).stat().st_size == size for name, size in describe(path)["files"].items())
+        return all(
+            (path / name).stat().st_size == size for name, size in read_description(path)["files"].items()
+        )
     except (OSError, InputError):
         return False
 
 
-def describe(path: Path) -> dict:
-    """What `store.json` says. Raises `InputError` for a store of another format."""
+def read_description(path: Path) -> dict:
+    """The contents of `store.json`. Raises `InputError` for a store of another format."""
     try:
         found = json.loads((path / DESCRIPTION).read_text())
         version = found["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is no prepared store: its {DESCRIPTION} cannot be read ({error})") from None
+        raise InputError(
+            f"{path} is not a prepared store: its {DESCRIPTION} cannot be read ({error})"
+        ) from None
     if version != FORMAT:
         raise InputError(
             f"the store {path} has format {version}, and this version reads {FORMAT}: prepare it again"
@@ -141,8 +143,8 @@ def describe(path: Path) -> dict:
 
 def open_store(path: Path, *, labelled: bool = True) -> Split:
     """The two parts of a store. Raises `InputError` for one that is damaged."""
-    about = describe(path)
-    if not is_whole(path):
+    about = read_description(path)
+    if not is_complete(path):
         raise InputError(f"the prepared store {path} is damaged, or was not copied in full: prepare it again")
     layout = layout_of(
         Picture(**about["picture"]),
@@ -156,10 +158,11 @@ def open_store(path: Path, *, labelled: bool = True) -> Split:
     return Split(train=train, test=test, skipped=tuple(map(tuple, about["skipped"])))
 
 
-def layout_of(picture: Picture, **told: Any) -> Layout:
-    """Of frames that were made into pictures."""
-    layout = video(picture.height, picture.width, rate=picture.rate or 1.0, colour=picture.colour, **told)
-    # Without a rate frames were only counted.
+def layout_of(picture: Picture, **conditioning: Any) -> Layout:
+    """The layout of frames in the format of a picture."""
+    rate = picture.rate or 1.0
+    layout = video(picture.height, picture.width, rate=rate, colour=picture.colour, **conditioning)
+    # Without a rate, time counts frames.
     return layout if picture.rate else dataclasses.replace(layout, time_units="1")
 
 

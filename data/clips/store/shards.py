@@ -12,18 +12,18 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import TRAIN, BadClip, Block, Collection, Entry, Picture
+from rolling.data.clips.protocol import TRAIN, BadClip, Block, Collection, Entry, Picture
 from rolling.data.clips.store.reader import shard_name
 
 NOTES = "notes-{}.npz"
-SUMMED = 4096  # frames summed at a time: squares of so many fit into 32 bits
+SUMMED = 4096  # frames summed at a time: sums of that many squares fit into 32 bits
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Task:
-    """A shard to write: the clips `entries`, of which the first is the collection's number `first`.
+    """A shard to write: the clips `entries`, the first of which is number `first` of the collection.
 
-    `given_up` says of some of them, by their place, why they are not to be tried.
+    `given_up` maps the places of clips that are not to be tried to the reasons.
     """
 
     folder: Path
@@ -37,8 +37,8 @@ class Task:
 
 
 @dataclasses.dataclass(kw_only=True)
-class Sums:
-    """Of the frames of the training part: `sums [H, W, C]`, `squares [C]`, `count []`, all exact."""
+class PixelSums:
+    """Exact sums over the frames of the training part: `sums [H, W, C]`, `squares [C]`, `count []`."""
 
     sums: Any = 0
     squares: Any = 0
@@ -52,23 +52,23 @@ class Sums:
             self.squares = self.squares + squares.sum((0, 1), dtype=np.uint64)
             self.count += len(part)
 
-    def join(self, other: "Sums") -> None:
+    def join(self, other: "PixelSums") -> None:
         self.sums, self.squares = self.sums + other.sums, self.squares + other.squares
         self.count += other.count
 
 
-def write_shard(task: Task, tell: Callable[[int], None]) -> None:
-    """Writes the frames and, last, the notes about them, which say that the shard is there.
+def write_shard(task: Task, report: Callable[[int], None]) -> None:
+    """Writes the frames and, last, the notes about them, whose presence marks the shard as finished.
 
-    `tell` is called with the place of each clip before it is touched. Bad clips are noted; raises `OSError`
-    where the disk is full, and `InputError` where no clip could be read, such as for want of a library.
+    `report` is called with the place of each clip before it is read. Bad clips are noted; raises `OSError` if
+    the disk is full, and `InputError` if no clip can be read, for example because a library is missing.
     """
     final = task.folder / shard_name(task.number)
     temporary = final.with_suffix(f".{os.getpid()}.tmp")
     with open(temporary, "wb") as file:
         shard = _Shard(file, task.picture)
         for place, entry in enumerate(task.entries):
-            tell(place)
+            report(place)
             try:
                 if place in task.given_up:
                     raise BadClip(task.given_up[place])
@@ -89,7 +89,7 @@ def notes_file(folder: Path, number: int) -> Path:
 
 
 def is_written(task: Task) -> bool:
-    """Whether a shard is there with its notes: neither is, or is cut short, where the power failed."""
+    """Whether a shard and its notes are there and complete; after a power failure they may not be."""
     try:
         with np.load(notes_file(task.folder, task.number), allow_pickle=False) as notes:
             return int(notes["size"]) == (task.folder / shard_name(task.number)).stat().st_size
@@ -107,13 +107,13 @@ class _Shard:
         self.actions: list[np.ndarray] = []
         self.tokens: list[np.ndarray] = []
         self.skipped: list[tuple[str, str]] = []
-        self.kind: list | None = None  # numbers that go with a frame, shape of the tokens
-        self.sums, self.frames = Sums(sums=np.zeros(self.shape, np.uint64)), 0
+        self.kind: list | None = None  # number of actions, shape of the tokens
+        self.sums, self.frames = PixelSums(sums=np.zeros(self.shape, np.uint64)), 0
         self._write_header()
 
     def add(self, number: int, entry: Entry, collection: Collection, min_frames: int) -> None:
         """Appends one clip, or raises `BadClip` and leaves no trace of it."""
-        begin, frames, sums = self.file.tell(), 0, Sums()
+        begin, frames, sums = self.file.tell(), 0, PixelSums()
         actions, tokens = [], None
         try:
             for block in _guarded(collection, entry, self.picture):
@@ -155,7 +155,7 @@ class _Shard:
         return notes | actions | ({"tokens": np.stack(self.tokens)} if self.tokens else {})
 
     def _write_header(self) -> None:
-        # numpy leaves room for the first axis to grow, so that the header never changes its length.
+        # numpy leaves room for the first axis to grow, so the length of the header never changes.
         header = {"descr": "|u1", "fortran_order": False, "shape": (self.frames, *self.shape)}
         np.lib.format.write_array_header_1_0(self.file, header)
 
@@ -177,7 +177,7 @@ class _Shard:
 
 
 def shown(name: str) -> str:
-    """A name that can be printed: those of files may be no text at all."""
+    """A name in printable form: file names need not be valid text."""
     return name.encode(errors="backslashreplace").decode()
 
 
@@ -189,7 +189,7 @@ def unlike(kind: list, others: list) -> str:
 
 
 def _guarded(collection: Collection, entry: Entry, picture: Picture) -> Iterator[Block]:
-    """The blocks of a clip; whatever a library raises on odd data becomes `BadClip`."""
+    """The blocks of a clip; any error that a library raises on bad data becomes `BadClip`."""
     try:
         with contextlib.closing(iter(collection.read(entry, picture))) as blocks:
             yield from blocks

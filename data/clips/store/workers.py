@@ -1,4 +1,4 @@
-"""Tasks spread over processes, each of which may die: a codec that crashes takes its process along."""
+"""Runs tasks in several processes, each of which may die: a codec that crashes takes its process with it."""
 
 import collections
 import contextlib
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from multiprocessing import Pipe, connection
 from typing import Any
 
-TOLD, DONE, FAILED, DIED = "told", "done", "failed", "died"
+REPORTED, DONE, FAILED, DIED = "reported", "done", "failed", "died"
 
 
 @dataclasses.dataclass(eq=False)
@@ -23,12 +23,12 @@ class _Worker:
 
 
 def spread(function: Callable, tasks: collections.deque, workers: int) -> Iterator[tuple[Any, str, Any]]:
-    """Calls `function(task, tell)` in other processes; yields `(task, TOLD, value)` for each `tell(value)`,
-    and at last `(task, DONE, None)`, `(task, FAILED, exception)` or, of a process that is no more, `(task,
-    DIED, exit code)`.
+    """Calls `function(task, report)` in other processes; yields `(task, REPORTED, value)` for each
+    `report(value)`, and finally `(task, DONE, None)`, `(task, FAILED, exception)` or, if the process died,
+    `(task, DIED, exit code)`.
 
-    Whoever listens may append to `tasks` meanwhile. The processes are fresh ones that import the function and
-    what it needs, but not the program that is running, which may be heavy; they end with the iteration.
+    The caller may append to `tasks` meanwhile. The processes are fresh ones that import the function and what
+    it needs, but not the running program, which may be heavy; they end with the iteration.
     """
     running: list[_Worker] = []
     try:
@@ -43,7 +43,7 @@ def spread(function: Callable, tasks: collections.deque, workers: int) -> Iterat
             for line in connection.wait(list(busy)):
                 worker = busy[line]
                 task, (event, value) = worker.task, _heard(worker)
-                if event != TOLD:
+                if event != REPORTED:
                     worker.task = None
                 if event == DIED:
                     running.remove(worker)
@@ -57,7 +57,7 @@ def spread(function: Callable, tasks: collections.deque, workers: int) -> Iterat
 
 def _hire(function: Callable) -> _Worker:
     here, there = Pipe()
-    with there:  # ours is closed, so that the line ends with the process
+    with there:  # our copy is closed, so that the pipe ends with the process
         process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(there.fileno())],
             stdin=subprocess.PIPE,
@@ -72,7 +72,7 @@ def _hire(function: Callable) -> _Worker:
 
 def _give(worker: _Worker, task: Any) -> None:
     worker.task = task
-    with contextlib.suppress(OSError):  # it died before: the next look at its line says so
+    with contextlib.suppress(OSError):  # it is already dead: reading from it will show that
         worker.line.send(task)
 
 
@@ -90,14 +90,14 @@ def _bury(worker: _Worker) -> int:
 
 
 def _end_together() -> None:
-    """Ends this process when the first one is no more: nobody is to write what nobody waits for."""
+    """Ends this process when the parent has died: no one would wait for its results."""
     sys.stdin.buffer.read()
     os._exit(1)
 
 
 def _work(line: connection.Connection) -> None:
     threading.Thread(target=_end_together, daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process tells the others when to stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when to stop
     function = line.recv()
     while True:
         try:
@@ -105,7 +105,7 @@ def _work(line: connection.Connection) -> None:
         except EOFError:
             return
         try:
-            function(task, lambda value: line.send((TOLD, value)))
+            function(task, lambda value: line.send((REPORTED, value)))
             answer = (DONE, None)
         except BaseException as error:
             answer = (FAILED, error)

@@ -16,9 +16,9 @@ import numpy as np
 from rolling.common.errors import InputError
 from rolling.common.files import write_file
 from rolling.common.progress import Progress
-from rolling.data.clips.collection import Picture
 from rolling.data.clips.collections.detect import collection_at, is_compressed
 from rolling.data.clips.collections.pairs import Pair, paired
+from rolling.data.clips.protocol import Picture
 from rolling.fields import Layout, video
 from rolling.metrics.metric import EvaluationSetup, Metric, Sample
 from rolling.run.evaluation.clip_sets import ClipSet, OneSize

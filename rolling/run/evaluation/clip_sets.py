@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collection import TEST, BadClip, Collection, Entry, Picture
+from rolling.data.clips.protocol import TEST, BadClip, Collection, Entry, Picture
 
 Size = tuple[int, int]
 

@@ -16,7 +16,7 @@ from typing_extensions import get_protocol_members, is_protocol
 
 from rolling.common.errors import InputError
 from rolling.data.augment import Augmentation
-from rolling.data.clips.collection import Collection
+from rolling.data.clips.protocol import Collection
 from rolling.data.source import Source
 from rolling.denoisers import Architecture, Prediction
 from rolling.losses import Weighting
@@ -78,7 +78,7 @@ KINDS = {
             "rolling.video.metrics.quality",
             "rolling.video.metrics.fvd",
             "rolling.video.metrics.projection",
-            "rolling.video.metrics.spectral",
+            "rolling.video.metrics.spectral_power",
         ),
     ),
     "output": Kind(Output, ("rolling.video.outputs",)),
@@ -90,7 +90,7 @@ RECORDS = {
     "experiment": "rolling.run.experiment.experiment.Experiment",
     "training": "rolling.run.experiment.experiment.Training",
     "forecast": "rolling.run.experiment.experiment.Forecast",
-    "picture": "rolling.data.clips.collection.Picture",
+    "picture": "rolling.data.clips.protocol.Picture",
     "history": "rolling.sampling.guidance.History",
     "oracle": "rolling.oracle.Oracle",
     "layout": "rolling.fields.Layout",

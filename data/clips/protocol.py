@@ -1,4 +1,4 @@
-"""The protocol of a collection of clips as they lie on somebody's disk: video files, arrays, records."""
+"""The protocol of a collection of clips as found on disk: video files, arrays, records."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -12,16 +12,16 @@ TRAIN, TEST, UNSPECIFIED = "train", "test", ""
 
 
 class BadClip(InputError):
-    """A clip that cannot be used, and why: preparation skips it, counts it and lists it."""
+    """A clip that cannot be used, and why: preparation skips, counts and lists it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Entry:
     """One clip of a collection, not opened yet.
 
-    `name` tells it apart from all others, wherever the collection lies (a path relative to its folder);
-    `split` is TRAIN, TEST, or UNSPECIFIED where the collection does not say; `label` is the name of its
-    class, "" where there is none. `start` and `stop` cut it, in seconds.
+    `name` is unique and independent of where the collection is stored (a path relative to its folder);
+    `split` is TRAIN, TEST, or UNSPECIFIED if the collection does not say; `label` is the name of its class,
+    "" if there is none. `start` and `stop` cut it, in seconds.
     """
 
     name: str
@@ -33,10 +33,10 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Picture:
-    """What frames are made into: `height x width`, the short side resized to fit and the middle cut out;
-    `rate` frames a second (None: all frames, as they are); three channels, or luma alone.
+    """The format of frames: `height x width`, resized by the short side and centre-cropped; `rate` frames per
+    second (None: all frames, as they are); three channels, or luma alone.
 
-    `height = width = 0` takes pixels as they are, of any size: for measures, no store can hold them.
+    `height = width = 0` keeps pixels as they are, of any size: for metrics only, no store can hold them.
     """
 
     height: int = 64
@@ -49,14 +49,14 @@ class Picture:
         return 3 if self.colour else 1
 
     def size(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of what a frame of `height x width` is made into."""
+        """Height and width of the picture made from a frame of `height x width`."""
         return self.height or height, self.width or width
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Block:
-    """Some frames in a row: `frames [T, height, width, channel]`, uint8; `actions [T, a]`, float32, and
-    `tokens [n, d]`, float32, of the whole clip, where the collection has them."""
+    """Consecutive frames: `frames [T, height, width, channel]`, uint8; their `actions [T, a]`, float32, and
+    the `tokens [n, d]`, float32, of the whole clip, if the collection has them."""
 
     frames: np.ndarray
     actions: np.ndarray | None = None
@@ -65,10 +65,10 @@ class Block:
 
 @runtime_checkable
 class Collection(Protocol):
-    """What an experiment names: a frozen dataclass, which is sent to other processes. Nothing stays open."""
+    """A frozen dataclass named by an experiment; it is sent to other processes and keeps nothing open."""
 
     def entries(self) -> Sequence[Entry]:
         """All clips, in an order that depends on the collection alone. Raises `InputError`."""
 
     def read(self, entry: Entry, picture: Picture) -> Iterator[Block]:
-        """One clip, block after block, of any sizes. Raises `BadClip`."""
+        """One clip, block by block, in blocks of any size. Raises `BadClip`."""

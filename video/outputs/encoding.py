@@ -1,4 +1,4 @@
-"""Frames to a video file, through PyAV, which is asked for only where a file is written."""
+"""Writes frames to a video file with PyAV, which is imported only when a file is written."""
 
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
@@ -12,7 +12,7 @@ BT709 = 1  # of ITU-T H.273, tables 2 and 3
 
 
 def check_encoder(codec: str, what: str) -> None:
-    """Raises `InputError` where PyAV or one of its encoders is missing."""
+    """Raises `InputError` if PyAV or one of its encoders is missing."""
     try:
         import av
     except ImportError:
@@ -29,7 +29,7 @@ def check_encoder(codec: str, what: str) -> None:
         ) from None
 
 
-def encode(
+def encode_video(
     frames: Iterator[np.ndarray],
     path: Path,
     *,
@@ -42,13 +42,13 @@ def encode(
 ) -> None:
     """Writes frames `uint8 [*shape, 3]` one by one, in the pixel format `pixels`.
 
-    Colour differences are those of BT.709 and say so in the file: unlabelled, players guess by the size.
+    Chroma follows BT.709, and the file says so: without the label, players guess from the size.
     """
     import av
     from av.video.reformatter import ColorRange, Colorspace
 
     try:
-        # A table of contents in front of an mp4 file: a browser plays it before it has the whole.
+        # With its index in front, an mp4 file plays in a browser before it is fully loaded.
         table = {"movflags": "faststart"} if form == "mp4" else {}
         with av.open(str(path), "w", format=form, options=table) as container:
             stream = container.add_stream(codec, rate=rate, options=dict(options))

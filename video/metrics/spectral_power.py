@@ -1,4 +1,4 @@
-"""How much happens at each scale and pace of a clip: a distance of sets of clips that needs no weights."""
+"""Power at each spatial scale and frequency: a distance of sets of clips that needs no weights."""
 
 import dataclasses
 import functools
@@ -19,13 +19,13 @@ class SpectralPower:
     """`log(p + 1e-4)`, `p` the power of the luma in 12 rings of wavenumber by 9 bands of frequency: 108
     features of a clip.
 
-    Luma from 0 to 1 passes a Hann window along all three axes and a Fourier transform; `|.|^2` over the sum
-    of the squared window, so that white noise has its variance as power, is averaged over each bin. Rings
-    are equally wide from 0 to 1/2 cycle per pixel, the corners beyond go to the last one; band `j` lies
-    around `j / 16` cycles per frame, of either sign, so that 16 frames fill each. Bins without any mode, as
-    the bands of fewer frames have, say nothing: they are the same for all clips.
+    Luma from 0 to 1 is multiplied by a Hann window along all three axes and Fourier transformed; `|.|^2`,
+    divided by the sum of the squared window so that the power of white noise is its variance, is averaged
+    over each bin. Rings are equally wide from 0 to 1/2 cycle per pixel, and the last includes the corners
+    beyond; band `j` is centred on `j / 16` cycles per frame, of either sign, so that 16 frames fill each.
+    Bins without any mode, as with fewer frames, carry no information: they are the same for all clips.
 
-    Power knows no phase: clips that run backwards or are mirrored look the same.
+    Power ignores phase: clips that are mirrored or reversed in time have the same features.
     """
 
     def __call__(self, clips: np.ndarray) -> np.ndarray:
@@ -36,10 +36,10 @@ class SpectralPower:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SpectralFrechetDistance(FrechetDistance):
-    """Frechet distance of `SpectralPower`: how unlike the sets are in what happens at each scale and pace.
+    """Frechet distance of `SpectralPower`: how the sets differ in power at each scale and frequency.
 
-    It rises with blur, noise, frames in disorder, held or jittering, and flicker. It is not FVD, and no
-    number of one can be set beside one of the other.
+    It rises with blur, noise, shuffled, frozen or jittering frames, and flicker. It is not FVD, and their
+    values cannot be compared.
     """
 
     name: ClassVar[str] = "spectral_frechet_distance"
@@ -61,20 +61,20 @@ def luma(frames: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=4)
 def _plan(frames: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The window `[T, height, width]`, and the bin and the weight of each mode; weights sum to one in a bin,
-    over the squares of the window."""
+    """The window `[T, height, width]`, and the bin and the weight of each mode; the weights in a bin sum to
+    1 over the sum of the squared window."""
     window = functools.reduce(np.multiply.outer, map(_hann, (frames, height, width))).astype(np.float32)
     frequency = np.fft.rfftfreq(frames)
     radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width))
     band = np.rint(frequency * 2 * (PACES - 1)).astype(int)
     ring = np.minimum((radius * 2 * RADII).astype(int), RADII - 1)
     bins = (ring[None] * PACES + band[:, None, None]).ravel()
-    # A real transform leaves negative frequencies out; zero and the highest of an even number have none.
+    # A real transform omits negative frequencies; zero and the Nyquist frequency have no counterpart.
     both = np.where((frequency == 0) | (frequency == 0.5), 1.0, 2.0)
     modes = np.repeat(both, height * width)
     return window, bins, modes / np.bincount(bins, modes)[bins] / np.square(window, dtype=np.float64).sum()
 
 
 def _hann(size: int) -> np.ndarray:
-    """The window at the middles of `size` equal parts, so that no frame or row is left out altogether."""
+    """The window at the centres of `size` equal parts, so that no frame or row has weight 0."""
     return np.sin(np.pi * (np.arange(size) + 0.5) / size) ** 2

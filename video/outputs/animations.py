@@ -1,4 +1,4 @@
-"""Films of forecasts beside their truth: mp4 and GIF."""
+"""Films of forecasts next to the truth: mp4 and GIF."""
 
 import abc
 import dataclasses
@@ -15,35 +15,35 @@ from rolling.common.files import write_file
 from rolling.fields import Layout
 from rolling.outputs import Shown
 from rolling.video.outputs import montage
-from rolling.video.outputs.codecs import check_encoder, encode
+from rolling.video.outputs.encoding import check_encoder, encode_video
 from rolling.video.outputs.montage import Cast, Stage, check_pictures, enlargement
 
 SLOWEST, FASTEST = 5, 30
-"""Frames a second between which a film can be watched."""
+"""The slowest and fastest watchable rates, in frames per second."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Film(abc.ABC):
-    """One film for each forecast: the truth and some members side by side, the given frames in a border of
-    their own, small pictures enlarged by a whole factor."""
+    """One film per forecast: the truth and some members side by side, given frames in a border of their own
+    colour, small pictures enlarged by an integer factor."""
 
     starts: int = 4
-    """How many forecasts are shown, a file each; 0: all of them."""
+    """How many forecasts to show, a file each; 0: all of them."""
     members: int = 3
-    """How many members stand beside the truth."""
+    """How many members to show next to the truth."""
     frames: int = 1000
-    """Most frames of a forecast that are shown, from its first on; 0: all of them."""
+    """The most frames of a forecast to show, from the first; 0: all of them."""
     size: int = 256
     """Pictures are enlarged up to this many pixels along the longer side."""
     rate: float = 0.0
-    """Frames a second; 0: those of the data, no fewer than 5 and no more than 30."""
+    """Frames per second; 0: that of the data, limited to between 5 and 30."""
 
     suffix: ClassVar[str]
 
     def __post_init__(self):
         if min(self.starts, self.frames, self.rate) < 0 or min(self.members, self.size) < 1:
             raise InputError(
-                "a film wants one member and a size of 1 or more; starts, frames and rate are 0 or more"
+                "a film needs one member and a size of 1 or more; starts, frames and rate are 0 or more"
             )
 
     def check(self, layout: Layout) -> None:
@@ -62,7 +62,7 @@ class Film(abc.ABC):
         return Stage(Cast(shown, self.members, leads), enlargement(shown.layout, self.size))
 
     def speed(self, layout: Layout) -> Fraction:
-        """Frames a second."""
+        """Frames per second of the film."""
         rate = self.rate or min(max(1 / layout.step, SLOWEST), FASTEST)
         return Fraction(rate).limit_denominator(1001)
 
@@ -73,10 +73,10 @@ class Film(abc.ABC):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Mp4(Film):
-    """H.264 in an mp4 file, which every browser plays. It is written frame by frame, however long it is."""
+    """H.264 in an mp4 file, which every browser plays. It is written frame by frame, at any length."""
 
     quality: int = 18
-    """The constant rate factor of libx264: 0 loses nothing, 18 nothing that is seen, 51 is the worst."""
+    """The constant rate factor of libx264: 0 is lossless, 18 visually lossless, 51 the worst."""
 
     suffix: ClassVar[str] = "mp4"
 
@@ -90,7 +90,7 @@ class Mp4(Film):
         check_encoder("libx264", "an mp4 file")
 
     def save(self, stage: Stage, path: Path) -> None:
-        encode(
+        encode_video(
             stage.frames(),
             path,
             shape=stage.shape,
@@ -104,15 +104,15 @@ class Mp4(Film):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Gif(Film):
-    """A GIF that plays for ever and rests at its end; one palette for all of its frames, without dither.
+    """A GIF that loops forever and pauses at its end; one palette for all frames, without dithering.
 
-    It is held in memory as it is made, a byte a pixel.
+    It is held in memory while it is made, one byte per pixel.
     """
 
     frames: int = 120
     size: int = 192
     rest: float = 1.5
-    """Seconds that the last frame stays."""
+    """Seconds for which the last frame is shown."""
 
     suffix: ClassVar[str] = "gif"
 
@@ -122,17 +122,17 @@ class Gif(Film):
             Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
             for frame in stage.frames()
         )
-        # In whole hundredths of a second, of which browsers take one for ten.
+        # In hundredths of a second, at least 2: browsers play 1 as 10.
         pace = 10 * max(2, round(100 / self.speed(stage.cast.shown.layout)))
         durations = [pace] * len(others) + [max(pace, round(1000 * self.rest))]
-        told = {"duration": durations, "loop": 0, "optimize": False}
-        first.save(path, format="GIF", save_all=True, append_images=others, **told)
+        settings = {"duration": durations, "loop": 0, "optimize": False}
+        first.save(path, format="GIF", save_all=True, append_images=others, **settings)
 
 
 def shared_palette(cast: Cast, most: int = 24) -> Image.Image:
-    """256 colours for all frames: those of the stage, and of the pictures by median cut over some of them."""
+    """256 colours for all frames: those of the stage, and a median cut over a sample of the pictures."""
     letters = (montage.TEXT, montage.GIVEN, montage.MADE)
-    ramps = [np.linspace(montage.PAGE, colour, 5) for colour in letters]  # their edges are smooth
+    ramps = [np.linspace(montage.PAGE, colour, 5) for colour in letters]  # letters have smooth edges
     own = np.unique(np.concatenate([*ramps, [montage.REST]]).round().astype(np.uint8), axis=0)
     sampled = np.concatenate([picture.reshape(-1, 3) for picture in _sampled(cast, most)])
     picture = Image.fromarray(sampled[None]).quantize(256 - len(own), method=Image.Quantize.MEDIANCUT)
@@ -143,7 +143,7 @@ def shared_palette(cast: Cast, most: int = 24) -> Image.Image:
 
 
 def _sampled(cast: Cast, most: int) -> Iterator[np.ndarray]:
-    """Pictures spread over a film, given ones and those of every panel."""
+    """Pictures spread over a film, given frames and all panels included."""
     every = max(1, (cast.given + cast.leads) * len(cast.panels) // most)
     for index, pictures in enumerate(cast.rows()):
         if index % every == 0:
