@@ -10,14 +10,14 @@ from typing import ClassVar
 import numpy as np
 
 from rolling.fields import Variable
-from rolling.metrics.metric import EvaluationSetup, Sample, Score
+from rolling.metrics.metric import About, EvaluationSetup, Ranking, Sample, Score
 from rolling.metrics.sums import Averaged, Sums, over_leads
 from rolling.physics.quantities import Quantity, divergence_fields, spectral_quantities, vorticity_fields
 from rolling.physics.spectra import spectrum
 
 
 class PerQuantity(Averaged):
-    """Base of measures whose tools are the quantities that a layout has, at least one."""
+    """Base of metrics whose tools are the quantities that a layout has, at least one."""
 
     def quantities(self, setup: EvaluationSetup) -> tuple[Quantity, ...]:
         raise NotImplementedError
@@ -31,7 +31,7 @@ class PerQuantity(Averaged):
 
 
 class Spectral(PerQuantity):
-    """Base of measures of spectra: their terms are `E(k)`, `[lead, quantity, k]`, of the forecast, the truth
+    """Base of metrics of spectra: their terms are `E(k)`, `[lead, quantity, k]`, of the forecast, the truth
     and the last frame given."""
 
     shared: ClassVar[str] = "spectra"
@@ -59,6 +59,12 @@ class EnergySpectrum(Spectral):
     """
 
     leads: tuple[int, int] | None = None
+    about: ClassVar[About] = About(
+        title="Energy spectrum",
+        note="Of single members and of the truth: how much happens at each scale.",
+        section="scales",
+        order=50,
+    )
 
     @property
     def name(self) -> str:
@@ -101,6 +107,24 @@ class SpectrumLogError(Spectral):
     def name(self) -> str:
         return "cumulative_spectrum_log_error" if self.cumulative else "spectrum_log_error"
 
+    @property
+    def about(self) -> About:
+        if self.cumulative:
+            return About(
+                title="Mean |log₁₀| error of the energy spectrum over all leads",
+                note="The error of the spectrum is the mean over wavenumbers of |log₁₀ (forecast / truth)|.",
+                order=51,
+                cumulative=True,
+                ranking=Ranking(title="Error of the energy spectrum"),
+            )
+        return About(
+            title="Error of the energy spectrum",
+            note="Mean over wavenumbers of |log₁₀ (forecast / truth)|; 0.1 is a quarter too much or too"
+            " little.",
+            section="scales",
+            order=51,
+        )
+
     def scores(self, sums):
         shells = np.arange(1, min(self.maximum, spectrum(sums.setup.layout).resolved) + 1)
         forecast, truth = (sums.mean(name, self.cumulative)[..., shells] for name in ("forecast", "truth"))
@@ -117,6 +141,12 @@ class EnergyDrift(Spectral):
     """
 
     name: ClassVar[str] = "energy_drift"
+    about: ClassVar[About] = About(
+        title="Drift of the kinetic energy",
+        note="Relative to the last given frame.",
+        section="scales",
+        order=54,
+    )
 
     def tools(self, setup):
         found = super().tools(setup)
@@ -134,7 +164,7 @@ class EnergyDrift(Spectral):
 
 
 class Correlation(PerQuantity):
-    """Base of measures of the correlation of vorticity: `E corr(w_i, w)` over space, by area."""
+    """Base of metrics of the correlation of vorticity: `E corr(w_i, w)` over space, by area."""
 
     shared: ClassVar[str] = "vorticity_correlation"
 
@@ -161,6 +191,13 @@ class VorticityCorrelation(Correlation):
     """Correlation over space of each member's vorticity with the truth's, over members and starts."""
 
     name: ClassVar[str] = "vorticity_correlation"
+    about: ClassVar[About] = About(
+        title="Correlation of the vorticity",
+        note="Of one member with the truth; below 0.8 the match is lost.",
+        section="skill",
+        order=24,
+        higher=True,
+    )
 
     def scores(self, sums):
         return over_leads(sums.setup, self.variables(sums), sums.mean("correlation"), units="1")
@@ -175,6 +212,11 @@ class VorticityCorrelationTime(Correlation):
 
     thresholds: tuple[float, ...] = (0.8,)
     name: ClassVar[str] = "vorticity_correlation_time"
+    about: ClassVar[About] = About(
+        title="Lead at which the vorticity correlation falls below",
+        order=55,
+        higher=True,
+    )
 
     def scores(self, sums):
         setup, curves = sums.setup, sums.mean("correlation")
@@ -205,6 +247,12 @@ class Divergence(PerQuantity):
     """`sqrt(E <(du/dx + dv/dy)^2>)`; the reference is the truth's."""
 
     name: ClassVar[str] = "divergence"
+    about: ClassVar[About] = About(
+        title="Divergence",
+        note="Root mean square over the area.",
+        section="scales",
+        order=53,
+    )
 
     def quantities(self, setup):
         return divergence_fields(setup)

@@ -66,7 +66,7 @@ def test_page_shows_every_part_of_a_rich_run(rich):
         "Skill",
         "Calibration",
         "Scales",
-        "Further measures",
+        "Further scores",
         "The long rollout",
         "Training",
         "The experiment",

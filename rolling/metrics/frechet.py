@@ -77,7 +77,7 @@ def frechet_distance(a: Gaussian, b: Gaussian, *, ddof: int = 1) -> float:
     of a matrix, and right where covariances are singular, as with fewer clips than features. What rounding
     could have left is 0, so that a set is at distance 0 from itself. NaN where a weight is not above `ddof`.
 
-    The distance of two sets from one law is above 0, by about `1 / n`: compare at equal `n` only.
+    The distance of two sets from one distribution is above 0, by about `1 / n`: compare at equal `n` only.
     """
     if min(a.weight, b.weight) <= ddof:
         return float("nan")
@@ -108,8 +108,8 @@ def kernel_distance(x: Sampled, y: Sampled, weights: np.ndarray) -> np.ndarray:
     """`E k(x, x') + E k(y, y') - 2 E k(x, y)` with `k(x, y) = (x . y / d + 1)^3`; `[row]`.
 
     The maximum mean discrepancy, squared, of the kernel of KID (Binkowski et al. 2018, arXiv 1801.01401): 0
-    in the mean for two sets of one law, whatever their sizes, so it may be below 0. The means are over pairs
-    of different starts: those are independent, also where the clips of `y` continue those of `x`
+    in the mean for two sets of one distribution, whatever their sizes, so it may be below 0. The means are
+    over pairs of different starts: those are independent, also where the clips of `y` continue those of `x`
     (Gretton et al. 2012, eq. 4). `weights [row, start]` counts each start in each row.
     """
     within = _mean_kernel(x, x, weights) + _mean_kernel(y, y, weights)

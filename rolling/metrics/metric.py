@@ -1,6 +1,6 @@
-"""The protocol of a forecast measure: streaming sums over starts and blocks of lead times.
+"""The protocol of a forecast metric: streaming sums over starts and blocks of lead times.
 
-A measure never sees a whole store. It is started once for a layout, updated with one block of leads of
+A metric never sees a whole store. It is started once for a layout, updated with one block of leads of
 one start after another, and asked for its scores at the end. Persistence and climatology
 are scored by the same code, as forecasts of one member.
 """
@@ -16,7 +16,7 @@ from rolling.fields import Layout
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class EvaluationSetup:
-    """What a measure may know before it sees a number; equal to itself alone.
+    """What a metric may know before it sees a number; equal to itself alone.
 
     `mask [height, width, variable]` is True where there are data (None: everywhere); `members` is the size of
     the ensemble that will be scored, `given` the number of frames that it was given; frames of lead `i` are
@@ -56,7 +56,7 @@ class Sample:
         return self.given[-1]
 
     def share(self, key: Hashable, compute: Callable[[], Any]) -> Any:
-        """What `compute` returns: called by the first measure that asks, remembered for the others.
+        """What `compute` returns: called by the first metric that asks, remembered for the others.
 
         A key stands for one computation, in one setup. `dataclasses.replace` gives a sample without memory.
         """
@@ -78,10 +78,10 @@ def _remembered(memory: dict[Hashable, Any], key: Hashable, compute: Callable[[]
 class Score:
     """One curve: `values` over `coordinate`, which is named by `axis`.
 
-    `axis` is `"lead"` (coordinate: lead time in the layout's time units) or what the measure is a function
+    `axis` is `"lead"` (coordinate: lead time in the layout's time units) or what the score is a function
     of (`"wavenumber"`, `"rank"`, ...). `reference` holds the truth's own curve where there is one, as for
-    a spectrum. `low` and `high` bound what the values may be, had other starts been drawn, where a measure
-    says so.
+    a spectrum. `low` and `high` bound what the values may be, had other starts been drawn, where a metric
+    says so. `baselines` are the values of other forecasts by their name: an evaluation fills them in.
     """
 
     variable: str
@@ -92,17 +92,70 @@ class Score:
     reference: np.ndarray | None = None
     low: np.ndarray | None = None
     high: np.ndarray | None = None
+    baselines: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+    @property
+    def curves(self) -> dict[str, np.ndarray]:
+        """All curves by name: `model`, the baselines', `reference`, `low` and `high`, as far as there are."""
+        beside = {name: getattr(self, name) for name in ("reference", "low", "high")}
+        found = {"model": self.values, **self.baselines, **beside}
+        return {name: values for name, values in found.items() if values is not None}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ranking:
+    """How `rolling compare` ranks forecasts by a metric: the smaller the better, unless its `About` names
+    an ideal or says that higher is better.
+
+    `title` stands in the place of the metric's own. `first`: the verdict goes by this metric. `relative`: it
+    is the score over its reference that counts, and 1 is ideal.
+    """
+
+    title: str = ""
+    first: bool = False
+    relative: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class About:
+    """What a metric says of itself, wherever its scores are shown: `about` of a `Metric` that has one.
+
+    A report shows the title, one line on how to read it (`note`), and the curves in its `section`: skill,
+    calibration, scales, realism, more, or one of its own; metrics of lower `order` come first. `ideal` is the
+    best value where there is one, and `against` names a metric of the same unit: departures from the ideal
+    below a tenth of its largest value are drawn as small as they are. `reference` is what a score's own
+    reference stands for, `zero` whether positive values are drawn above zero. `cumulative`: each value is
+    over all leads up to its own, so that the last one tells all.
+
+    `column` heads its numbers in the printed table, `ranking` makes it one by which `rolling compare` ranks.
+    """
+
+    title: str
+    note: str = ""
+    section: str = "more"
+    order: int = 1000
+    ideal: float | None = None
+    higher: bool = False
+    against: str = ""
+    reference: str = "truth"
+    zero: bool = True
+    cumulative: bool = False
+    column: str = ""
+    ranking: Ranking | None = None
 
 
 @runtime_checkable
 class Metric(Protocol):
-    """A measure of forecasts; `name` is its key in `evaluation.json`."""
+    """A metric of forecasts; `name` is its key in `evaluation.json`.
+
+    It may also have an attribute `about`, an `About`; without one its scores are shown under its name.
+    """
 
     @property
     def name(self) -> str: ...
 
     def start(self, setup: EvaluationSetup) -> Any:
-        """Empty sums, or None where the measure makes no sense for these variables or members."""
+        """Empty sums, or None where the metric makes no sense for these variables or members."""
 
     def update(self, state: Any, sample: Sample) -> Any:
         """The sums with one more block."""
@@ -113,8 +166,18 @@ class Metric(Protocol):
 
 @runtime_checkable
 class Resampled(Metric, Protocol):
-    """A measure whose sums can be weighted by start: a bootstrap tells how sure its scores are."""
+    """A metric whose sums can be weighted by start: a bootstrap tells how sure its scores are."""
 
     def resample(self, states: Sequence[Any], weights: np.ndarray) -> Iterator[Any]:
         """For each row of `weights [resample, state]` the sums that saw what `states[i]` did `weights[., i]`
         times; all the states are of one setup."""
+
+
+def about_of(metric: Metric) -> About:
+    """What a metric says of itself, or its name as a title."""
+    return getattr(metric, "about", None) or named_so(metric.name)
+
+
+def named_so(name: str) -> About:
+    """Of a metric of which only the name is known."""
+    return About(title=name.replace("_", " ").capitalize())

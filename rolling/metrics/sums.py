@@ -1,7 +1,7 @@
-"""Sums over starts, means of them: the one mechanism behind every measure of single frames.
+"""Sums over starts, means of them: the one mechanism of every metric of single frames.
 
-A measure names a few *terms*, numbers whose mean over starts it needs at each lead time, and makes its score
-from those means at the very end. So every measure streams, in any order of starts and blocks of leads, and
+A metric names a few *terms*, numbers whose mean over starts it needs at each lead time, and makes its score
+from those means at the very end. So every metric streams, in any order of starts and blocks of leads, and
 what it stores does not grow with the number of starts.
 """
 
@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rolling.fields import Variable
-from rolling.metrics.metric import EvaluationSetup, Sample, Score
+from rolling.metrics.metric import About, EvaluationSetup, Sample, Score
 
 Terms = dict[str, np.ndarray]
 
@@ -20,7 +20,7 @@ Terms = dict[str, np.ndarray]
 class Sums:
     """Sums over starts of named terms, for each lead, in float64.
 
-    `tools` is whatever the measure prepared for this layout: weights, wavenumbers, ...
+    `tools` is whatever the metric prepared for this layout: weights, wavenumbers, ...
     """
 
     def __init__(self, setup: EvaluationSetup, tools: Any):
@@ -67,10 +67,11 @@ class Sums:
 class Averaged:
     """Base of a `rolling.metrics.Resampled` made from means: a subclass says which, and what to do with them.
 
-    Measures with the same `tools` and `terms` name them alike in `shared`; then they are computed once.
+    Metrics with the same `tools` and `terms` name them alike in `shared`; then they are computed once.
     """
 
     name: ClassVar[str]
+    about: ClassVar[About | None] = None
     shared: ClassVar[str] = ""
 
     def start(self, setup: EvaluationSetup) -> Sums | None:
@@ -82,7 +83,7 @@ class Averaged:
         return state
 
     def computed(self, state: Sums, sample: Sample) -> Terms:
-        """The terms of a block, computed once for all measures that share them."""
+        """The terms of a block, computed once for all metrics that share them."""
         compute = functools.partial(self.terms, state.tools, sample)
         return sample.share((self.shared, state.setup), compute) if self.shared else compute()
 
@@ -95,7 +96,7 @@ class Averaged:
         return Sums.weighted(states, weights)
 
     def tools(self, setup: EvaluationSetup) -> Any:
-        """What `terms` needs for this layout; None where the measure makes no sense."""
+        """What `terms` needs for this layout; None where the metric makes no sense."""
         raise NotImplementedError
 
     def terms(self, tools: Any, sample: Sample) -> Terms:

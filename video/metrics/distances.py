@@ -1,15 +1,16 @@
 """Distances between sets of clips, forecast and real, in a space of features: the base of FVD and its kin.
 
-A measure names a *space*, a function from clips to features, and how two sets of features are apart. The
+A metric names a *space*, a function from clips to features, and how two sets of features are apart. The
 rest is here: clips are cut from the forecast of each start, as they are when they are stored, rounded to
 grey levels; the truth's features are computed once, for the model and the baselines together.
 
-A distance of two sets falls as they grow, even if both are of one law, so a value means something only beside
-that of two real sets of the same size. A forecast has one real clip per start, and a floor at that size would
-want twice as many. Hence two scores: "clips", all forecast against all real clips, the number that is
-published, with no floor; and "half", in which the starts are cut into halves at random and clips of one half
-are set against the real ones of the other, beside the real clips of the first, the floor, as `reference`.
-"half" is larger, as the sets are smaller; what it exceeds its floor by is due to the forecast.
+A distance of two sets falls as they grow, even if both are of one distribution, so a value means something
+only beside that of two real sets of the same size. A forecast has one real clip per start, and a floor at
+that size would want twice as many. Hence two scores: "clips", all forecast against all real clips, the
+number that is published, with no floor; and "half", in which the starts are cut into halves at random and
+clips of one half are set against the real ones of the other, beside the real clips of the first, the floor,
+as `reference`. "half" is larger, as the sets are smaller; what it exceeds its floor by is due to the
+forecast.
 
 The interval of a value is a bootstrap over starts. Drawing with replacement repeats clips, which raises a
 distance as fewer clips would; so the spread of the resamples around their mean is set around the value. It is
@@ -28,16 +29,21 @@ from rolling.common.errors import InputError
 from rolling.fields import Layout
 from rolling.metrics.bootstrap import draws, interval
 from rolling.metrics.frechet import Gaussian, Sampled, frechet_distance, kernel_distance
-from rolling.metrics.metric import EvaluationSetup, Sample, Score
+from rolling.metrics.metric import About, EvaluationSetup, Sample, Score
 
 FEWEST = 8  # starts, below which no interval is given
 PARTS = 4  # sets of forecasts that are set against a half of the real clips, and averaged
 HALVES, STARTS = 0, 1  # seeds of the two streams of draws
 
 
+def about_distance(title: str, note: str, order: int) -> About:
+    """Of a distance of sets, whose reference is its floor."""
+    return About(title=title, note=note, section="realism", order=order, reference="real against real")
+
+
 @runtime_checkable
 class Space(Protocol):
-    """Equal spaces have equal features: they are computed once for all the measures of a space."""
+    """Equal spaces have equal features: they are computed once for all the metrics of a space."""
 
     def __call__(self, clips: np.ndarray) -> np.ndarray:
         """Features `[n, d]` of clips `[n, time, height, width, channel]`: float32, whole grey levels from 0
@@ -127,7 +133,7 @@ class Halved(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SetDistance:
-    """Base of measures that compare the set of all forecasts with the set of all truths, clip by clip.
+    """Base of metrics that compare the set of all forecasts with the set of all truths, clip by clip.
 
     Clips are of `frames` consecutive frames. The first begins with the frames that the forecast was given, as
     the protocols of Kinetics-600 (5 given, 11 forecast) and BAIR (1 given, 15 forecast) count them, if
@@ -137,6 +143,7 @@ class SetDistance:
     """
 
     name: ClassVar[str]
+    about: ClassVar[About | None] = None
     least: ClassVar[float] = -np.inf
     """The smallest value that the distance can take."""
     fewest: ClassVar[int] = 1
@@ -274,5 +281,5 @@ def _stacked(found: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
 
 @functools.cache
 def tell(words: Hashable) -> None:
-    """Says once why a measure is left out."""
+    """Says once why a metric is left out."""
     print(words, file=sys.stderr, flush=True)

@@ -2,7 +2,7 @@
 
 Unterthiner et al. (2018), arXiv 1812.01717: the features are the 400 logits of I3D trained on Kinetics-400,
 averaged over time. The weights are a file that is not part of this package (`rolling weights i3d`); without
-it the measures are left out, and with no other network would they be called by these names.
+it the metrics are left out, and with no other network would they be called by these names.
 """
 
 import dataclasses
@@ -16,7 +16,14 @@ from flax import nnx
 
 from rolling.common.errors import InputError
 from rolling.fields import Layout
-from rolling.video.metrics.distances import FrechetDistance, KernelDistance, SetDistance, tell
+from rolling.metrics.metric import About
+from rolling.video.metrics.distances import (
+    FrechetDistance,
+    KernelDistance,
+    SetDistance,
+    about_distance,
+    tell,
+)
 from rolling.video.metrics.i3d import FEWEST_FRAMES, SIDE
 from rolling.video.metrics.i3d_weights import I3D, filled, tensors
 from rolling.video.metrics.resizing import Positions, bilinear, centres, corners
@@ -68,7 +75,7 @@ def _logits(graph, state, clips, rows, columns):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _OfI3d(SetDistance):
-    """What the measures of I3D's features have in common."""
+    """What the metrics of I3D's features have in common."""
 
     fewest: ClassVar[int] = FEWEST_FRAMES
     protocol: str = "styleganv"
@@ -97,6 +104,9 @@ class Fvd(_OfI3d, FrechetDistance):
     """Frechet distance of I3D's logits; biased by the number of clips, so beside it stands a floor."""
 
     name: ClassVar[str] = "fvd"
+    about: ClassVar[About] = about_distance(
+        "Fréchet video distance", "Between features of a network trained on real videos; lower is better.", 40
+    )
 
     @property
     def ddof(self) -> int:
@@ -108,3 +118,6 @@ class Kvd(_OfI3d, KernelDistance):
     """Kernel distance of I3D's logits, unbiased: the number to look at where clips are fewer than 1,000."""
 
     name: ClassVar[str] = "kvd"
+    about: ClassVar[About] = about_distance(
+        "Kernel video distance", "As the Fréchet distance, but 0 in the mean for real clips, however few.", 41
+    )

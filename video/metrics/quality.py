@@ -10,7 +10,7 @@ import numpy as np
 import scipy.ndimage
 
 from rolling.fields import Variable
-from rolling.metrics.metric import EvaluationSetup, Sample, Score
+from rolling.metrics.metric import About, EvaluationSetup, Sample, Score
 from rolling.metrics.sums import Averaged, Sums, over_leads
 
 PEAK = 255
@@ -21,7 +21,7 @@ C1, C2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2
 
 
 class Quality(Averaged):
-    """Base of measures of single frames: a curve over lead time, the mean over starts and members.
+    """Base of metrics of single frames: a curve over lead time, the mean over starts and members.
 
     `best`: of the members of each start only the one counts whose mean over all leads is highest, "best of
     K", the custom of stochastic video prediction (Denton and Fergus 2018, arXiv 1802.07687). A single member
@@ -31,10 +31,22 @@ class Quality(Averaged):
     best: bool
     plain: ClassVar[str]
     units: ClassVar[str]
+    about_all: ClassVar[About]
+    title_of_best: ClassVar[str]
 
     @property
     def name(self) -> str:
         return f"best_{self.plain}" if self.best else self.plain
+
+    @property
+    def about(self) -> About:
+        if not self.best:
+            return self.about_all
+        note = "Of each start the member with the highest mean over all leads; it rises with their number."
+        order = self.about_all.order + 1
+        return dataclasses.replace(
+            self.about_all, title=self.title_of_best, note=note, order=order, column=""
+        )
 
     @property
     def shared(self) -> str:
@@ -79,6 +91,16 @@ class Psnr(Quality):
     best: bool = False
     plain: ClassVar[str] = "psnr"
     units: ClassVar[str] = "dB"
+    about_all: ClassVar[About] = About(
+        title="Peak signal-to-noise ratio",
+        note="Of single members, frame by frame; higher is better.",
+        section="skill",
+        order=10,
+        higher=True,
+        zero=False,
+        column="psnr",
+    )
+    title_of_best: ClassVar[str] = "PSNR of the best member"
 
     def of(self, forecast, truth):
         difference = forecast.astype(np.int32) - truth  # squares of up to 255^2, exactly
@@ -103,6 +125,16 @@ class Ssim(Quality):
     best: bool = False
     plain: ClassVar[str] = "ssim"
     units: ClassVar[str] = "1"
+    about_all: ClassVar[About] = About(
+        title="Structural similarity",
+        note="Of single members; 1 is the same picture.",
+        section="skill",
+        order=12,
+        higher=True,
+        zero=False,
+        column="ssim",
+    )
+    title_of_best: ClassVar[str] = "Structural similarity of the best member"
 
     def tools(self, setup):
         return super().tools(setup) if min(setup.layout.shape[:2]) >= LEAST else None

@@ -1,4 +1,4 @@
-"""Files of weights that measures need and that are no part of this package: found, and known by a hash."""
+"""Files of weights that metrics need and that are no part of this package: found, and known by a hash."""
 
 import dataclasses
 import hashlib

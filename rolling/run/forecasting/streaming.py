@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from rolling.common.errors import InputError
+from rolling.common.forecast_schema import GIVEN, NAMES
 from rolling.common.progress import Progress
 from rolling.data.conditions import check_actions, told
 from rolling.data.source import Named, Sequences
 from rolling.run.experiment import Forecast, codec
 from rolling.run.forecasting import zarr_writer
 from rolling.run.forecasting.forecaster import Forecaster, sequence_keys
-from rolling.run.forecasting.zarr_reader import GIVEN, NAMES
 from rolling.sampling.sampler import Carry, Sampling
 
 

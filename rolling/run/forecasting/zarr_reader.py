@@ -1,9 +1,4 @@
-"""A forecast store, opened and checked against the layout of the data, read start by start.
-
-It holds one variable for each of the layout's, with the dimensions (start, number, prediction_timedelta, y,
-x). Along the first, `sequence` and `frame` say with which frame of which test sequence a forecast begins, and
-`time` is that of the frame before, the last that was given.
-"""
+"""A forecast store, opened and checked against the layout of the data, read start by start."""
 
 import dataclasses
 from pathlib import Path
@@ -13,12 +8,21 @@ import xarray as xr
 
 from rolling.common.errors import InputError
 from rolling.common.files import one_line
+from rolling.common.forecast_schema import (
+    FRAME,
+    GIVEN,
+    LEAD,
+    MEMBER,
+    NAMES,
+    SEQUENCE,
+    TIME,
+    dimensions,
+    is_unfinished,
+    start_dimension,
+)
 from rolling.data.source import Named, Sequences
 from rolling.fields import Layout
 
-LEAD = "prediction_timedelta"
-GIVEN = "given_frames"
-NAMES = "sequence_names"
 HOUR = np.timedelta64(1, "h")
 
 
@@ -38,7 +42,7 @@ class StoredForecast:
 
     @property
     def members(self) -> int:
-        return self.dataset.sizes["number"]
+        return self.dataset.sizes[MEMBER]
 
     @property
     def given(self) -> int:
@@ -57,7 +61,7 @@ class StoredForecast:
     def read(self, start: int, first: int, stop: int, members: slice = slice(None)) -> np.ndarray:
         """Leads `first .. stop - 1` of one start: `[member, lead, height, width, variable]`, float32."""
         names = self.layout.names
-        at = {start_dimension(self.layout): start, "number": members, LEAD: slice(first, stop)}
+        at = {start_dimension(self.layout): start, MEMBER: members, LEAD: slice(first, stop)}
         try:
             fields = [np.asarray(self.dataset[name].isel(at).values, np.float32) for name in names]
         except Exception as error:  # what a damaged chunk raises depends on the codec
@@ -99,18 +103,13 @@ class StoredForecast:
             )
 
     def _check_time(self, start: int, expected) -> None:
-        found = self.dataset["time"].values[start]
+        found = self.dataset[TIME].values[start]
         same = found == expected if self.layout.has_calendar else np.isclose(found, expected, rtol=1e-5)
         if not same:
             raise InputError(
                 f"start {start} of the forecast {self.path} is at time {found}, but in these test data it is"
                 f" at {expected}: evaluate it with the data that it was made from"
             )
-
-
-def start_dimension(layout: Layout) -> str:
-    """The name of a store's first dimension."""
-    return "time" if layout.has_calendar else "start"
 
 
 def open_forecast(path: Path, layout: Layout) -> StoredForecast:
@@ -133,18 +132,18 @@ def open_forecast(path: Path, layout: Layout) -> StoredForecast:
         path=path,
         layout=layout,
         dataset=dataset,
-        sequence=np.asarray(dataset["sequence"].values, int),
-        frame=np.asarray(dataset["frame"].values, int),
+        sequence=np.asarray(dataset[SEQUENCE].values, int),
+        frame=np.asarray(dataset[FRAME].values, int),
     )
 
 
 def _check_whole(path: Path, dataset: xr.Dataset) -> None:
-    # A store made by another program has neither mark, and is checked frame by frame where it is read.
-    if "rolling_forecast" in dataset.attrs and not dataset.attrs.get("rolling_complete", False):
+    # A store made by another program has no such mark, and is checked frame by frame where it is read.
+    if is_unfinished(dataset.attrs):
         raise InputError(
             f"the forecast {path} is not finished: finish it with `rolling rollout {path.parent}`"
         )
-    if "sequence" not in dataset.variables and "number" in dataset.variables:
+    if SEQUENCE not in dataset.variables and MEMBER in dataset.variables:
         raise InputError(
             f"the forecast {path} does not say which frames of the test data it begins with (`sequence` and"
             " `frame`), so there is no truth for it: score one that `rolling rollout RUN` made of the data"
@@ -152,9 +151,8 @@ def _check_whole(path: Path, dataset: xr.Dataset) -> None:
 
 
 def _check_variables(path: Path, dataset: xr.Dataset, layout: Layout) -> None:
-    first = start_dimension(layout)
-    dimensions = (first, "number", LEAD, layout.y.name, layout.x.name)
-    wanted = dict.fromkeys(layout.names, dimensions) | dict.fromkeys(("sequence", "frame", "time"), (first,))
+    wanted = dict.fromkeys(layout.names, dimensions(layout))
+    wanted |= dict.fromkeys((SEQUENCE, FRAME, TIME), (start_dimension(layout),))
     for name, expected in wanted.items():
         if name not in dataset.variables:
             there = ", ".join(map(str, dataset.variables)) or "nothing"
