@@ -8,9 +8,11 @@ import shutil
 import jax
 import numpy as np
 import pytest
+import xarray as xr
 
 from rolling.common.errors import InputError
 from rolling.configs.debug import experiment as debug
+from rolling.metrics import About, Ranking
 from rolling.metrics.bootstrap import RESAMPLES, draws
 from rolling.metrics.ensemble import Crps, Rmse, SpreadSkillRatio, StandardDeviation
 from rolling.physics.metrics import SpectrumLogError
@@ -23,6 +25,7 @@ from rolling.run.compare.wording import number
 from rolling.run.evaluation.evaluate import evaluate
 from rolling.run.evaluation.tables import Cell, Table
 from rolling.run.experiment import presets as experiments
+from rolling.run.experiment import registry
 from rolling.run.report.words import Words
 from rolling.solvers import Heun
 from tests.fake_runs import weather
@@ -181,6 +184,13 @@ def test_a_table_in_text_and_markdown():
     assert table.markdown().splitlines()[-1] == "| one | **1** | ≈ 20 | 3 |"
 
 
+def test_what_is_higher_is_better_where_a_metric_says_so():
+    flat = lambda *values: estimates.Estimate.over_seeds([np.tile(values, (9, 1))])  # noqa: E731
+    found = {"a": flat(20.0, -1.0), "b": flat(30.0, 0.5)}
+    rank = lambda **words: estimates.rank(found, About(title="", ranking=Ranking(), **words)).best  # noqa: E731
+    assert rank() == ["a", "a"] and rank(higher=True) == ["b", "b"] and rank(ideal=0.0) == ["a", "b"]
+
+
 # The command.
 
 
@@ -272,9 +282,87 @@ def test_finished_runs_are_grouped_by_method_and_start_alike(place, capsys):
     )
 
 
-def test_forecasts_begin_where_they_are_given_frames(place):
-    import xarray as xr
+OWN = """
+import dataclasses
+from typing import ClassVar
 
+import numpy as np
+
+from rolling.metrics import About, Ranking
+from rolling.metrics.ensemble import PerVariable
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MedianError(PerVariable):
+    name: ClassVar[str] = "median_error"
+    about: ClassVar[About] = About(
+        title="Error of the median member",
+        note="Mean of |median - truth|; <lower> is better.",
+        section="robustness",
+        column="median",
+        ranking=Ranking(first=True),
+    )
+
+    def terms(self, tools, sample):
+        return {"error": tools.mean(np.abs(np.median(sample.forecast, axis=0) - sample.truth))}
+
+    def values(self, sums):
+        return sums.mean("error")
+"""
+
+
+@pytest.fixture
+def own(place, tmp_path, monkeypatch):
+    """Two finished runs whose experiments have a metric of a user's own file, and its options."""
+    monkeypatch.setattr(registry, "_own", {})
+    (tmp_path / "own.py").write_text(OWN)
+    for name in ("rolling-0", "full_sequence-0"):
+        run = tmp_path / name
+        shutil.copytree(place[0] / "both" / name, run)
+        shutil.copytree(run / "calls-1.zarr", run / "forecast.zarr")
+        (run / "calls-1.json").unlink()
+        for path in (run / "experiment.json", *run.glob("checkpoints/*/experiment/metadata")):
+            described = json.loads(path.read_text())
+            described["metrics"].append({"type": "metric.median_error"})
+            path.write_text(json.dumps(described))
+    return tmp_path, ["--code", str(tmp_path / "own.py")]
+
+
+def test_a_metric_of_ones_own_is_shown_wherever_the_others_are(own, capsys):
+    folder, code = own
+    title, note = "Error of the median member", "Mean of |median - truth|; &lt;lower&gt; is better."
+    run = folder / "rolling-0"
+    store = xr.open_zarr(run / "forecast.zarr", consolidated=False)
+    assert main(["evaluate", str(run), *code]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[1].split()[-1] == "median"
+    assert said[-1] == f"median: {title}. Mean of |median - truth|; <lower> is better."
+    written = json.loads((run / "evaluation.json").read_text())
+    test = experiments.find(str(run)).source.open().test
+    places = zip(store["sequence"].values.tolist(), store["frame"].values.tolist(), strict=True)
+    truth = np.stack([test.read(s, f, f + 4)[..., 0] for s, f in places])
+    expected = np.abs(np.median(store["height"].values, axis=1) - truth).mean(axis=(0, 2, 3))
+    np.testing.assert_allclose(written["median_error"]["height"]["model"], expected, rtol=1e-5)
+    assert float(said[2].split()[-1]) == pytest.approx(expected[0], rel=1e-3)
+    assert main(["report", str(run), *code]) == 0
+    text = (run / "report.html").read_text()
+    assert f"<h3>{title}</h3><p>{note}</p>" in text
+    assert re.findall(r"<h2>(.*?)</h2>", text)[1:6] == [
+        "Skill", "Calibration", "Scales", "Robustness", "The long rollout",
+    ]  # fmt: skip
+    capsys.readouterr()
+    words = ["compare", str(run), str(folder / "full_sequence-0"), "--output", str(folder / "side"), *code]
+    assert main(words) == 0
+    assert capsys.readouterr().out.startswith(f"{title}, 1 call per frame\n")
+    text = (folder / "side" / "comparison.html").read_text()
+    assert f"<h3>{title} at 1 call per frame</h3><p>{note}</p>" in text and f"the smallest {title}" in text
+    found = json.loads((folder / "side" / "comparison.json").read_text())["forecast"]
+    assert [result["measure"] for result in found] == ["median_error", *(m.name for m in FORECAST)]
+    np.testing.assert_allclose(found[0]["groups"]["rolling-0"]["value"], expected, rtol=1e-5)
+    assert np.isfinite(found[0]["persistence"]).all()
+
+
+def test_forecasts_begin_where_they_are_given_frames(place):
     from rolling.run.forecasting.streaming import write
 
     experiment, forecaster, split = commands.open_run(place[0] / "both" / "rolling-0")

@@ -31,7 +31,7 @@ class Quality(Averaged):
     best: bool
     plain: ClassVar[str]
     units: ClassVar[str]
-    about_all: ClassVar[About]
+    about_plain: ClassVar[About]
     title_of_best: ClassVar[str]
 
     @property
@@ -41,11 +41,11 @@ class Quality(Averaged):
     @property
     def about(self) -> About:
         if not self.best:
-            return self.about_all
+            return self.about_plain
         note = "Of each start the member with the highest mean over all leads; it rises with their number."
-        order = self.about_all.order + 1
+        order = self.about_plain.order + 1
         return dataclasses.replace(
-            self.about_all, title=self.title_of_best, note=note, order=order, column=""
+            self.about_plain, title=self.title_of_best, note=note, order=order, column=""
         )
 
     @property
@@ -91,7 +91,7 @@ class Psnr(Quality):
     best: bool = False
     plain: ClassVar[str] = "psnr"
     units: ClassVar[str] = "dB"
-    about_all: ClassVar[About] = About(
+    about_plain: ClassVar[About] = About(
         title="Peak signal-to-noise ratio",
         note="Of single members, frame by frame; higher is better.",
         section="skill",
@@ -125,7 +125,7 @@ class Ssim(Quality):
     best: bool = False
     plain: ClassVar[str] = "ssim"
     units: ClassVar[str] = "1"
-    about_all: ClassVar[About] = About(
+    about_plain: ClassVar[About] = About(
         title="Structural similarity",
         note="Of single members; 1 is the same picture.",
         section="skill",

@@ -93,30 +93,19 @@ class Comparison:
         """What is compared: method, size, training."""
         rows = []
         for group in self.groups:
-            experiment, runs = group.experiment, self.scored[group.name]
-            parts = {part.name: part for part in describe(experiment)}
-            seconds = np.mean([run.training_seconds for run in group.runs])
+            fact = self._facts(group)
             cells = (
-                _in_words(parts["window"]),
-                _in_words(parts["solver"]),
-                str(experiment.calls_per_frame),
-                f"{runs[0].parameters:,}",
-                f"{experiment.training.steps:,} of {experiment.training.batch}",
-                _duration(float(seconds)),
+                fact["window"],
+                fact["solver"],
+                str(fact["calls_per_frame"]),
+                f"{fact['parameters']:,}",
+                f"{fact['training_steps']:,} of {fact['batch']}",
+                _duration(float(np.mean([run.training_seconds for run in group.runs]))),
                 str(len(group.runs)),
             )
             rows.append((group.name, tuple(Cell(text=cell) for cell in cells)))
-        heads = (
-            "",
-            "window",
-            "solver",
-            "own calls",
-            "parameters",
-            "training steps",
-            "training time",
-            "seeds",
-        )
-        return Table(caption="", heads=heads, rows=tuple(rows))
+        heads = "window", "solver", "own calls", "parameters", "training steps", "training time", "seeds"
+        return Table(heads=("", *heads), rows=tuple(rows))
 
     def verdict(self) -> str:
         """Who has the best first score at each number of calls, and who is tied."""
@@ -167,13 +156,13 @@ class Comparison:
             "intervals_cover": self.covers(),
             "starts": self.starts(),
             "long_starts": self.starts(long=True),
-            "groups": {group.name: self._group(group) for group in self.groups},
+            "groups": {group.name: self._facts(group) for group in self.groups},
             "forecast": [_result(result) for result in self.forecasts],
             "long": [_result(result) for result in self.rollouts],
             "notes": self.notes,
         }
 
-    def _group(self, group: Group) -> dict[str, Any]:
+    def _facts(self, group: Group) -> dict[str, Any]:
         parts = {part.name: part for part in describe(group.experiment)}
         return {
             "about": group.about,

@@ -90,23 +90,12 @@ class _Wanted:
 
 def _wanted(experiment: Experiment, calls: Sequence[int]) -> Iterator[_Wanted]:
     """The ensemble at each number of calls, and the long rollouts at the experiment's own."""
+    own, forecast, long = experiment.calls_per_frame, experiment.forecast, experiment.long
     for k in calls:
-        yield _Wanted(
-            key=k,
-            calls=k,
-            stem=f"calls-{k}",
-            forecast=experiment.forecast,
-            metrics=experiment.metrics,
-        )
-    if experiment.long.frames:
-        own = experiment.calls_per_frame
-        yield _Wanted(
-            key=None,
-            calls=own,
-            stem=f"long-calls-{own}",
-            forecast=experiment.long,
-            metrics=experiment.long_metrics,
-        )
+        yield _Wanted(key=k, calls=k, stem=f"calls-{k}", forecast=forecast, metrics=experiment.metrics)
+    if long.frames:
+        stem, metrics = f"long-calls-{own}", experiment.long_metrics
+        yield _Wanted(key=None, calls=own, stem=stem, forecast=long, metrics=metrics)
 
 
 def _forecast(

@@ -11,17 +11,7 @@ from rolling.run.compare.comparison_table import ComparisonTable
 from rolling.run.compare.estimates import ideal
 from rolling.run.compare.wording import at_calls, heading
 from rolling.run.report.colours import INK, SERIES
-from rolling.run.report.plots import (
-    HEIGHT,
-    LINES,
-    WIDTH,
-    Line,
-    draw_lines,
-    finish_leads,
-    legend,
-    single,
-    styled,
-)
+from rolling.run.report.plots import HEIGHT, LINES, WIDTH, draw_line, finish_leads, legend, single, styled
 from rolling.run.report.words import Words
 
 MARKERS = "osD^vP"
@@ -77,21 +67,15 @@ def overview(results: Sequence[ComparisonTable], words: Words, names: Sequence[s
 
 def _draw_leads(axes: Axes, result: ComparisonTable, words: Words, names: Sequence[str]) -> None:
     leads, faint = words.leads(result.leads), min(0.16, 0.5 / len(names))
-    few, nothing = len(leads) <= 24, np.full(len(leads), np.nan)
-    lines = [
-        Line(values=values, style=LINES[name] | {"color": INK, "linewidth": 1.2})
-        for name, values in result.baselines.items()
-    ]
+    for name, values in result.baselines.items():
+        draw_line(axes, leads, values, LINES[name] | {"color": INK, "linewidth": 1.2})
     for place, name in reversed(list(enumerate(names))):
-        style = line(place) | {"label": name} | ({} if few else {"marker": None})
-        estimate = result.estimates.get(name)
-        # What is not there is named all the same, so that all legends are alike.
-        lines.append(
-            Line(values=nothing, style=style)
-            if estimate is None
-            else Line(values=estimate.value, style=style, bounds=estimate.interval, alpha=faint)
-        )
-    draw_lines(axes, leads, lines)
+        style = line(place) | {"label": name} | ({} if len(leads) <= 24 else {"marker": None})
+        if name in result.estimates:
+            found = result.estimates[name]
+            draw_line(axes, leads, found.value, style, found.interval, faint)
+        else:  # what is not there is named all the same, so that all legends are alike
+            draw_line(axes, leads, np.full(len(leads), np.nan), style)
     finish_leads(axes, words.lead_label, ideal=ideal(result.about))
 
 

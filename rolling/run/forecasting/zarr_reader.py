@@ -6,20 +6,9 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from rolling.common import forecast_schema as schema
 from rolling.common.errors import InputError
 from rolling.common.files import one_line
-from rolling.common.forecast_schema import (
-    FRAME,
-    GIVEN,
-    LEAD,
-    MEMBER,
-    NAMES,
-    SEQUENCE,
-    TIME,
-    dimensions,
-    is_unfinished,
-    start_dimension,
-)
 from rolling.data.source import Named, Sequences
 from rolling.fields import Layout
 
@@ -42,16 +31,16 @@ class StoredForecast:
 
     @property
     def members(self) -> int:
-        return self.dataset.sizes[MEMBER]
+        return self.dataset.sizes[schema.MEMBER]
 
     @property
     def given(self) -> int:
         """Frames before lead 0 that the forecasts began from; one, for persistence, where there was none."""
-        return int(self.dataset.attrs.get(GIVEN, 1))
+        return int(self.dataset.attrs.get(schema.GIVEN, 1))
 
     @property
     def leads(self) -> int:
-        return self.dataset.sizes[LEAD]
+        return self.dataset.sizes[schema.LEAD]
 
     @property
     def lead_chunk(self) -> int:
@@ -61,7 +50,11 @@ class StoredForecast:
     def read(self, start: int, first: int, stop: int, members: slice = slice(None)) -> np.ndarray:
         """Leads `first .. stop - 1` of one start: `[member, lead, height, width, variable]`, float32."""
         names = self.layout.names
-        at = {start_dimension(self.layout): start, MEMBER: members, LEAD: slice(first, stop)}
+        at = {
+            schema.start_dimension(self.layout): start,
+            schema.MEMBER: members,
+            schema.LEAD: slice(first, stop),
+        }
         try:
             fields = [np.asarray(self.dataset[name].isel(at).values, np.float32) for name in names]
         except Exception as error:  # what a damaged chunk raises depends on the codec
@@ -95,7 +88,7 @@ class StoredForecast:
         return leads
 
     def _check_name(self, start: int, test: Sequences, sequence: int) -> None:
-        names = self.dataset.attrs.get(NAMES)
+        names = self.dataset.attrs.get(schema.NAMES)
         if names and isinstance(test, Named) and names[start] != test.name(sequence):
             raise InputError(
                 f"start {start} of the forecast {self.path} is in {names[start]}, but in these test data it"
@@ -103,7 +96,7 @@ class StoredForecast:
             )
 
     def _check_time(self, start: int, expected) -> None:
-        found = self.dataset[TIME].values[start]
+        found = self.dataset[schema.TIME].values[start]
         same = found == expected if self.layout.has_calendar else np.isclose(found, expected, rtol=1e-5)
         if not same:
             raise InputError(
@@ -118,7 +111,7 @@ def open_forecast(path: Path, layout: Layout) -> StoredForecast:
         raise InputError(f"there is no forecast at {path}: make one with `rolling rollout {path.parent}`")
     try:
         dataset = xr.open_dataset(
-            path, engine="zarr", chunks=None, consolidated=False, decode_timedelta={LEAD: True}
+            path, engine="zarr", chunks=None, consolidated=False, decode_timedelta={schema.LEAD: True}
         )
     except Exception as error:  # zarr, xarray and the file system all have their own
         raise InputError(
@@ -132,18 +125,18 @@ def open_forecast(path: Path, layout: Layout) -> StoredForecast:
         path=path,
         layout=layout,
         dataset=dataset,
-        sequence=np.asarray(dataset[SEQUENCE].values, int),
-        frame=np.asarray(dataset[FRAME].values, int),
+        sequence=np.asarray(dataset[schema.SEQUENCE].values, int),
+        frame=np.asarray(dataset[schema.FRAME].values, int),
     )
 
 
 def _check_whole(path: Path, dataset: xr.Dataset) -> None:
     # A store made by another program has no such mark, and is checked frame by frame where it is read.
-    if is_unfinished(dataset.attrs):
+    if schema.is_unfinished(dataset.attrs):
         raise InputError(
             f"the forecast {path} is not finished: finish it with `rolling rollout {path.parent}`"
         )
-    if SEQUENCE not in dataset.variables and MEMBER in dataset.variables:
+    if schema.SEQUENCE not in dataset.variables and schema.MEMBER in dataset.variables:
         raise InputError(
             f"the forecast {path} does not say which frames of the test data it begins with (`sequence` and"
             " `frame`), so there is no truth for it: score one that `rolling rollout RUN` made of the data"
@@ -151,8 +144,8 @@ def _check_whole(path: Path, dataset: xr.Dataset) -> None:
 
 
 def _check_variables(path: Path, dataset: xr.Dataset, layout: Layout) -> None:
-    wanted = dict.fromkeys(layout.names, dimensions(layout))
-    wanted |= dict.fromkeys((SEQUENCE, FRAME, TIME), (start_dimension(layout),))
+    wanted = dict.fromkeys(layout.names, schema.dimensions(layout))
+    wanted |= dict.fromkeys((schema.SEQUENCE, schema.FRAME, schema.TIME), (schema.start_dimension(layout),))
     for name, expected in wanted.items():
         if name not in dataset.variables:
             there = ", ".join(map(str, dataset.variables)) or "nothing"
@@ -186,7 +179,7 @@ def _check_grid(path: Path, dataset: xr.Dataset, layout: Layout) -> None:
 
 
 def _check_leads(path: Path, dataset: xr.Dataset, layout: Layout) -> None:
-    found = dataset[LEAD].values
+    found = dataset[schema.LEAD].values
     if np.issubdtype(found.dtype, np.timedelta64):
         found = found / HOUR
     expected = np.arange(1, len(found) + 1) * layout.step

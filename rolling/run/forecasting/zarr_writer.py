@@ -15,19 +15,8 @@ import numpy as np
 import xarray as xr
 import zarr
 
+from rolling.common import forecast_schema as schema
 from rolling.common.errors import InputError
-from rolling.common.forecast_schema import (
-    COMPLETE,
-    FRAME,
-    IDENTITY,
-    LEAD,
-    MEMBER,
-    SEQUENCE,
-    START,
-    TIME,
-    dimensions,
-    start_dimension,
-)
 from rolling.data.source import Sequences
 from rolling.fields import Layout
 from rolling.run.experiment import codec
@@ -77,25 +66,25 @@ def skeleton(
 ) -> xr.Dataset:
     """The coordinates and attributes of a forecast; `times [start]` are those of the last given frames."""
     leads = np.arange(1, frames + 1)
-    dimension = start_dimension(layout)
+    dimension = schema.start_dimension(layout)
     if layout.has_calendar:
         nanoseconds = np.round(leads * layout.step * 3.6e12).astype("int64")
         coordinates = {
-            TIME: (TIME, times, {"standard_name": "forecast_reference_time"}),
-            LEAD: nanoseconds.astype("timedelta64[ns]"),
+            schema.TIME: (schema.TIME, times, {"standard_name": "forecast_reference_time"}),
+            schema.LEAD: nanoseconds.astype("timedelta64[ns]"),
         }
     else:
         coordinates = {
-            START: np.arange(len(times)),
-            TIME: (START, times),
-            LEAD: (LEAD, leads * layout.step, {"units": layout.time_units}),
+            schema.START: np.arange(len(times)),
+            schema.TIME: (schema.START, times),
+            schema.LEAD: (schema.LEAD, leads * layout.step, {"units": layout.time_units}),
         }
-    coordinates[MEMBER] = (MEMBER, np.arange(members), {"standard_name": "realization"})
+    coordinates[schema.MEMBER] = (schema.MEMBER, np.arange(members), {"standard_name": "realization"})
     for axis in (layout.y, layout.x):
         coordinates[axis.name] = (axis.name, np.asarray(axis.values), {"units": axis.units})
     if starts is not None:
-        coordinates[SEQUENCE] = (dimension, np.asarray([start.sequence for start in starts]))
-        coordinates[FRAME] = (dimension, np.asarray([start.frame for start in starts]))
+        coordinates[schema.SEQUENCE] = (dimension, np.asarray([start.sequence for start in starts]))
+        coordinates[schema.FRAME] = (dimension, np.asarray([start.frame for start in starts]))
     return xr.Dataset(coords=coordinates, attrs={"Conventions": "CF-1.11"})
 
 
@@ -119,10 +108,10 @@ class ForecastStore:
         """An empty store; `chunk` frames are written at a time."""
         temporary = self.path.with_name(self.path.name + ".new")
         shutil.rmtree(temporary, ignore_errors=True)
-        coordinates.attrs[IDENTITY] = json.dumps(self.identity, sort_keys=True)
+        coordinates.attrs[schema.IDENTITY] = json.dumps(self.identity, sort_keys=True)
         coordinates.to_zarr(temporary, zarr_format=3, consolidated=False)
         group = zarr.open_group(temporary, mode="r+")
-        names = dimensions(self.layout)
+        names = schema.dimensions(self.layout)
         shape = tuple(coordinates.sizes[name] for name in names)
         inner = _divisor_below(chunk, max(1, INNER_CHUNK // (shape[3] * shape[4])))
         for variable in self.layout.variables:
@@ -159,7 +148,7 @@ class ForecastStore:
         """
         try:
             group = zarr.open_group(self.path, mode="r")
-            found = json.loads(group.attrs[IDENTITY])
+            found = json.loads(group.attrs[schema.IDENTITY])
         except Exception as error:
             raise InputError(
                 f"{self.path} exists and is no forecast of rolling-diffusion ({error}): choose another"
@@ -193,14 +182,14 @@ class ForecastStore:
 
     def complete(self) -> None:
         """Marks the store as whole and forgets the note."""
-        zarr.open_group(self.path, mode="r+").attrs[COMPLETE] = True
+        zarr.open_group(self.path, mode="r+").attrs[schema.COMPLETE] = True
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*onsolidated metadata")  # an extension of format 3
             zarr.consolidate_metadata(self.path)
         self._note.unlink(missing_ok=True)
 
     def is_complete(self) -> bool:
-        return bool(zarr.open_group(self.path, mode="r").attrs.get(COMPLETE, False))
+        return bool(zarr.open_group(self.path, mode="r").attrs.get(schema.COMPLETE, False))
 
 
 def _divisor_below(number: int, limit: int) -> int:

@@ -4,11 +4,10 @@ Every figure stands alone; `svg` makes it part of a page, whose style sheet then
 light and in the dark.
 """
 
-import dataclasses
 import functools
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -84,21 +83,13 @@ def styled(draw):
     return wrapper
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Line:
-    """A curve, how it is drawn, and the bounds of its interval `[2, point]`, where it has one."""
-
-    values: np.ndarray
-    style: Mapping[str, Any]
-    bounds: np.ndarray | None = None
-    alpha: float = 0.18
-
-
-def draw_lines(axes: Axes, x: np.ndarray, lines: Iterable[Line]) -> None:
-    for line in lines:
-        if line.bounds is not None:
-            axes.fill_between(x, *line.bounds, color=line.style["color"], alpha=line.alpha, linewidth=0)
-        axes.plot(x, line.values, **line.style)
+def draw_line(
+    axes: Axes, x: np.ndarray, values: np.ndarray, style: Mapping, bounds: Any = None, alpha: float = 0.18
+) -> None:
+    """A curve above the band of its interval, `bounds [2, point]`, where it has one."""
+    if bounds is not None:
+        axes.fill_between(x, *bounds, color=style["color"], alpha=alpha, linewidth=0)
+    axes.plot(x, values, **style)
 
 
 def draw_curves(
@@ -106,17 +97,14 @@ def draw_curves(
 ) -> None:
     """The curves of a score, named as usual or by `labels`; a marker at every point where there are few. A
     band between "low" and "high"."""
-    there = {name: style for name, style in LINES.items() if np.isfinite(curves.get(name, np.nan)).any()}
-    lines = {
-        name: Line(values=curves[name], style=style | {"label": (labels or {}).get(name, style["label"])})
-        for name, style in there.items()
-    }
-    if "model" in lines:
-        marker = {"marker": "o", "markersize": 3.5} if len(x) <= 24 else {}
-        bounds = np.stack([curves["low"], curves["high"]]) if {"low", "high"} <= curves.keys() else None
-        ours = lines["model"]
-        lines["model"] = dataclasses.replace(ours, style={**ours.style, **marker}, bounds=bounds)
-    draw_lines(axes, x, lines.values())
+    for name, style in LINES.items():
+        if np.isfinite(curves.get(name, np.nan)).any():
+            style = style | {"label": (labels or {}).get(name, style["label"])}
+            if name == "model" and len(x) <= 24:
+                style |= {"marker": "o", "markersize": 3.5}
+            banded = name == "model" and {"low", "high"} <= curves.keys()
+            bounds = (curves["low"], curves["high"]) if banded else None
+            draw_line(axes, x, curves[name], style, bounds)
 
 
 def finish_leads(

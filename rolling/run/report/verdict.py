@@ -46,25 +46,20 @@ def headline(evaluation: Evaluation) -> Headline:
 def table(score: Score, words: Words, caption: str = "", *, higher: bool = False, most: int = 6) -> Table:
     """A score at a few leads, the first and the last among them; the best of each is marked."""
     chosen = spaced(len(score.values), most)
-    named = {name: score.curves[name][chosen] for name in ("model", *BASELINES) if name in score.curves}
-    shown = {name: values for name, values in named.items() if np.isfinite(values).any()}
+    curves = {name: score.curves[name][chosen] for name in ("model", *BASELINES) if name in score.curves}
+    shown = {name: values for name, values in curves.items() if np.isfinite(values).any()}
     best = [_best({name: values[i] for name, values in shown.items()}, higher) for i in range(len(chosen))]
+    rows = [
+        (LINES[name]["label"], tuple(_cell(v, name == b) for v, b in zip(values, best, strict=True)))
+        for name, values in shown.items()
+    ]
     first = "lead" if words.lead_unit == "frames" else "lead time"
-    return Table(
-        caption=caption,
-        heads=(first, *(words.lead(score.coordinate[i]) for i in chosen)),
-        rows=tuple(
-            (
-                LINES[name]["label"],
-                tuple(
-                    Cell(text=short(value) if np.isfinite(value) else "–", best=name == winner)
-                    for value, winner in zip(values, best, strict=True)
-                ),
-            )
-            for name, values in shown.items()
-        ),
-        variable=score.variable,
-    )
+    heads = (first, *(words.lead(score.coordinate[i]) for i in chosen))
+    return Table(caption=caption, heads=heads, rows=tuple(rows), variable=score.variable)
+
+
+def _cell(value: float, best: bool) -> Cell:
+    return Cell(text=short(value) if np.isfinite(value) else "–", best=best)
 
 
 def _best(scores: Mapping[str, float], higher: bool) -> str:
