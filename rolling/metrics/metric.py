@@ -107,8 +107,9 @@ class Ranking:
     """How `rolling compare` ranks forecasts by a metric: the smaller the better, unless its `About` names
     an ideal or says that higher is better.
 
-    `title` stands in the place of the metric's own. `first`: the verdict goes by this metric. `relative`: it
-    is the score over its reference that counts, and 1 is ideal.
+    `title` stands in the place of the metric's own. `first`: the verdict goes by this metric, or by the one
+    of the lowest `order` where several say so. `relative`: it is the score over its reference that counts,
+    and 1 is ideal.
     """
 
     title: str = ""

@@ -125,7 +125,7 @@ def player(
     """A player, hidden until its script runs; until then the still picture stands in its place."""
     sheets = max(panel["sheet"] for panel in panels) + 1
     options = "".join(f'<option value="{i}">{text(start)}</option>' for i, start in enumerate(starts))
-    choice = f'<label>InitTime<select class="start">{options}</select></label>' if len(starts) > 1 else ""
+    choice = f'<label>Start<select class="start">{options}</select></label>' if len(starts) > 1 else ""
     bar = '<div class="bar"><p></p><canvas></canvas><div class="ticks"></div></div>'
     few = " few" if len(panels) < 4 else ""
     pictures = " pictures" if layout.is_video else ""
