@@ -41,7 +41,7 @@ def curves(run: Path, calls: int) -> dict[str, np.ndarray]:
             scores = evaluate(store, test, forecaster.statistics, experiment.metrics, stem)
         variable = forecaster.layout.names[0]
         found[name] = np.array(
-            [[scores[measure][variable]["model"][lead - 1] for lead in LEADS] for measure in MEASURES]
+            [[scores.score(measure, variable).values[lead - 1] for lead in LEADS] for measure in MEASURES]
         )
     return found
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from rolling.fields import Variable
-from rolling.metrics.metric import EvaluationSetup, Sample, Score
+from rolling.metrics.metric import About, EvaluationSetup, Ranking, Sample, Score
 from rolling.metrics.sums import Averaged, Sums, over_leads
 from rolling.physics.quantities import Quantity, divergence_fields, spectral_quantities, vorticity_fields
 from rolling.physics.spectra import spectrum
@@ -59,6 +59,12 @@ class EnergySpectrum(Spectral):
     """
 
     leads: tuple[int, int] | None = None
+    about: ClassVar[About] = About(
+        title="Energy spectrum",
+        note="Of single members and of the truth: how much happens at each scale.",
+        section="scales",
+        order=50,
+    )
 
     @property
     def name(self) -> str:
@@ -101,6 +107,24 @@ class SpectrumLogError(Spectral):
     def name(self) -> str:
         return "cumulative_spectrum_log_error" if self.cumulative else "spectrum_log_error"
 
+    @property
+    def about(self) -> About:
+        if self.cumulative:
+            return About(
+                title="Mean |log₁₀| error of the energy spectrum over all leads",
+                note="The error of the spectrum is the mean over wavenumbers of |log₁₀ (forecast / truth)|.",
+                order=51,
+                cumulative=True,
+                ranking=Ranking(title="Error of the energy spectrum"),
+            )
+        return About(
+            title="Error of the energy spectrum",
+            note="Mean over wavenumbers of |log₁₀ (forecast / truth)|; 0.1 is a quarter too much or too"
+            " little.",
+            section="scales",
+            order=51,
+        )
+
     def scores(self, sums):
         shells = np.arange(1, min(self.maximum, spectrum(sums.setup.layout).resolved) + 1)
         forecast, truth = (sums.mean(name, self.cumulative)[..., shells] for name in ("forecast", "truth"))
@@ -117,6 +141,12 @@ class EnergyDrift(Spectral):
     """
 
     name: ClassVar[str] = "energy_drift"
+    about: ClassVar[About] = About(
+        title="Drift of the kinetic energy",
+        note="Relative to the last given frame.",
+        section="scales",
+        order=54,
+    )
 
     def tools(self, setup):
         found = super().tools(setup)
@@ -161,6 +191,13 @@ class VorticityCorrelation(Correlation):
     """Spatial correlation of each member's vorticity with the truth's, averaged over members and starts."""
 
     name: ClassVar[str] = "vorticity_correlation"
+    about: ClassVar[About] = About(
+        title="Correlation of the vorticity",
+        note="Of one member with the truth; below 0.8 the match is lost.",
+        section="skill",
+        order=24,
+        higher=True,
+    )
 
     def scores(self, sums):
         return over_leads(sums.setup, self.variables(sums), sums.mean("correlation"), units="1")
@@ -175,6 +212,11 @@ class VorticityCorrelationTime(Correlation):
 
     thresholds: tuple[float, ...] = (0.8,)
     name: ClassVar[str] = "vorticity_correlation_time"
+    about: ClassVar[About] = About(
+        title="Lead at which the vorticity correlation falls below",
+        order=55,
+        higher=True,
+    )
 
     def scores(self, sums):
         setup, curves = sums.setup, sums.mean("correlation")
@@ -205,6 +247,12 @@ class Divergence(PerQuantity):
     """`sqrt(E <(du/dx + dv/dy)^2>)`; the reference is the truth's."""
 
     name: ClassVar[str] = "divergence"
+    about: ClassVar[About] = About(
+        title="Divergence",
+        note="Root mean square over the area.",
+        section="scales",
+        order=53,
+    )
 
     def quantities(self, setup):
         return divergence_fields(setup)

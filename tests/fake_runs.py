@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from rolling.configs._metrics import CLIPS, FIELDS, FIELDS_LONG
 from rolling.data.source import SequencesBase
 from rolling.fields import Axis, Layout, Variable, video
+from rolling.run.evaluation.scores import Evaluation, decoded, write
 
 HOUR = np.timedelta64(3600 * 10**9, "ns")
 LEADS = 6
+ABOUTS = {metric.name: metric.about for metric in (*FIELDS, *FIELDS_LONG, *CLIPS)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,6 +123,16 @@ def curve(unit="1", low=0.1, **more) -> dict:
     return {"unit": unit, "leads": leads.tolist(), "model": (low * leads).tolist()} | more
 
 
+def evaluation_of(entries: dict) -> Evaluation:
+    """Of entries as they are in `evaluation.json`, with what the project's own metrics say of themselves."""
+    scores = {name: {v: decoded(v, entry) for v, entry in found.items()} for name, found in entries.items()}
+    return Evaluation(scores=scores, abouts={name: ABOUTS[name] for name in entries if name in ABOUTS})
+
+
+def write_scores(path: Path, entries: dict) -> None:
+    write(evaluation_of(entries), path)
+
+
 def spectrum() -> dict:
     energy = [1.0, 0.5, 0.1, 0.01]
     return {"unit": "1", "wavenumber": [1, 2, 3, 4], "model": energy, "reference": energy[::-1]}
@@ -159,20 +172,20 @@ def write_rich(run: Path) -> Held:
         "vorticity_correlation_time": {"vorticity": {"unit": "hours", "threshold": [0.8], "model": [4.2]}},
         "my_own_measure": {"t2m": curve()},
     }
-    (run / "evaluation.json").write_text(json.dumps(evaluation))
+    write_scores(run / "evaluation.json", evaluation)
     long = {
         "standard_deviation": {"t2m": curve("K", reference=[1.0] * LEADS)},
         "cumulative_standard_deviation": {"t2m": curve("K", reference=[0.5] * LEADS)},
         "rmse": {"t2m": curve("K")},
     }
-    (run / "evaluation-long.json").write_text(json.dumps(long))
+    write_scores(run / "evaluation-long.json", long)
     log = [json.dumps({"step": i, "loss": 1 / i}) for i in range(1, 40)]
     (run / "log.jsonl").write_text("\n".join([*log, '{"phase": "done"}', '{"step": 40, "lo']))
     return test
 
 
 def write_film(run: Path, test: Held | None = None, starts=((0, 3), (1, 3), (2, 3))) -> Held:
-    """A run on pictures: three members, measures of frames over leads, distances of sets with intervals."""
+    """A run on pictures: three members, scores of frames over leads, distances of sets with intervals."""
     test = test or film()
     write_store(run / "forecast.zarr", test, list(starts), members=3, leads=LEADS)
     write_store(run / "long.zarr", test, [tuple(starts[0])], members=1, leads=11)
@@ -191,7 +204,7 @@ def write_film(run: Path, test: Held | None = None, starts=((0, 3), (1, 3), (2, 
         "spread_skill_ratio": {"pixel": frames("1", [0.8] * LEADS, [None] * LEADS)},
         "spectral_frechet_distance": {"clips": {**distance, "high": [4.0]}, "half": half},
     }
-    (run / "evaluation.json").write_text(json.dumps(evaluation))
+    write_scores(run / "evaluation.json", evaluation)
     long = {
         "spectral_frechet_distance": {
             "clips": {
@@ -206,13 +219,13 @@ def write_film(run: Path, test: Held | None = None, starts=((0, 3), (1, 3), (2, 
             },
         },
     }  # fmt: skip
-    (run / "evaluation-long.json").write_text(json.dumps(long))
+    write_scores(run / "evaluation-long.json", long)
     return test
 
 
 def write_plain(run: Path) -> Held:
-    """A run with as little as there can be: one variable, one member, one measure."""
+    """A run with as little as there can be: one variable, one member, one metric."""
     test = box()
     write_store(run / "forecast.zarr", test, [(0, 2), (0, 9)], members=1, leads=LEADS)
-    (run / "evaluation.json").write_text(json.dumps({"rmse": {"vorticity": curve()}}))
+    write_scores(run / "evaluation.json", {"rmse": {"vorticity": curve()}})
     return test

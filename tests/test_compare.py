@@ -8,20 +8,24 @@ import shutil
 import jax
 import numpy as np
 import pytest
+import xarray as xr
 
 from rolling.common.errors import InputError
 from rolling.configs.debug import experiment as debug
+from rolling.metrics import About, Ranking
 from rolling.metrics.bootstrap import RESAMPLES, draws
 from rolling.metrics.ensemble import Crps, Rmse, SpreadSkillRatio, StandardDeviation
 from rolling.physics.metrics import SpectrumLogError
 from rolling.run import commands
 from rolling.run.cli import main
-from rolling.run.compare import boards, page, runs, scores
+from rolling.run.compare import comparison_table, estimates, page, runs
 from rolling.run.compare.comparison import Comparison
 from rolling.run.compare.runs import Group, Run, grouped
-from rolling.run.compare.tables import Cell, Table, number
+from rolling.run.compare.wording import number
 from rolling.run.evaluation.evaluate import evaluate
+from rolling.run.evaluation.tables import Cell, Table
 from rolling.run.experiment import presets as experiments
+from rolling.run.experiment import registry
 from rolling.run.report.words import Words
 from rolling.solvers import Heun
 from tests.fake_runs import weather
@@ -39,8 +43,8 @@ SHORT = (
 
 
 def curve_of(values, resamples=RESAMPLES):
-    """The resampled means of `values [start, lead]`, as a measure that is a mean has them."""
-    weights = draws(len(values), scores.STARTS, resamples)
+    """The resampled means of `values [start, lead]`, as a metric that is a mean has them."""
+    weights = draws(len(values), estimates.STARTS, resamples)
     return weights @ values / weights.sum(axis=1, keepdims=True)
 
 
@@ -52,7 +56,7 @@ def test_intervals_over_starts_are_those_of_normal_theory():
     rng = np.random.default_rng(3)
     for count in (8, 100):
         values = rng.normal(size=(count, 20)) * 3.0 + 5.0
-        found = scores.Estimate.over_seeds([curve_of(values, 4000)])
+        found = estimates.Estimate.over_seeds([curve_of(values, 4000)])
         np.testing.assert_allclose(found.value, values.mean(axis=0))
         deviation = values.std(axis=0, ddof=1) / np.sqrt(count)
         np.testing.assert_allclose(found.draws[1:].std(axis=0), deviation, rtol=0.05)
@@ -70,7 +74,7 @@ def test_intervals_cover_seeds_and_starts():
     """Variances of a mean over seeds and starts add up, with those of the seeds unbiased for three."""
     rng = np.random.default_rng(4)
     starts, seeds = rng.normal(size=(30, 1)), rng.normal(size=3) * 2.0
-    found = scores.Estimate.over_seeds([curve_of(starts + seed, 8000) for seed in seeds])
+    found = estimates.Estimate.over_seeds([curve_of(starts + seed, 8000) for seed in seeds])
     expected = starts.var(ddof=1) / 30 + seeds.var(ddof=1) / 3
     np.testing.assert_allclose(found.draws[1:].var(axis=0), expected, rtol=0.06)
     np.testing.assert_allclose(found.runs[:, 0], starts.mean() + seeds)
@@ -80,35 +84,37 @@ def test_a_constant_offset_is_certain():
     """Pairing: what all starts and seeds have in common leaves the difference alone."""
     rng = np.random.default_rng(5)
     runs_of_one = [curve_of(rng.normal(size=(6, 4)) + 9.0) for _ in range(3)]
-    estimates = {
-        "worse": scores.Estimate.over_seeds([run + 0.125 for run in runs_of_one]),
-        "best": scores.Estimate.over_seeds(runs_of_one),
-        "noisy": scores.Estimate.over_seeds([run + rng.normal(size=run.shape) for run in runs_of_one]),
+    found_of = {
+        "worse": estimates.Estimate.over_seeds([run + 0.125 for run in runs_of_one]),
+        "best": estimates.Estimate.over_seeds(runs_of_one),
+        "noisy": estimates.Estimate.over_seeds([run + rng.normal(size=run.shape) for run in runs_of_one]),
     }
-    assert np.ptp(estimates["best"].interval, axis=0).min() > 0.1
-    found = scores.rank({name: estimates[name] for name in ("worse", "best")}, scores.FORECAST[0])
+    assert np.ptp(found_of["best"].interval, axis=0).min() > 0.1
+    found = estimates.rank({name: found_of[name] for name in ("worse", "best")}, Crps().about)
     assert found.best == ["best"] * 4
     np.testing.assert_allclose(found.difference["worse"], 0.125, rtol=1e-9)
     assert not found.tied["worse"].any() and found.tied["best"].all()
-    assert scores.rank(estimates, scores.FORECAST[0]).tied["noisy"].all()
+    assert estimates.rank(found_of, Crps().about).tied["noisy"].all()
 
 
 def test_ratios_are_ranked_by_their_distance_from_one():
-    ratio = next(measure for measure in scores.FORECAST if measure.ideal)
-    flat = lambda *values: scores.Estimate.over_seeds([np.tile(values, (9, 1))])  # noqa: E731
-    found = scores.rank({"a": flat(2.0, 0.9, np.nan), "b": flat(0.6, 1.2, 1.0)}, ratio)
+    ratio = SpreadSkillRatio().about
+    flat = lambda *values: estimates.Estimate.over_seeds([np.tile(values, (9, 1))])  # noqa: E731
+    found = estimates.rank({"a": flat(2.0, 0.9, np.nan), "b": flat(0.6, 1.2, 1.0)}, ratio)
     assert found.best == ["b", "a", "b"] and not found.tied["a"][:1].any()
 
 
 # Scores start by start.
 
-MEASURES = {
-    "crps": (Crps(), scores.FORECAST[0]),
-    "rmse": (Rmse(), scores.FORECAST[1]),
-    "spread_skill_ratio": (SpreadSkillRatio(), scores.FORECAST[2]),
-    "cumulative_spectrum_log_error": (SpectrumLogError(cumulative=True), scores.LONG[0]),
-    "cumulative_standard_deviation": (StandardDeviation(cumulative=True), scores.LONG[1]),
-}
+FORECAST = (Crps(), Rmse(), SpreadSkillRatio())
+LONG = (SpectrumLogError(cumulative=True), StandardDeviation(cumulative=True))
+METRICS = {metric.name: metric for metric in (*FORECAST, *LONG)}
+RATIOS = ("spread_skill_ratio", "cumulative_standard_deviation")
+
+
+def test_the_metrics_that_rank_are_chosen_and_ordered_by_what_they_say():
+    assert estimates.ranked(debug.metrics) == list(FORECAST)
+    assert estimates.ranked(debug.long_metrics, long=True) == list(LONG)
 
 
 @pytest.fixture(scope="module")
@@ -116,41 +122,40 @@ def stored(tmp_path_factory):
     """A stored forecast of three starts, and its evaluation."""
     folder, test = tmp_path_factory.mktemp("stored"), Walk(plain())
     store_forecast(folder / "forecast.zarr", test)
-    metrics = [metric for metric, _ in MEASURES.values()]
+    metrics = list(METRICS.values())
     found = evaluate(folder / "forecast.zarr", test, constant(test), metrics, folder / "evaluation")
-    states = scores.per_start(folder / "forecast.zarr", test, constant(test), metrics)
+    states = estimates.per_start(folder / "forecast.zarr", test, constant(test), metrics)
     return found, {metric.name: (metric, rows) for metric, rows in states}
 
 
 def test_scores_of_single_starts_average_to_the_crps(stored):
     found, states = stored
     metric, rows = states["crps"]
-    (single,) = scores.curves(metric, rows, np.eye(3), MEASURES["crps"][1])
+    (single,) = estimates.curves(metric, rows, np.eye(3))
     assert single.values.shape == (3, 8) and np.ptp(single.values, axis=0).min() > 0
-    np.testing.assert_allclose(single.values.mean(axis=0), found["crps"]["vorticity"]["model"], rtol=1e-12)
+    np.testing.assert_allclose(
+        single.values.mean(axis=0), found.score("crps", "vorticity").values, rtol=1e-12
+    )
 
 
-@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize("name", METRICS)
 def test_all_starts_together_score_as_the_evaluation(stored, name):
     found, states = stored
     metric, rows = states[name]
-    measure = MEASURES[name][1]
-    curves = scores.curves(metric, rows, draws(3, scores.STARTS, 7), measure)
-    assert [curve.variable for curve in curves] == list(found[name])
+    curves = estimates.curves(metric, rows, draws(3, estimates.STARTS, 7))
+    assert [curve.variable for curve in curves] == list(found.scores[name])
     for curve in curves:
-        entry = found[name][curve.variable]
-        wanted = np.array(entry["model"])
-        if measure.relative:
-            wanted = wanted / np.array(entry["reference"])
-        wanted = wanted[-1:] if measure.last else wanted
+        score = found.score(name, curve.variable)
+        wanted = score.values / score.reference if name == "cumulative_standard_deviation" else score.values
+        wanted = wanted[-1:] if name.startswith("cumulative") else wanted
         np.testing.assert_allclose(curve.values[0], wanted, rtol=1e-12)
         assert curve.values.shape == (8, len(wanted)) and len(curve.coordinate) == len(wanted)
 
 
-def test_a_resample_is_the_measure_of_the_starts_drawn(stored):
+def test_a_resample_is_the_score_of_the_starts_drawn(stored):
     """A root mean square is the root of the mean, not the mean of the roots."""
     metric, rows = stored[1]["rmse"]
-    (curve,) = scores.curves(metric, rows, np.vstack([np.eye(3), [2, 0, 1]]), MEASURES["rmse"][1])
+    (curve,) = estimates.curves(metric, rows, np.vstack([np.eye(3), [2, 0, 1]]))
     one, _, three, drawn = curve.values**2
     np.testing.assert_allclose(drawn, (2 * one + three) / 3, rtol=1e-12)
 
@@ -177,6 +182,13 @@ def test_a_table_in_text_and_markdown():
     table = Table(caption="CRPS", heads=("", "a", "b", "c"), rows=(("one", cells),))
     assert table.plain().splitlines() == ["CRPS", "      a    b   c", "one  1*  20~  3"]
     assert table.markdown().splitlines()[-1] == "| one | **1** | ≈ 20 | 3 |"
+
+
+def test_what_is_higher_is_better_where_a_metric_says_so():
+    flat = lambda *values: estimates.Estimate.over_seeds([np.tile(values, (9, 1))])  # noqa: E731
+    found = {"a": flat(20.0, -1.0), "b": flat(30.0, 0.5)}
+    rank = lambda **words: estimates.rank(found, About(title="", ranking=Ranking(), **words)).best  # noqa: E731
+    assert rank() == ["a", "a"] and rank(higher=True) == ["b", "b"] and rank(ideal=0.0) == ["a", "b"]
 
 
 # The command.
@@ -237,7 +249,7 @@ def test_all_numbers_are_in_the_json(place):
     np.testing.assert_allclose(one["seeds"], by_hand, rtol=1e-6)
     np.testing.assert_allclose(one["value"], np.mean(by_hand, axis=0), rtol=1e-6)
     assert all(a < b < c for a, b, c in zip(one["low"], one["value"], one["high"], strict=True))
-    assert {board["measure"] for board in found["long"]} == {measure.name for measure in scores.LONG}
+    assert {board["measure"] for board in found["long"]} == {metric.name for metric in LONG}
     assert np.isfinite(crps["persistence"]).all()
 
 
@@ -245,7 +257,7 @@ def test_the_page_is_whole(place):
     folder = place[0] / "both"
     text = (folder / "comparison.html").read_text()
     headings = re.findall(r"<h2>(.*?)</h2>", text)
-    assert headings[:4] == ["Skill", "Further measures", "The long rollout", "What is compared"]
+    assert headings[:4] == ["Skill", "Further scores", "The long rollout", "What is compared"]
     assert "http:" not in text and "https:" not in text and "<link" not in text
     assert text.count("<svg") == 3 and text.count('class="best"') >= 8
     assert "$" not in re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
@@ -270,9 +282,86 @@ def test_finished_runs_are_grouped_by_method_and_start_alike(place, capsys):
     )
 
 
-def test_forecasts_begin_where_they_are_given_frames(place):
-    import xarray as xr
+OWN = """
+import dataclasses
+from typing import ClassVar
 
+import numpy as np
+
+from rolling.metrics import About, Ranking
+from rolling.metrics.ensemble import PerVariable
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MedianError(PerVariable):
+    name: ClassVar[str] = "median_error"
+    about: ClassVar[About] = About(
+        title="Error of the median member",
+        note="Mean of |median - truth|; <lower> is better.",
+        section="robustness",
+        order=1,
+        column="median",
+        ranking=Ranking(first=True),
+    )
+
+    def terms(self, tools, sample):
+        return {"error": tools.mean(np.abs(np.median(sample.forecast, axis=0) - sample.truth))}
+
+    def values(self, sums):
+        return sums.mean("error")
+"""
+
+
+@pytest.fixture
+def own(place, tmp_path, monkeypatch):
+    """Two finished runs whose experiments have a metric of a user's own file, and its options."""
+    monkeypatch.setattr(registry, "_own", {})
+    (tmp_path / "own.py").write_text(OWN)
+    for name in ("rolling-0", "full_sequence-0"):
+        run = tmp_path / name
+        shutil.copytree(place[0] / "both" / name, run)
+        shutil.copytree(run / "calls-1.zarr", run / "forecast.zarr")
+        (run / "calls-1.json").unlink()
+        for path in (run / "experiment.json", *run.glob("checkpoints/*/experiment/metadata")):
+            described = json.loads(path.read_text())
+            described["metrics"].append({"type": "metric.median_error"})
+            path.write_text(json.dumps(described))
+    return tmp_path, ["--code", str(tmp_path / "own.py")]
+
+
+def test_a_metric_of_ones_own_is_shown_wherever_the_others_are(own, capsys):
+    folder, code = own
+    title, note = "Error of the median member", "Mean of |median - truth|; &lt;lower&gt; is better."
+    run = folder / "rolling-0"
+    store = xr.open_zarr(run / "forecast.zarr", consolidated=False)
+    assert main(["evaluate", str(run), *code]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[1].split()[-1] == "median"
+    assert said[-1] == f"median: {title}. Mean of |median - truth|; <lower> is better."
+    written = json.loads((run / "evaluation.json").read_text())
+    test = experiments.find(str(run)).source.open().test
+    places = zip(store["sequence"].values.tolist(), store["frame"].values.tolist(), strict=True)
+    truth = np.stack([test.read(s, f, f + 4)[..., 0] for s, f in places])
+    expected = np.abs(np.median(store["height"].values, axis=1) - truth).mean(axis=(0, 2, 3))
+    np.testing.assert_allclose(written["median_error"]["height"]["model"], expected, rtol=1e-5)
+    assert float(said[2].split()[-1]) == pytest.approx(expected[0], rel=1e-3)
+    assert main(["report", str(run), *code]) == 0
+    text = (run / "report.html").read_text()
+    assert f"<h3>{title}</h3><p>{note}</p>" in text
+    assert re.findall(r"<h2>(.*?)</h2>", text)[1:5] == ["Skill", "Calibration", "Scales", "Robustness"]
+    capsys.readouterr()
+    words = ["compare", str(run), str(folder / "full_sequence-0"), "--output", str(folder / "side"), *code]
+    assert main(words) == 0
+    assert capsys.readouterr().out.startswith(f"{title}, 1 call per frame\n")
+    text = (folder / "side" / "comparison.html").read_text()
+    assert f"<h3>{title} at 1 call per frame</h3><p>{note}</p>" in text and f"the smallest {title}" in text
+    found = json.loads((folder / "side" / "comparison.json").read_text())["forecast"]
+    assert [result["measure"] for result in found] == ["median_error", *(m.name for m in FORECAST)]
+    np.testing.assert_allclose(found[0]["groups"]["rolling-0"]["value"], expected, rtol=1e-5)
+    assert np.isfinite(found[0]["persistence"]).all()
+
+
+def test_forecasts_begin_where_they_are_given_frames(place):
     from rolling.run.forecasting.streaming import write
 
     experiment, forecaster, split = commands.open_run(place[0] / "both" / "rolling-0")
@@ -286,7 +375,7 @@ def test_what_cannot_run_is_left_out_with_a_note(place):
     class TwoCalls:
         experiment = dataclasses.replace(experiments.find("debug"), solver=Heun(), calls_per_frame=2)
 
-    note = boards._forecast(TwoCalls(), None, 1, None, place[0] / "none.zarr", 0)
+    note = comparison_table._forecast(TwoCalls(), None, 1, None, place[0] / "none.zarr", 0)
     assert "choose a whole multiple of 2" in note and not (place[0] / "none.zarr").exists()
 
 
@@ -298,25 +387,27 @@ def invented(tmp_path):
     experiment = experiments.find("debug")
     groups = [Group(name=n, runs=(Run(folder=tmp_path, experiment=experiment),) * 3) for n in names]
 
-    def board(measure, variable, k):
-        curve = np.sqrt(leads) if measure.ideal is None else np.full(20, 0.9)
-        curve = curve[-1:] if measure.last else curve / (k or 1) ** 0.3
+    def result(metric, variable, k):
+        ratio, last = metric.name in RATIOS, metric in LONG
+        curve = np.full(20, 0.9) if ratio else np.sqrt(leads)
+        curve = curve[-1:] if last else curve / (k or 1) ** 0.3
         noise = lambda: curve * (1 + 0.1 * rng.normal(size=(501, 1)) + 0.01 * rng.normal())  # noqa: E731
-        return boards.Board(
-            measure=measure,
+        return comparison_table.ComparisonTable(
+            metric=metric.name,
+            about=metric.about,
             variable=variable,
             units="K" if variable == "t2m" else "m s-1",
             calls=k,
-            leads=leads[-1:] if measure.last else leads,
+            leads=leads[-1:] if last else leads,
             estimates={
-                name: scores.Estimate.over_seeds([noise() for _ in range(3)])
+                name: estimates.Estimate.over_seeds([noise() for _ in range(3)])
                 for name in (names[1:] if k == 1 else names)
             },
-            baselines={} if measure.ideal or measure.last else {"persistence": np.linspace(2, 5, 20)},
+            baselines={} if ratio or last else {"persistence": np.linspace(2, 5, 20)},
         )
 
-    kinds = [(k, measure) for k in calls for measure in scores.FORECAST] + [(None, m) for m in scores.LONG]
-    scored = boards.Scored(
+    kinds = [(k, metric) for k in calls for metric in FORECAST] + [(None, metric) for metric in LONG]
+    scored = comparison_table.Scored(
         layout=layout,
         parameters=1_234_567,
         starts={1: 8, None: 1},
@@ -329,7 +420,7 @@ def invented(tmp_path):
         command="rolling compare runs/a runs/b",
         groups=groups,
         scored={name: [scored] * 3 for name in names},
-        boards=[board(measure, v, k) for k, measure in kinds for v in ("t2m", "u10")],
+        results=[result(metric, v, k) for k, metric in kinds for v in ("t2m", "u10")],
         words=Words(layout),
     )
 
@@ -338,7 +429,7 @@ def test_a_page_of_many_methods(invented, tmp_path):
     page.write(invented, tmp_path / "page")
     text = (tmp_path / "page" / "comparison.html").read_text()
     assert "a &lt;b&gt;" in text and "a <b>" not in text
-    # Each measure of each variable at three numbers of calls, the first two also against calls.
+    # Each score of each variable at three numbers of calls, the first two also against calls.
     assert text.count("<svg") == 2 * (3 * 3 + 2)
     assert 'class="chooser"' in text and text.count('data-variable="u10"') >= 20
     assert "one is left out" in text and "CRPS of eastward wind (m s⁻¹), mean over 20 leads" in text

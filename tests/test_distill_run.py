@@ -122,12 +122,14 @@ def test_distilling_from_the_command_line(teacher, tmp_path, capsys):
     words = ["distill", str(copy), "--steps-per-frame", "2", "--method=consistency", "--name", "quick"]
     words += ["--forecast.starts", "1", "--forecast.frames", "3"]
     assert main(words) == 0
-    told = capsys.readouterr().out
-    lines = [line.split() for line in told.splitlines() if line.startswith("crps of height")]
-    assert [line[3:5] for line in lines] == [["0.5", "0.125"], ["1.5", "-"]]
+    said = capsys.readouterr().out.splitlines()
+    table = said[said.index("crps of height") + 1 :]
+    assert table[0].split() == ["lead", "teacher", "student"]
+    lines = [line.split() for line in table[1:4]]
+    assert [line[:2] for line in lines] == [["0.5", "0.125"], ["1", "0.25"], ["1.5", "-"]]
     evaluation = json.loads((tmp_path / "quick" / "evaluation.json").read_text())
     crps = evaluation["crps"]["height"]["model"]
-    assert [float(line[5]) for line in lines] == pytest.approx([crps[0], crps[2]], rel=1e-3)
+    assert [float(line[2]) for line in lines] == pytest.approx(crps, rel=1e-3)
     student = find(str(tmp_path / "quick"))
     assert student.calls_per_frame == 2 and student.objective == Consistency(teacher=str(copy))
     (copy / "evaluation.json").unlink()

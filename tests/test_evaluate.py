@@ -9,13 +9,14 @@ import pytest
 import xarray as xr
 
 from rolling.common.errors import InputError
-from rolling.configs._metrics import FIELDS as FORECAST
-from rolling.configs._metrics import FIELDS_LONG as ROLLOUT
+from rolling.configs._metrics import FIELDS, FIELDS_LONG
 from rolling.data import calendar
 from rolling.data.statistics import Statistics, measure
 from rolling.fields import Axis, Layout, Variable
 from rolling.metrics.ensemble import Crps, MemberRmse, Rmse, SpreadSkillRatio
-from rolling.run.evaluation.evaluate import CURVES, evaluate, summary_table
+from rolling.run.evaluation.evaluate import evaluate
+from rolling.run.evaluation.scores import CURVES, encoded, read
+from rolling.run.evaluation.summary import summary_table
 
 START = np.datetime64("2019-03-01T00", "ns")
 
@@ -133,19 +134,22 @@ def test_scores_by_hand(tmp_path):
     truth = np.stack([test.frames[s][f : f + 8] for s, f in ((0, 5), (0, 20), (1, 10))]).astype(float)
     initial = np.stack([test.frames[s][f - 1] for s, f in ((0, 5), (0, 20), (1, 10))]).astype(float)
     root = lambda error: np.sqrt((error**2).mean((0, 2, 3))[:, 0])  # noqa: E731
-    entry = found["rmse"]["vorticity"]
-    np.testing.assert_allclose(entry["leads"], 0.4 * np.arange(1, 9))
-    np.testing.assert_allclose(entry["model"], root(fields.mean(1) - truth), rtol=1e-5)
-    np.testing.assert_allclose(entry["persistence"], root(initial[:, None] - truth), rtol=1e-5)
-    np.testing.assert_allclose(entry["climatology"], root(0.5 - truth), rtol=1e-5)
-    assert entry["unit"] == "1"
+    score = found.score("rmse", "vorticity")
+    np.testing.assert_allclose(score.coordinate, 0.4 * np.arange(1, 9))
+    np.testing.assert_allclose(score.values, root(fields.mean(1) - truth), rtol=1e-5)
+    np.testing.assert_allclose(score.baselines["persistence"], root(initial[:, None] - truth), rtol=1e-5)
+    np.testing.assert_allclose(score.baselines["climatology"], root(0.5 - truth), rtol=1e-5)
+    assert score.units == "1" and score.axis == "lead"
     # Three starts with noise of one size: an ensemble that is right but for the truth, which has no noise.
-    assert set(found["spread_skill_ratio"]["vorticity"]) == {"unit", "leads", "model"}
-    assert found == json.loads((tmp_path / "evaluation.json").read_text())
+    assert found.score("spread_skill_ratio", "vorticity").baselines == {}
+    written = json.loads((tmp_path / "evaluation.json").read_text())
+    assert set(written["spread_skill_ratio"]["vorticity"]) == {"unit", "leads", "model"}
+    assert written["rmse"]["vorticity"]["model"] == score.values.tolist()
+    assert written["about"]["rmse"]["title"] == "Root mean square error"
     assert not list(tmp_path.glob(".*"))
 
 
-@pytest.mark.parametrize("metrics", [FORECAST, ROLLOUT], ids=["forecast", "rollout"])
+@pytest.mark.parametrize("metrics", [FIELDS, FIELDS_LONG], ids=["forecast", "rollout"])
 @pytest.mark.parametrize("names", [("vorticity",), ("u", "v", "t")])
 def test_both_files_say_the_same(tmp_path, metrics, names):
     test = Walk(plain(names))
@@ -155,7 +159,7 @@ def test_both_files_say_the_same(tmp_path, metrics, names):
         assert dataset.sizes["forecast"] == len(CURVES)
         assert dataset.attrs["starts"] == 3
         count = 0
-        for metric, variables in found.items():
+        for metric, variables in encoded(found).items():
             for variable, entry in variables.items():
                 array = dataset[f"{metric}_{variable}"]
                 assert array.attrs["units"] == entry["unit"]
@@ -167,8 +171,11 @@ def test_both_files_say_the_same(tmp_path, metrics, names):
                     np.testing.assert_array_equal(array.sel(forecast=curve), expected)
                 count += 1
         assert count == len(dataset.data_vars)
-    assert "kinetic_energy" in found["energy_drift"]
-    assert ("divergence" in found) == ("u" in names)
+    assert "kinetic_energy" in found.scores["energy_drift"]
+    assert ("divergence" in found.scores) == ("u" in names)
+    back = read(tmp_path / "evaluation-0.5.json")
+    assert encoded(back) == encoded(found) and back.abouts == found.abouts
+    assert list(back.scores) == list(found.scores) == list(found.abouts)
 
 
 def test_weather_with_land(tmp_path):
@@ -177,16 +184,16 @@ def test_weather_with_land(tmp_path):
     mask[:3, :4, 0] = False
     test = Walk(layout, mask=mask)
     fields = store_forecast(tmp_path / "forecast.zarr", test, members=1)
-    found = evaluate(tmp_path / "forecast.zarr", test, constant(test), FORECAST, tmp_path / "evaluation")
-    assert "spread" not in found
-    assert "rank_histogram" not in found
-    assert set(found["energy_spectrum"]) == {"u10"}
+    found = evaluate(tmp_path / "forecast.zarr", test, constant(test), FIELDS, tmp_path / "evaluation")
+    assert "spread" not in found.scores
+    assert "rank_histogram" not in found.scores
+    assert set(found.scores["energy_spectrum"]) == {"u10"}
     truth = np.stack([test.frames[s][f : f + 8] for s, f in ((0, 5), (0, 20), (1, 10))])
     weights = layout.area_weights()[..., None] * mask
     square = np.nansum((fields[:, 0] - truth) ** 2 * weights, axis=(2, 3)).mean(0) / weights.sum((0, 1))
     for c, name in enumerate(layout.names):
-        np.testing.assert_allclose(found["rmse"][name]["model"], np.sqrt(square[:, c]), rtol=1e-5)
-        assert found["rmse"][name]["unit"] == layout.variables[c].units
+        np.testing.assert_allclose(found.score("rmse", name).values, np.sqrt(square[:, c]), rtol=1e-5)
+        assert found.score("rmse", name).units == layout.variables[c].units
     with xr.open_dataset(tmp_path / "evaluation.nc") as dataset:
         assert dataset["lead"].values.tolist() == [1, 2, 3, 4, 5, 6, 7, 8]
 
@@ -195,22 +202,23 @@ def test_weather_with_land(tmp_path):
 def test_any_block_gives_the_same(tmp_path, leads):
     test = Walk(plain(("u", "v")))
     store_forecast(tmp_path / "forecast.zarr", test)
-    arguments = (tmp_path / "forecast.zarr", test, constant(test), FORECAST, tmp_path / "evaluation")
+    arguments = (tmp_path / "forecast.zarr", test, constant(test), FIELDS, tmp_path / "evaluation")
     whole = evaluate(*arguments)
     parts = evaluate(*arguments, read_bytes=leads * 4 * 4 * 12 * 16 * 2)
-    assert whole.keys() == parts.keys()
-    for metric, variables in whole.items():
-        for variable, entry in variables.items():
-            for curve in entry.keys() - {"unit"}:
-                a, b = (np.array(e[curve], float) for e in (entry, parts[metric][variable]))
-                np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+    assert whole.scores.keys() == parts.scores.keys()
+    for metric, score in whole.all():
+        other = parts.score(metric, score.variable)
+        np.testing.assert_array_equal(score.coordinate, other.coordinate)
+        assert score.curves.keys() == other.curves.keys()
+        for curve, values in score.curves.items():
+            np.testing.assert_allclose(values, other.curves[curve], rtol=1e-9, atol=1e-12)
 
 
 def test_only_leads_with_truth_count(tmp_path):
     test = Walk(plain())
     store_forecast(tmp_path / "long.zarr", test, leads=25, starts=((0, 5), (1, 12)))
     found = evaluate(tmp_path / "long.zarr", test, constant(test), (Rmse(),), tmp_path / "evaluation-long")
-    assert len(found["rmse"]["vorticity"]["model"]) == 18
+    assert len(found.score("rmse", "vorticity").values) == 18
 
 
 def test_climatology_by_hour_of_day(tmp_path):
@@ -225,8 +233,8 @@ def test_climatology_by_hour_of_day(tmp_path):
     test = Day(weather(), lengths=(60, 30))
     store_forecast(tmp_path / "forecast.zarr", test)
     found = evaluate(tmp_path / "forecast.zarr", test, measure(test), (Rmse(),), tmp_path / "evaluation")
-    np.testing.assert_allclose(found["rmse"]["t2m"]["climatology"], 0.0, atol=1e-6)
-    assert min(found["rmse"]["t2m"]["persistence"]) > 0.1
+    np.testing.assert_allclose(found.score("rmse", "t2m").baselines["climatology"], 0.0, atol=1e-6)
+    assert min(found.score("rmse", "t2m").baselines["persistence"]) > 0.1
 
 
 def test_summary_table(tmp_path):
@@ -238,7 +246,7 @@ def test_summary_table(tmp_path):
     assert lines[0] == "rmse of t2m (K)"
     assert lines[1].split() == ["frame", "lead", "ours", "persistence", "climatology", "spread/skill"]
     assert [line.split()[0] for line in lines[2:7]] == ["1", "2", "3", "5", "8"]
-    assert float(lines[2].split()[2]) == pytest.approx(found["rmse"]["t2m"]["model"][0], rel=1e-3)
+    assert float(lines[2].split()[2]) == pytest.approx(found.score("rmse", "t2m").values[0], rel=1e-3)
     assert lines[8] == "rmse of u10 (m s-1)"
 
 
@@ -360,7 +368,7 @@ def test_a_folder_that_does_not_exist(tmp_path):
         )
 
 
-def test_two_measures_of_one_name(tmp_path):
+def test_two_metrics_of_one_name(tmp_path):
     with pytest.raises(InputError, match="same name"):
         evaluate(
             tmp_path / "f.zarr",

@@ -1,6 +1,7 @@
 """The report's page: what it holds, and that a browser plays it."""
 
 import base64
+import dataclasses
 import io
 import json
 import os
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 from rolling.common.errors import InputError
+from rolling.configs._metrics import FIELDS, FIELDS_LONG
 from rolling.run.report.page import write_report
 from tests.fake_runs import Trial, weather, write_film, write_plain, write_rich
 
@@ -66,7 +68,7 @@ def test_page_shows_every_part_of_a_rich_run(rich):
         "Skill",
         "Calibration",
         "Scales",
-        "Further measures",
+        "Further scores",
         "The long rollout",
         "Training",
         "The experiment",
@@ -170,6 +172,49 @@ def test_what_was_left_out_is_counted_by_reason(pictures):
     assert "3 in all" in left
     assert "<th>… frames, and a clip wants …</th><td>2</td>" in left and "<th>no</th><td>1</td>" in left
     assert "<th>a &lt;b&gt;</th><td>12 frames, and a clip wants 16</td>" in left and "<details>" in left
+
+
+BEFORE = """{
+ "rmse": {"vorticity": {
+  "unit": "1", "leads": [0.4, 0.8], "model": [0.1, 0.2], "persistence": [0.3, null], "climatology": [1.0, 1.0]
+ }},
+ "spread_skill_ratio": {"vorticity": {"unit": "1", "leads": [0.4, 0.8], "model": [0.7, 0.9]}},
+ "rank_histogram": {"vorticity": {"unit": "1", "rank": [1, 2], "model": [0.25, 0.75]}},
+ "energy_spectrum": {"vorticity": {
+  "unit": "1", "wavenumber": [1, 2, 3], "model": [1.0, 0.5, 0.1], "reference": [1.0, 0.4, 0.2]
+ }},
+ "cumulative_standard_deviation": {"vorticity": {
+  "unit": "1", "leads": [0.4, 0.8], "model": [0.5, 0.6], "reference": [0.5, 0.55]
+ }},
+ "largest_error": {"vorticity": {"unit": "1", "leads": [0.4, 0.8], "model": [2.0, 3.0]}}
+}
+"""
+"""An `evaluation.json` as it was when metrics had no words of their own in it."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Scored(Trial):
+    metrics: tuple = FIELDS
+    long_metrics: tuple = FIELDS_LONG
+
+
+@pytest.mark.parametrize("experiment", [Scored(), Trial()], ids=["metrics", "no metrics"])
+def test_an_evaluation_of_before_is_reported(plain, tmp_path, experiment):
+    """Its metrics are those of the experiment; without, they stand under their names."""
+    run = tmp_path / "run"
+    shutil.copytree(plain[0], run)
+    (run / "evaluation.json").write_text(BEFORE)
+    text = write_report(run, experiment=experiment, test=plain[1], context=2, commands=[]).read_text()
+    assert "The forecast beats persistence up to lead 1 and climatology at every lead from 1 to 2." in text
+    headings = re.findall(r"<h2>(.*?)</h2>", text)[1:-1]
+    titles = re.findall(r"<h3>(.*?)</h3>", text)
+    if experiment.__class__ is Trial:
+        assert headings == ["Further scores"] and "Spread skill ratio" in titles
+    else:
+        assert headings == ["Skill", "Calibration", "Scales", "Further scores"]
+        assert "<h3>Spread over error</h3><p>1 for a calibrated ensemble; below," in text
+        assert "<th>Standard deviation over all leads</th>" in text and "<td>0.6</td>" in text
+    assert "Largest error" in titles
 
 
 PROBE = Path(__file__).with_name("report_probe.js")

@@ -12,6 +12,7 @@ from PIL import Image, ImageColor
 
 from rolling.common.errors import InputError
 from rolling.fields import Axis, Layout
+from rolling.run.evaluation.scores import decoded
 from rolling.run.forecasting.zarr_reader import open_forecast
 from rolling.run.report import plots
 from rolling.run.report.clips import Budget, coarsen, read_clips, spaced, upright
@@ -125,8 +126,8 @@ def test_ticks_of_a_scale_lie_within_it():
 
 
 def test_curves_are_drawn_with_gaps_and_recoloured_by_the_page():
-    score = curve(persistence=[1, None, 3, 4, 5, 6], climatology=[None] * LEADS)
-    figure = plots.lead_curves(score, range(1, LEADS + 1), x="lead", y="K", ideal=0.0)
+    score = decoded("t2m", curve(persistence=[1, None, 3, 4, 5, 6], climatology=[None] * LEADS))
+    figure = plots.score_curves(score.coordinate, score.curves, x="lead", y="K", ideal=0.0)
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["forecast", "persistence"]
     drawn = plots.svg(figure, "a")
@@ -190,13 +191,15 @@ def test_poster_of_pictures_shows_their_signal_to_noise_ratio(tmp_path):
 
 
 def test_intervals_are_drawn_as_a_band():
-    score = curve(low=1.0) | {"low": [0.5] * LEADS, "high": [7.0] * LEADS, "reference": [1.0] * LEADS}
+    bounds = {"low": [0.5] * LEADS, "high": [7.0] * LEADS, "reference": [1.0] * LEADS}
+    score = decoded("clips", curve(low=1.0) | bounds)
     labels = {"reference": "real against real"}
-    figure = plots.lead_curves(score, range(1, LEADS + 1), x="lead", y="", labels=labels)
+    figure = plots.score_curves(score.coordinate, score.curves, x="lead", y="", labels=labels)
     (band,) = figure.axes[0].collections
     assert band.get_datalim(figure.axes[0].transData).extents.tolist() == [1, 0.5, LEADS, 7]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["forecast", "real against real"]
-    high = plots.lead_curves(curve() | {"model": [30.0] * LEADS}, range(LEADS), x="", y="dB", zero=False)
+    flat = {"model": np.full(LEADS, 30.0)}
+    high = plots.score_curves(np.arange(LEADS), flat, x="", y="dB", zero=False)
     assert high.axes[0].get_ylim()[0] > 20
 
 

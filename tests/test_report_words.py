@@ -1,16 +1,16 @@
 """What the report says: verdicts, units, times, places, experiments."""
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
 
 from rolling.fields import Axis
+from rolling.run.evaluation.scores import decoded, read
 from rolling.run.report import markup, verdict
 from rolling.run.report.describe import describe
 from rolling.run.report.words import Words, pretty_units, short
-from tests.fake_runs import LEADS, Trial, box, curve, weather, write_rich
+from tests.fake_runs import LEADS, Trial, box, curve, evaluation_of, weather, write_rich
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_verdict_says_where_a_baseline_is_beaten(wins, said):
     words = Words(dataclasses.replace(box().layout, step=1.0))
     score = curve(low=0.0) | {"persistence": [1.0 if w == "1" else -1.0 for w in wins]}
     score["climatology"] = [None] * LEADS
-    found = verdict.verdict({"rmse": {"vorticity": score}}, 1, words)
+    found = verdict.verdict(evaluation_of({"rmse": {"vorticity": score}}), 1, words)
     expected = f"persistence {said}"
     expected += " and climatology at no lead" if said != "at no lead" else ""
     expected = "persistence and climatology at no lead" if said == "at no lead" else expected
@@ -36,8 +36,7 @@ def test_verdict_says_where_a_baseline_is_beaten(wins, said):
 
 def test_verdict_names_units_and_each_of_several_variables(tmp_path):
     test = write_rich(tmp_path)
-    evaluation = json.loads((tmp_path / "evaluation.json").read_text())
-    text = verdict.verdict(evaluation, 3, Words(test.layout))
+    text = verdict.verdict(read(tmp_path / "evaluation.json"), 3, Words(test.layout))
     assert text == (
         "The ensemble mean of 2 m temperature beats persistence up to 4 h and climatology at leads 1 and 3 h."
         " The ensemble mean of eastward wind beats persistence and climatology at no lead."
@@ -46,13 +45,13 @@ def test_verdict_names_units_and_each_of_several_variables(tmp_path):
 
 def test_table_marks_the_best_of_each_lead():
     words = Words(weather().layout)
-    rows = verdict.table(curve(persistence=[0.05] * LEADS, climatology=[None] * LEADS), words, most=3)
-    assert [(row.lead, row.best) for row in rows] == [
-        ("1 h", "persistence"), ("3 h", "persistence"), ("6 h", "persistence"),
-    ]  # fmt: skip
-    assert "<td>–</td>" not in markup.summary(
-        "RMSE", "t2m", rows, words
-    )  # no row for what has no value at all
+    score = decoded("t2m", curve(persistence=[0.05] * LEADS, climatology=[None] * LEADS))
+    found = verdict.table(score, words, most=3)
+    assert found.heads == ("lead time", "1 h", "3 h", "6 h")
+    assert [name for name, _ in found.rows] == ["forecast", "persistence"]  # what has no value has no row
+    assert [[cell.best for cell in cells] for _, cells in found.rows] == [[False] * 3, [True] * 3]
+    higher = verdict.table(score, words, most=3, higher=True)
+    assert [[cell.best for cell in cells] for _, cells in higher.rows] == [[True] * 3, [False] * 3]
 
 
 def test_numbers_are_short_and_plain():

@@ -8,8 +8,7 @@ import scores.continuous
 import scores.probability
 import xarray as xr
 
-from rolling.configs._metrics import FIELDS as FORECAST
-from rolling.configs._metrics import FIELDS_LONG as ROLLOUT
+from rolling.configs._metrics import FIELDS, FIELDS_LONG
 from rolling.fields import Axis, Layout, Variable
 from rolling.metrics.ensemble import (
     AnomalyCorrelation,
@@ -33,7 +32,7 @@ from rolling.physics.metrics import (
     fall,
 )
 
-MEASURES = tuple(dict.fromkeys(FORECAST + ROLLOUT))
+METRICS = tuple(dict.fromkeys(FIELDS + FIELDS_LONG))
 
 
 def layout(
@@ -419,7 +418,7 @@ def test_spectrum_of_some_leads():
 # What all measures have in common.
 
 
-@pytest.mark.parametrize("metric", MEASURES, ids=lambda m: m.name)
+@pytest.mark.parametrize("metric", METRICS, ids=lambda m: m.name)
 @pytest.mark.parametrize("masked", [False, True])
 def test_blocks_and_order_do_not_matter(metric, masked):
     grid = layout(variables=("u", "v", "t"), latitude=masked)
@@ -444,7 +443,7 @@ def test_blocks_and_order_do_not_matter(metric, masked):
         np.testing.assert_array_equal(np.isnan(one.values), expected)
 
 
-@pytest.mark.parametrize("metric", MEASURES, ids=lambda m: m.name)
+@pytest.mark.parametrize("metric", METRICS, ids=lambda m: m.name)
 def test_masked_cells_carry_no_score(metric):
     """Whatever stands in a masked cell, the score is the same."""
     grid = layout(variables=("u", "v", "t"))

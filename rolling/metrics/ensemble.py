@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from rolling.metrics.area import Domain, averaged
-from rolling.metrics.metric import EvaluationSetup, Sample, Score
+from rolling.metrics.metric import About, EvaluationSetup, Ranking, Sample, Score
 from rolling.metrics.sums import Averaged, Sums, over_leads
 
 
@@ -49,6 +49,13 @@ class Rmse(PerVariable):
     """Error of the ensemble mean, `sqrt(E <(m - y)^2>)`."""
 
     name: ClassVar[str] = "rmse"
+    about: ClassVar[About] = About(
+        title="Root mean square error",
+        note="Lower is better. The forecast is the mean of its members.",
+        section="skill",
+        order=20,
+        ranking=Ranking(title="RMSE of the ensemble mean"),
+    )
 
     def terms(self, tools, sample):
         return {"square": tools.mean((ensemble_mean(sample) - sample.truth) ** 2)}
@@ -62,6 +69,12 @@ class MemberRmse(PerVariable):
     """Error of a single member, `sqrt(E mean_i <(x_i - y)^2>)`."""
 
     name: ClassVar[str] = "member_rmse"
+    about: ClassVar[About] = About(
+        title="Root mean square error of one member",
+        section="skill",
+        order=21,
+        column="one member",
+    )
 
     def terms(self, tools, sample):
         return {"square": tools.mean((sample.forecast - sample.truth) ** 2).mean(axis=0)}
@@ -75,6 +88,14 @@ class Bias(PerVariable):
     """Mean error of the ensemble mean, `E <m - y>`."""
 
     name: ClassVar[str] = "bias"
+    about: ClassVar[About] = About(
+        title="Bias",
+        note="Mean of forecast minus truth.",
+        section="skill",
+        order=25,
+        ideal=0.0,
+        against="rmse",
+    )
 
     def terms(self, tools, sample):
         return {"error": tools.mean(ensemble_mean(sample) - sample.truth)}
@@ -91,6 +112,13 @@ class AnomalyCorrelation(PerVariable):
     """
 
     name: ClassVar[str] = "anomaly_correlation"
+    about: ClassVar[About] = About(
+        title="Anomaly correlation",
+        note="Of forecast and truth as departures from the climatology; 1 is perfect.",
+        section="skill",
+        order=23,
+        higher=True,
+    )
     dimensionless: ClassVar[bool] = True
 
     def terms(self, tools, sample):
@@ -114,6 +142,13 @@ class Crps(PerVariable):
     """
 
     name: ClassVar[str] = "crps"
+    about: ClassVar[About] = About(
+        title="Continuous ranked probability score",
+        note="Fair CRPS, the error of the ensemble as a whole; lower is better.",
+        section="skill",
+        order=22,
+        ranking=Ranking(title="CRPS", first=True),
+    )
 
     def terms(self, tools, sample):
         score = np.abs(sample.forecast - sample.truth).mean(axis=0, dtype=np.float64)
@@ -140,6 +175,12 @@ class Spread(Calibration):
     """`sqrt(E <var>)`, `var` the unbiased variance of the members."""
 
     name: ClassVar[str] = "spread"
+    about: ClassVar[About] = About(
+        title="Spread",
+        note="Standard deviation of the members.",
+        section="calibration",
+        order=31,
+    )
 
     def terms(self, tools, sample):
         return {"variance": tools.mean(ensemble_variance(sample))}
@@ -156,6 +197,15 @@ class SpreadSkillRatio(Calibration):
     """
 
     name: ClassVar[str] = "spread_skill_ratio"
+    about: ClassVar[About] = About(
+        title="Spread over error",
+        note="1 for a calibrated ensemble; below, its members are too sure of themselves.",
+        section="calibration",
+        order=30,
+        ideal=1.0,
+        column="spread/skill",
+        ranking=Ranking(),
+    )
     dimensionless: ClassVar[bool] = True
 
     def terms(self, tools, sample):
@@ -179,6 +229,12 @@ class RankHistogram(Calibration):
     """
 
     name: ClassVar[str] = "rank_histogram"
+    about: ClassVar[About] = About(
+        title="Rank histogram",
+        note="Flat for a calibrated ensemble, high at both ends where it is too narrow.",
+        section="calibration",
+        order=32,
+    )
 
     def terms(self, tools, sample):
         below = (sample.forecast < sample.truth).sum(axis=0)
@@ -211,6 +267,18 @@ class StandardDeviation(PerVariable):
     @property
     def name(self) -> str:
         return "cumulative_standard_deviation" if self.cumulative else "standard_deviation"
+
+    @property
+    def about(self) -> About:
+        if self.cumulative:
+            return About(
+                title="Standard deviation over all leads",
+                order=52,
+                cumulative=True,
+                ranking=Ranking(title="Standard deviation over the truth's", relative=True),
+            )
+        note = "Over space, starts and members."
+        return About(title="Standard deviation", note=note, section="scales", order=52)
 
     def terms(self, tools, sample):
         # In float32 the squares would lose a small variance beside a large mean, as of a temperature in K.

@@ -81,6 +81,7 @@ class Score:
     `axis` is `"lead"` (coordinate: lead time in the layout's time units) or what the metric is a function of
     (`"wavenumber"`, `"rank"`, ...). `reference` is the truth's own curve where there is one, as for a
     spectrum. `low` and `high`, where a metric gives them, bound the values over other draws of starts.
+    `baselines` are the values of other forecasts by their name: an evaluation fills them in.
     """
 
     variable: str
@@ -91,11 +92,65 @@ class Score:
     reference: np.ndarray | None = None
     low: np.ndarray | None = None
     high: np.ndarray | None = None
+    baselines: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+    @property
+    def curves(self) -> dict[str, np.ndarray]:
+        """All curves by name: `model`, the baselines', `reference`, `low` and `high`, as far as there are."""
+        beside = {name: getattr(self, name) for name in ("reference", "low", "high")}
+        found = {"model": self.values, **self.baselines, **beside}
+        return {name: values for name, values in found.items() if values is not None}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ranking:
+    """How `rolling compare` ranks forecasts by a metric: the smaller the better, unless its `About` names
+    an ideal or says that higher is better.
+
+    `title` stands in the place of the metric's own. `first`: the verdict goes by this metric, or by the one
+    of the lowest `order` where several say so. `relative`: it is the score over its reference that counts,
+    and 1 is ideal.
+    """
+
+    title: str = ""
+    first: bool = False
+    relative: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class About:
+    """What a metric says of itself, wherever its scores are shown: `about` of a `Metric` that has one.
+
+    A report shows the title, one line on how to read it (`note`), and the curves in its `section`: skill,
+    calibration, scales, realism, more, or one of its own; metrics of lower `order` come first. `ideal` is the
+    best value where there is one, and `against` names a metric of the same unit: departures from the ideal
+    below a tenth of its largest value are drawn as small as they are. `reference` is what a score's own
+    reference stands for, `zero` whether positive values are drawn above zero. `cumulative`: each value is
+    over all leads up to its own, so that the last one tells all.
+
+    `column` heads its numbers in the printed table, `ranking` makes it one by which `rolling compare` ranks.
+    """
+
+    title: str
+    note: str = ""
+    section: str = "more"
+    order: int = 1000
+    ideal: float | None = None
+    higher: bool = False
+    against: str = ""
+    reference: str = "truth"
+    zero: bool = True
+    cumulative: bool = False
+    column: str = ""
+    ranking: Ranking | None = None
 
 
 @runtime_checkable
 class Metric(Protocol):
-    """A metric of forecasts; `name` is its key in `evaluation.json`."""
+    """A metric of forecasts; `name` is its key in `evaluation.json`.
+
+    It may also have an attribute `about`, an `About`; without one its scores are shown under its name.
+    """
 
     @property
     def name(self) -> str: ...
@@ -117,3 +172,13 @@ class Resampled(Metric, Protocol):
     def resample(self, states: Sequence[Any], weights: np.ndarray) -> Iterator[Any]:
         """For each row of `weights [resample, state]` the sums in which the data of `states[i]` count
         `weights[., i]` times; all states are of one setup."""
+
+
+def about_of(metric: Metric) -> About:
+    """How a metric describes itself, or its name as a title."""
+    return getattr(metric, "about", None) or named_so(metric.name)
+
+
+def named_so(name: str) -> About:
+    """For a metric of which only the name is known."""
+    return About(title=name.replace("_", " ").capitalize())

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rolling.fields import Variable
-from rolling.metrics.metric import EvaluationSetup, Sample, Score
+from rolling.metrics.metric import About, EvaluationSetup, Sample, Score
 
 Terms = dict[str, np.ndarray]
 
@@ -72,6 +72,7 @@ class Averaged:
     """
 
     name: ClassVar[str]
+    about: ClassVar[About | None] = None
     shared: ClassVar[str] = ""
 
     def start(self, setup: EvaluationSetup) -> Sums | None:

@@ -16,10 +16,11 @@ from pathlib import Path
 
 from rolling.common.errors import InputError
 from rolling.common.files import write_file
+from rolling.common.forecast_schema import STORE
 from rolling.data.source import Described, Split
 from rolling.outputs import Output
 from rolling.run.evaluation.evaluate import evaluate as score
-from rolling.run.evaluation.evaluate import summary_table
+from rolling.run.evaluation.summary import summary_table
 from rolling.run.experiment import Experiment, Forecast, codec
 from rolling.run.experiment import presets as experiments
 from rolling.run.forecasting.forecaster import Forecaster, load
@@ -128,7 +129,7 @@ def rollout(folder: Path, choose: Callable[[RolloutOptions], RolloutOptions]) ->
     forecast = Forecast(**{name: getattr(options, name) for name in vars(experiment.forecast)})
     if not forecast.frames:
         raise InputError("a rollout of 0 frames is none: give --frames")
-    output = Path(options.output) if options.output else folder / "forecast.zarr"
+    output = Path(options.output) if options.output else folder / STORE
     write(
         forecaster,
         split.test,
@@ -173,7 +174,7 @@ def report(folder: Path, choose: Callable[[ReportOptions], ReportOptions] = lamb
     written = _report(forecaster, split, folder)
     _show(options.outputs, split, folder)
     if options.poster:
-        poster, figure = Path(options.poster), draw_poster(folder, split.test)
+        poster, figure = Path(options.poster), draw_poster(folder, split.test, metrics=experiment.metrics)
         write_file(poster, lambda path: figure.savefig(path, format=poster.suffix[1:], dpi=110))
     return written
 

@@ -29,11 +29,16 @@ from rolling.common.errors import InputError
 from rolling.fields import Layout
 from rolling.metrics.bootstrap import draws, interval
 from rolling.metrics.frechet import Gaussian, Sampled, frechet_distance, kernel_distance
-from rolling.metrics.metric import EvaluationSetup, Sample, Score
+from rolling.metrics.metric import About, EvaluationSetup, Sample, Score
 
 FEWEST = 8  # starts, below which no interval is given
 PARTS = 4  # sets of forecasts that are compared with a half of the real clips, and averaged
 HALVES, STARTS = 0, 1  # seeds of the two streams of draws
+
+
+def about_distance(title: str, note: str, order: int) -> About:
+    """Of a distance of sets, whose reference is its floor."""
+    return About(title=title, note=note, section="realism", order=order, reference="real against real")
 
 
 @runtime_checkable
@@ -137,6 +142,7 @@ class SetDistance:
     """
 
     name: ClassVar[str]
+    about: ClassVar[About | None] = None
     least: ClassVar[float] = -np.inf
     """The smallest possible value of the distance."""
     fewest: ClassVar[int] = 1

@@ -16,7 +16,14 @@ from flax import nnx
 
 from rolling.common.errors import InputError
 from rolling.fields import Layout
-from rolling.video.metrics.distances import FrechetDistance, KernelDistance, SetDistance, tell
+from rolling.metrics.metric import About
+from rolling.video.metrics.distances import (
+    FrechetDistance,
+    KernelDistance,
+    SetDistance,
+    about_distance,
+    tell,
+)
 from rolling.video.metrics.i3d import FEWEST_FRAMES, SIDE
 from rolling.video.metrics.i3d_weights import I3D_WEIGHTS, filled, tensors
 from rolling.video.metrics.resizing import Positions, bilinear, centres, corners
@@ -97,6 +104,9 @@ class Fvd(_OfI3d, FrechetDistance):
     """Frechet distance of I3D's logits; biased by the number of clips, hence the floor next to it."""
 
     name: ClassVar[str] = "fvd"
+    about: ClassVar[About] = about_distance(
+        "Fréchet video distance", "Between features of a network trained on real videos; lower is better.", 40
+    )
 
     @property
     def ddof(self) -> int:
@@ -108,3 +118,6 @@ class Kvd(_OfI3d, KernelDistance):
     """Kernel distance of I3D's logits, unbiased: the number to look at with fewer than 1,000 clips."""
 
     name: ClassVar[str] = "kvd"
+    about: ClassVar[About] = about_distance(
+        "Kernel video distance", "As the Fréchet distance, but 0 in the mean for real clips, however few.", 41
+    )

@@ -6,7 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from rolling.video.metrics.distances import FrechetDistance
+from rolling.metrics.metric import About
+from rolling.video.metrics.distances import FrechetDistance, about_distance
 
 FEATURES = 96
 GRID = 32  # pixels along each side
@@ -40,6 +41,11 @@ class ProjectionFrechetDistance(FrechetDistance):
     """
 
     name: ClassVar[str] = "projection_frechet_distance"
+    about: ClassVar[About] = about_distance(
+        "Projection Fréchet distance",
+        "How unlike in where there is which colour when; lower is better. Not FVD.",
+        43,
+    )
 
     def space(self, layout):
         return PixelProjection()

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.ndimage
 
 from rolling.fields import Variable
-from rolling.metrics.metric import EvaluationSetup, Sample, Score
+from rolling.metrics.metric import About, EvaluationSetup, Sample, Score
 from rolling.metrics.sums import Averaged, Sums, over_leads
 
 PEAK = 255
@@ -30,10 +30,22 @@ class Quality(Averaged):
     best: bool
     plain: ClassVar[str]
     units: ClassVar[str]
+    about_plain: ClassVar[About]
+    title_of_best: ClassVar[str]
 
     @property
     def name(self) -> str:
         return f"best_{self.plain}" if self.best else self.plain
+
+    @property
+    def about(self) -> About:
+        if not self.best:
+            return self.about_plain
+        note = "Of each start the member with the highest mean over all leads; it rises with their number."
+        order = self.about_plain.order + 1
+        return dataclasses.replace(
+            self.about_plain, title=self.title_of_best, note=note, order=order, column=""
+        )
 
     @property
     def shared(self) -> str:
@@ -78,6 +90,16 @@ class Psnr(Quality):
     best: bool = False
     plain: ClassVar[str] = "psnr"
     units: ClassVar[str] = "dB"
+    about_plain: ClassVar[About] = About(
+        title="Peak signal-to-noise ratio",
+        note="Of single members, frame by frame; higher is better.",
+        section="skill",
+        order=10,
+        higher=True,
+        zero=False,
+        column="psnr",
+    )
+    title_of_best: ClassVar[str] = "PSNR of the best member"
 
     def of(self, forecast, truth):
         difference = forecast.astype(np.int32) - truth  # squares of up to 255^2, exactly
@@ -101,6 +123,16 @@ class Ssim(Quality):
     best: bool = False
     plain: ClassVar[str] = "ssim"
     units: ClassVar[str] = "1"
+    about_plain: ClassVar[About] = About(
+        title="Structural similarity",
+        note="Of single members; 1 is the same picture.",
+        section="skill",
+        order=12,
+        higher=True,
+        zero=False,
+        column="ssim",
+    )
+    title_of_best: ClassVar[str] = "Structural similarity of the best member"
 
     def tools(self, setup):
         return super().tools(setup) if min(setup.layout.shape[:2]) >= LEAST else None

@@ -7,7 +7,8 @@ from typing import ClassVar
 import numpy as np
 import scipy.fft
 
-from rolling.video.metrics.distances import FrechetDistance
+from rolling.metrics.metric import About
+from rolling.video.metrics.distances import FrechetDistance, about_distance
 
 RADII, PACES = 12, 9
 FLOOR = 1e-4
@@ -43,6 +44,11 @@ class SpectralFrechetDistance(FrechetDistance):
     """
 
     name: ClassVar[str] = "spectral_frechet_distance"
+    about: ClassVar[About] = about_distance(
+        "Spectral Fréchet distance",
+        "How unlike in what happens at each scale and pace; lower is better. Not FVD.",
+        42,
+    )
 
     def space(self, layout):
         return SpectralPower()

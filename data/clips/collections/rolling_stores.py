@@ -9,12 +9,11 @@ import numpy as np
 import zarr
 
 from rolling.common.errors import InputError
+from rolling.common.forecast_schema import STORE, is_unfinished
 from rolling.data.clips.protocol import TEST, TRAIN, Block, Entry, Picture
 from rolling.data.clips.resize import readable, resized_clip
 from rolling.data.clips.store.reader import Prepared, open_store
 from rolling.fields import COLOUR, GREY
-
-STORE_IN_RUN = "forecast.zarr"  # the forecast in the folder of a run
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,7 +70,7 @@ class ForecastClips:
         with readable(self.path, "Zarr store of pictures"):
             group = zarr.open_group(store, mode="r")
             arrays = dict(group.arrays())
-        if "rolling_forecast" in group.attrs and not group.attrs.get("rolling_complete", False):
+        if is_unfinished(group.attrs):
             raise InputError(f"the forecast {store} is not finished: finish it with `rolling rollout`")
         for names in (COLOUR, GREY):
             found = {name: arrays[name] for name in names if name in arrays and arrays[name].ndim == 5}
@@ -82,4 +81,4 @@ class ForecastClips:
 
 def forecast_store(place: Path) -> Path:
     """The path itself, or the store in it if it is the folder of a run."""
-    return place / STORE_IN_RUN if (place / STORE_IN_RUN).is_dir() else place
+    return place / STORE if (place / STORE).is_dir() else place

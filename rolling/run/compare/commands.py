@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rolling.common.errors import InputError
 from rolling.run.compare import page, runs
-from rolling.run.compare.boards import boards, score_run
 from rolling.run.compare.comparison import Comparison
+from rolling.run.compare.comparison_table import score_run, tabulate
 from rolling.run.compare.runs import Group
 from rolling.run.experiment import Experiment
 from rolling.run.experiment import presets as experiments
@@ -84,19 +84,19 @@ def _compare(
     # Whatever the windows, the forecasts start at the same places.
     given = max(group.experiment.given for group in groups)
     scored = {group.name: [score_run(run, calls, given) for run in group.runs] for group in groups}
-    found = list(boards(groups, scored, calls))
+    found = list(tabulate(groups, scored, calls))
     if not found:
         notes = [note for scores in scored.values() for run in scores for note in run.notes]
         raise InputError(
             f"nothing can be compared at --calls {','.join(map(str, calls))}, choose others:"
-            f" {(notes or ['their measures have no scores'])[0]}"
+            f" {(notes or ['none of their metrics has a score'])[0]}"
         )
     comparison = Comparison(
         title=title,
         command=shlex.join(["rolling", "compare", *command]),
         groups=groups,
         scored=scored,
-        boards=found,
+        results=found,
         words=Words(scored[groups[0].name][0].layout),
     )
     page.write(comparison, output)

@@ -1,4 +1,4 @@
-"""What a comparison found: its boards, the facts of what is compared, and both in words and in JSON."""
+"""What a comparison found: its results, the facts of what is compared, and both in words and in JSON."""
 
 import dataclasses
 import math
@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 
 from rolling.metrics.bootstrap import LEVEL, RESAMPLES
-from rolling.run.compare.boards import Board, Scored
+from rolling.metrics.metric import About
+from rolling.run.compare.comparison_table import ComparisonTable, Scored
+from rolling.run.compare.estimates import Estimate, ideal, rank
 from rolling.run.compare.runs import Group
-from rolling.run.compare.scores import Estimate, rank
-from rolling.run.compare.tables import Cell, Table, by_calls, by_lead, calls_told, heading, of_rollouts
+from rolling.run.compare.wording import at_calls, by_calls, by_lead, heading, of_rollouts
+from rolling.run.evaluation.scores import finite
+from rolling.run.evaluation.tables import Cell, Table
 from rolling.run.report.describe import Part, describe
-from rolling.run.report.words import Words, listed
+from rolling.run.report.words import Words, counted, listed
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,7 +27,7 @@ class Comparison:
     command: str
     groups: Sequence[Group]
     scored: dict[str, list[Scored]]
-    boards: Sequence[Board]
+    results: Sequence[ComparisonTable]
     words: Words
 
     @property
@@ -32,12 +35,12 @@ class Comparison:
         return [group.name for group in self.groups]
 
     @property
-    def forecasts(self) -> list[Board]:
-        return [board for board in self.boards if board.calls is not None]
+    def forecasts(self) -> list[ComparisonTable]:
+        return [result for result in self.results if result.calls is not None]
 
     @property
-    def rollouts(self) -> list[Board]:
-        return [board for board in self.boards if board.calls is None]
+    def rollouts(self) -> list[ComparisonTable]:
+        return [result for result in self.results if result.calls is None]
 
     @property
     def notes(self) -> list[str]:
@@ -57,80 +60,69 @@ class Comparison:
         there = {"seeds": self.seeds, "starts": self.starts(long=long)}
         return [name for name, count in there.items() if count > 1]
 
-    def series(self) -> list[list[Board]]:
-        """The boards of each measure and variable, over calls per frame."""
-        found: dict[tuple[str, str], list[Board]] = {}
-        for board in self.forecasts:
-            found.setdefault((board.measure.name, board.variable), []).append(board)
+    def series(self) -> list[list[ComparisonTable]]:
+        """The results of each metric and variable, over calls per frame."""
+        found: dict[tuple[str, str], list[ComparisonTable]] = {}
+        for result in self.forecasts:
+            found.setdefault((result.metric, result.variable), []).append(result)
         return list(found.values())
 
     def main_tables(self) -> list[Table]:
-        """The first measure, against lead time and against calls."""
+        """The first metric, against lead time and against calls."""
         return [
-            table for boards in self.series()[: len(self.words.layout.names)] for table in self._of(boards)
+            table for results in self.series()[: len(self.words.layout.names)] for table in self._of(results)
         ]
 
     def tables(self) -> list[Table]:
         """All tables of scores."""
-        found = [table for boards in self.series() for table in self._of(boards)]
+        found = [table for results in self.series() for table in self._of(results)]
         if self.rollouts:
             found.append(
                 of_rollouts(self.rollouts, self.words, self.names, sure=bool(self.covers(long=True)))
             )
         return found
 
-    def _of(self, boards: Sequence[Board]) -> list[Table]:
+    def _of(self, results: Sequence[ComparisonTable]) -> list[Table]:
         sure = bool(self.covers())
-        found = [by_lead(board, self.words, self.names, sure=sure) for board in boards]
-        if boards[0].measure.averaged and len(boards) > 1:
-            found.append(by_calls(boards, self.words, self.names, sure=sure))
+        found = [by_lead(result, self.words, self.names, sure=sure) for result in results]
+        if results[0].averaged and len(results) > 1:
+            found.append(by_calls(results, self.words, self.names, sure=sure))
         return found
 
     def facts(self) -> Table:
         """What is compared: method, size, training."""
         rows = []
         for group in self.groups:
-            experiment, runs = group.experiment, self.scored[group.name]
-            parts = {part.name: part for part in describe(experiment)}
-            seconds = np.mean([run.training_seconds for run in group.runs])
+            fact = self._facts(group)
             cells = (
-                _told(parts["window"]),
-                _told(parts["solver"]),
-                str(experiment.calls_per_frame),
-                f"{runs[0].parameters:,}",
-                f"{experiment.training.steps:,} of {experiment.training.batch}",
-                _duration(float(seconds)),
+                fact["window"],
+                fact["solver"],
+                str(fact["calls_per_frame"]),
+                f"{fact['parameters']:,}",
+                f"{fact['training_steps']:,} of {fact['batch']}",
+                _duration(float(np.mean([run.training_seconds for run in group.runs]))),
                 str(len(group.runs)),
             )
             rows.append((group.name, tuple(Cell(text=cell) for cell in cells)))
-        heads = (
-            "",
-            "window",
-            "solver",
-            "own calls",
-            "parameters",
-            "training steps",
-            "training time",
-            "seeds",
-        )
-        return Table(caption="", heads=heads, rows=tuple(rows))
+        heads = "window", "solver", "own calls", "parameters", "training steps", "training time", "seeds"
+        return Table(heads=("", *heads), rows=tuple(rows))
 
     def verdict(self) -> str:
-        """Who has the smallest first measure at each number of calls, and who is tied."""
-        boards = next(iter(self.series()), [])
+        """Who has the best first score at each number of calls, and who is tied."""
+        results = next(iter(self.series()), [])
         sentences = []
-        for board in boards:
-            said = f"it is {self._best(board)}"
-            if board is boards[0]:
-                what = heading(board, self.words)
-                said = f"the smallest {what}, averaged over all leads, is that of {self._best(board)}"
-            sentences.append(f"At {calls_told(board.calls)} {said}.")
+        for result in results:
+            said = f"it is {self._best(result)}"
+            if result is results[0]:
+                what = f"{_superlative(result.about)} {heading(result, self.words)}"
+                said = f"the {what}, averaged over all leads, is that of {self._best(result)}"
+            sentences.append(f"At {at_calls(result.calls)} {said}.")
         return " ".join(sentences)
 
-    def _best(self, board: Board) -> str:
-        """The best of a board's means over leads, and what is tied with it."""
-        means = {name: estimate.over_leads() for name, estimate in board.estimates.items()}
-        ranking = rank(means, board.measure)
+    def _best(self, result: ComparisonTable) -> str:
+        """The best of the means over leads, and what is tied with it."""
+        means = {name: estimate.over_leads() for name, estimate in result.estimates.items()}
+        ranking = rank(means, result.about)
         best = ranking.best[0]
         tied = [name for name in means if name != best and ranking.tied[name][0]]
         if not (tied and self.covers()):
@@ -144,11 +136,11 @@ class Comparison:
             return "There is one seed and one start, so there are no intervals."
         only = "" if len(covers) == 2 else f" They cover {covers[0]} only."
         fewest = min(len(group.runs) for group in self.groups)
-        seeds = _count(self.seeds, "seed") if fewest == self.seeds else f"{fewest} to {self.seeds} seeds"
+        seeds = counted(self.seeds, "seed") if fewest == self.seeds else f"{fewest} to {self.seeds} seeds"
         if fewest == 1 < self.seeds:
             few = " The interval of a method with one seed covers starts only." + few
         return (
-            f"Means over {seeds} of scores over {_count(self.starts(), 'start')}, the same for all; ±"
+            f"Means over {seeds} of scores over {counted(self.starts(), 'start')}, the same for all; ±"
             f" is half of the {LEVEL:.0%} interval of a bootstrap over {' and '.join(covers)}"
             f" ({RESAMPLES} resamples). The best of a column is bold; ≈ marks those for which the interval of"
             f" the paired difference from the best contains zero.{only}{few}"
@@ -164,18 +156,18 @@ class Comparison:
             "intervals_cover": self.covers(),
             "starts": self.starts(),
             "long_starts": self.starts(long=True),
-            "groups": {group.name: self._group(group) for group in self.groups},
-            "forecast": [_board(board) for board in self.forecasts],
-            "long": [_board(board) for board in self.rollouts],
+            "groups": {group.name: self._facts(group) for group in self.groups},
+            "forecast": [_result(result) for result in self.forecasts],
+            "long": [_result(result) for result in self.rollouts],
             "notes": self.notes,
         }
 
-    def _group(self, group: Group) -> dict[str, Any]:
+    def _facts(self, group: Group) -> dict[str, Any]:
         parts = {part.name: part for part in describe(group.experiment)}
         return {
             "about": group.about,
-            "window": _told(parts["window"]),
-            "solver": _told(parts["solver"]),
+            "window": _in_words(parts["window"]),
+            "solver": _in_words(parts["solver"]),
             "calls_per_frame": group.experiment.calls_per_frame,
             "parameters": self.scored[group.name][0].parameters,
             "training_steps": group.experiment.training.steps,
@@ -184,11 +176,15 @@ class Comparison:
                 {
                     "folder": str(run.folder),
                     "seed": run.experiment.training.seed,
-                    "training_seconds": _finite([run.training_seconds])[0],
+                    "training_seconds": finite([run.training_seconds])[0],
                 }
                 for run in group.runs
             ],
         }
+
+
+def _superlative(about: About) -> str:
+    return "best" if ideal(about) is not None else "highest" if about.higher else "smallest"
 
 
 def _duration(seconds: float) -> str:
@@ -197,48 +193,40 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.2g} s" if seconds < 60 else f"{seconds / 60:.3g} min"
 
 
-def _board(board: Board) -> dict[str, Any]:
+def _result(result: ComparisonTable) -> dict[str, Any]:
     """Curves over `leads` by group: the value, its interval, what each seed has, and the interval of what
     the group loses against the best (of the distance from 1 in the logarithm, where 1 is ideal)."""
-    ranking = rank(board.estimates, board.measure)
+    ranking = rank(result.estimates, result.about)
     return {
-        "measure": board.measure.name,
-        "variable": board.variable,
-        "unit": board.units,
-        "calls_per_frame": board.calls,
-        "leads": board.leads.tolist(),
+        "measure": result.metric,
+        "variable": result.variable,
+        "unit": result.units,
+        "calls_per_frame": result.calls,
+        "leads": result.leads.tolist(),
         "best": ranking.best,
         "groups": {
             name: _estimate(estimate)
             | {
-                "loss_against_best": [_finite(row) for row in ranking.difference[name]],
+                "loss_against_best": [finite(row) for row in ranking.difference[name]],
                 "tied": ranking.tied[name].tolist(),
             }
-            for name, estimate in board.estimates.items()
+            for name, estimate in result.estimates.items()
         },
-        **{name: _finite(values) for name, values in board.baselines.items()},
+        **{name: finite(values) for name, values in result.baselines.items()},
     }
 
 
 def _estimate(estimate: Estimate) -> dict[str, Any]:
     low, high = estimate.interval
     return {
-        "value": _finite(estimate.value),
-        "low": _finite(low),
-        "high": _finite(high),
-        "seeds": [_finite(run) for run in estimate.runs],
+        "value": finite(estimate.value),
+        "low": finite(low),
+        "high": finite(high),
+        "seeds": [finite(run) for run in estimate.runs],
     }
 
 
-def _finite(values: Sequence[float] | np.ndarray) -> list[float | None]:
-    return [float(value) if np.isfinite(value) else None for value in values]
-
-
-def _told(part: Part) -> str:
+def _in_words(part: Part) -> str:
     """`Rolling (size 8, context 2)`."""
     settings = ", ".join(f"{name} {value}" for name, value in part.settings)
     return f"{part.kind} ({settings})" if settings else part.kind
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

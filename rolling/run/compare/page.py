@@ -8,10 +8,12 @@ from rolling.common.errors import InputError
 from rolling.common.files import write_file
 from rolling.run.compare import plots
 from rolling.run.compare.comparison import Comparison
-from rolling.run.compare.tables import Table, calls_told, heading
+from rolling.run.compare.wording import at_calls, heading
+from rolling.run.evaluation.tables import Table
 from rolling.run.report import markup
 from rolling.run.report.describe import Part, describe
 from rolling.run.report.page import compose
+from rolling.run.report.words import counted
 
 NOTE = "Bands and bars are the intervals; against calls per frame stands the mean over all leads."
 
@@ -63,7 +65,7 @@ def html(comparison: Comparison) -> str:
     figures = "".join(_figures(comparison))
     sections = [
         markup.section("Skill", NOTE, f'<div class="plots">{figures}</div>' if figures else ""),
-        markup.section("Further measures", "", "".join(table.html(words) for table in others)),
+        markup.section("Further scores", "", "".join(markup.grid(table, words) for table in others)),
         _rollouts(comparison, rollouts),
         _compared(comparison),
         markup.experiment(_common(comparison)),
@@ -75,25 +77,25 @@ def html(comparison: Comparison) -> str:
         verdict=comparison.verdict(),
         facts=comparison.method(),
         words=words,
-        summary="".join(table.html(words) for table in main),
+        summary="".join(markup.grid(table, words) for table in main),
         sections=sections,
     )
 
 
 def _figures(comparison: Comparison) -> Iterator[str]:
-    """Every measure against lead time at each number of calls, then its mean against calls."""
+    """Every score against lead time at each number of calls, then its mean against calls."""
     words, names = comparison.words, comparison.names
-    for number, boards in enumerate(comparison.series()):
-        about = markup.about(boards[0].variable, words)
-        title = heading(boards[0], words)
-        for board in boards:
-            figure = plots.over_leads(board, words, names)
-            name = f"compare-{number}-{board.calls}"
-            yield markup.titled(figure, name, f"{title} at {calls_told(board.calls)}", "", about)
-        if boards[0].measure.averaged and len(boards) > 1:
-            figure = plots.over_calls(boards, names)
+    for number, results in enumerate(comparison.series()):
+        about, note = markup.about(results[0].variable, words), results[0].about.note
+        title = heading(results[0], words)
+        for result in results:
+            figure = plots.over_leads(result, words, names)
+            name = f"compare-{number}-{result.calls}"
+            yield markup.titled(figure, name, f"{title} at {at_calls(result.calls)}", note, about)
+        if results[0].averaged and len(results) > 1:
+            figure = plots.over_calls(results, names)
             name = f"compare-{number}-calls"
-            yield markup.titled(figure, name, f"{title} against calls per frame", "", about)
+            yield markup.titled(figure, name, f"{title} against calls per frame", note, about)
 
 
 def _rollouts(comparison: Comparison, table: Table | None) -> str:
@@ -104,10 +106,11 @@ def _rollouts(comparison: Comparison, table: Table | None) -> str:
     over = f"intervals over {' and '.join(covers)}" if covers else "without intervals"
     lead = (
         "Far beyond what can be predicted, frames differ from the truth's and their statistics should not:"
-        f" {starts} start{'' if starts == 1 else 's'}, {over}. The error of the spectrum is the mean over"
-        " wavenumbers of |log₁₀ (forecast / truth)|."
+        f" {counted(starts, 'start')}, {over}."
     )
-    return markup.section("The long rollout", lead, table.html(comparison.words))
+    notes = dict.fromkeys(result.about.note for result in comparison.rollouts)
+    lead = " ".join(filter(None, [lead, *map(markup.text, notes)]))
+    return markup.section("The long rollout", lead, markup.grid(table, comparison.words))
 
 
 def _common(comparison: Comparison) -> list[Part]:
@@ -118,11 +121,11 @@ def _common(comparison: Comparison) -> list[Part]:
 
 def _compared(comparison: Comparison) -> str:
     about = [group for group in comparison.groups if group.about]
-    told = "".join(
+    said = "".join(
         f'<p class="hint"><strong>{markup.text(group.name)}</strong> {markup.text(group.about)}</p>'
         for group in about
     )
     notes = "".join(f'<p class="hint">{markup.text(note)}</p>' for note in comparison.notes)
-    body = comparison.facts().html(comparison.words, numbers=False) + told + notes
+    body = markup.grid(comparison.facts(), comparison.words, numbers=False) + said + notes
     lead = "The same data, the same starts; the time is that of training, compilation included."
     return markup.section("What is compared", lead, body)

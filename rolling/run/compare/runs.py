@@ -10,7 +10,7 @@ from pathlib import Path
 from rolling.common.errors import InputError
 from rolling.run import commands
 from rolling.run.checkpoint import Checkpoints
-from rolling.run.compare.scores import FORECAST
+from rolling.run.compare.estimates import ranked
 from rolling.run.experiment import Experiment, codec
 from rolling.run.experiment import presets as experiments
 from rolling.windows import training_frames
@@ -93,33 +93,34 @@ def check_alike(runs: Sequence[Run]) -> None:
     """Raises `InputError` where two runs have other data, or forecast other starts, members or leads."""
     first = runs[0]
     for run in runs[1:]:
-        told = codec.differences(codec.encode(first.experiment.source), codec.encode(run.experiment.source))
-        if told:
+        changed = codec.differences(
+            codec.encode(first.experiment.source), codec.encode(run.experiment.source)
+        )
+        if changed:
             raise InputError(
-                f"{first.folder} and {run.folder} have other data ({'; '.join(told)}): compare runs of the"
+                f"{first.folder} and {run.folder} have other data ({'; '.join(changed)}): compare runs of the"
                 " same source"
             )
-        told = [
+        changed = [
             f"{part}.{name}: {a} / {b}"
             for part, names in ALIKE.items()
             for name in names
             if (a := getattr(getattr(first.experiment, part), name))
             != (b := getattr(getattr(run.experiment, part), name))
         ]
-        if told:
+        if changed:
             raise InputError(
-                f"{first.folder} and {run.folder} make other forecasts ({'; '.join(told)}): compare runs that"
-                " forecast the same starts, members and frames"
+                f"{first.folder} and {run.folder} make other forecasts ({'; '.join(changed)}): compare runs"
+                " that forecast the same starts, members and frames"
             )
 
 
 def check_scored(experiment: Experiment) -> None:
-    """Raises `InputError` where an experiment makes no forecasts, or measures nothing that is compared."""
-    wanted = [measure.name for measure in FORECAST]
-    if not experiment.forecast.frames or not {m.name for m in experiment.metrics} & set(wanted):
+    """Raises `InputError` where an experiment makes no forecasts, or no metric ranks them."""
+    if not experiment.forecast.frames or not ranked(experiment.metrics):
         raise InputError(
-            f"{experiment.name} has no forecasts to compare: give it forecast.frames and one of the measures"
-            f" {', '.join(wanted)}"
+            f"{experiment.name} has no forecasts to compare: give it forecast.frames and a metric by which"
+            " forecasts are ranked, crps, rmse, spread_skill_ratio or one of your own with `about.ranking`"
         )
 
 

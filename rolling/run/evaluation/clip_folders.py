@@ -22,8 +22,9 @@ from rolling.data.clips.protocol import Picture
 from rolling.fields import Layout, video
 from rolling.metrics.metric import EvaluationSetup, Metric, Sample
 from rolling.run.evaluation.clip_sets import ClipSet, OneSize
-from rolling.run.evaluation.evaluate import Running, Scores, persistence, tabulate
-from rolling.run.evaluation.tables import against_lead, single_values
+from rolling.run.evaluation.evaluate import Running, persistence
+from rolling.run.evaluation.scores import Evaluation, Scores, encoded
+from rolling.run.evaluation.summary import against_lead, single_values
 from rolling.run.experiment.presets import default_metrics
 
 BATCH = 2**24  # bytes of clips whose features are computed together, or one clip
@@ -90,6 +91,7 @@ def score_folders(options: FolderOptions) -> str:
     else:
         scores = _by_sets(real, fake, options.frames, size)
         counts = {"real": len(real), "fake": len(fake)}
+    evaluation = Evaluation.of(scores)
     found = {
         "real": options.real,
         "fake": options.fake,
@@ -99,14 +101,14 @@ def score_folders(options: FolderOptions) -> str:
         "given": options.given,
         "size": list(size.size),
         "skipped": {clips.place: clips.skipped for clips in (real, fake) if clips.skipped},
-        "scores": tabulate(scores),
+        "scores": encoded(evaluation),
     }
     for clips in (real, fake):
         _tell_skipped(clips)
     if options.output:
         text = json.dumps(found, indent=1, allow_nan=False) + "\n"
         write_file(Path(options.output), lambda path: path.write_text(text))
-    return _summary(found)
+    return _summary(found, evaluation)
 
 
 def _opened(options: FolderOptions, side: str) -> ClipSet:
@@ -125,13 +127,12 @@ def _by_sets(real: ClipSet, fake: ClipSet, frames: int, size: OneSize) -> dict[s
     with Progress("clips", total=len(real) + len(fake), unit="clip") as progress:
         features = [_features(clips, distances, size, progress) for clips in (real, fake)]
     spaces = {distance.name: distance.space(_layout(size)) for distance in distances}
-    return _curves(
-        model={
-            distance.name: distance.between(*(of[spaces[distance.name]] for of in features))
-            for distance in distances
-            if spaces[distance.name] is not None
-        }
-    )
+    found = {
+        distance.name: distance.between(*(of[spaces[distance.name]] for of in features))
+        for distance in distances
+        if spaces[distance.name] is not None
+    }
+    return {"model": found}
 
 
 def _features(clips: ClipSet, distances, size: OneSize, progress: Progress) -> dict[Any, np.ndarray]:
@@ -177,7 +178,7 @@ def _by_pairs(
                 for one in running.values():
                     one.update(sample)
     _check_enough(count, 1, real, fake)
-    return _curves(**{name: one.result() for name, one in running.items()}), count
+    return {name: one.result() for name, one in running.items()}, count
 
 
 def _started(
@@ -210,10 +211,6 @@ def _sample(real: ClipSet, fake: ClipSet, pair: Pair, given: int, size: OneSize)
     )
 
 
-def _curves(**scores: Scores) -> dict[str, Scores]:
-    return {"model": {}, "persistence": {}, "climatology": {}} | scores
-
-
 def _layout(size: OneSize) -> Layout:
     """Of pictures whose frames are counted."""
     return dataclasses.replace(video(*size.size), time_units="1")
@@ -243,8 +240,8 @@ def _tell_skipped(clips: ClipSet) -> None:
         )
 
 
-def _summary(found: dict[str, Any]) -> str:
-    """What was compared, the measures of a single value, and the curves against the lead, in frames."""
+def _summary(found: dict[str, Any], evaluation: Evaluation) -> str:
+    """What was compared, the metrics of a single value, and the curves against the lead, in frames."""
     clips, (height, width) = found["clips"], found["size"]
     head = (
         f"{clips['fake']} fake clips against {clips['real']} real ones: {found['frames']} frames of"
@@ -252,8 +249,8 @@ def _summary(found: dict[str, Any]) -> str:
     )
     if not found["members"]:
         head += "\nThe names of fake and real clips do not pair up: they are compared as sets alone."
-    parts = [[head], single_values(found["scores"])]
+    parts = [head, single_values(evaluation)]
     for curve, title in (("model", "fake clips"), ("persistence", "the last given frame, repeated")):
-        lines = against_lead(found["scores"], curve)
-        parts.append([title, *lines] if lines else [])
-    return "\n\n".join("\n".join(lines) for lines in parts if lines)
+        lines = against_lead(evaluation, curve)
+        parts.append(f"{title}\n{lines}" if lines else "")
+    return "\n\n".join(filter(None, parts))

@@ -1,16 +1,14 @@
 """Scores of a stored forecast beside persistence and climatology: `evaluation.json` and `evaluation.nc`.
 
 The store is read start by start and in blocks of leads, never as a whole. The model and the two baselines
-pass through the same measures: persistence repeats the last frame that was given, climatology is the mean of
+pass through the same metrics: persistence repeats the last frame that was given, climatology is the mean of
 the training part at the phase of each frame; both are forecasts of one member.
 """
 
 import dataclasses
-import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -21,13 +19,11 @@ from rolling.common.progress import Progress
 from rolling.data.source import Sequences
 from rolling.data.statistics import Statistics
 from rolling.metrics.metric import EvaluationSetup, Metric, Sample, Score
-from rolling.run.evaluation.tables import against_lead, columns, single_values
+from rolling.run.evaluation.scores import ABOUT, CURVES, Evaluation, Scores, write
 from rolling.run.forecasting.zarr_reader import StoredForecast, open_forecast
 
 READ_BYTES = 2**26  # float32 values of the forecast, all members, that are read at a time
 SCORE_BYTES = 2**20  # ... and scored at a time: what fits into a cache takes half as long
-CURVES = ("model", "persistence", "climatology", "reference", "low", "high")
-Scores = dict[str, tuple[Score, ...]]
 
 
 def evaluate(
@@ -38,29 +34,28 @@ def evaluate(
     output_stem: Path,
     *,
     read_bytes: int = READ_BYTES,
-) -> dict[str, Any]:
-    """Scores the forecast `store` and writes `output_stem` + `.json` and `.nc`; returns what is in the first.
+) -> Evaluation:
+    """Scores the forecast `store` and writes `output_stem` + `.json` and `.nc`; returns what is in them.
 
-    `{metric: {variable: {"unit": str, "leads" or another axis: [...], "model": [...], ...}}}`, lists of
-    finite numbers or None. Beside "model" stand "persistence" and "climatology", unless the measure makes no
-    sense for them, "reference", the truth's own curve, where there is one, and "low" and "high", the bounds
-    of an interval of confidence for the model, where a measure has one. Only leads for which there is
-    truth at every start count.
+    Only leads for which there is truth at every start count.
 
     Raises `InputError` where the store is missing, incomplete, damaged or does not belong to `test`.
     """
     names = [metric.name for metric in metrics]
     if len(set(names)) < len(names):
-        raise InputError(f"two measures of one evaluation have the same name, among {', '.join(names)}")
+        raise InputError(f"two metrics of one evaluation have the same name, among {', '.join(names)}")
+    if ABOUT in names:
+        raise InputError(
+            f"a metric cannot have the name {ABOUT!r}: evaluation.json has words of its own there"
+        )
     forecast = open_forecast(store, test.layout)
     with forecast.dataset:
         leads = forecast.truth_leads(test)
-        scores = _score(forecast, test, statistics, metrics, leads, read_bytes)
-    evaluation = tabulate(scores)
-    dataset = to_dataset(scores, test.layout.time_units)
+        found = _score(forecast, test, statistics, metrics, leads, read_bytes)
+    evaluation = Evaluation.of(found, metrics)
+    dataset = to_dataset(evaluation, test.layout.time_units)
     dataset.attrs |= {"starts": forecast.starts, "members": forecast.members, "leads": leads}
-    text = json.dumps(evaluation, indent=1, allow_nan=False) + "\n"
-    write_file(output_stem.with_name(output_stem.name + ".json"), lambda path: path.write_text(text))
+    write(evaluation, output_stem.with_name(output_stem.name + ".json"))
     write_file(
         output_stem.with_name(output_stem.name + ".nc"),
         lambda path: dataset.to_netcdf(path, engine="h5netcdf"),
@@ -70,7 +65,7 @@ def evaluate(
 
 def _score(forecast, test, statistics, metrics, leads, read_bytes) -> dict[str, Scores]:
     """The scores of each forecast by its name: model, persistence, climatology."""
-    setup = setting_of(forecast, test, statistics, leads)
+    setup = setup_of(forecast, test, statistics, leads)
     single = dataclasses.replace(setup, members=1)
     running = {
         "model": Running(metrics, setup, lambda sample: sample),
@@ -87,7 +82,7 @@ def _score(forecast, test, statistics, metrics, leads, read_bytes) -> dict[str, 
 
 
 class Running:
-    """The sums of all measures for one forecast, which `of` makes from each sample."""
+    """The sums of all metrics for one forecast, which `of` makes from each sample."""
 
     def __init__(self, metrics: Sequence[Metric], setup: EvaluationSetup, of: Callable[[Sample], Sample]):
         self.of = of
@@ -112,10 +107,10 @@ def climatology(sample: Sample) -> Sample:
     return dataclasses.replace(sample, forecast=sample.climatology[None])
 
 
-def setting_of(
+def setup_of(
     forecast: StoredForecast, test: Sequences, statistics: Statistics, leads: int
 ) -> EvaluationSetup:
-    """What the measures of a stored forecast are told."""
+    """What the metrics of a stored forecast know before they see a number."""
     mask = _both(test.mask, statistics.mask)
     return EvaluationSetup(
         layout=test.layout, leads=leads, members=forecast.members, given=forecast.given, mask=mask
@@ -176,49 +171,17 @@ def _check_finite(forecast: StoredForecast, fields, start: int, first: int, mask
         )
 
 
-def tabulate(scores: dict[str, Scores]) -> dict[str, Any]:
-    """The content of `evaluation.json`; see `evaluate`."""
-    return {
-        name: {score.variable: _entry(scores, name, i, score) for i, score in enumerate(found)}
-        for name, found in scores["model"].items()
-        if found
-    }
-
-
-def _entry(scores: dict[str, Scores], name: str, index: int, score: Score) -> dict[str, Any]:
-    axis = "leads" if score.axis == "lead" else score.axis
-    curves = {curve: _finite(values) for curve, values in _curves(scores, name, index).items()}
-    return {"unit": score.units, axis: np.asarray(score.coordinate).tolist(), **curves}
-
-
-def _curves(scores: dict[str, Scores], name: str, index: int) -> dict[str, np.ndarray]:
-    """The curves of one measure and variable by forecast; a baseline without any number is left out."""
-    model = scores["model"][name][index]
-    curves = {"model": model.values}
-    for baseline in ("persistence", "climatology"):
-        if name in scores[baseline] and np.isfinite(scores[baseline][name][index].values).any():
-            curves[baseline] = scores[baseline][name][index].values
-    beside = {name: getattr(model, name) for name in ("reference", "low", "high")}
-    return curves | {name: values for name, values in beside.items() if values is not None}
-
-
-def _finite(values: np.ndarray) -> list[float | None]:
-    return [float(value) if np.isfinite(value) else None for value in values]
-
-
-def to_dataset(scores: dict[str, Scores], time_units: str) -> xr.Dataset:
+def to_dataset(evaluation: Evaluation, time_units: str) -> xr.Dataset:
     """The content of `evaluation.nc`: `{metric}_{variable}` over (forecast, axis), NaN where nothing is."""
     dataset = xr.Dataset(coords={"forecast": list(CURVES)}, attrs={"title": "Verification of a forecast"})
-    for name, found in scores["model"].items():
-        for index, score in enumerate(found):
-            axis = _axis(dataset, name, score, time_units)
-            curves = _curves(scores, name, index)
-            missing = np.full(len(score.coordinate), np.nan)
-            dataset[f"{name}_{score.variable}".replace("/", "_")] = xr.Variable(
-                ("forecast", axis),
-                np.stack([curves.get(curve, missing) for curve in CURVES]),
-                {"units": score.units, "long_name": f"{name.replace('_', ' ')} of {score.variable}"},
-            )
+    for name, score in evaluation.all():
+        axis = _axis(dataset, name, score, time_units)
+        missing = np.full(len(score.coordinate), np.nan)
+        dataset[f"{name}_{score.variable}".replace("/", "_")] = xr.Variable(
+            ("forecast", axis),
+            np.stack([score.curves.get(curve, missing) for curve in CURVES]),
+            {"units": score.units, "long_name": f"{name.replace('_', ' ')} of {score.variable}"},
+        )
     return dataset
 
 
@@ -232,37 +195,3 @@ def _axis(dataset: xr.Dataset, name: str, score: Score, time_units: str) -> str:
         words = {"units": time_units if lead else "1", "long_name": "lead time" if lead else score.axis}
         dataset.coords[axis] = xr.Variable((axis,), coordinate, words)
     return axis
-
-
-def summary_table(evaluation: dict[str, Any]) -> str:
-    """The root mean square errors at a few leads, as lines of text; one table for each variable. Where there
-    are none, all that is measured against the lead. Below, what has one value for all leads."""
-    rmse = evaluation.get("rmse", {})
-    tables = [_table(evaluation, variable) for variable in rmse]
-    tables = tables or ["\n".join(against_lead(evaluation, "model"))]
-    if all(len(score["leads"]) > 1 for score in rmse.values()):
-        tables.append("\n".join(single_values(evaluation)))
-    return "\n\n".join(filter(None, tables))
-
-
-def _table(evaluation: dict[str, Any], variable: str) -> str:
-    score = evaluation["rmse"][variable]
-
-    def other(name: str, variable: str = variable) -> list[float | None] | None:
-        return evaluation.get(name, {}).get(variable, {}).get("model")
-
-    unit = "" if score["unit"] in ("", "1") else f" ({score['unit']})"
-    lines = columns(
-        {
-            "frame": list(range(1, len(score["leads"]) + 1)),
-            "lead": score["leads"],
-            "ours": score["model"],
-            "persistence": score.get("persistence"),
-            "climatology": score.get("climatology"),
-            "one member": other("member_rmse"),
-            "spread/skill": other("spread_skill_ratio"),
-            "psnr": other("psnr", "frame"),
-            "ssim": other("ssim", "frame"),
-        }
-    )
-    return "\n".join([f"rmse of {variable}{unit}", *lines])

@@ -1,57 +1,73 @@
-"""Scores as lines of text: columns of numbers against the lead, and measures of a single value."""
+"""Tables of words, made once and told as text, Markdown and, by `rolling.run.report.markup`, HTML."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
 
 ROWS = (1, 2, 3, 5, 8, 12, 20, 50, 100, 300, 1000)
-Values = Sequence[float | None]
 
 
-def columns(named: Mapping[str, Values | None]) -> list[str]:
-    """A line of names, and one for each of the entries of `ROWS` and the last; without values, no column."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A number in words; `tied` with the best that it is compared with, or that best itself."""
+
+    text: str
+    best: bool = False
+    tied: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Table:
+    """`rows` of a name and its cells under `heads`, the first of which stands over the names."""
+
+    caption: str = ""
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+    variable: str = ""
+
+    def plain(self) -> str:
+        """Lines of text; `*` marks the best, `~` what is tied with it."""
+        marked = any(cell.best or cell.tied for _, cells in self.rows for cell in cells)
+        lines = [list(self.heads)]
+        for name, cells in self.rows:
+            marks = ["*" if cell.best else "~" if cell.tied else " " * marked for cell in cells]
+            lines.append([name, *(cell.text + mark for cell, mark in zip(cells, marks, strict=True))])
+        widths = [max(len(line[i]) for line in lines) for i in range(len(self.heads))]
+        body = [
+            "  ".join(
+                word.ljust(w) if i == 0 else word.rjust(w)
+                for i, (word, w) in enumerate(zip(line, widths, strict=True))
+            )
+            for line in lines
+        ]
+        return "\n".join([*filter(None, [self.caption]), *(line.rstrip() for line in body)])
+
+    def markdown(self) -> str:
+        """The best is bold; `≈` marks what is tied with it."""
+        rows = [
+            [name, *(f"**{c.text}**" if c.best else f"≈ {c.text}" if c.tied else c.text for c in cells)]
+            for name, cells in self.rows
+        ]
+        rule = ["---", *["---:"] * (len(self.heads) - 1)]
+        lines = [
+            "| " + " | ".join(word.replace("|", "\\|") for word in line) + " |"
+            for line in (self.heads, rule, *rows)
+        ]
+        return "\n".join([*([f"{self.caption}:", ""] if self.caption else []), *lines])
+
+
+def columns(named: Mapping[str, Sequence[float] | None], caption: str = "") -> Table:
+    """Numbers side by side, at the entries of `ROWS` and the last; without values, no column."""
     there = {name: values for name, values in named.items() if values is not None}
     last = min(map(len, there.values()))
     rows = sorted({row for row in ROWS if row <= last} | {last})
-    cells = [list(there), *([number(values[row - 1]) for values in there.values()] for row in rows)]
-    widths = [max(13, len(name) + 2) for name in there]
-    return ["".join(map(str.rjust, line, widths)) for line in cells]
+    told = [[number(values[row - 1]) for values in there.values()] for row in rows]
+    return Table(
+        caption=caption,
+        heads=tuple(there),
+        rows=tuple((first, tuple(Cell(text=text) for text in others)) for first, *others in told),
+    )
 
 
-def number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
-
-
-def against_lead(evaluation: Mapping[str, Mapping[str, Any]], curve: str) -> list[str]:
-    """The curves of one forecast, `model` or `persistence`, over the leads, side by side."""
-    found = dict(_scores(evaluation, lambda score: curve in score and len(score.get("leads", ())) > 1))
-    if not found:
-        return []
-    leads = next(iter(found.values()))["leads"]
-    return columns({"lead": leads} | {name: score[curve] for name, score in found.items()})
-
-
-def single_values(evaluation: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Measures of one value, such as distances of sets: their interval, what a set of real clips would have,
-    and that of persistence."""
-    found = dict(_scores(evaluation, lambda score: len(score["model"]) == 1 and "threshold" not in score))
-    if not found:
-        return []
-    width = max(map(len, found)) + 2
-    heads = ("value", "95 % interval", "real clips", "persistence")
-    lines = [" " * width + "".join(f"{head:>20}" for head in heads)]
-    for name, score in found.items():
-        ends = [score[end][0] for end in ("low", "high") if end in score]
-        others = [
-            number(score[curve][0]) if curve in score else "-" for curve in ("reference", "persistence")
-        ]
-        cells = (number(score["model"][0]), " to ".join(map(number, ends)) or "-", *others)
-        lines.append(name.ljust(width) + "".join(f"{cell:>20}" for cell in cells))
-    return lines
-
-
-def _scores(evaluation, wanted) -> Iterator[tuple[str, Any]]:
-    """The scores that are wanted, by the name of the measure, and the variable where there are several."""
-    for name, scores in evaluation.items():
-        for variable, score in scores.items():
-            if wanted(score):
-                yield (name if len(scores) == 1 else f"{name}, {variable}"), score
+def number(value: float) -> str:
+    return f"{value:.4g}" if math.isfinite(value) else "-"

@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from rolling.common.errors import InputError
+from rolling.common.forecast_schema import dimensions
 from rolling.data.conditions import check_actions
 from rolling.data.source import SequencesBase
 from rolling.data.statistics import Statistics
@@ -132,7 +133,7 @@ class Forecaster:
         for channel, variable in enumerate(self.layout.variables):
             attributes = zarr_writer.attributes(variable)
             stored = variable.stored(values[None, ..., channel])
-            result[variable.name] = (zarr_writer.dimensions(self.layout), stored, attributes)
+            result[variable.name] = (dimensions(self.layout), stored, attributes)
         return result
 
     def _given(self, data: xr.Dataset) -> np.ndarray:

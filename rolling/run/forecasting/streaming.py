@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rolling.common.errors import InputError
+from rolling.common.forecast_schema import GIVEN, NAMES
 from rolling.common.progress import Progress
 from rolling.data.conditions import check_actions
 from rolling.data.source import Sequences
@@ -16,7 +17,6 @@ from rolling.run import model
 from rolling.run.experiment import Forecast, codec
 from rolling.run.forecasting import zarr_writer
 from rolling.run.forecasting.forecaster import Forecaster, sequence_keys
-from rolling.run.forecasting.zarr_reader import GIVEN, NAMES
 from rolling.sampling import Carry, Sampler
 
 

@@ -1,9 +1,4 @@
-"""A forecast store, opened and checked against the layout of the data, read start by start.
-
-It holds one variable for each of the layout's, with the dimensions (start, number, prediction_timedelta, y,
-x). Along the first, `sequence` and `frame` say with which frame of which test sequence a forecast begins, and
-`time` is that of the frame before, the last that was given.
-"""
+"""A forecast store, opened and checked against the layout of the data, read start by start."""
 
 import dataclasses
 from pathlib import Path
@@ -11,14 +6,12 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from rolling.common import forecast_schema as schema
 from rolling.common.errors import InputError
 from rolling.common.files import one_line
 from rolling.data.source import Sequences
 from rolling.fields import Layout
 
-LEAD = "prediction_timedelta"
-GIVEN = "given_frames"
-NAMES = "sequence_names"
 HOUR = np.timedelta64(1, "h")
 
 
@@ -38,16 +31,16 @@ class StoredForecast:
 
     @property
     def members(self) -> int:
-        return self.dataset.sizes["number"]
+        return self.dataset.sizes[schema.MEMBER]
 
     @property
     def given(self) -> int:
         """Frames before lead 0 that the forecasts began from; one, for persistence, where there was none."""
-        return int(self.dataset.attrs.get(GIVEN, 1))
+        return int(self.dataset.attrs.get(schema.GIVEN, 1))
 
     @property
     def leads(self) -> int:
-        return self.dataset.sizes[LEAD]
+        return self.dataset.sizes[schema.LEAD]
 
     @property
     def lead_chunk(self) -> int:
@@ -57,7 +50,11 @@ class StoredForecast:
     def read(self, start: int, first: int, stop: int, members: slice = slice(None)) -> np.ndarray:
         """Leads `first .. stop - 1` of one start: `[member, lead, height, width, variable]`, float32."""
         names = self.layout.names
-        at = {start_dimension(self.layout): start, "number": members, LEAD: slice(first, stop)}
+        at = {
+            schema.start_dimension(self.layout): start,
+            schema.MEMBER: members,
+            schema.LEAD: slice(first, stop),
+        }
         try:
             fields = [np.asarray(self.dataset[name].isel(at).values, np.float32) for name in names]
         except Exception as error:  # what a damaged chunk raises depends on the codec
@@ -91,7 +88,7 @@ class StoredForecast:
         return leads
 
     def _check_name(self, start: int, test: Sequences, sequence: int) -> None:
-        names = self.dataset.attrs.get(NAMES)
+        names = self.dataset.attrs.get(schema.NAMES)
         if names and test.name(sequence) and names[start] != test.name(sequence):
             raise InputError(
                 f"start {start} of the forecast {self.path} is in {names[start]}, but in these test data it"
@@ -99,7 +96,7 @@ class StoredForecast:
             )
 
     def _check_time(self, start: int, expected) -> None:
-        found = self.dataset["time"].values[start]
+        found = self.dataset[schema.TIME].values[start]
         same = found == expected if self.layout.has_calendar else np.isclose(found, expected, rtol=1e-5)
         if not same:
             raise InputError(
@@ -108,18 +105,13 @@ class StoredForecast:
             )
 
 
-def start_dimension(layout: Layout) -> str:
-    """The name of a store's first dimension."""
-    return "time" if layout.has_calendar else "start"
-
-
 def open_forecast(path: Path, layout: Layout) -> StoredForecast:
     """Raises `InputError` where the store is missing, unreadable or of another layout."""
     if not path.exists():
         raise InputError(f"there is no forecast at {path}: make one with `rolling rollout {path.parent}`")
     try:
         dataset = xr.open_dataset(
-            path, engine="zarr", chunks=None, consolidated=False, decode_timedelta={LEAD: True}
+            path, engine="zarr", chunks=None, consolidated=False, decode_timedelta={schema.LEAD: True}
         )
     except Exception as error:  # zarr, xarray and the file system all have their own
         raise InputError(
@@ -133,18 +125,18 @@ def open_forecast(path: Path, layout: Layout) -> StoredForecast:
         path=path,
         layout=layout,
         dataset=dataset,
-        sequence=np.asarray(dataset["sequence"].values, int),
-        frame=np.asarray(dataset["frame"].values, int),
+        sequence=np.asarray(dataset[schema.SEQUENCE].values, int),
+        frame=np.asarray(dataset[schema.FRAME].values, int),
     )
 
 
 def _check_whole(path: Path, dataset: xr.Dataset) -> None:
-    # A store made by another program has neither mark, and is checked frame by frame where it is read.
-    if "rolling_forecast" in dataset.attrs and not dataset.attrs.get("rolling_complete", False):
+    # A store made by another program has no such mark, and is checked frame by frame where it is read.
+    if schema.is_unfinished(dataset.attrs):
         raise InputError(
             f"the forecast {path} is not finished: finish it with `rolling rollout {path.parent}`"
         )
-    if "sequence" not in dataset.variables and "number" in dataset.variables:
+    if schema.SEQUENCE not in dataset.variables and schema.MEMBER in dataset.variables:
         raise InputError(
             f"the forecast {path} does not say which frames of the test data it begins with (`sequence` and"
             " `frame`), so there is no truth for it: score one that `rolling rollout RUN` made of the data"
@@ -152,9 +144,8 @@ def _check_whole(path: Path, dataset: xr.Dataset) -> None:
 
 
 def _check_variables(path: Path, dataset: xr.Dataset, layout: Layout) -> None:
-    first = start_dimension(layout)
-    dimensions = (first, "number", LEAD, layout.y.name, layout.x.name)
-    wanted = dict.fromkeys(layout.names, dimensions) | dict.fromkeys(("sequence", "frame", "time"), (first,))
+    wanted = dict.fromkeys(layout.names, schema.dimensions(layout))
+    wanted |= dict.fromkeys((schema.SEQUENCE, schema.FRAME, schema.TIME), (schema.start_dimension(layout),))
     for name, expected in wanted.items():
         if name not in dataset.variables:
             there = ", ".join(map(str, dataset.variables)) or "nothing"
@@ -188,7 +179,7 @@ def _check_grid(path: Path, dataset: xr.Dataset, layout: Layout) -> None:
 
 
 def _check_leads(path: Path, dataset: xr.Dataset, layout: Layout) -> None:
-    found = dataset[LEAD].values
+    found = dataset[schema.LEAD].values
     if np.issubdtype(found.dtype, np.timedelta64):
         found = found / HOUR
     expected = np.arange(1, len(found) + 1) * layout.step

@@ -1,7 +1,7 @@
 """Forecasts on disk: a Zarr store in the data's own names, units and coordinates, written as it is sampled.
 
-Dimensions `(time or start, number, prediction_timedelta, y, x)`, one variable per channel. One write fills
-whole shards, so that no two writes touch the same file, and a write that is repeated leaves the same bytes.
+One write fills whole shards, so that no two writes touch the same file, and a write that is repeated leaves
+the same bytes.
 """
 
 import dataclasses
@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 import zarr
 
+from rolling.common import forecast_schema as schema
 from rolling.common.errors import InputError
 from rolling.data.source import Sequences
 from rolling.fields import Layout
@@ -65,35 +66,26 @@ def skeleton(
 ) -> xr.Dataset:
     """The coordinates and attributes of a forecast; `times [start]` are those of the last given frames."""
     leads = np.arange(1, frames + 1)
-    dimension = "time" if layout.has_calendar else "start"
+    dimension = schema.start_dimension(layout)
     if layout.has_calendar:
         nanoseconds = np.round(leads * layout.step * 3.6e12).astype("int64")
         coordinates = {
-            "time": ("time", times, {"standard_name": "forecast_reference_time"}),
-            "prediction_timedelta": nanoseconds.astype("timedelta64[ns]"),
+            schema.TIME: (schema.TIME, times, {"standard_name": "forecast_reference_time"}),
+            schema.LEAD: nanoseconds.astype("timedelta64[ns]"),
         }
     else:
         coordinates = {
-            "start": np.arange(len(times)),
-            "time": ("start", times),
-            "prediction_timedelta": (
-                "prediction_timedelta",
-                leads * layout.step,
-                {"units": layout.time_units},
-            ),
+            schema.START: np.arange(len(times)),
+            schema.TIME: (schema.START, times),
+            schema.LEAD: (schema.LEAD, leads * layout.step, {"units": layout.time_units}),
         }
-    coordinates["number"] = ("number", np.arange(members), {"standard_name": "realization"})
+    coordinates[schema.MEMBER] = (schema.MEMBER, np.arange(members), {"standard_name": "realization"})
     for axis in (layout.y, layout.x):
         coordinates[axis.name] = (axis.name, np.asarray(axis.values), {"units": axis.units})
     if starts is not None:
-        coordinates["sequence"] = (dimension, np.asarray([start.sequence for start in starts]))
-        coordinates["frame"] = (dimension, np.asarray([start.frame for start in starts]))
+        coordinates[schema.SEQUENCE] = (dimension, np.asarray([start.sequence for start in starts]))
+        coordinates[schema.FRAME] = (dimension, np.asarray([start.frame for start in starts]))
     return xr.Dataset(coords=coordinates, attrs={"Conventions": "CF-1.11"})
-
-
-def dimensions(layout: Layout) -> tuple[str, ...]:
-    start = "time" if layout.has_calendar else "start"
-    return (start, "number", "prediction_timedelta", layout.y.name, layout.x.name)
 
 
 def attributes(variable: Any) -> dict[str, str]:
@@ -116,10 +108,10 @@ class ForecastStore:
         """An empty store; `chunk` frames are written at a time."""
         temporary = self.path.with_name(self.path.name + ".new")
         shutil.rmtree(temporary, ignore_errors=True)
-        coordinates.attrs["rolling_forecast"] = json.dumps(self.identity, sort_keys=True)
+        coordinates.attrs[schema.IDENTITY] = json.dumps(self.identity, sort_keys=True)
         coordinates.to_zarr(temporary, zarr_format=3, consolidated=False)
         group = zarr.open_group(temporary, mode="r+")
-        names = dimensions(self.layout)
+        names = schema.dimensions(self.layout)
         shape = tuple(coordinates.sizes[name] for name in names)
         inner = _divisor_below(chunk, max(1, INNER_CHUNK // (shape[3] * shape[4])))
         for variable in self.layout.variables:
@@ -156,16 +148,16 @@ class ForecastStore:
         """
         try:
             group = zarr.open_group(self.path, mode="r")
-            found = codec.upgraded_fields("experiment", json.loads(group.attrs["rolling_forecast"]))
+            found = codec.upgraded_fields("experiment", json.loads(group.attrs[schema.IDENTITY]))
         except Exception as error:
             raise InputError(
                 f"{self.path} exists and is no forecast of rolling-diffusion ({error}): choose another"
                 " --output"
             ) from error
         if found != self.identity and not overwrite:
-            told = "; ".join(codec.differences(found, self.identity))
+            changed = "; ".join(codec.differences(found, self.identity))
             raise InputError(
-                f"{self.path} holds another forecast (there / here: {told}): choose another --output, or"
+                f"{self.path} holds another forecast (there / here: {changed}): choose another --output, or"
                 " replace it with --overwrite"
             )
         return found == self.identity
@@ -190,14 +182,14 @@ class ForecastStore:
 
     def complete(self) -> None:
         """Marks the store as whole and forgets the note."""
-        zarr.open_group(self.path, mode="r+").attrs["rolling_complete"] = True
+        zarr.open_group(self.path, mode="r+").attrs[schema.COMPLETE] = True
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*onsolidated metadata")  # an extension of format 3
             zarr.consolidate_metadata(self.path)
         self._note.unlink(missing_ok=True)
 
     def is_complete(self) -> bool:
-        return bool(zarr.open_group(self.path, mode="r").attrs.get("rolling_complete", False))
+        return bool(zarr.open_group(self.path, mode="r").attrs.get(schema.COMPLETE, False))
 
 
 def _divisor_below(number: int, limit: int) -> int:

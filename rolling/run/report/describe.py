@@ -56,7 +56,7 @@ def _sentence(value: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    """A setup: numbers short, sequences with commas, dataclasses as `Class (field value, ...)`."""
+    """A setting: numbers short, sequences with commas, dataclasses as `Class (field value, ...)`."""
     if dataclasses.is_dataclass(value):
         inner = ", ".join(f"{_spaced(name)} {_text(item)}" for name, item in _fields(value))
         return f"{type(value).__name__} ({inner})" if inner else type(value).__name__

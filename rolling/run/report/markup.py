@@ -9,14 +9,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from rolling.fields import Axis, Layout
+from rolling.run.evaluation.scores import BASELINES
+from rolling.run.evaluation.tables import Cell, Table
 from rolling.run.report import plots
 from rolling.run.report.describe import Part
-from rolling.run.report.measures import Number, Plot
+from rolling.run.report.figures import Number, Plot
 from rolling.run.report.pictures import aspect, edges
-from rolling.run.report.verdict import Row
-from rolling.run.report.words import Words, short
-
-ROWS = {"model": "forecast", "persistence": "persistence", "climatology": "climatology"}
+from rolling.run.report.words import Words
 
 
 def text(words: str) -> str:
@@ -48,49 +47,29 @@ def chooser(words: Words) -> str:
     return f'<p class="chooser" hidden><label>Variable <select>{options}</select></label></p>'
 
 
-def summary(title: str, variable: str, rows: Sequence[Row], words: Words) -> str:
-    """The table of scores at a few leads, the best of each in bold."""
-    leads = "".join(f"<th>{text(row.lead)}</th>" for row in rows)
-    body = "".join(
-        f'<tr><th class="key {name}">{label}</th>{"".join(_cell(row, name) for row in rows)}</tr>'
-        for name, label in ROWS.items()
-        if any(getattr(row, name) is not None for row in rows)
-    )
-    first = "lead" if words.lead_unit == "frames" else "lead time"
-    return (
-        f'<div class="table"{about(variable, words)}><table class="numbers">'
-        f"<caption>{text(title)}</caption><thead><tr><th>{first}</th>{leads}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+def grid(table: Table, words: Words, *, numbers: bool = True, keys: Sequence[str] = ()) -> str:
+    """A table in which the best stands in bold and `≈` marks what is tied with it; `numbers` end at one line.
 
-
-def _cell(row: Row, name: str) -> str:
-    value = getattr(row, name)
-    return _told("–" if value is None else short(value), name == row.best)
-
-
-def _told(words: str, best: bool) -> str:
-    return f'<td class="best">{text(words)}</td>' if best else f"<td>{text(words)}</td>"
-
-
-def grid(
-    caption: str,
-    heads: Sequence[str],
-    rows: Iterable[tuple[str, Iterable[tuple[str, bool]]]],
-    attributes: str = "",
-    *,
-    numbers: bool = True,
-) -> str:
-    """A table of words, of which those that are marked stand in bold; `numbers` end at one line."""
+    `keys` are the curves whose colours stand beside the names of the rows.
+    """
     kind = ' class="numbers"' if numbers else ""
-    told = f"<caption>{text(caption)}</caption>" if caption else ""
-    head, *others = (f"<th>{text(word)}</th>" for word in heads)
+    caption = f"<caption>{text(table.caption)}</caption>" if table.caption else ""
+    heads = "".join(f"<th>{text(word)}</th>" for word in table.heads)
+    marks = [f' class="key {key}"' for key in keys] or [""] * len(table.rows)
     body = "".join(
-        f"<tr><th>{text(name)}</th>{''.join(_told(*cell) for cell in cells)}</tr>" for name, cells in rows
+        f"<tr><th{mark}>{text(name)}</th>{''.join(map(_cell, cells))}</tr>"
+        for mark, (name, cells) in zip(marks, table.rows, strict=True)
     )
     return (
-        f'<div class="table"{attributes}><table{kind}>{told}'
-        f"<thead><tr>{head}{''.join(others)}</tr></thead><tbody>{body}</tbody></table></div>"
+        f'<div class="table"{about(table.variable, words)}><table{kind}>{caption}'
+        f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def _cell(cell: Cell) -> str:
+    if cell.best:
+        return f'<td class="best">{text(cell.text)}</td>'
+    return f"<td>{'≈ ' * cell.tied}{text(cell.text)}</td>"
 
 
 def numbers(found: Sequence[Number], words: Words) -> str:
@@ -98,8 +77,8 @@ def numbers(found: Sequence[Number], words: Words) -> str:
     if not found:
         return ""
     columns = {
-        curve: ROWS.get(curve, found[0].measure.reference)
-        for curve in (*ROWS, "reference")
+        curve: found[0].about.reference if curve == "reference" else plots.LINES[curve]["label"]
+        for curve in ("model", *BASELINES, "reference")
         if any(curve in number.values for number in found)
     }
     rows = "".join(
@@ -120,10 +99,10 @@ def figures(found: Iterable[tuple[Plot, str]], words: Words) -> str:
 
 
 def _figure(plot: Plot, name: str, words: Words) -> str:
-    title, variable = plot.measure.title, words.title(plot.variable)
-    if plot.told:
+    title, variable = plot.about.title, words.title(plot.variable)
+    if plot.named:
         title += f" · {variable}" if variable not in title else ""
-    return titled(plot.draw(), name, title, plot.measure.note, about(plot.variable, words))
+    return titled(plot.draw(), name, title, plot.about.note, about(plot.variable, words))
 
 
 def drawn(figure: Figure, name: str, title: str, note: str) -> str:
@@ -146,7 +125,7 @@ def player(
     """A player, hidden until its script runs; until then the still picture stands in its place."""
     sheets = max(panel["sheet"] for panel in panels) + 1
     options = "".join(f'<option value="{i}">{text(start)}</option>' for i, start in enumerate(starts))
-    choice = f'<label>InitTime<select class="start">{options}</select></label>' if len(starts) > 1 else ""
+    choice = f'<label>Start<select class="start">{options}</select></label>' if len(starts) > 1 else ""
     bar = '<div class="bar"><p></p><canvas></canvas><div class="ticks"></div></div>'
     few = " few" if len(panels) < 4 else ""
     pictures = " pictures" if layout.is_video else ""
@@ -228,16 +207,19 @@ def commands(lines: Sequence[str]) -> str:
     return section("Make it again", "", body)
 
 
-def skipped(found: Sequence[tuple[str, str]], most: int = 300) -> str:
+def skipped(found: Sequence[tuple[str, str]], words: Words, most: int = 300) -> str:
     """What of the data could not be used: how often for which reason, whatever the numbers in it, and folded
     away the names."""
     if not found:
         return ""
-    counts = Counter(re.sub(r"\d+(\.\d+)?", "…", reason) for _, reason in found).most_common()
-    reasons = grid("", ("reason", "how many"), [(why, [(str(many), False)]) for why, many in counts[:most]])
-    names = grid(
-        "", ("name", "reason"), [(name, [(why, False)]) for name, why in found[:most]], numbers=False
-    )
+    counts = Counter(re.sub(r"\d+(\.\d+)?", "…", reason) for _, reason in found).most_common(most)
+    reasons = _pairs(("reason", "how many"), [(why, str(many)) for why, many in counts])
+    names = _pairs(("name", "reason"), found[:most])
     rest = f"<p>and {len(found) - most} more</p>" if len(found) > most else ""
-    body = f"{reasons}<details><summary>Which ones</summary>{names}{rest}</details>"
+    names = grid(names, words, numbers=False)
+    body = f"{grid(reasons, words)}<details><summary>Which ones</summary>{names}{rest}</details>"
     return section("Left out", f"What of the data could not be used: {len(found)} in all.", body)
+
+
+def _pairs(heads: tuple[str, str], rows: Iterable[tuple[str, str]]) -> Table:
+    return Table(heads=heads, rows=tuple((name, (Cell(text=words),)) for name, words in rows))

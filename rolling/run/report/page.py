@@ -18,21 +18,23 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from rolling.common.files import write_file
+from rolling.common.forecast_schema import STORE
 from rolling.data.source import Sequences
+from rolling.metrics.metric import Metric
+from rolling.run.evaluation.scores import Evaluation, read
 from rolling.run.forecasting.zarr_reader import open_forecast
 from rolling.run.report import markup, plots
-from rolling.run.report.catalogue import STATISTICAL
 from rolling.run.report.clips import Budget, Clip, read_clips
 from rolling.run.report.describe import describe
-from rolling.run.report.measures import Evaluation, numbers, plotted, read_evaluation
+from rolling.run.report.figures import numbers, plotted
 from rolling.run.report.pictures import filmstrip
 from rolling.run.report.player import data_uri, manifest, panels
 from rolling.run.report.verdict import headline, table, verdict
-from rolling.run.report.words import Words, pretty_units, with_units
+from rolling.run.report.words import Words, counted, pretty_units, with_units
 
 MOST_GIVEN = 8  # frames shown in front of a forecast
-FORECAST = Budget()
-ROLLOUT = Budget(starts=1, variables=2, frames=60, cells=64, summary=False, pixels=1_000_000)
+FIELDS = Budget()
+LONG = Budget(starts=1, variables=2, frames=60, cells=64, summary=False, pixels=1_000_000)
 PICTURES = Budget(starts=6, members=3, cells=128, pixels=6_000_000)
 SECTIONS = {
     "skill": ("Skill", "Scores over all starts, against lead time."),
@@ -43,9 +45,11 @@ SECTIONS = {
         "How far the forecast clips are from the real ones, each taken as a set. A distance grows as sets get"
         " smaller, so halves of the clips are set beside the distance between two halves that are both real.",
     ),
-    "more": ("Further measures", ""),
+    "more": ("Further scores", ""),
 }
 FIRST, ALONE = "skill", "realism"
+FOLLOWING = ("skill", "calibration")
+"""Of scores that mean nothing of a long rollout, in which no frame can match the truth's."""
 
 
 def write_report(
@@ -57,7 +61,7 @@ def write_report(
     commands: Sequence[str],
     skipped: Sequence[tuple[str, str]] = (),
     forecast: Budget | None = None,
-    rollout: Budget = ROLLOUT,
+    rollout: Budget = LONG,
 ) -> Path:
     """Writes `run/report.html` from the run's stores, evaluations and log, and returns its path.
 
@@ -66,15 +70,21 @@ def write_report(
     data could not be used, and why. Raises `InputError` where `forecast.zarr` or `evaluation.json` is
     missing, damaged, or not of `test`, and where the page cannot be written.
     """
-    page = _Page(run=run, test=test, context=min(max(context, 1), MOST_GIVEN), words=Words(test.layout))
-    evaluation = read_evaluation(run / "evaluation.json")
+    page = _Page(
+        run=run,
+        test=test,
+        context=min(max(context, 1), MOST_GIVEN),
+        words=Words(test.layout),
+        metrics=(*getattr(experiment, "metrics", ()), *getattr(experiment, "long_metrics", ())),
+    )
+    evaluation = page.evaluation("evaluation.json")
     sections = [
-        page.forecast(forecast or (PICTURES if test.layout.is_video else FORECAST)),
+        page.forecast(forecast or (PICTURES if test.layout.is_video else FIELDS)),
         *page.figures(evaluation),
         page.rollout(rollout),
         page.training(),
         markup.experiment(describe(experiment)),
-        markup.skipped(skipped),
+        markup.skipped(skipped, page.words),
         markup.commands(commands),
     ]
     content = page.filled(experiment.name, evaluation, sections)
@@ -113,6 +123,11 @@ class _Page:
     test: Sequences
     context: int
     words: Words
+    metrics: Sequence[Metric]
+
+    def evaluation(self, name: str) -> Evaluation:
+        """That of a file, whose metrics may be known by the experiment alone."""
+        return read(self.run / name, self.metrics)
 
     def filled(self, name: str, evaluation: Evaluation, sections: Sequence[str]) -> str:
         """The page: a head that tells the result, and the sections."""
@@ -130,52 +145,54 @@ class _Page:
     def facts(self) -> tuple[int, str]:
         """How many members the forecast has, and its size in words."""
         layout = self.test.layout
-        forecast = open_forecast(self.run / "forecast.zarr", layout)
+        forecast = open_forecast(self.run / STORE, layout)
         with forecast.dataset:
             starts, members, leads = forecast.starts, forecast.members, forecast.leads
         cells = f"{len(layout.y)} × {len(layout.x)}"
-        grid = f"{cells} cells of {_count(len(layout.variables), 'variable')}"
+        grid = f"{cells} cells of {counted(len(layout.variables), 'variable')}"
         if layout.is_video:
             colours = "colour" if len(layout.variables) > 1 else "grey"
             grid = f"{cells} pixels in {colours}, {1 / layout.step:.4g} frames a second"
-        size = f"{_count(starts, 'start')}, {_count(members, 'member')}, {_count(leads, 'lead')}"
+        size = f"{counted(starts, 'start')}, {counted(members, 'member')}, {counted(leads, 'lead')}"
         return members, f"{grid} · {size}, from data that training never saw"
 
     def summary(self, evaluation: Evaluation) -> str:
-        judge, tables = headline(evaluation), []
-        scores = evaluation.get(judge.key, {})
+        judge = headline(evaluation).key
+        about, scores, tables = evaluation.about(judge), evaluation.scores.get(judge, {}), []
         for name, score in scores.items():
             whole = self.words.layout.is_video and len(scores) == 1  # of a picture there is one thing to say
             of = "" if whole else f" of {self.words.title(name)}"
-            title = with_units(judge.title + of, pretty_units(score.get("unit", "")))
-            rows = table(score, self.words, higher=judge.higher)
-            tables.append(markup.summary(title, name, rows, self.words))
+            caption = with_units(about.title + of, pretty_units(score.units))
+            found = table(score, self.words, caption, higher=about.higher)
+            keys = {style["label"]: key for key, style in plots.LINES.items()}
+            tables.append(markup.grid(found, self.words, keys=[keys[name] for name, _ in found.rows]))
         return "".join(tables)
 
     def forecast(self, budget: Budget) -> str:
         lead = "One colour scale for the truth and every forecast; given frames have a border."
         if self.words.layout.is_video:
             lead = "The truth beside members of the forecast; given frames have a border."
-        return markup.section("The forecast", lead, self._player("forecast.zarr", budget))
+        return markup.section("The forecast", lead, self._player(STORE, budget))
 
     def figures(self, evaluation: Evaluation) -> Iterator[str]:
         """The sections of plots and of single numbers."""
         found = list(plotted(evaluation, self.words))
         single = numbers(evaluation, self.words)
-        for key, (title, lead) in SECTIONS.items():
-            chosen = [(plot, f"{key}-{i}") for i, plot in enumerate(found) if plot.measure.section == key]
+        for key in dict.fromkeys([*SECTIONS, *(plot.about.section for plot in found)]):
+            title, lead = SECTIONS.get(key, (key.capitalize(), ""))
+            chosen = [(plot, f"{key}-{i}") for i, plot in enumerate(found) if plot.about.section == key]
             # Single numbers stand in the first section but for those that make up one of their own.
-            told = [n for n in single if key == (n.measure.section if n.measure.section == ALONE else FIRST)]
+            here = [n for n in single if key == (n.about.section if n.about.section == ALONE else FIRST)]
             yield markup.section(
-                title, lead, markup.figures(chosen, self.words) + markup.numbers(told, self.words)
+                title, lead, markup.figures(chosen, self.words) + markup.numbers(here, self.words)
             )
 
     def rollout(self, budget: Budget) -> str:
         """The long rollout: frames, and the statistics that ought to stay the truth's."""
         moving = self._player("long.zarr", budget) if (self.run / "long.zarr").exists() else ""
-        path = self.run / "evaluation-long.json"
-        evaluation = read_evaluation(path) if path.exists() else {}
-        found = [p for p in plotted(evaluation, self.words) if p.measure.section in STATISTICAL]
+        name = "evaluation-long.json"
+        evaluation = self.evaluation(name) if (self.run / name).exists() else Evaluation(scores={})
+        found = [p for p in plotted(evaluation, self.words) if p.about.section not in FOLLOWING]
         single = markup.numbers(numbers(evaluation, self.words), self.words)
         curves = markup.figures([(plot, f"long-{i}") for i, plot in enumerate(found)], self.words)
         lead = (
@@ -208,10 +225,10 @@ class _Page:
         are not enough."""
         first = [clip for clip in shown if clip.variable == shown[0].variable]
         moments = [self.words.moment(clip.times[np.searchsorted(clip.lead, 0)]) for clip in first]
-        told = [", ".join(filter(None, [clip.label, at])) for clip, at in zip(first, moments, strict=True)]
-        if len(set(told)) == len(told):
-            return told
-        return [f"{clip.start + 1} ({name})" for clip, name in zip(first, told, strict=True)]
+        names = [", ".join(filter(None, [clip.label, at])) for clip, at in zip(first, moments, strict=True)]
+        if len(set(names)) == len(names):
+            return names
+        return [f"{clip.start + 1} ({name})" for clip, name in zip(first, names, strict=True)]
 
 
 def _losses(path: Path) -> dict[int, float]:
@@ -230,10 +247,6 @@ def _image(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="webp", dpi=110, pil_kwargs={"quality": 85})
     return buffer.getvalue()
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _resource(name: str) -> Template:

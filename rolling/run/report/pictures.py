@@ -1,5 +1,6 @@
 """Still pictures of a forecast: the film strip of a report that is read without scripts, and a poster."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,14 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, SubFigure
 
 from rolling.common.errors import InputError
+from rolling.common.forecast_schema import STORE
 from rolling.data.source import Sequences
 from rolling.fields import Axis, Layout
+from rolling.metrics.metric import Metric
+from rolling.run.evaluation.scores import read
 from rolling.run.forecasting.zarr_reader import open_forecast
 from rolling.run.report.clips import Budget, Clip, read_start, spaced
 from rolling.run.report.colours import Scale, palette
-from rolling.run.report.measures import read_evaluation
 from rolling.run.report.plots import draw_curves, legend, styled
 from rolling.run.report.verdict import headline
 from rolling.run.report.words import Words, pretty_units, with_units
@@ -53,7 +56,15 @@ def filmstrip(clip: Clip, layout: Layout, columns: int = 6) -> Figure:
 
 
 @styled
-def poster(run: Path, test: Sequences, *, channel: int = 0, start: int = 0, columns: int = 5) -> Figure:
+def poster(
+    run: Path,
+    test: Sequences,
+    *,
+    metrics: Sequence[Metric] = (),
+    channel: int = 0,
+    start: int = 0,
+    columns: int = 5,
+) -> Figure:
     """The truth above a forecast at a few leads, and its score against lead beside those of the baselines.
 
     `run` holds `forecast.zarr` and `evaluation.json`; `start` is an index into the store. The forecast is a
@@ -61,9 +72,9 @@ def poster(run: Path, test: Sequences, *, channel: int = 0, start: int = 0, colu
     """
     layout = test.layout
     words, variable = Words(layout), layout.variables[channel]
-    evaluation = read_evaluation(run / "evaluation.json")
+    evaluation = read(run / "evaluation.json", metrics)
     judge = headline(evaluation)
-    scores = evaluation.get(judge.key, {})
+    scores = evaluation.scores.get(judge.key, {})
     score = scores.get(variable.name) or next(iter(scores.values()), None)
     if score is None:
         raise InputError(
@@ -71,7 +82,7 @@ def poster(run: Path, test: Sequences, *, channel: int = 0, start: int = 0, colu
             " `metrics`, and evaluate"
         )
     shown = Budget(frames=10**6, variables=channel + 1, members=1, cells=256, summary=False)
-    forecast = open_forecast(run / "forecast.zarr", layout)
+    forecast = open_forecast(run / STORE, layout)
     with forecast.dataset:
         clip = read_start(forecast, test, start, context=1, budget=shown)[channel]
     picture = next(name for name in clip.fields if name != "Truth")
@@ -80,9 +91,9 @@ def poster(run: Path, test: Sequences, *, channel: int = 0, start: int = 0, colu
     left, right = figure.subfigures(1, 2, width_ratios=(TILE * columns + 1.0, 4.2))
     _strip(left, clip, layout, columns, ["Truth", picture])
     axes = right.subplots()
-    draw_curves(axes, words.leads(score["leads"]), score)
-    axes.set(xlabel=words.lead_label, ylabel=with_units(judge.short, pretty_units(score.get("unit", ""))))
-    if not judge.higher:
+    draw_curves(axes, words.leads(score.coordinate), score.curves)
+    axes.set(xlabel=words.lead_label, ylabel=with_units(judge.short, pretty_units(score.units)))
+    if not evaluation.about(judge.key).higher:
         axes.set_ylim(0, None)
     legend(axes)
     return figure
@@ -110,8 +121,8 @@ def _strip(figure: Figure | SubFigure, clip: Clip, layout: Layout, columns: int,
 def _title(lead: int, words: Words) -> str:
     if lead <= 0:
         return "given"
-    told = words.lead(lead * words.layout.step)
-    return f"lead {told}" if words.lead_unit == "frames" else f"+{told}"
+    time = words.lead(lead * words.layout.step)
+    return f"lead {time}" if words.lead_unit == "frames" else f"+{time}"
 
 
 def _show(axes, picture: np.ndarray, height: float) -> None:

@@ -1,14 +1,14 @@
 """Curves of a report, as functions that return a matplotlib Figure.
 
-A score is an entry of `evaluation.json`: a coordinate (`leads`, `wavenumber`, `rank`), `model`, and where
-they exist `persistence`, `climatology` and `reference` (the truth's own curve). Every figure stands alone;
-`svg` makes it part of a page, whose style sheet then says its colours, in the light and in the dark.
+Every figure stands alone; `svg` makes it part of a page, whose style sheet then says its colours, in the
+light and in the dark.
 """
 
 import functools
 import io
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
+from rolling.metrics.metric import Score
 from rolling.run.report.colours import CLIMATOLOGY, INK, MEMBER, OURS, PERSISTENCE, RULE, TRUTH
 
 WIDTH, HEIGHT = 4.2, 2.9  # inches
@@ -82,24 +83,43 @@ def styled(draw):
     return wrapper
 
 
-def numbers(values: Sequence[float | None]) -> np.ndarray:
-    """Values of an evaluation as floats, `null` as NaN."""
-    return np.array([np.nan if value is None else value for value in values], float)
+def draw_line(
+    axes: Axes, x: np.ndarray, values: np.ndarray, style: Mapping, bounds: Any = None, alpha: float = 0.18
+) -> None:
+    """A curve above the band of its interval, `bounds [2, point]`, where it has one."""
+    if bounds is not None:
+        axes.fill_between(x, *bounds, color=style["color"], alpha=alpha, linewidth=0)
+    axes.plot(x, values, **style)
 
 
 def draw_curves(
-    axes: Axes, coordinate: Sequence[float], score: Mapping, labels: Mapping[str, str] | None = None
+    axes: Axes, x: np.ndarray, curves: Mapping[str, np.ndarray], labels: Mapping[str, str] | None = None
 ) -> None:
-    """All curves of a score, named as usual or by `labels`; a marker at every point where there are few. A
+    """The curves of a score, named as usual or by `labels`; a marker at every point where there are few. A
     band between "low" and "high"."""
-    marker = {"marker": "o", "markersize": 3.5} if len(coordinate) <= 24 else {}
-    if "low" in score and "high" in score:
-        low, high = numbers(score["low"]), numbers(score["high"])
-        axes.fill_between(coordinate, low, high, color=OURS, alpha=0.18, linewidth=0)
-    for name, line in LINES.items():
-        if name in score and np.isfinite(numbers(score[name])).any():
-            line = line | {"label": (labels or {}).get(name, line["label"])}
-            axes.plot(coordinate, numbers(score[name]), **line, **(marker if name == "model" else {}))
+    for name, style in LINES.items():
+        if np.isfinite(curves.get(name, np.nan)).any():
+            style = style | {"label": (labels or {}).get(name, style["label"])}
+            if name == "model" and len(x) <= 24:
+                style |= {"marker": "o", "markersize": 3.5}
+            banded = name == "model" and {"low", "high"} <= curves.keys()
+            bounds = (curves["low"], curves["high"]) if banded else None
+            draw_line(axes, x, curves[name], style, bounds)
+
+
+def finish_leads(
+    axes: Axes, label: str, *, ideal: float | None = None, floor: float = 0.0, zero: bool = True
+) -> None:
+    """What axes of a score against lead time have in common; for the arguments see `score_curves`."""
+    low, high = axes.get_ylim()
+    if ideal is not None:
+        axes.axhline(ideal, color=INK, linewidth=1, zorder=1)
+        axes.set_ylim(min(low, ideal - floor), max(high, ideal + floor))
+    elif low > 0 and zero:
+        axes.set_ylim(0, high + 0.05 * low)  # room above curves that hardly vary
+    axes.set(xlabel=label)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+    axes.margins(x=0.02)
 
 
 def legend(axes: Axes) -> None:
@@ -109,10 +129,16 @@ def legend(axes: Axes) -> None:
         axes.figure.legend(handles[::-1], labels[::-1], loc="outside upper left", ncols=min(3, len(handles)))
 
 
+def single() -> tuple[Figure, Axes]:
+    """A figure of one pair of axes."""
+    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+    return figure, figure.subplots()
+
+
 @styled
-def lead_curves(
-    score: Mapping,
-    leads: Sequence[float],
+def score_curves(
+    at: np.ndarray,
+    curves: Mapping[str, np.ndarray],
     *,
     x: str,
     y: str,
@@ -121,54 +147,42 @@ def lead_curves(
     labels: Mapping[str, str] | None = None,
     zero: bool = True,
 ) -> Figure:
-    """A measure against lead time.
+    """A score against lead time, or whatever it is a function of.
 
     `ideal` draws a thin line at the best value, where there is one, and the axis reaches at least `floor` to
     both sides of it, so that rounding errors are not magnified to look like a finding. Positive values stand
     above zero, unless `zero` says that zero means nothing.
     """
-    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
-    axes = figure.subplots()
-    draw_curves(axes, leads, score, labels)
-    low, high = axes.get_ylim()
-    if ideal is not None:
-        axes.axhline(ideal, color=INK, linewidth=1, zorder=1)
-        axes.set_ylim(min(low, ideal - floor), max(high, ideal + floor))
-    elif low > 0 and zero:
-        axes.set_ylim(0, high + 0.05 * low)  # room above curves that hardly vary
-    axes.set(xlabel=x, ylabel=y)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
-    axes.margins(x=0.02)
+    figure, axes = single()
+    draw_curves(axes, at, curves, labels)
+    finish_leads(axes, x, ideal=ideal, floor=floor, zero=zero)
+    axes.set(ylabel=y)
     legend(axes)
     return figure
 
 
 @styled
-def spectrum(score: Mapping, *, y: str) -> Figure:
+def spectrum(wavenumber: np.ndarray, curves: Mapping[str, np.ndarray], *, y: str) -> Figure:
     """Energy against wavenumber, both logarithmic, over eight decades below the truth's maximum at most."""
-    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
-    axes = figure.subplots()
-    draw_curves(axes, score["wavenumber"], score)
-    _wavenumbers(axes, numbers(score["wavenumber"]))
+    figure, axes = single()
+    draw_curves(axes, wavenumber, curves)
+    _wavenumbers(axes, wavenumber)
     axes.set(yscale="log", ylabel=y)
-    top = np.nanmax(numbers(score.get("reference", score["model"])))
+    top = np.nanmax(curves.get("reference", curves["model"]))
     axes.set_ylim(bottom=max(axes.get_ylim()[0], 1e-8 * top))
     legend(axes)
     return figure
 
 
 @styled
-def spectrum_ratios(scores: Mapping[str, Mapping]) -> Figure:
+def spectrum_ratios(scores: Mapping[str, Score]) -> Figure:
     """Energy of the forecast over the truth's, one curve for each entry, the later the paler and below."""
-    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = single()
     axes.axhline(1, color=INK, linewidth=1)
     for i, (label, score) in reversed(list(enumerate(scores.items()))):
-        ratio = numbers(score["model"]) / numbers(score["reference"])
-        axes.plot(
-            score["wavenumber"], ratio, color=OURS, alpha=1 - 0.75 * i / len(scores), linewidth=2, label=label
-        )
-    _wavenumbers(axes, numbers(next(iter(scores.values()))["wavenumber"]))
+        ratio, alpha = score.values / score.reference, 1 - 0.75 * i / len(scores)
+        axes.plot(score.coordinate, ratio, color=OURS, alpha=alpha, linewidth=2, label=label)
+    _wavenumbers(axes, next(iter(scores.values())).coordinate)
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     axes.set_ylim(max(min(low, 0.5), 1e-3), max(high, 2.0))
@@ -194,12 +208,10 @@ def _wavenumbers(axes: Axes, wavenumber: np.ndarray) -> None:
 
 
 @styled
-def rank_histogram(score: Mapping) -> Figure:
+def rank_histogram(rank: np.ndarray, frequency: np.ndarray) -> Figure:
     """How often the truth has each rank among the members, beside the flat line of a calibrated ensemble."""
-    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
-    axes = figure.subplots()
-    rank = numbers(score["rank"])
-    axes.bar(rank, numbers(score["model"]), width=0.86, color=OURS, label="forecast")
+    figure, axes = single()
+    axes.bar(rank, frequency, width=0.86, color=OURS, label="forecast")
     axes.axhline(1 / len(rank), color=INK, linewidth=1, label="calibrated")
     axes.set(xlabel="rank of the truth among the members", ylabel="share of cells")
     axes.grid(False, axis="x")
@@ -210,23 +222,18 @@ def rank_histogram(score: Mapping) -> Figure:
 @styled
 def loss_curve(steps: Sequence[float], losses: Sequence[float]) -> Figure:
     """The training loss and its running median over a fiftieth of the training; logarithmic over decades."""
-    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
-    axes = figure.subplots()
-    steps, losses = numbers(steps), numbers(losses)
+    figure, axes = single()
     half = max(1, len(losses) // 100)
     windows = [losses[max(0, i - half) : i + half + 1] for i in range(len(losses))]
     if len(losses) > 10:
         axes.plot(steps, losses, color=MEMBER, linewidth=0.8, alpha=0.7, label="as logged")
-    axes.plot(steps, [np.nanmedian(w) for w in windows], label="running median", **_without_label("model"))
+    medians = [np.nanmedian(window) for window in windows]
+    axes.plot(steps, medians, **LINES["model"] | {"label": "running median"})
     axes.set(xlabel="step", ylabel="loss")
     if 0 < 10 * np.nanmin(losses) < np.nanmax(losses):
         axes.set_yscale("log")
     legend(axes)
     return figure
-
-
-def _without_label(name: str) -> dict:
-    return {key: value for key, value in LINES[name].items() if key != "label"}
 
 
 def svg(figure: Figure, name: str) -> str:

@@ -5,99 +5,81 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from rolling.run.report.catalogue import measure
+from rolling.metrics.metric import Score
+from rolling.run.evaluation.scores import BASELINES, Evaluation
+from rolling.run.evaluation.tables import Cell, Table
 from rolling.run.report.clips import spaced
+from rolling.run.report.plots import LINES
 from rolling.run.report.words import Words, listed, plain, short
 
-BASELINES = ("persistence", "climatology")
 DISTANCES = ("fvd", "spectral_frechet_distance")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Headline:
-    """The measure by which a run is judged: its key in `evaluation.json`, and words for it."""
+    """The metric by which a run is judged: its key in `evaluation.json`, and words for it."""
 
     key: str
-    title: str
     short: str
     one: str
     several: str
     """What is judged where there is one member, and where there are several."""
-    higher: bool = False
-    """Whether higher is better."""
 
 
 HEADLINES = (
     Headline(
         key="psnr",
-        title="Peak signal-to-noise ratio",
         short="PSNR",
         one="By its peak signal-to-noise ratio the forecast",
         several="By its peak signal-to-noise ratio a single member",
-        higher=True,
     ),
-    Headline(
-        key="rmse",
-        title="Root mean square error",
-        short="RMSE",
-        one="The forecast",
-        several="The ensemble mean",
-    ),
+    Headline(key="rmse", short="RMSE", one="The forecast", several="The ensemble mean"),
 )
-"""In the order of preference: the first is a measure of pictures alone."""
+"""In the order of preference: the first is a metric of pictures alone."""
 
 
-def headline(evaluation: Mapping[str, Mapping]) -> Headline:
-    """The measure by which a run is judged; the last one where it has none of them."""
-    return next((each for each in HEADLINES if evaluation.get(each.key)), HEADLINES[-1])
+def headline(evaluation: Evaluation) -> Headline:
+    """The metric by which a run is judged; the last one where it has none of them."""
+    return next((each for each in HEADLINES if evaluation.scores.get(each.key)), HEADLINES[-1])
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Row:
-    """One lead of the summary: its name and the scores, None where there is none."""
-
-    lead: str
-    model: float | None
-    persistence: float | None
-    climatology: float | None
-    higher: bool = False
-
-    @property
-    def best(self) -> str:
-        """The forecast with the smallest score, or the highest; empty where none has one."""
-        scores = {name: getattr(self, name) for name in ("model", *BASELINES)}
-        known = {name: score for name, score in scores.items() if score is not None}
-        return (max if self.higher else min)(known, key=known.__getitem__) if known else ""
-
-
-def table(score: Mapping, words: Words, *, higher: bool = False, most: int = 6) -> list[Row]:
-    """A score at a few leads, the first and the last among them."""
-    count = len(score["leads"])
-    column = lambda name, i: score[name][i] if name in score else None  # noqa: E731
-    return [
-        Row(
-            lead=words.lead(score["leads"][i]),
-            higher=higher,
-            **{name: column(name, i) for name in ("model", *BASELINES)},
-        )
-        for i in spaced(count, most)
+def table(score: Score, words: Words, caption: str = "", *, higher: bool = False, most: int = 6) -> Table:
+    """A score at a few leads, the first and the last among them; the best of each is marked."""
+    chosen = spaced(len(score.values), most)
+    curves = {name: score.curves[name][chosen] for name in ("model", *BASELINES) if name in score.curves}
+    shown = {name: values for name, values in curves.items() if np.isfinite(values).any()}
+    best = [_best({name: values[i] for name, values in shown.items()}, higher) for i in range(len(chosen))]
+    rows = [
+        (LINES[name]["label"], tuple(_cell(v, name == b) for v, b in zip(values, best, strict=True)))
+        for name, values in shown.items()
     ]
+    first = "lead" if words.lead_unit == "frames" else "lead time"
+    heads = (first, *(words.lead(score.coordinate[i]) for i in chosen))
+    return Table(caption=caption, heads=heads, rows=tuple(rows), variable=score.variable)
 
 
-def verdict(evaluation: Mapping[str, Mapping], members: int, words: Words) -> str:
+def _cell(value: float, best: bool) -> Cell:
+    return Cell(text=short(value) if np.isfinite(value) else "–", best=best)
+
+
+def _best(scores: Mapping[str, float], higher: bool) -> str:
+    """The forecast with the smallest score, or the highest; empty where none has one."""
+    known = {name: score for name, score in scores.items() if np.isfinite(score)}
+    return (max if higher else min)(known, key=known.__getitem__) if known else ""
+
+
+def verdict(evaluation: Evaluation, members: int, words: Words) -> str:
     """One sentence for each variable of the headline: where the forecast beats which baseline; and how far
     its clips are from the real ones, where one number says so."""
     judge = headline(evaluation)
-    subject = judge.several if members > 1 else judge.one
-    scores, sentences = evaluation.get(judge.key, {}), []
+    subject, higher = judge.several if members > 1 else judge.one, evaluation.about(judge.key).higher
+    scores, sentences = evaluation.scores.get(judge.key, {}), []
     for name, score in scores.items():
         beaten: dict[str, list[str]] = {}  # baselines by where they are beaten, which may be the same
-        for baseline in BASELINES:
-            if baseline in score:
-                where = _where(
-                    _wins(score, baseline, judge.higher), words.leads(score["leads"]), words.lead_unit
-                )
-                beaten.setdefault(where, []).append(baseline)
+        for baseline, values in score.baselines.items():
+            wins = score.values > values if higher else score.values < values
+            where = _where(wins.tolist(), words.leads(score.coordinate), words.lead_unit)
+            beaten.setdefault(where, []).append(baseline)
         if beaten:
             of = f" of {words.title(name)}" if len(scores) > 1 else ""
             parts = [f"{listed(baselines)} {where}" for where, baselines in beaten.items()]
@@ -105,28 +87,22 @@ def verdict(evaluation: Mapping[str, Mapping], members: int, words: Words) -> st
     return " ".join([*sentences, *_distance(evaluation)])
 
 
-def _distance(evaluation: Mapping[str, Mapping]) -> Iterator[str]:
+def _distance(evaluation: Evaluation) -> Iterator[str]:
     """A sentence on the first distance that is a single number."""
-    for name in DISTANCES:
-        score = evaluation.get(name, {}).get("clips", {})
-        if len(score.get("model", ())) == 1 and score["model"][0] is not None:
-            title = measure(name).title
-            other = score.get("persistence", [None])[0]
-            beside = "" if other is None else f", of persistence {short(other)}"
-            yield f"{title} of its clips: {short(score['model'][0])}{beside}."
+    for metric in DISTANCES:
+        score = evaluation.score(metric, "clips")
+        if score is not None and len(score.values) == 1 and np.isfinite(score.values[0]):
+            other = score.baselines.get("persistence", [np.nan])[0]
+            beside = f", of persistence {short(other)}" if np.isfinite(other) else ""
+            yield f"{evaluation.about(metric).title} of its clips: {short(score.values[0])}{beside}."
             return
-
-
-def _wins(score: Mapping, baseline: str, higher: bool) -> list[bool]:
-    pairs, sign = zip(score["model"], score[baseline], strict=True), -1 if higher else 1
-    return [None not in pair and sign * pair[0] < sign * pair[1] for pair in pairs]
 
 
 def _where(wins: Sequence[bool], leads: np.ndarray, unit: str) -> str:
     """`at every lead from 1 to 20`, `up to lead 9`, `from 3 h on`, `at no lead`, ..."""
-    told = [plain(float(lead)) for lead in leads]
-    name = (lambda i: f"lead {told[i]}") if unit == "frames" else (lambda i: f"{told[i]} {unit}")
-    span = lambda i, j: told[i] if i == j else f"{told[i]} to {told[j]}"  # noqa: E731
+    said = [plain(float(lead)) for lead in leads]
+    name = (lambda i: f"lead {said[i]}") if unit == "frames" else (lambda i: f"{said[i]} {unit}")
+    span = lambda i, j: said[i] if i == j else f"{said[i]} to {said[j]}"  # noqa: E731
     tail = "" if unit == "frames" else f" {unit}"
     runs, last = _runs(wins), len(wins) - 1
     if not runs:

@@ -11,7 +11,7 @@ from rolling.fields import Axis, Layout, Variable
 
 HOURS = {"min": 1 / 60, "h": 1.0, "d": 24.0}
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-SETS = {"clips": "all clips", "half": "halves of the clips"}  # of which a measure may be a distance
+SETS = {"clips": "all clips", "half": "halves of the clips"}  # of which a score may be a distance
 CELSIUS = ("degc", "degrees_celsius", "degree_celsius", "celsius")
 
 
@@ -117,6 +117,11 @@ def pretty_units(text: str) -> str:
 def with_units(text: str, unit: str) -> str:
     """`text (unit)`, or the text alone for a plain number."""
     return f"{text} ({unit})" if unit else text
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 start`, `2 starts`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def listed(items: Sequence[str]) -> str:

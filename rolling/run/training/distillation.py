@@ -1,7 +1,6 @@
 """From a trained run to one of few calls per frame: its experiment, and the teacher's parameters."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,8 @@ from rolling.data.statistics import Statistics
 from rolling.fields import Layout
 from rolling.run import model
 from rolling.run.checkpoint import check_shapes, load_trained
+from rolling.run.evaluation.scores import read
+from rolling.run.evaluation.tables import columns
 from rolling.run.experiment import Experiment, codec
 from rolling.run.experiment import presets as experiments
 from rolling.run.experiment.objectives import Objective
@@ -20,6 +21,7 @@ from rolling.run.experiment.registry import alternatives
 
 SHARE_OF_STEPS = 0.25  # of the teacher's training: the student begins as the teacher
 SHARE_OF_PEAK = 0.1
+SHOWN = ("crps", "spectrum_log_error")  # of a student beside its teacher
 
 
 def methods() -> dict[str, type]:
@@ -100,16 +102,13 @@ def beside(teacher: Path, student: Path) -> str:
     for path in paths:
         if not path.exists():
             return f"no {path} to compare with: `rolling rollout` and `rolling evaluate` make one"
-    its, own = (json.loads(path.read_text()) for path in paths)
-    lines = [f"{'':38s}{'lead':>8s}{'teacher':>12s}{'student':>12s}"]
-    for metric in ("crps", "spectrum_log_error"):
-        for variable, score in own.get(metric, {}).items():
-            other = its.get(metric, {}).get(variable, {"model": []})["model"]
-            both = list(zip(score["leads"], other, score["model"], strict=False))
-            for lead, theirs, ours in (both[i - 1] for i in (1, 3, 5, 8, 20) if i <= len(both)):
-                lines.append(f"{metric + ' of ' + variable:38s}{lead:8.4g}{_number(theirs)}{_number(ours)}")
-    return "\n".join(lines)
-
-
-def _number(value: float | None) -> str:
-    return f"{'-' if value is None else format(value, '.4g'):>12s}"
+    its, own = map(read, paths)
+    tables = [
+        columns(
+            {"lead": score.coordinate, "teacher": other.values, "student": score.values},
+            f"{metric} of {score.variable}",
+        )
+        for metric, score in own.all()
+        if metric in SHOWN and (other := its.score(metric, score.variable)) is not None
+    ]
+    return "\n\n".join(table.plain() for table in tables)

@@ -1,10 +1,8 @@
-"""From runs to boards: forecasts at each number of calls, their scores, and all groups side by side."""
+"""From runs to tables: forecasts at each number of calls, their scores, and all groups side by side."""
 
 import dataclasses
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,35 +10,26 @@ from rolling.common.errors import InputError
 from rolling.data.source import Sequences, Split
 from rolling.fields import Layout
 from rolling.metrics.bootstrap import draws
-from rolling.metrics.metric import Metric, Resampled
+from rolling.metrics.metric import About, Metric, Resampled, about_of
 from rolling.run import commands, model
+from rolling.run.compare.estimates import STARTS, Curve, Estimate, curves, ideal, per_start, ranked
 from rolling.run.compare.runs import Group, Run
-from rolling.run.compare.scores import (
-    FORECAST,
-    LONG,
-    STARTS,
-    Curve,
-    Estimate,
-    Measure,
-    curves,
-    per_start,
-)
 from rolling.run.evaluation.evaluate import evaluate
+from rolling.run.evaluation.scores import Evaluation, read
 from rolling.run.experiment import Experiment, Forecast
 from rolling.run.forecasting.forecaster import Forecaster
 from rolling.run.forecasting.streaming import NotFinite, write
 
-BASELINES = ("persistence", "climatology")
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Board:
-    """One measure of one variable for all groups, at a number of calls per frame (None: each at its own).
+class ComparisonTable:
+    """One score of one variable for all groups, at a number of calls per frame (None: each at its own).
 
     `leads` are the lead times in the layout's units; a baseline is `[lead]`, NaN where it has no value.
     """
 
-    measure: Measure
+    metric: str
+    about: About
     variable: str
     units: str
     calls: int | None
@@ -48,16 +37,25 @@ class Board:
     estimates: dict[str, Estimate]
     baselines: dict[str, np.ndarray]
 
+    @property
+    def title(self) -> str:
+        return self.about.ranking.title or self.about.title
+
+    @property
+    def averaged(self) -> bool:
+        """Whether a mean over leads is worth a number: that of a ratio is not."""
+        return ideal(self.about) is None
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Scored:
-    """What a run scored: `curves[calls][measure]` (calls None: the long rollout), evaluations likewise."""
+    """What a run scored: `curves[calls][metric]` (calls None: the long rollout), evaluations likewise."""
 
     layout: Layout
     parameters: int
     starts: dict[int | None, int]
     curves: dict[int | None, dict[str, list[Curve]]]
-    evaluations: dict[int | None, dict[str, Any]]
+    evaluations: dict[int | None, Evaluation]
     notes: list[str]
 
 
@@ -87,31 +85,17 @@ class _Wanted:
     calls: int
     stem: str
     forecast: Forecast
-    measures: Sequence[Measure]
     metrics: Sequence[Metric]
 
 
 def _wanted(experiment: Experiment, calls: Sequence[int]) -> Iterator[_Wanted]:
     """The ensemble at each number of calls, and the long rollouts at the experiment's own."""
+    own, forecast, long = experiment.calls_per_frame, experiment.forecast, experiment.long
     for k in calls:
-        yield _Wanted(
-            key=k,
-            calls=k,
-            stem=f"calls-{k}",
-            forecast=experiment.forecast,
-            measures=FORECAST,
-            metrics=experiment.metrics,
-        )
-    if experiment.long.frames:
-        own = experiment.calls_per_frame
-        yield _Wanted(
-            key=None,
-            calls=own,
-            stem=f"long-calls-{own}",
-            forecast=experiment.long,
-            measures=LONG,
-            metrics=experiment.long_metrics,
-        )
+        yield _Wanted(key=k, calls=k, stem=f"calls-{k}", forecast=forecast, metrics=experiment.metrics)
+    if long.frames:
+        stem, metrics = f"long-calls-{own}", experiment.long_metrics
+        yield _Wanted(key=None, calls=own, stem=stem, forecast=long, metrics=metrics)
 
 
 def _forecast(
@@ -130,15 +114,13 @@ def _forecast(
     return ""
 
 
-def _evaluation(
-    store: Path, split: Split, forecaster: Forecaster, metrics: Sequence[Metric]
-) -> dict[str, Any]:
+def _evaluation(store: Path, split: Split, forecaster: Forecaster, metrics: Sequence[Metric]) -> Evaluation:
     """The evaluation beside a store; made anew where the store is the newer of the two."""
     path = store.with_suffix(".json")
     try:
         if path.stat().st_mtime >= (store / "zarr.json").stat().st_mtime:
-            return json.loads(path.read_text())
-    except (OSError, ValueError):
+            return read(path)
+    except (OSError, InputError):
         pass  # there is none yet, or it is damaged
     return evaluate(store, split.test, forecaster.statistics, metrics, store.with_suffix(""))
 
@@ -146,43 +128,49 @@ def _evaluation(
 def _curves(
     store: Path, split: Split, forecaster: Forecaster, wanted: _Wanted
 ) -> tuple[int, dict[str, list[Curve]]]:
-    """How many starts there are, and the resampled curves of the measures that the experiment has."""
-    by_name = {measure.name: measure for measure in wanted.measures}
-    chosen = [m for m in wanted.metrics if m.name in by_name and isinstance(m, Resampled)]
+    """How many starts there are, and the resampled curves of the metrics that rank."""
+    chosen = ranked(wanted.metrics, long=wanted.key is None)
     found = per_start(store, split.test, forecaster.statistics, chosen)
     if not found:
         return 0, {}
     starts = len(found[0][1])
     weights = draws(starts, STARTS)
-    return starts, {m.name: curves(m, states, weights, by_name[m.name]) for m, states in found}
+    return starts, {metric.name: curves(metric, states, weights) for metric, states in found}
 
 
-def boards(groups: Sequence[Group], scored: dict[str, list[Scored]], calls: Sequence[int]) -> Iterator[Board]:
-    """Every board for which some group has scores: of the forecasts by calls, then of the long rollouts."""
-    for key, measures in (*((k, FORECAST) for k in calls), (None, LONG)):
-        there = {g.name: scored[g.name] for g in groups if all(key in run.curves for run in scored[g.name])}
-        for measure in measures:
-            first = next((runs[0].curves[key].get(measure.name, []) for runs in there.values()), [])
-            for index, curve in enumerate(first):
-                yield Board(
-                    measure=measure,
-                    variable=curve.variable,
-                    units=curve.units,
-                    calls=key,
-                    leads=curve.coordinate,
-                    estimates={
-                        name: Estimate.over_seeds([r.curves[key][measure.name][index].values for r in runs])
-                        for name, runs in there.items()
-                    },
-                    baselines=_baselines(
-                        next(iter(there.values()))[0].evaluations[key], measure, curve.variable
-                    ),
-                )
+def tabulate(
+    groups: Sequence[Group], scored: dict[str, list[Scored]], calls: Sequence[int]
+) -> Iterator[ComparisonTable]:
+    """Every table for which some group has scores: of the forecasts by calls, then of the long rollouts."""
+    for key in (*calls, None):
+        parts = [g.experiment.long_metrics if key is None else g.experiment.metrics for g in groups]
+        metrics = {metric.name: metric for part in reversed(parts) for metric in part}
+        for metric in ranked(metrics.values(), long=key is None):
+            yield from _of_metric(metric, key, groups, scored)
 
 
-def _baselines(evaluation: dict[str, Any], measure: Measure, variable: str) -> dict[str, np.ndarray]:
-    """Persistence and climatology, which are the same for all runs."""
-    score = evaluation.get(measure.name, {}).get(variable, {})
-    if measure.last or measure.relative:
-        return {}
-    return {name: np.array(score[name], float) for name in BASELINES if name in score}
+def _of_metric(
+    metric: Resampled, key: int | None, groups: Sequence[Group], scored: dict[str, list[Scored]]
+) -> Iterator[ComparisonTable]:
+    """A table for each variable, of the groups all of whose runs have scores."""
+    found = {g.name: [run.curves.get(key, {}).get(metric.name) for run in scored[g.name]] for g in groups}
+    there = {name: runs for name, runs in found.items() if None not in runs}
+    if not there:
+        return
+    first = next(iter(there))
+    evaluation, about = scored[first][0].evaluations[key], about_of(metric)
+    for index, curve in enumerate(there[first][0]):
+        # Baselines are the same for all runs; where one number counts, the truth's own is the yardstick.
+        score = None if about.cumulative else evaluation.score(metric.name, curve.variable)
+        yield ComparisonTable(
+            metric=metric.name,
+            about=about,
+            variable=curve.variable,
+            units=curve.units,
+            calls=key,
+            leads=curve.coordinate,
+            estimates={
+                name: Estimate.over_seeds([run[index].values for run in runs]) for name, runs in there.items()
+            },
+            baselines={} if score is None or about.ranking.relative else dict(score.baselines),
+        )

@@ -1,0 +1,110 @@
+"""A comparison in words: numbers as far as they are sure, titles, and tables."""
+
+import math
+from collections.abc import Sequence
+
+from rolling.run.compare.comparison_table import ComparisonTable
+from rolling.run.compare.estimates import Estimate, Ranks, rank
+from rolling.run.evaluation.tables import Cell, Table
+from rolling.run.report.words import Words, counted, pretty_units, with_units
+
+FRAMES = (1, 3, 5, 8, 12, 20)
+"""The leads that are shown, as far as there are forecasts."""
+
+
+def number(value: float, bounds: Sequence[float] | None = None) -> str:
+    """`0.1234 ± 0.0042`, half of the interval to two digits, or three digits of the value alone."""
+    if not math.isfinite(value):
+        return "–"
+    half = 0.0 if bounds is None else (bounds[1] - bounds[0]) / 2
+    if not (math.isfinite(half) and half > 0):
+        return f"{value:.3g}"
+    decimals = max(0, 1 - math.floor(math.log10(half)))
+    return f"{value:.{decimals}f} ± {half:.{decimals}f}"
+
+
+def at_calls(calls: int | None) -> str:
+    return "" if calls is None else f"{counted(calls, 'call')} per frame"
+
+
+def heading(result: ComparisonTable, words: Words) -> str:
+    """The score, and of what, where that says something new: `CRPS of 2 m temperature`."""
+    alone = len(words.layout.names) == 1 and words.variable(result.variable)
+    return result.title if alone else f"{result.title} of {words.title(result.variable)}"
+
+
+def title(result: ComparisonTable, words: Words) -> str:
+    """`CRPS of 2 m temperature (K)`."""
+    return with_units(heading(result, words), pretty_units(result.units))
+
+
+def by_lead(result: ComparisonTable, words: Words, names: Sequence[str], *, sure: bool) -> Table:
+    """Groups against lead time; baselines stand below. Without `sure` there are no intervals to tell."""
+    chosen = [frame - 1 for frame in FRAMES if frame <= len(result.leads)]
+    ranking = rank(result.estimates, result.about)
+    rows = [
+        (name, tuple(_cell(result.estimates[name], ranking, name, i, sure) for i in chosen))
+        for name in names
+        if name in result.estimates
+    ]
+    rows += [
+        (name, tuple(Cell(text=number(values[i])) for i in chosen))
+        for name, values in result.baselines.items()
+    ]
+    first = "lead (frames)" if words.lead_unit == "frames" else "lead time"
+    return Table(
+        caption=f"{title(result, words)}, {at_calls(result.calls)}",
+        heads=(first, *(words.lead(result.leads[i]) for i in chosen)),
+        rows=tuple(rows),
+        variable=result.variable,
+    )
+
+
+def by_calls(results: Sequence[ComparisonTable], words: Words, names: Sequence[str], *, sure: bool) -> Table:
+    """The mean over leads of one metric and variable, against calls per frame."""
+    first = results[0]
+    columns = []
+    for result in results:
+        means = {name: estimate.over_leads() for name, estimate in result.estimates.items()}
+        columns.append((means, rank(means, first.about)))
+    rows = [
+        (name, tuple(_cell(means.get(name), ranking, name, 0, sure) for means, ranking in columns))
+        for name in names
+    ]
+    return Table(
+        caption=f"{title(first, words)}, mean over {len(first.leads)} leads",
+        heads=("calls per frame", *(str(result.calls) for result in results)),
+        rows=tuple(rows),
+        variable=first.variable,
+    )
+
+
+def of_rollouts(
+    results: Sequence[ComparisonTable], words: Words, names: Sequence[str], *, sure: bool
+) -> Table:
+    """One number of each metric and variable of the long rollouts."""
+    rankings = [rank(result.estimates, result.about) for result in results]
+    columns = list(zip(results, rankings, strict=True))
+    rows = [
+        (
+            name,
+            tuple(_cell(result.estimates.get(name), ranking, name, 0, sure) for result, ranking in columns),
+        )
+        for name in names
+    ]
+    return Table(
+        caption="Long rollouts, each at its own calls per frame",
+        heads=("", *(title(result, words) for result in results)),
+        rows=tuple(rows),
+    )
+
+
+def _cell(estimate: Estimate | None, ranking: Ranks, name: str, lead: int, sure: bool) -> Cell:
+    if estimate is None:
+        return Cell(text="–")
+    bounds = estimate.interval[:, lead] if sure else None
+    return Cell(
+        text=number(estimate.value[lead], bounds),
+        best=ranking.best[lead] == name,
+        tied=sure and bool(ranking.tied[name][lead]),
+    )

@@ -1,0 +1,152 @@
+"""The scores of a forecast as a value, and as `evaluation.json`.
+
+The file is `{metric: {variable: {"unit": str, "leads" or another axis: [...], "model": [...], ...}}}`, lists
+of finite numbers or null. Beside "model" stand "persistence" and "climatology", unless the metric makes no
+sense for them, "reference", the truth's own curve, where there is one, and "low" and "high", the bounds of an
+interval of confidence for the model, where a metric has one. One more key, "about", has what the metrics say
+of themselves, so that a report needs none of their classes.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rolling.common.errors import InputError
+from rolling.common.files import write_file
+from rolling.metrics.metric import About, Metric, Ranking, Score, named_so
+
+BASELINES = ("persistence", "climatology")
+CURVES = ("model", *BASELINES, "reference", "low", "high")
+ABOUT = "about"
+Scores = dict[str, tuple[Score, ...]]
+"""By the name of the metric."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Evaluation:
+    """`scores[metric][variable]`, each with its baselines, and what the metrics say of themselves."""
+
+    scores: Mapping[str, Mapping[str, Score]]
+    abouts: Mapping[str, About] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of(cls, forecasts: Mapping[str, Scores], metrics: Sequence[Metric] = ()) -> "Evaluation":
+        """From the scores of the model and of baselines, by forecast; a metric without any is left out."""
+        scores = {
+            metric: {
+                score.variable: dataclasses.replace(score, baselines=_baselines(forecasts, metric, i))
+                for i, score in enumerate(found)
+            }
+            for metric, found in forecasts["model"].items()
+            if found
+        }
+        abouts = {name: about for name, about in _said(metrics).items() if name in scores}
+        return cls(scores=scores, abouts=abouts)
+
+    def score(self, metric: str, variable: str) -> Score | None:
+        return self.scores.get(metric, {}).get(variable)
+
+    def about(self, metric: str) -> About:
+        """What a metric says of itself, or its name as a title."""
+        return self.abouts.get(metric) or named_so(metric)
+
+    def all(self) -> Iterator[tuple[str, Score]]:
+        """Every score, by the name of its metric."""
+        return ((metric, score) for metric, found in self.scores.items() for score in found.values())
+
+
+def _baselines(forecasts: Mapping[str, Scores], metric: str, index: int) -> dict[str, np.ndarray]:
+    """The values of other forecasts; one without any number is left out."""
+    found = {name: forecasts.get(name, {}).get(metric) for name in BASELINES}
+    values = {name: scores[index].values for name, scores in found.items() if scores}
+    return {name: curve for name, curve in values.items() if np.isfinite(curve).any()}
+
+
+def _said(metrics: Sequence[Metric]) -> dict[str, About]:
+    abouts = {metric.name: getattr(metric, "about", None) for metric in metrics}
+    return {name: about for name, about in abouts.items() if about is not None}
+
+
+def write(evaluation: Evaluation, path: Path) -> None:
+    """Writes `evaluation.json`."""
+    content = encoded(evaluation) | {ABOUT: {name: _in_short(a) for name, a in evaluation.abouts.items()}}
+    text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    write_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def read(path: Path, metrics: Sequence[Metric] = ()) -> Evaluation:
+    """The evaluation of a file. What `metrics` say of themselves stands in for what the file does not know.
+
+    Raises `InputError` where it is missing or damaged.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        abouts = {name: _about(words) for name, words in content.pop(ABOUT, {}).items()}
+        scores = {
+            metric: {variable: decoded(variable, entry) for variable, entry in found.items()}
+            for metric, found in content.items()
+        }
+    except FileNotFoundError:
+        raise InputError(
+            f"there is no {path}: score the forecast with `rolling evaluate {path.parent}`"
+        ) from None
+    except (OSError, ValueError, AttributeError, TypeError, KeyError, StopIteration) as error:
+        raise InputError(
+            f"{path} is no evaluation ({error}): write it anew with `rolling evaluate {path.parent}`"
+        ) from error
+    return Evaluation(scores=scores, abouts=_said(metrics) | abouts)
+
+
+def encoded(evaluation: Evaluation) -> dict[str, Any]:
+    """Scores as lists of finite numbers or None."""
+    return {
+        metric: {
+            variable: {
+                "unit": score.units,
+                "leads" if score.axis == "lead" else score.axis: np.asarray(score.coordinate).tolist(),
+                **{curve: finite(values) for curve, values in score.curves.items()},
+            }
+            for variable, score in found.items()
+        }
+        for metric, found in evaluation.scores.items()
+    }
+
+
+def decoded(variable: str, entry: Mapping[str, Any]) -> Score:
+    """A score of its entry. Its axis is the key that is none of the others."""
+    axis = next(key for key in entry if key not in (*CURVES, "unit"))
+    curves = {name: np.array(entry[name], float) for name in CURVES if name in entry}
+    if not len(entry[axis]) == len(curves["model"]) > 0:
+        raise ValueError("a curve has no values, or more or fewer than its coordinate")
+    return Score(
+        variable=variable,
+        units=entry.get("unit", ""),
+        axis="lead" if axis == "leads" else axis,
+        coordinate=np.asarray(entry[axis]),
+        values=curves.pop("model"),
+        baselines={name: curves.pop(name) for name in BASELINES if name in curves},
+        **curves,
+    )
+
+
+def finite(values: Sequence[float] | np.ndarray) -> list[float | None]:
+    """Numbers as JSON has them: None for what is not finite."""
+    return [float(value) if np.isfinite(value) else None for value in values]
+
+
+def _in_short(about: About) -> dict[str, Any]:
+    """All that is not as usual."""
+    plain = {f.name: f.default for f in dataclasses.fields(About)}
+    return {name: value for name, value in dataclasses.asdict(about).items() if value != plain[name]}
+
+
+def _about(words: Mapping[str, Any]) -> About:
+    """From what a file says; what only a later version knows is passed over."""
+    known = {f.name: words[f.name] for f in dataclasses.fields(About) if f.name in words}
+    if known.get("ranking"):
+        known["ranking"] = Ranking(**known["ranking"])
+    return About(**known)

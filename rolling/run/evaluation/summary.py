@@ -1,0 +1,89 @@
+"""An evaluation as lines of text: scores against the lead, and metrics of a single value."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from rolling.metrics.metric import Score
+from rolling.run.evaluation.scores import Evaluation
+from rolling.run.evaluation.tables import Cell, Table, columns, number
+
+
+def summary_table(evaluation: Evaluation) -> str:
+    """The root mean square errors at a few leads, one table for each variable, beside the scores that have a
+    column there. Where there are no such errors, all scores against the lead. Below, those of one value."""
+    rmse = evaluation.scores.get("rmse", {})
+    parts = [_errors(evaluation, score).plain() for score in rmse.values()]
+    parts = parts or [against_lead(evaluation, "model")]
+    if all(len(score.values) > 1 for score in rmse.values()):
+        parts.append(single_values(evaluation))
+    return "\n\n".join(filter(None, [*parts, _legend(evaluation) if rmse else ""]))
+
+
+def _errors(evaluation: Evaluation, rmse: Score) -> Table:
+    unit = "" if rmse.units in ("", "1") else f" ({rmse.units})"
+    return columns(
+        {
+            "frame": np.arange(1, len(rmse.values) + 1),
+            "lead": rmse.coordinate,
+            "ours": rmse.values,
+            **rmse.baselines,
+            **{
+                evaluation.about(metric).column: _beside(evaluation, metric, rmse)
+                for metric in _with_column(evaluation)
+            },
+        },
+        f"rmse of {rmse.variable}{unit}",
+    )
+
+
+def _with_column(evaluation: Evaluation) -> list[str]:
+    return [metric for metric in evaluation.scores if evaluation.about(metric).column]
+
+
+def _beside(evaluation: Evaluation, metric: str, rmse: Score) -> np.ndarray | None:
+    """The values of another metric of the same variable, or of a picture as a whole, at the same leads."""
+    score = evaluation.score(metric, rmse.variable)
+    if score is None and len(evaluation.scores[metric]) == len(evaluation.scores["rmse"]) == 1:
+        (score,) = evaluation.scores[metric].values()
+    there = score is not None and score.axis == "lead" and len(score.values) == len(rmse.values)
+    return score.values if there else None
+
+
+def _legend(evaluation: Evaluation) -> str:
+    """What the columns beside the errors are."""
+    abouts = map(evaluation.about, _with_column(evaluation))
+    return "\n".join(f"{about.column}: {about.title}. {about.note}".rstrip() for about in abouts)
+
+
+def against_lead(evaluation: Evaluation, curve: str) -> str:
+    """The curves of one forecast, `model` or `persistence`, over the leads, side by side."""
+    wanted = lambda score: curve in score.curves and score.axis == "lead" and len(score.values) > 1  # noqa: E731
+    found = dict(_scores(evaluation, wanted))
+    if not found:
+        return ""
+    leads = next(iter(found.values())).coordinate
+    return columns({"lead": leads} | {name: score.curves[curve] for name, score in found.items()}).plain()
+
+
+def single_values(evaluation: Evaluation) -> str:
+    """Metrics of one value, such as distances of sets: their interval, what a set of real clips would have,
+    and that of persistence."""
+    found = _scores(evaluation, lambda score: len(score.values) == 1 and score.axis != "threshold")
+    rows = tuple((name, _single(score)) for name, score in found)
+    heads = ("", "value", "95 % interval", "real clips", "persistence")
+    return Table(heads=heads, rows=rows).plain() if rows else ""
+
+
+def _single(score: Score) -> Sequence[Cell]:
+    said = {name: number(values[0]) for name, values in score.curves.items()}
+    interval = " to ".join(said[end] for end in ("low", "high") if end in said)
+    cells = (said["model"], interval or "-", said.get("reference", "-"), said.get("persistence", "-"))
+    return tuple(Cell(text=text) for text in cells)
+
+
+def _scores(evaluation: Evaluation, wanted: Callable[[Score], bool]) -> Iterator[tuple[str, Score]]:
+    """The scores that are wanted, by the name of the metric, and the variable where there are several."""
+    for metric, score in evaluation.all():
+        if wanted(score):
+            yield metric if len(evaluation.scores[metric]) == 1 else f"{metric}, {score.variable}", score

@@ -1,0 +1,135 @@
+"""How each score of an evaluation is shown: the figure that it is drawn as, or its one number."""
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from rolling.metrics.metric import About, Score
+from rolling.run.evaluation.scores import Evaluation
+from rolling.run.report import plots
+from rolling.run.report.words import Words, pretty_units, short, with_units
+
+BAND = re.compile(r"energy_spectrum_leads_(\d+)_to_(\d+)")
+BANDS = About(
+    title="Energy over the truth's", note="Below 1 a scale has lost energy.", section="scales", ideal=1.0
+)
+"""Of the spectra over bands of leads, which are drawn together."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plot:
+    """A figure that is yet to be drawn, and what stands above it; `named`: with the name of the variable."""
+
+    about: About
+    variable: str
+    draw: Callable[[], Figure]
+    named: bool
+
+
+def plotted(evaluation: Evaluation, words: Words) -> Iterator[Plot]:
+    """The plots of an evaluation, in the order of the metrics."""
+    for metric in sorted(evaluation.scores, key=lambda name: evaluation.about(name).order):
+        cumulative = evaluation.about(metric).cumulative
+        if not BAND.fullmatch(metric) and not cumulative and metric != "member_rmse":
+            for score in evaluation.scores[metric].values():
+                if len(score.values) > 1:
+                    yield _plot(metric, score, evaluation, words)
+    yield from _ratios(evaluation, words)
+
+
+def _plot(metric: str, score: Score, evaluation: Evaluation, words: Words) -> Plot:
+    about, curves = evaluation.about(metric), score.curves
+    member = evaluation.score("member_rmse", score.variable) if metric == "rmse" else None
+    if member and not np.array_equal(member.values, score.values, equal_nan=True):
+        curves["member"] = member.values
+    yardstick = evaluation.score(about.against, score.variable)
+    floor = 0.0 if yardstick is None else 0.1 * np.nanmax(yardstick.values, initial=0.0)
+    return Plot(
+        about=about,
+        variable=score.variable,
+        draw=lambda: _drawn(score, curves, about, words, floor),
+        named=_named(score.variable, len(evaluation.scores[metric]), words),
+    )
+
+
+def _drawn(score: Score, curves: Mapping, about: About, words: Words, floor: float) -> Figure:
+    unit = pretty_units(score.units)
+    if score.axis == "rank":
+        return plots.rank_histogram(score.coordinate, score.values)
+    if score.axis == "wavenumber":
+        return plots.spectrum(score.coordinate, curves, y=with_units("energy", unit))
+    lead = score.axis == "lead"
+    return plots.score_curves(
+        words.leads(score.coordinate) if lead else score.coordinate,
+        curves,
+        x=words.lead_label if lead else score.axis.replace("_", " "),
+        y=unit,
+        ideal=about.ideal,
+        floor=floor,
+        labels={"reference": about.reference},
+        zero=about.zero,
+    )
+
+
+def _named(variable: str, count: int, words: Words) -> bool:
+    """Whether a metric of `count` variables says of which: of a picture as a whole it need not."""
+    if words.layout.is_video:
+        return count > 1
+    return len(words.layout.names) > 1 or not words.variable(variable)
+
+
+def _ratios(evaluation: Evaluation, words: Words) -> Iterator[Plot]:
+    """One plot for each variable from the spectra over bands of leads, where there are several."""
+    bands = {name: BAND.fullmatch(name) for name in evaluation.scores}
+    ordered = sorted((name for name in bands if bands[name]), key=lambda name: int(bands[name][1]))
+    variables = dict.fromkeys(variable for name in ordered for variable in evaluation.scores[name])
+    for variable in variables:
+        scores = {_span(bands[name], words): evaluation.scores[name][variable] for name in ordered}
+        yield Plot(
+            about=BANDS,
+            variable=variable,
+            named=_named(variable, len(variables), words),
+            draw=lambda scores=scores: plots.spectrum_ratios(scores),
+        )
+
+
+def _span(band: re.Match, words: Words) -> str:
+    first, last = (words.lead(int(lead) * words.layout.step) for lead in band.groups())
+    return f"lead {first}" if first == last else f"leads {first} to {last}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Number:
+    """A score that is one number: what it is, and its values in words by the curves that have one."""
+
+    about: About
+    title: str
+    variable: str
+    values: Mapping[str, str]
+
+
+def numbers(evaluation: Evaluation, words: Words) -> list[Number]:
+    """Scores of a single value, and the last values of cumulative ones."""
+    return [
+        _number(metric, score, evaluation.about(metric), words)
+        for metric, score in evaluation.all()
+        if len(score.values) == 1 or evaluation.about(metric).cumulative
+    ]
+
+
+def _number(metric: str, score: Score, about: About, words: Words) -> Number:
+    def said(value: float) -> str:
+        if not np.isfinite(value):
+            return "–"
+        if metric.endswith("_time"):
+            return f"{words.lead(value)}{' frames' * (words.lead_unit == 'frames')}"
+        return f"{short(value)} {pretty_units(score.units)}".strip()
+
+    where = f" {score.coordinate[0]:g}" if score.axis == "threshold" else ""
+    values = {curve: said(found[-1]) for curve, found in score.curves.items()}
+    if "low" in values and "high" in values:
+        values["model"] += f" ({values.pop('low')} to {values.pop('high')})"
+    return Number(about=about, title=about.title + where, variable=score.variable, values=values)
