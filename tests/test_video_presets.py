@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-from tensorflow_datasets.proto import tf_example_pb2
 
 from rolling.configs.debug import experiment as debug
 from rolling.run import commands
@@ -62,6 +61,7 @@ def ucf101(folder):
 
 
 def bair(folder):
+    tf_example_pb2 = pytest.importorskip("tensorflow_datasets.proto.tf_example_pb2")
     for split in ("train", "test"):
         records = []
         for i in range(2):

@@ -1,6 +1,6 @@
 """Random windows of every kind, for property tests."""
 
-from hypothesis import strategies as st
+import pytest
 
 from rolling.windows import (
     AlignedContext,
@@ -14,6 +14,8 @@ from rolling.windows import (
     TrainedOn,
     Trapezoid,
 )
+
+st = pytest.importorskip("hypothesis").strategies
 
 # Every size is compiled anew, so there are few of them and every context.
 shapes = st.sampled_from([1, 2, 3, 5]).flatmap(
