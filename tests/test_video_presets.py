@@ -108,8 +108,10 @@ def small(experiment, path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COLLECTIONS)
-def test_a_preset_for_clips_runs_its_real_loop(name, tmp_path):
+def test_a_preset_for_clips_runs_its_real_loop(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("ROLLING_CACHE", str(tmp_path / "cache"))
     place = tmp_path / "data"
     place.mkdir()
     experiment = small(find(name), COLLECTIONS[name](place))
