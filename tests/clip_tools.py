@@ -8,8 +8,8 @@ import wave
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
+import pytest
 
 from rolling.common.errors import InputError
 from rolling.data.clips.protocol import TEST, TRAIN, BadClip, Block, Entry
@@ -37,6 +37,7 @@ def write_video(
     key_frames: int = 12,
 ) -> Path:
     """Writes `frames [T, H, W, C]`, lossless by default, at `times` in seconds or `rate` a second."""
+    av = pytest.importorskip("av")
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate)

@@ -1,20 +1,22 @@
-"""What every test runs under: no silent broadcasting of ranks, and shapes checked against the annotations."""
+"""What every test runs under: no silent broadcasting of ranks, shapes checked against the annotations, and
+caches that the next session finds."""
 
 import os
-import tempfile
+from collections import Counter
+
+from tests import cache_tools
 
 # Plots are drawn to files only, and no cache of a plotting library is left in a home.
 os.environ.setdefault("MPLBACKEND", "agg")
-os.environ.setdefault("MPLCONFIGDIR", tempfile.mkdtemp(prefix="matplotlib"))
+os.environ.setdefault("MPLCONFIGDIR", str(cache_tools.KEPT / "matplotlib"))
 
-# What one test has compiled or simulated, the others find, in other processes too.
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="compiled"))
+# What one test has compiled or simulated, the others find, in other processes and later sessions too.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_tools.compiled()))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
-os.environ.setdefault("ROLLING_CACHE", tempfile.mkdtemp(prefix="simulated"))
+os.environ.setdefault("ROLLING_CACHE", str(cache_tools.simulated()))
 
 import jax
 import pytest
-from hypothesis import settings
 from jaxtyping import install_import_hook
 
 CHECKED = (
@@ -28,15 +30,27 @@ CHECKED = (
     "oracle",
     "video.metrics.i3d",
 )
+UNCHECKED = []
+"""What this session does without, as a library is missing."""
 
 # The hook rewrites modules while they are imported: before any test imports them.
-install_import_hook([f"rolling.{name}" for name in CHECKED], "beartype.beartype")
+try:
+    import beartype  # noqa: F401
+
+    install_import_hook([f"rolling.{name}" for name in CHECKED], "beartype.beartype")
+except ImportError:
+    UNCHECKED.append("shapes are not checked against their annotations: install beartype")
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # Compilation makes the first example slow; the same examples are tried in every run.
-settings.register_profile("rolling", deadline=None, max_examples=20, derandomize=True)
-settings.load_profile("rolling")
+try:
+    from hypothesis import settings
+
+    settings.register_profile("rolling", deadline=None, max_examples=20, derandomize=True)
+    settings.load_profile("rolling")
+except ImportError:
+    UNCHECKED.append("tests of properties are skipped: install hypothesis")
 
 
 @pytest.fixture
@@ -45,3 +59,20 @@ def quick_compilation():
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
+
+
+def pytest_configure(config):
+    if not hasattr(config, "workerinput"):  # once, not in every worker
+        cache_tools.tidy()
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Says how many tests did not run, and what they want: a green session may prove less than another."""
+    skipped = [report.longrepr for report in terminalreporter.stats.get("skipped", [])]
+    why = Counter(found[2] if isinstance(found, tuple) else str(found) for found in skipped)
+    if skipped:
+        terminalreporter.write_line(f"not run, as something is missing here: {len(skipped)}")
+    for reason, count in why.most_common():
+        terminalreporter.write_line(f"  {count} x {reason.removeprefix('Skipped: ')}")
+    for line in UNCHECKED:
+        terminalreporter.write_line(line)

@@ -4,8 +4,6 @@ import errno
 import json
 import re
 import shutil
-import tempfile
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -164,7 +162,6 @@ COMMANDS = {
 @pytest.mark.parametrize("name", COMMANDS)
 def test_commands(name, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ROLLING_CACHE", str(Path(tempfile.gettempdir()) / "rolling-tests"))
     words, says = COMMANDS[name]
     refused(capsys, words, says)
     assert not (tmp_path / "runs" / "debug").exists()

@@ -1,5 +1,6 @@
 """Video files as blocks of pictures: what is in them, when it is shown, and what cannot be used."""
 
+import struct
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +14,7 @@ from rolling.data.clips.protocol import BadClip, Picture
 from tests.clip_tools import levels, write_sound, write_video
 
 REAL = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "video"
-real = pytest.mark.skipif(not REAL.is_dir(), reason=f"the real clips are not in {REAL}")
+real = pytest.param("real", marks=pytest.mark.skipif(not REAL.is_dir(), reason=f"no real clips in {REAL}"))
 GREY = Picture(height=32, width=32, colour=False)
 
 
@@ -178,28 +179,53 @@ def test_a_missing_library_is_no_bad_clip(tmp_path, monkeypatch):
     assert not isinstance(caught.value, BadClip)
 
 
-@real
-def test_times_that_go_backwards_are_counted():
-    path = REAL / "clips" / "mmaction2_test.avi"
+def swapped(path: Path) -> Path:
+    """63 frames, 25 a second, whose packets say 2, 4, 3, 5, 7, 6, ... as their times."""
+    av = pytest.importorskip("av")
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 32, 32, "gray"
+        for number, array in enumerate(levels(63)):
+            for packet in stream.encode(av.VideoFrame.from_ndarray(array[..., 0], "gray")):
+                packet.dts, packet.pts = number, number + 2 + (0, 1, -1)[number % 3]
+                container.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["made", real])
+def test_times_that_go_backwards_are_counted(kind, tmp_path):
+    path, count, second = REAL / "clips" / "mmaction2_test.avi", 164, 4
+    if kind == "made":
+        path, count, second = swapped(tmp_path / "a.mkv"), 63, 1
     everything = frames(path)
-    assert len(everything) == 164
+    assert len(everything) == count
     np.testing.assert_array_equal(
         frames(path, Picture(height=32, width=32, colour=False, rate=25.0)), everything
     )
     half = frames(path, Picture(height=32, width=32, colour=False, rate=12.5))
     np.testing.assert_array_equal(half, everything[::2])
-    np.testing.assert_array_equal(frames(path, start=4.0, stop=5.0), everything[100:125])
+    cut = frames(path, start=float(second), stop=second + 1.0)
+    np.testing.assert_array_equal(cut, everything[25 * second : 25 * second + 25])
 
 
-@real
-def test_key_frames_that_lie_do_no_harm():
-    path = REAL / "clips" / "imageio_cockatoo.mp4"
+def lying(path: Path) -> Path:
+    """60 frames, 20 a second, that can be decoded from 0, 20 and 40 on, and whose table says 0, 26 and 46."""
+    y, x = np.mgrid[:64, :64]
+    waves = [128 + 100 * np.sin((x + 2 * t) / 9) * np.cos((y - t) / 7) for t in range(60)]
+    clip = np.repeat(np.stack(waves).astype(np.uint8)[..., None], 3, axis=-1)
+    content = write_video(path, clip, codec="libx264", rate=20, key_frames=20).read_bytes()
+    table = content.index(b"stss") + 8
+    assert struct.unpack_from(">4I", content, table) == (3, 1, 21, 41)
+    path.write_bytes(content[: table + 8] + struct.pack(">2I", 27, 47) + content[table + 16 :])
+    return path
+
+
+@pytest.mark.parametrize("kind", ["made", real])
+def test_key_frames_that_lie_do_no_harm(kind, tmp_path):
+    path, count, firsts = REAL / "clips" / "imageio_cockatoo.mp4", 280, (77, 160)
+    if kind == "made":
+        path, count, firsts = lying(tmp_path / "a.mp4"), 60, (28, 35, 48)
     everything = frames(path)
-    assert len(everything) == 280
-    for first in (77, 160):
+    assert len(everything) == count
+    for first in firsts:
         np.testing.assert_array_equal(frames(path, start=first / 20), everything[first:])
-
-
-@real
-def test_a_short_clip_has_its_36_frames():
-    assert len(frames(REAL / "clips" / "imageio_realshort.mp4")) == 36

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from rolling.data.clips.collections.folders import settle_validation
 from rolling.data.clips.collections.names import in_order, label_of, split_of
 from rolling.data.clips.protocol import BadClip, Entry, Picture
 from rolling.data.clips.resize import centre_crop, nearest_frames, resize, resized_clip, to_grey_levels
 
+hypothesis = pytest.importorskip("hypothesis")
+given, st = hypothesis.given, hypothesis.strategies
 RNG = np.random.default_rng(0)
 CLIP = Entry(name="clip")
 SIZES = st.integers(1, 40)

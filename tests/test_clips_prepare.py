@@ -153,6 +153,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_it_reaches_the_same_bytes(tmp_path):
     calm = Made(count=200, odd=("7 bad",))
     stored(tmp_path / "calm", calm)

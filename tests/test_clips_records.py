@@ -7,9 +7,7 @@ import sys
 import google_crc32c
 import numpy as np
 import pytest
-import tensorflow_datasets as tfds
 from PIL import Image
-from tensorflow_datasets.proto import tf_example_pb2
 
 from rolling.common.errors import InputError
 from rolling.data.clips.collections import BairPushing, Tfds
@@ -18,6 +16,8 @@ from rolling.data.clips.protocol import Entry, Picture
 from tests.record_tools import framed, joined, listed, refused
 from tests.record_tools import prepared as stored
 
+tfds = pytest.importorskip("tensorflow_datasets")
+tf_example_pb2 = pytest.importorskip("tensorflow_datasets.proto.tf_example_pb2")
 RNG = np.random.default_rng(0)
 BAIR = Picture(height=64, width=64)
 CLIPS = RNG.integers(0, 256, (4, 5, 64, 64, 3), dtype=np.uint8)

@@ -219,6 +219,7 @@ def place(tmp_path_factory):
     patch.undo()
 
 
+@pytest.mark.slow
 def test_a_stopped_comparison_keeps_what_was_finished(place, capsys):
     folder, words, first = place
     run = tree(folder / "both" / "rolling-0")
@@ -232,6 +233,7 @@ def test_a_stopped_comparison_keeps_what_was_finished(place, capsys):
     assert said.out.endswith("comparison.html\n") and "persistence" in said.out
 
 
+@pytest.mark.slow
 def test_all_numbers_are_in_the_json(place):
     folder = place[0] / "both"
     found = json.loads((folder / "comparison.json").read_text())
@@ -253,6 +255,7 @@ def test_all_numbers_are_in_the_json(place):
     assert np.isfinite(crps["persistence"]).all()
 
 
+@pytest.mark.slow
 def test_the_page_is_whole(place):
     folder = place[0] / "both"
     text = (folder / "comparison.html").read_text()
@@ -267,6 +270,7 @@ def test_the_page_is_whole(place):
     assert not list(folder.glob("*.tmp")) and not list(folder.glob(".*"))
 
 
+@pytest.mark.slow
 def test_finished_runs_are_grouped_by_method_and_start_alike(place, capsys):
     """Runs of one method are its seeds; a window with another context is given the same starts."""
     folder = place[0]
@@ -329,6 +333,7 @@ def own(place, tmp_path, monkeypatch):
     return tmp_path, ["--code", str(tmp_path / "own.py")]
 
 
+@pytest.mark.slow
 def test_a_metric_of_ones_own_is_shown_wherever_the_others_are(own, capsys):
     folder, code = own
     title, note = "Error of the median member", "Mean of |median - truth|; &lt;lower&gt; is better."
@@ -361,6 +366,7 @@ def test_a_metric_of_ones_own_is_shown_wherever_the_others_are(own, capsys):
     assert np.isfinite(found[0]["persistence"]).all()
 
 
+@pytest.mark.slow
 def test_forecasts_begin_where_they_are_given_frames(place):
     from rolling.run.forecasting.streaming import write
 
@@ -371,6 +377,7 @@ def test_forecasts_begin_where_they_are_given_frames(place):
     assert int(without["frame"].min()) == experiment.window.context < 5
 
 
+@pytest.mark.slow
 def test_what_cannot_run_is_left_out_with_a_note(place):
     class TwoCalls:
         experiment = dataclasses.replace(experiments.find("debug"), solver=Heun(), calls_per_frame=2)
@@ -516,6 +523,7 @@ def part(name, **changes):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -536,6 +544,7 @@ def test_runs_that_cannot_be_compared(place, tmp_path, capsys, change, said):
     assert "is named twice" in one_sentence(["compare", first, first], capsys)
 
 
+@pytest.mark.slow
 def test_a_run_of_another_experiment_is_not_taken_up(place, capsys):
     folder, words, _ = place
     before = tree(folder / "both" / "rolling-0")

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from rolling.common.errors import InputError
 from rolling.data.gridded.cadence import Cadence
+
+hypothesis = pytest.importorskip("hypothesis")
+given, st = hypothesis.given, hypothesis.strategies
 
 
 def dates(*texts):

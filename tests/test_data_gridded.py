@@ -396,14 +396,81 @@ def test_grib_forecasts_are_in_the_order_of_their_valid_time(tmp_path):
         np.testing.assert_allclose(split.train.read(0, 0, 18)[..., 0], values[:18], atol=1e-5)
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason=f"there are no real files in {REAL}")
+def hourly_files(folder):
+    """A month of a daily wave of temperature, whose 12 h persistence is wrong by 2.60 K."""
+    cfgrib = pytest.importorskip("cfgrib")
+    phase = np.linspace(0, 6, 35).reshape(5, 7)
+    messages = [
+        (
+            {"dataDate": 20190301 + hour // 24, "dataTime": 100 * (hour % 24), "shortName": "2t"},
+            280 + 2.60 / np.sqrt(2) * np.sin(2 * np.pi * hour / 24 + phase),
+        )
+        for hour in range(744)
+    ]
+    path = grib(folder / "era5-2mt-2019-03-uk.grib", messages)
+    [dataset] = cfgrib.open_datasets(path, backend_kwargs={"indexpath": ""})
+    for array in dataset.variables.values():
+        array.attrs = {k: v for k, v in array.attrs.items() if not k.startswith("GRIB")}
+    dataset["longitude"] = ("longitude", np.arange(-10.0, 3.0, 2.0), {"units": "degrees_east"})
+    write(dataset.drop_vars("valid_time"), folder / "era5_t2m_uk_hourly_201903.nc")
+
+
+def monthly_file(folder):
+    """The whole earth without its poles, in every month; 0.314 of it is land."""
+    sea = fields(128, names=("sst",), lat=(88.0, -88.0, 89), lon=(0.0, 358.0, 180))
+    sea["time"] = np.arange("2010-01", "2020-09", dtype="datetime64[M]").astype("datetime64[ns]")
+    land = np.arange(89 * 180).reshape(89, 180) < 0.314 * 89 * 180
+    write(
+        sea.where(~xr.DataArray(land, dims=("latitude", "longitude"))),
+        folder / "ersst_v5_monthly_201001-202008.nc",
+    )
+
+
+def storm_file(folder):
+    """Six fields every 6 hours; 0.189 of the grid is cut off, and some fields lack whole steps."""
+    names = ("u_sfc", "v_sfc", "t_sfc", "mslp", "u500", "v500")
+    storm = fields(64, names=names, lat=(20.0, 60.0, 33), lon=(-140.0, -52.5, 36))
+    for name, step in (("v_sfc", 17), ("v_sfc", 37), ("t_sfc", 17), ("v500", 36)):
+        storm[name][step] = np.nan
+    from_corner = np.add.outer(np.arange(33), np.arange(36)).ravel()
+    cut = np.argsort(np.argsort(from_corner)).reshape(33, 36) < 0.189 * 33 * 36
+    storm = storm.where(~xr.DataArray(cut, dims=("latitude", "longitude")))
+    write(storm, folder / "nmc_storm_jan1996_6h.nc")
+
+
+def radar_file(folder):
+    """Every 5 minutes, without any coordinates of the plane."""
+    rain = ("time", "y", "x"), RNG.gamma(1.0, size=(92, 75, 75)).astype(np.float32), {"units": "mm per 5 min"}
+    time = "time", 5 * np.arange(92), {"units": "minutes since 2010-08-26"}
+    write(xr.Dataset({"precipitation": rain}, {"time": time}), folder / "knmi_radar_5min_20100826_4km.nc")
+
+
+@pytest.fixture
+def place(request, tmp_path):
+    """The folder of the files that are really there, or one with the like of the file that a test reads."""
+    if request.param is None:
+        return REAL
+    folder = tmp_path / "weather"
+    folder.mkdir()
+    request.param(folder)
+    return folder
+
+
+def on(make):
+    real = pytest.mark.skipif(not REAL.is_dir(), reason=f"no real weather in {REAL}")
+    return pytest.mark.parametrize(
+        "place", [pytest.param(make, id="made"), pytest.param(None, id="real", marks=real)], indirect=True
+    )
+
+
 class TestReal:
-    def test_hourly_temperature_as_grib_and_as_netcdf(self):
+    @on(hourly_files)
+    def test_hourly_temperature_as_grib_and_as_netcdf(self, place):
         pytest.importorskip("cfgrib")
-        before = sorted(os.listdir(REAL))
-        a = Gridded(path=str(REAL / "era5-2mt-2019-03-uk.grib")).open()
-        b = Gridded(path=str(REAL / "era5_t2m_uk_hourly_201903.nc")).open()
-        assert sorted(os.listdir(REAL)) == before
+        before = sorted(os.listdir(place))
+        a = Gridded(path=str(place / "era5-2mt-2019-03-uk.grib")).open()
+        b = Gridded(path=str(place / "era5_t2m_uk_hourly_201903.nc")).open()
+        assert sorted(os.listdir(place)) == before
         assert a.train.layout == b.train.layout
         assert (a.train.length(0), a.test.length(0)) == (558, 186)
         np.testing.assert_array_equal(everything(a.train)[0], everything(b.train)[0])
@@ -411,22 +478,25 @@ class TestReal:
         x = np.concatenate([everything(a.train)[0], everything(a.test)[0]])
         assert abs(np.sqrt(np.mean((x[12:] - x[:-12]) ** 2)) - 2.60) < 0.005
 
-    def test_monthly_sea_surface_temperature(self):
-        split = Gridded(path=str(REAL / "ersst_v5_monthly_201001-202008.nc")).open()
+    @on(monthly_file)
+    def test_monthly_sea_surface_temperature(self, place):
+        split = Gridded(path=str(place / "ersst_v5_monthly_201001-202008.nc")).open()
         layout = split.train.layout
         assert (len(split.train), split.train.length(0), split.test.length(0)) == (1, 96, 32)
         assert layout.x.periodic and layout.y.is_latitude and layout.phase == "month_of_year"
         assert abs((~split.train.mask).mean() - 0.314) < 5e-4
 
-    def test_storm_with_missing_frames_and_corners(self):
-        source = Gridded(path=str(REAL / "nmc_storm_jan1996_6h.nc"))
+    @on(storm_file)
+    def test_storm_with_missing_frames_and_corners(self, place):
+        source = Gridded(path=str(place / "nmc_storm_jan1996_6h.nc"))
         split = source.open()
         assert [split.train.length(i) for i in range(len(split.train))] == [17, 18, 11]
         assert abs((~split.train.mask).mean() - 0.189) < 5e-4
         whole = dataclasses.replace(source, variables=("mslp",)).open()
         assert (whole.train.length(0), whole.test.length(0)) == (48, 16)
 
-    def test_radar_rain(self):
-        split = Gridded(path=str(REAL / "knmi_radar_5min_20100826_4km.nc")).open()
+    @on(radar_file)
+    def test_radar_rain(self, place):
+        split = Gridded(path=str(place / "knmi_radar_5min_20100826_4km.nc")).open()
         assert split.train.layout.step == 5 / 60 and split.train.layout.shape == (75, 75, 1)
         assert split.train.layout.variables[0].units == "mm per 5 min"

@@ -2,10 +2,12 @@
 
 import jax
 import numpy as np
+import pytest
 
 from rolling.run.checkpoint import Checkpoints
 from tests.run_tools import command, environment
 
+pytestmark = pytest.mark.slow
 WORDS = ("train", "debug", "--training.batch", "8", "--training.steps", "4", "--name")
 
 

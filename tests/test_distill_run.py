@@ -55,6 +55,7 @@ def assert_equal(a, b):
     jax.tree.map(np.testing.assert_array_equal, a, b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["consistency", "moment_matching"])
 def test_a_distillation_resumes_to_the_same_bits_and_forecasts_alone(method, teacher, tmp_path):
     experiment = short(student_of(teacher, method, 2))
@@ -85,6 +86,7 @@ def test_a_distillation_resumes_to_the_same_bits_and_forecasts_alone(method, tea
         commands.train(experiment, stopped, resume=True)
 
 
+@pytest.mark.slow
 def test_the_student_has_the_solver_of_its_method(teacher):
     one, other = (student_of(teacher, method, 3) for method in ("consistency", "moment_matching"))
     assert one.solver == Ddim() and other.solver == Ancestral()
@@ -96,6 +98,7 @@ def test_the_student_has_the_solver_of_its_method(teacher):
     assert debug.objective == Denoising() and debug.objective.teacher == ""
 
 
+@pytest.mark.slow
 def test_consistency_training_needs_no_teacher_and_accumulates():
     experiment = short(debug, objective=Consistency(training=True))
     layout = experiment.source.open().train.layout
@@ -115,6 +118,7 @@ def scores(*values):
     return {"height": {"unit": "1", "leads": [0.5, 1.0, 1.5], "model": list(values)}}
 
 
+@pytest.mark.slow
 def test_distilling_from_the_command_line(teacher, tmp_path, capsys):
     copy = tmp_path / "teacher"
     shutil.copytree(teacher, copy)
@@ -142,6 +146,7 @@ def spoiled(teacher, folder, **changes):
     return Trainer(short(student_of(teacher, "consistency", 1), **changes), folder, debug.source.open())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "words"),
     [

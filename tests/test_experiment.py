@@ -12,28 +12,39 @@ import pytest
 from rolling.common.errors import InputError
 from rolling.configs.debug import experiment as debug
 from rolling.configs.kolmogorov_gpu import experiment as gpu
+from rolling.data.clips.source import Clips
 from rolling.fields import Axis, Layout, Variable
 from rolling.run import commands, model
 from rolling.run.cli import main
 from rolling.run.experiment import codec, registry
 from rolling.run.experiment.options import parse
-from rolling.run.experiment.presets import find, presets, save
+from rolling.run.experiment.presets import families, find, presets, save
 from rolling.run.experiment.registry import snake
 from rolling.run.training.trainer import first_state, make_step
 from rolling.solvers import Ancestral, Ddim, DpmSolverPlusPlus2S
 from rolling.windows import FullSequence, Rolling
-from tests.test_video_presets import COLLECTIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.mark.parametrize("name", presets())
-def test_a_preset_survives_json(name, tmp_path):
-    experiment = find(name)
-    assert experiment.name == name
-    save(experiment, tmp_path / "experiment.json")
-    assert find(str(tmp_path / "experiment.json")) == experiment
-    assert codec.differences(codec.encode(experiment), codec.encode(find(name))) == []
+EVERY = [f"{base}{family}" for base in presets() for family in ("", *(f"_{name}" for name in families()))]
+REFUSED: dict[str, str] = {}
+"""Presets that do not exist in a family, and what the refusal says."""
+
+
+def test_every_preset_in_every_family_survives_json(tmp_path):
+    assert len(EVERY) == len(presets()) * 11 == len(set(EVERY))
+    for name in EVERY:
+        if name in REFUSED:
+            with pytest.raises(InputError, match=REFUSED[name]):
+                find(name)
+            continue
+        experiment = find(name)
+        assert experiment.name == name
+        save(experiment, tmp_path / "experiment.json")
+        assert find(str(tmp_path / "experiment.json")) == experiment, name
+        if name in presets():
+            assert codec.differences(codec.encode(experiment), codec.encode(find(name))) == []
 
 
 def small(experiment):
@@ -49,13 +60,6 @@ def small(experiment):
     changes["forecast"] = dataclasses.replace(experiment.forecast, starts=1, members=2, frames=3)
     long = dataclasses.replace(experiment.long, starts=1, frames=6)
     changes["long"] = long if experiment.long.frames else experiment.long
-    if experiment.name not in ("kolmogorov", "gridded", "kuramoto_sivashinsky"):  # a family on one of these
-        network = dataclasses.replace(debug.network, channels=(16,), blocks=(1,), patch=8)
-        changes |= {
-            "network": network,
-            "metrics": tuple(metric for metric in experiment.metrics if metric.name in ("rmse", "crps")),
-            "long": dataclasses.replace(debug.long, frames=0),
-        }
     return dataclasses.replace(experiment, **changes)
 
 
@@ -76,22 +80,41 @@ def hourly(folder):
     return dataset
 
 
-# The first two are other tests', and clips want collections, which tests.test_video_presets makes.
-LOOPS = [name for name in presets() if name not in ("kolmogorov_gpu", "debug", *COLLECTIONS)]
+def run_through(experiment, folder):
+    """Trains, rolls out, evaluates and reports a small version of it, on the CPU in seconds."""
+    commands.run(small(experiment), folder)
+    evaluation = json.loads((folder / "evaluation.json").read_text())
+    assert all(np.isfinite(evaluation["rmse"][v]["model"]).all() for v in evaluation["rmse"])
+    assert (folder / "report.html").stat().st_size > 10_000
 
 
+# `debug` in its own family is tests.test_bad_input's, `kolmogorov_gpu` is too large, and clips want
+# collections, which tests.test_video_presets makes.
+OWN_LOOPS = [
+    name
+    for name in presets()
+    if name not in ("debug", "kolmogorov_gpu") and not isinstance(find(name).source, Clips)
+]
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_compilation")
-@pytest.mark.parametrize("name", LOOPS)
-def test_every_preset_runs_its_real_loop(name, tmp_path):
-    experiment = small(find(name))
+@pytest.mark.parametrize("name", OWN_LOOPS)
+def test_every_preset_runs_its_real_loop(name, tmp_path, monkeypatch):
+    experiment = find(name)
     if hasattr(experiment.source, "path"):
+        monkeypatch.setenv("ROLLING_CACHE", str(tmp_path / "cache"))
         hourly(tmp_path)
         source = dataclasses.replace(experiment.source, path=str(tmp_path / "data.nc"))
         experiment = dataclasses.replace(experiment, source=source)
-    commands.run(experiment, tmp_path / name)
-    evaluation = json.loads((tmp_path / name / "evaluation.json").read_text())
-    assert all(np.isfinite(evaluation["rmse"][v]["model"]).all() for v in evaluation["rmse"])
-    assert (tmp_path / name / "report.html").stat().st_size > 10_000
+    run_through(experiment, tmp_path / name)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quick_compilation")
+@pytest.mark.parametrize("family", families())
+def test_every_family_runs_its_real_loop(family, tmp_path):
+    run_through(find(f"debug_{family}"), tmp_path / family)
 
 
 def test_the_large_preset_fits_its_shapes():

@@ -4,7 +4,6 @@ import json
 import re
 import sys
 
-import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -57,6 +56,7 @@ def scored(folder, real, fake, *options):
 
 
 def write_video(path, frames, codec="libx264", pixels="yuv444p"):
+    av = pytest.importorskip("av")
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=10)

@@ -134,6 +134,7 @@ def test_chunks_without_context_are_exact_and_independent(solver):
     np.testing.assert_array_equal(covariance[:4, 4:], 0.0)
 
 
+@pytest.mark.slow
 def test_a_clipped_schedule_costs_its_last_noise():
     """Clipping at logsnr 4 leaves alpha^2 = 0.982 of the signal, and DDIM keeps what noise there is."""
     settings = {"calls_per_frame": 32, "solver": DpmSolverPlusPlus()}

@@ -13,7 +13,7 @@ from rolling.oracle import Oracle
 from rolling.solvers import Ancestral, Ddim, Deis, DpmSolverPlusPlus, DpmSolverPlusPlus2S, Heun, UniPC
 from rolling.windows import Autoregressive, FullSequence, Pyramid, Rolling, Trapezoid
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compilation")]
 
 WINDOWS = {
     "rolling": lambda n: Rolling(size=n + 4, context=n),

@@ -2,12 +2,12 @@
 and measures of all colours of a pixel together."""
 
 import dataclasses
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.ndimage
-import scores.probability
 import xarray as xr
 
 from rolling.fields import video
@@ -137,7 +137,42 @@ def test_quality_is_of_pictures_only():
     assert Psnr().start(EvaluationSetup(layout=video(10, 64), leads=2, members=1)) is not None
 
 
-@pytest.mark.skipif(not all(path.exists() for path in PAIR), reason="the pair of real clips is not here")
+def test_a_clip_beside_its_compressed_copy(tmp_path):
+    """PSNR as FFmpeg's own filter finds it; it takes the square error of all colours of a frame together."""
+    av = pytest.importorskip("av")
+    from tests.clip_tools import write_video
+
+    y, x = np.mgrid[:144, :176]
+    waves = np.stack(
+        [np.sin((x + 3 * t + 20 * c) / 9) * np.cos((y - t) / 7) for t in range(8) for c in range(3)]
+    )
+    noise = np.random.default_rng(0).normal(0, 6, (8, 144, 176, 3))
+    truth = waves.reshape(8, 3, 144, 176).transpose(0, 2, 3, 1) * 100 + 128 + noise
+    truth = np.clip(truth, 0, 255).astype(np.uint8)
+    with av.open(str(write_video(tmp_path / "a.mp4", truth, codec="libx264"))) as container:
+        forecast = np.stack([f.to_ndarray(format="rgb24") for f in container.decode(video=0)])
+
+    graph = av.filter.Graph()
+    inputs = [graph.add_buffer(width=176, height=144, format="gbrp", time_base=Fraction(1, 10)) for _ in "ab"]
+    compared, sink = graph.add("psnr"), graph.add("buffersink")
+    for place, given in enumerate(inputs):
+        given.link_to(compared, 0, place)
+    compared.link_to(sink)
+    graph.configure()
+    expected = []
+    for number, pair in enumerate(zip(truth, forecast, strict=True)):
+        for given, array in zip(inputs, pair, strict=True):
+            frame = av.VideoFrame.from_ndarray(array, "rgb24").reformat(format="gbrp")
+            frame.pts, frame.time_base = number, Fraction(1, 10)
+            given.push(frame)
+        expected.append(float(sink.pull().metadata["lavfi.psnr.psnr_avg"]))
+    assert all(15 < value < 40 for value in expected)
+    np.testing.assert_allclose(Psnr().of(forecast[None], truth)[0], expected, atol=0.01)
+    by_windows = [ssim(x, y) for x, y in zip(forecast, truth, strict=True)]
+    np.testing.assert_allclose(Ssim().of(forecast[None], truth)[0], by_windows, rtol=2e-6)
+
+
+@pytest.mark.skipif(not all(path.exists() for path in PAIR), reason=f"the carphone pair is not in {CLIPS}")
 def test_the_carphone_pair_scores_as_published():
     import av
 
@@ -162,7 +197,7 @@ def test_crps_of_a_pixel_agrees_with_scores():
     dims = ("start", "lead", "y", "x", "colour")
     forecast = xr.DataArray([s.forecast for s in samples], dims=(dims[0], "member", *dims[1:]))
     truth = xr.DataArray([s.truth for s in samples], dims=dims)
-    expected = scores.probability.crps_for_ensemble(
+    expected = pytest.importorskip("scores.probability").crps_for_ensemble(
         forecast.astype(float), truth.astype(float), "member", method="fair", preserve_dims="lead"
     )
     np.testing.assert_allclose(found.values, expected.values, rtol=1e-5)

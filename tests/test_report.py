@@ -252,6 +252,7 @@ def browse(chromium, page, folder, *, spreads, width):
     return json.loads(found[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
 
 
+@pytest.mark.slow
 def test_browser_plays_an_ensemble(rich, chromium, tmp_path):
     seen = browse(chromium, rich[2], tmp_path, spreads=1, width=1280)
     assert seen["failures"] == [] and seen["hidden"] is False and seen["still"] == "none"
@@ -270,6 +271,7 @@ def test_browser_plays_an_ensemble(rich, chromium, tmp_path):
     assert seen["overflow"] <= 0
 
 
+@pytest.mark.slow
 def test_browser_plays_a_single_forecast_on_a_narrow_screen(plain, chromium, tmp_path):
     seen = browse(chromium, plain[2], tmp_path, spreads=0, width=500)
     assert seen["failures"] == [] and seen["hidden"] is False
@@ -279,6 +281,7 @@ def test_browser_plays_a_single_forecast_on_a_narrow_screen(plain, chromium, tmp
     assert seen["overflow"] <= 0
 
 
+@pytest.mark.slow
 def test_browser_plays_pictures(pictures, chromium, tmp_path):
     seen = browse(chromium, pictures[2], tmp_path, spreads=1, width=1280)
     assert seen["failures"] == [] and seen["hidden"] is False

@@ -12,6 +12,9 @@ from tests.run_tools import command, environment, kill_when, tree
 STEPS = ("--training.steps", "60", "--training.checkpoint-every", "10", "--training.log-every", "5")
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A folder with a run that was never stopped, `runs/whole`, and the environment of its commands."""

@@ -198,6 +198,7 @@ def test_blocks_are_one_call_and_belong_to_their_slots(lookahead):
     assert calls[0] == ((8, 4, 1, 1, 1) if lookahead else (4, 5, 1, 1, 1))
 
 
+@pytest.mark.slow
 def test_partitions_lose_and_lookahead_wins_some_of_it_back():
     """A queue of 16 on the oracle: blocks do not see each other."""
 
@@ -212,6 +213,7 @@ def test_partitions_lose_and_lookahead_wins_some_of_it_back():
     assert ahead[2] > plain[2]  # one block that sees all of the queue needs no lookahead
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "solver",
     [Ddim(), Ddim(eta=0.5), Ancestral(), DpmSolverPlusPlus(order=3), UniPC(order=2), Deis()],

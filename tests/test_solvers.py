@@ -6,8 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from rolling.common.errors import InputError
 from rolling.noise import Cosine, Edm, FlowMatching, alpha_sigma, flow_from_x
@@ -36,6 +34,8 @@ from tests.solver_tools import (
     trajectory,
 )
 
+hypothesis = pytest.importorskip("hypothesis")
+given, st = hypothesis.given, hypothesis.strategies
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 every_solver = pytest.mark.parametrize("solver", SOLVERS, ids=repr)
 

@@ -1,6 +1,8 @@
-"""The floors of the house: imports only run downward, and files stay short enough to be read."""
+"""The floors of the house: imports only run downward, files and functions stay short enough to be read, and
+no two files are taken for each other. Each rule names all that break it at once."""
 
 import ast
+import itertools
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,17 @@ FILES = [
     for path in sorted((ROOT / top).rglob("*.py"))
     if not any(parent.is_symlink() for parent in path.parents)
 ]
+LINES, FUNCTION = 400, 60
+"""Of a file, and of a function with its docstring, at most."""
+ALIKE = {
+    ("_metrics", "metrics"): "the default ones of the experiments, and those of flow",
+    ("metric", "metrics"): "the protocol, and what implements it for flow",
+    ("codec", "codecs"): "an experiment as JSON; of videos",
+    ("files", "films"): "written whole or not at all; a forecast as mp4 and GIF",
+    ("scores", "stores"): "a comparison's; how much of a Zarr store was ever written",
+    ("spectra", "spectral"): "of fields; a distance between clips",
+}
+"""Names of files that differ by one letter, and why they may."""
 
 
 def room_of(module: str) -> str:
@@ -33,6 +46,10 @@ def room_of(module: str) -> str:
 def module_of(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts if parts[0] == "rolling" else ("rolling", *parts)).removesuffix(".__init__")
+
+
+# By module; each file is parsed once.
+TREES = {module_of(path): ast.parse(path.read_text()) for path in FILES}
 
 
 def imports(tree: ast.AST, module: str) -> set[str]:
@@ -50,17 +67,20 @@ def imports(tree: ast.AST, module: str) -> set[str]:
     return found
 
 
-def upward(source: str, module: str) -> list[str]:
+def upward(tree: ast.AST, module: str) -> list[str]:
     own = room_of(module)
-    reached = {
-        name: room_of(name) for name in imports(ast.parse(source), module) if name.split(".")[0] == "rolling"
-    }
+    reached = {name: room_of(name) for name in imports(tree, module) if name.split(".")[0] == "rolling"}
     return sorted(name for name, room in reached.items() if room != own and room not in ALLOWED[own])
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_of)
-def test_imports_run_downward(path):
-    assert upward(path.read_text(), module_of(path)) == []
+def test_the_files_are_found_once():
+    """As a link leads from `rolling/` to each of the other folders."""
+    assert len(TREES) == len(FILES) > 100
+    assert {module.split(".")[1] for module in TREES if "." in module} >= {*TOP[1:], "run", "windows"}
+
+
+def test_imports_run_downward():
+    assert {module: found for module, tree in TREES.items() if (found := upward(tree, module))} == {}
 
 
 @pytest.mark.parametrize(
@@ -81,31 +101,84 @@ def test_imports_run_downward(path):
     ],
 )
 def test_an_upward_import_would_be_found(source, module, found):
-    assert upward(source, module) == found
+    assert upward(ast.parse(source), module) == found
 
 
-def opens(tree: ast.AST) -> bool:
-    """Whether a file holds a concrete source: a class, no protocol, with a method `open`."""
-    return any(
-        isinstance(node, ast.ClassDef)
-        and not any(isinstance(base, ast.Name) and base.id == "Protocol" for base in node.bases)
-        and any(isinstance(part, ast.FunctionDef) and part.name == "open" for part in node.body)
+def concrete(tree: ast.AST, method: str) -> list[str]:
+    """The classes of a file that have a method, without the protocols."""
+    return [
+        node.name
         for node in ast.walk(tree)
-    )
+        if isinstance(node, ast.ClassDef)
+        and not any(isinstance(base, ast.Name) and base.id == "Protocol" for base in node.bases)
+        and any(isinstance(part, ast.FunctionDef) and part.name == method for part in node.body)
+    ]
 
 
-def test_a_run_names_no_concrete_source():
-    """What a run uses is named by its experiment; `rolling/run/` knows the protocols of `data/` only."""
-    concrete = {
-        module_of(path)
-        for path in sorted((ROOT / "data").rglob("*.py"))
-        if opens(ast.parse(path.read_text()))
+@pytest.mark.parametrize(("room", "method"), [("rolling.data", "open"), ("rolling.video", "build")])
+def test_a_run_names_no_concrete_source_or_network(room, method):
+    """What a run uses is named by its experiment; `rolling/run/` knows the protocols only."""
+    homes = {module for module, tree in TREES.items() if room_of(module) == room and concrete(tree, method)}
+    assert homes, f"nothing has a method {method!r} in {room}: has the protocol changed?"
+    # A class counts where its package hands it on, too.
+    named = {f"{home}.{name}" for home in homes for name in concrete(TREES[home], method)}
+    packages = {f"{home.rpartition('.')[0]}.{name.rpartition('.')[2]}" for home in homes for name in named}
+    broken = {
+        module: sorted(found)
+        for module, tree in TREES.items()
+        if room_of(module) == "rolling.run" and (found := (homes | packages) & imports(tree, module))
     }
-    assert concrete, "no source found: has the protocol changed?"
-    for path in sorted((ROOT / "rolling" / "run").rglob("*.py")):
-        assert not concrete & imports(ast.parse(path.read_text()), module_of(path)), path
+    assert broken == {}
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_of)
-def test_files_are_short(path):
-    assert len(path.read_text().splitlines()) < 400
+def test_files_are_short():
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in FILES}
+    assert {path: lines for path, lines in lengths.items() if lines > LINES} == {}
+
+
+def test_functions_are_short():
+    lengths = {
+        f"{module}.{node.name}": node.end_lineno - node.lineno + 1
+        for module, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > FUNCTION} == {}
+
+
+def test_every_folder_is_a_package():
+    """A folder without `__init__.py` is left out of the wheel."""
+    missing = {path.parent for path in FILES if not (path.parent / "__init__.py").exists()}
+    assert sorted(map(str, missing)) == []
+
+
+def one_letter(a: str, b: str) -> bool:
+    """Whether one insertion, removal or replacement makes one word of the other."""
+    short, long = sorted((a, b), key=len)
+    if len(short) == len(long):
+        return sum(x != y for x, y in zip(a, b, strict=True)) == 1
+    return any(long[:i] + long[i + 1 :] == short for i in range(len(long)))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "near"),
+    [
+        ("store", "stores", True),
+        ("files", "films", True),
+        ("files", "film", False),
+        ("_metrics", "metrics", True),
+        ("run", "run", False),
+        ("spectra", "spectral", True),
+        ("codec", "coders", False),
+    ],
+)
+def test_words_that_differ_by_one_letter(a, b, near):
+    assert one_letter(a, b) is one_letter(b, a) is near
+
+
+def test_no_two_files_are_taken_for_each_other():
+    """A package may be the plural of the module with its protocol: `solvers/solver.py`."""
+    names = sorted({path.stem for path in FILES} - {"__init__"})
+    alike = {pair for pair in itertools.combinations(names, 2) if one_letter(*pair)}
+    assert alike - ALIKE.keys() == set(), "rename one of each two, or say in ALIKE why they may be alike"
+    assert ALIKE.keys() - alike == set(), "there are no longer two of them: take them out of ALIKE"

@@ -3,7 +3,6 @@
 import dataclasses
 import sys
 
-import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,6 +15,7 @@ from rolling.video.outputs import ContactSheet, Gif, Lossless, Mp4
 from rolling.video.outputs.montage import GIVEN, MADE, MISSING, REST
 from tests.fake_runs import box, film, write_store
 
+av = pytest.importorskip("av")
 LEADS, CONTEXT = 6, 3
 
 

@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-from tensorflow_datasets.proto import tf_example_pb2
 
 from rolling.configs.debug import experiment as debug
 from rolling.run import commands
@@ -62,6 +61,7 @@ def ucf101(folder):
 
 
 def bair(folder):
+    tf_example_pb2 = pytest.importorskip("tensorflow_datasets.proto.tf_example_pb2")
     for split in ("train", "test"):
         records = []
         for i in range(2):
@@ -108,8 +108,10 @@ def small(experiment, path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COLLECTIONS)
-def test_a_preset_for_clips_runs_its_real_loop(name, tmp_path):
+def test_a_preset_for_clips_runs_its_real_loop(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("ROLLING_CACHE", str(tmp_path / "cache"))
     place = tmp_path / "data"
     place.mkdir()
     experiment = small(find(name), COLLECTIONS[name](place))

@@ -4,8 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from rolling.common.errors import InputError
 from rolling.windows import (
@@ -22,6 +20,8 @@ from rolling.windows import (
 )
 from tests.window_strategies import plain, pyramids, windows
 
+hypothesis = pytest.importorskip("hypothesis")
+given, st = hypothesis.given, hypothesis.strategies
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 TIMES = jnp.linspace(0.0, 1.0, 25)
 

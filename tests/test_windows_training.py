@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
 
 from rolling.common.errors import InputError
 from rolling.windows import (
@@ -22,6 +21,8 @@ from rolling.windows import (
 )
 from tests.window_strategies import Power, plain, shown, windows
 
+hypothesis = pytest.importorskip("hypothesis")
+given, settings = hypothesis.given, hypothesis.settings
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 KEY = jax.random.key(7)
 TIMES = jnp.linspace(0.0, 1.0, 25)

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from hypothesis import strategies as st
+import pytest
 
 from rolling.windows import (
     AlignedContext,
@@ -18,6 +18,8 @@ from rolling.windows import (
     Warped,
     Window,
 )
+
+st = pytest.importorskip("hypothesis").strategies
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
