@@ -1,4 +1,4 @@
-"""The public face: `from rolling import ...`, what it costs, and that it agrees with itself and with the README."""
+"""The public face: what it costs, and that it agrees with itself, with the parts and with the README."""
 
 import ast
 import importlib
