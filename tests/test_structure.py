@@ -80,7 +80,9 @@ def test_the_files_are_found_once():
 
 
 def test_imports_run_downward():
-    assert {module: found for module, tree in TREES.items() if (found := upward(tree, module))} == {}
+    # The public face names every floor, for editors only: `test_public.py` has its rules.
+    below = {module: tree for module, tree in TREES.items() if module != "rolling"}
+    assert {module: found for module, tree in below.items() if (found := upward(tree, module))} == {}
 
 
 @pytest.mark.parametrize(

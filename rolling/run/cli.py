@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import rolling
 from rolling.common.errors import InputError
 from rolling.run.arguments import experiment_and_options, find_weights, first, load_code, overridden, take
 from rolling.run.training.allocator import keep_freed_memory
@@ -42,6 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
     if not words or words[0] in ("-h", "--help"):
         print(USAGE, end="")
         return 0 if words else 2
+    if words[0] == "--version":
+        print(f"rolling {rolling.__version__}")
+        return 0
     keep_freed_memory()
     try:
         words = find_weights(load_code(words))
