@@ -25,6 +25,7 @@ class Augmentation(Protocol):
 
     def apply(self, clip: np.ndarray, layout: Layout, rng: np.random.Generator) -> np.ndarray:
         """A clip `[T, H, W, C]` in physical units, of the same shape."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

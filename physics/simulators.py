@@ -39,22 +39,28 @@ class Simulator(Protocol):
     @property
     def layout(self) -> Layout:
         """The layout of the frames; `layout.step` is the time between them."""
+        ...
 
     @property
     def spin_up_frames(self) -> int:
         """Number of frames to discard until a trajectory is in the statistically steady state."""
+        ...
 
     def initial(self, key: jax.Array) -> Field:
         """A random state that reaches the steady state within `spin_up_frames`."""
+        ...
 
     def stepper(self) -> Any:
         """Coefficients for `advance`, made once for many frames, in exponax's own axes and signs."""
+        ...
 
     def advance(self, stepper: Any, state: Field) -> Field:
         """The state one frame later."""
+        ...
 
     def frame(self, state: Field) -> Frame:
         """The frame that shows a state."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -36,6 +36,7 @@ class Spectrum(Protocol):
 
     def __call__(self, field: np.ndarray) -> np.ndarray:
         """`[..., height, width]` to `[..., K]`, float64, in the square of the field's units."""
+        ...
 
 
 def spectrum(layout: Layout) -> Spectrum:

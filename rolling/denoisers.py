@@ -121,6 +121,7 @@ class Architecture(Protocol):
 
     def build(self, inputs: Inputs, rngs: nnx.Rngs) -> nnx.Module:
         """Raises `InputError` where the shapes do not suit it."""
+        ...
 
 
 Apply = Callable[..., Frames]
@@ -150,6 +151,7 @@ class Prediction(Protocol):
 
     def x(self, z: Frames, logsnr: Clocks, output: Frames) -> Frames:
         """The clean frames that the output stands for."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -15,9 +15,11 @@ class Frames(Protocol):
 
     def __len__(self) -> int:
         """The number of frames."""
+        ...
 
     def __getitem__(self, span: slice) -> np.ndarray:
         """`[n, height, width, variable]`."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,9 +49,11 @@ class Output(Protocol):
     @property
     def starts(self) -> int:
         """How many forecasts it is given, evenly chosen among all; 0: all of them."""
+        ...
 
     def check(self, layout: Layout) -> None:
         """Raises `InputError` where such frames cannot be written or a library is missing."""
 
     def write(self, shown: Sequence[Shown], folder: Path) -> list[Path]:
         """Writes one or more files, atomically, into an existing folder and returns their paths."""
+        ...

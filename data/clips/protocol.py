@@ -69,6 +69,8 @@ class Collection(Protocol):
 
     def entries(self) -> Sequence[Entry]:
         """All clips, in an order that depends on the collection alone. Raises `InputError`."""
+        ...
 
     def read(self, entry: Entry, picture: Picture) -> Iterator[Block]:
         """One clip, block by block, in blocks of any size. Raises `BadClip`."""
+        ...

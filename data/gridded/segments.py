@@ -23,6 +23,7 @@ class FrameSeries(Protocol):
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """`[stop - start, height, width, variable]` float32."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -157,12 +157,15 @@ class Metric(Protocol):
 
     def start(self, setup: EvaluationSetup) -> Any:
         """Empty sums, or None where the metric makes no sense for these variables or members."""
+        ...
 
     def update(self, state: Any, sample: Sample) -> Any:
         """The sums with one more block."""
+        ...
 
     def result(self, state: Any) -> tuple[Score, ...]:
         """The scores of all data so far: one per variable or derived quantity."""
+        ...
 
 
 @runtime_checkable
@@ -172,6 +175,7 @@ class Resampled(Metric, Protocol):
     def resample(self, states: Sequence[Any], weights: np.ndarray) -> Iterator[Any]:
         """For each row of `weights [resample, state]` the sums in which the data of `states[i]` count
         `weights[., i]` times; all states are of one setup."""
+        ...
 
 
 def about_of(metric: Metric) -> About:

@@ -37,12 +37,15 @@ class Window(Protocol):
 
     def warmup(self, t: Float[Array, "*batch"]) -> LocalTimes:
         """From pure noise at `t = 1` to the state at the end of a cycle, `cycle(0)`."""
+        ...
 
     def cycle(self, t: Float[Array, "*batch"]) -> LocalTimes:
         """After the context, `cycle(1)` is `cycle(0)` shifted left by `stride`, with noise on the right."""
+        ...
 
     def sample_times(self, key: Key[Array, ""], batch: int) -> SampledTimes:
         """Clocks to train on."""
+        ...
 
 
 def warmup_steps(window: Window, cycle_steps: int) -> int:

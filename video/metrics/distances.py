@@ -48,6 +48,7 @@ class Space(Protocol):
     def __call__(self, clips: np.ndarray) -> np.ndarray:
         """Features `[n, d]` of clips `[n, time, height, width, channel]`: float32, whole grey levels from 0
         to 255, of three channels or of one."""
+        ...
 
     def __hash__(self) -> int: ...
 

@@ -20,12 +20,15 @@ class Container(Protocol):
 
     def state(self) -> tuple:
         """A value that changes when the file does. Raises `BadClip`."""
+        ...
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shapes of all arrays by name, `demo_0/frames` for those in groups. Raises `BadClip`."""
+        ...
 
     def take(self, name: str, index: Any) -> np.ndarray:
         """Part of an array, by an index and slices. Raises `BadClip`."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)

@@ -31,9 +31,11 @@ class Palette(Protocol):
 
     def paint(self, field: np.ndarray) -> np.ndarray:
         """`uint8 [..., y, x, 3]`; grey where there is no value."""
+        ...
 
     def bar(self, label: str, units: str) -> dict[str, Any] | None:
         """The colour bar of a page, as its script wants it; None where colours mean themselves."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
