@@ -140,7 +140,7 @@ class EnergyDrift(Spectral):
     energy fluctuates.
     """
 
-    name: ClassVar[str] = "energy_drift"
+    name = "energy_drift"
     about: ClassVar[About] = About(
         title="Drift of the kinetic energy",
         note="Relative to the last given frame.",
@@ -190,7 +190,7 @@ class Correlation(PerQuantity):
 class VorticityCorrelation(Correlation):
     """Spatial correlation of each member's vorticity with the truth's, averaged over members and starts."""
 
-    name: ClassVar[str] = "vorticity_correlation"
+    name = "vorticity_correlation"
     about: ClassVar[About] = About(
         title="Correlation of the vorticity",
         note="Of one member with the truth; below 0.8 the match is lost.",
@@ -211,7 +211,7 @@ class VorticityCorrelationTime(Correlation):
     """
 
     thresholds: tuple[float, ...] = (0.8,)
-    name: ClassVar[str] = "vorticity_correlation_time"
+    name = "vorticity_correlation_time"
     about: ClassVar[About] = About(
         title="Lead at which the vorticity correlation falls below",
         order=55,
@@ -246,7 +246,7 @@ def fall(curve: np.ndarray, threshold: float) -> float:
 class Divergence(PerQuantity):
     """`sqrt(E <(du/dx + dv/dy)^2>)`; the reference is the truth's."""
 
-    name: ClassVar[str] = "divergence"
+    name = "divergence"
     about: ClassVar[About] = About(
         title="Divergence",
         note="Root mean square over the area.",

@@ -298,7 +298,7 @@ from rolling.metrics.ensemble import PerVariable
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MedianError(PerVariable):
-    name: ClassVar[str] = "median_error"
+    name = "median_error"
     about: ClassVar[About] = About(
         title="Error of the median member",
         note="Mean of |median - truth|; <lower> is better.",

@@ -1,7 +1,6 @@
 """Distances between sets of clips: which clips are cut, what is computed once, halves, floors, intervals."""
 
 import dataclasses
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -29,7 +28,7 @@ class Pixels:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Frechet(FrechetDistance):
-    name: ClassVar[str] = "frechet"
+    name = "frechet"
 
     def space(self, layout):
         return Pixels()
@@ -37,7 +36,7 @@ class Frechet(FrechetDistance):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Kernel(KernelDistance):
-    name: ClassVar[str] = "kernel"
+    name = "kernel"
 
     def space(self, layout):
         return Pixels()

@@ -48,7 +48,7 @@ def ensemble_variance(sample: Sample) -> np.ndarray:
 class Rmse(PerVariable):
     """Error of the ensemble mean, `sqrt(E <(m - y)^2>)`."""
 
-    name: ClassVar[str] = "rmse"
+    name = "rmse"
     about: ClassVar[About] = About(
         title="Root mean square error",
         note="Lower is better. The forecast is the mean of its members.",
@@ -68,7 +68,7 @@ class Rmse(PerVariable):
 class MemberRmse(PerVariable):
     """Error of a single member, `sqrt(E mean_i <(x_i - y)^2>)`."""
 
-    name: ClassVar[str] = "member_rmse"
+    name = "member_rmse"
     about: ClassVar[About] = About(
         title="Root mean square error of one member",
         section="skill",
@@ -87,7 +87,7 @@ class MemberRmse(PerVariable):
 class Bias(PerVariable):
     """Mean error of the ensemble mean, `E <m - y>`."""
 
-    name: ClassVar[str] = "bias"
+    name = "bias"
     about: ClassVar[About] = About(
         title="Bias",
         note="Mean of forecast minus truth.",
@@ -111,7 +111,7 @@ class AnomalyCorrelation(PerVariable):
     The convention of WeatherBench 2 (arXiv 2308.15560). Climatology itself has no anomalies and so no value.
     """
 
-    name: ClassVar[str] = "anomaly_correlation"
+    name = "anomaly_correlation"
     about: ClassVar[About] = About(
         title="Anomaly correlation",
         note="Of forecast and truth as departures from the climatology; 1 is perfect.",
@@ -141,7 +141,7 @@ class Crps(PerVariable):
     error.
     """
 
-    name: ClassVar[str] = "crps"
+    name = "crps"
     about: ClassVar[About] = About(
         title="Continuous ranked probability score",
         note="Fair CRPS, the error of the ensemble as a whole; lower is better.",
@@ -174,7 +174,7 @@ class Calibration(PerVariable):
 class Spread(Calibration):
     """`sqrt(E <var>)`, `var` the unbiased variance of the members."""
 
-    name: ClassVar[str] = "spread"
+    name = "spread"
     about: ClassVar[About] = About(
         title="Spread",
         note="Standard deviation of the members.",
@@ -196,7 +196,7 @@ class SpreadSkillRatio(Calibration):
     Fortin et al. 2014 (doi 10.1175/JHM-D-14-0008.1); below one the ensemble is over-confident.
     """
 
-    name: ClassVar[str] = "spread_skill_ratio"
+    name = "spread_skill_ratio"
     about: ClassVar[About] = About(
         title="Spread over error",
         note="1 for a calibrated ensemble; below, its members are too sure of themselves.",
@@ -228,7 +228,7 @@ class RankHistogram(Calibration):
     well.
     """
 
-    name: ClassVar[str] = "rank_histogram"
+    name = "rank_histogram"
     about: ClassVar[About] = About(
         title="Rank histogram",
         note="Flat for a calibrated ensemble, high at both ends where it is too narrow.",

@@ -71,7 +71,7 @@ class Averaged:
     once.
     """
 
-    name: ClassVar[str]
+    name: str
     about: ClassVar[About | None] = None
     shared: ClassVar[str] = ""
 

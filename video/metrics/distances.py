@@ -142,7 +142,7 @@ class SetDistance:
     curve over lead time, a forecast of one clip one value at the lead of its last frame.
     """
 
-    name: ClassVar[str]
+    name = ""  # of a class that measures; this one is a base
     about: ClassVar[About | None] = None
     least: ClassVar[float] = -np.inf
     """The smallest possible value of the distance."""

@@ -103,7 +103,7 @@ class _OfI3d(SetDistance):
 class Fvd(_OfI3d, FrechetDistance):
     """Frechet distance of I3D's logits; biased by the number of clips, hence the floor next to it."""
 
-    name: ClassVar[str] = "fvd"
+    name = "fvd"
     about: ClassVar[About] = about_distance(
         "Fréchet video distance", "Between features of a network trained on real videos; lower is better.", 40
     )
@@ -117,7 +117,7 @@ class Fvd(_OfI3d, FrechetDistance):
 class Kvd(_OfI3d, KernelDistance):
     """Kernel distance of I3D's logits, unbiased: the number to look at with fewer than 1,000 clips."""
 
-    name: ClassVar[str] = "kvd"
+    name = "kvd"
     about: ClassVar[About] = about_distance(
         "Kernel video distance", "As the Fréchet distance, but 0 in the mean for real clips, however few.", 41
     )

@@ -40,7 +40,7 @@ class ProjectionFrechetDistance(FrechetDistance):
     hardly any fine detail: `SpectralFrechetDistance` complements it.
     """
 
-    name: ClassVar[str] = "projection_frechet_distance"
+    name = "projection_frechet_distance"
     about: ClassVar[About] = about_distance(
         "Projection Fréchet distance",
         "How unlike in where there is which colour when; lower is better. Not FVD.",

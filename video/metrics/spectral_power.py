@@ -43,7 +43,7 @@ class SpectralFrechetDistance(FrechetDistance):
     values cannot be compared.
     """
 
-    name: ClassVar[str] = "spectral_frechet_distance"
+    name = "spectral_frechet_distance"
     about: ClassVar[About] = about_distance(
         "Spectral Fréchet distance",
         "How unlike in what happens at each scale and pace; lower is better. Not FVD.",
