@@ -119,7 +119,7 @@ def test_the_store_opens_as_it_is(trained):
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(trained, tmp_path, capsys):
     path = trained[0].parent / "data.nc"
-    words = ["train", "gridded", "--source.path", path, "--folder", tmp_path, "--optimiser", "adam_w"]
+    words = ["train", "gridded", "--source.path", path, "--folder", tmp_path, "--optimiser", "adamw"]
     words += ["--network.channels", "16", "16", "--network.blocks", "1", "1", "--training.steps", "40"]
     words += ["--training.checkpoint-every", "1", "--training.warmup", "1", "--optimiser.peak", "1e25"]
     assert main([str(word) for word in words]) == 2
