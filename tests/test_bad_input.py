@@ -153,7 +153,7 @@ COMMANDS = {
     "unknown part": (["run", "debug", "--solver", "ancestrl"], r"the nearest is 'ancestral'"),
     "impossible window": (["run", "debug", "--window.context", "4"], r"cannot hold 4 of context"),
     "an empty path": (["run", "gridded"], r"--source.path"),
-    "a Python file that is not there": (["run", "mine.py"], r"no file mine.py"),
+    "a Python file that is not there": (["run", "mine.py"], r"no Python file mine.py"),
     "too long a window": (["train", "debug", "--window.size", "40"], r"40"),
     "an oracle that is not stationary": (["oracle", "--correlation", "1.1"], r"no stationary process"),
 }

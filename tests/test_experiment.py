@@ -169,9 +169,11 @@ def test_help_lists_options_and_parts(capsys):
 
 def test_the_list_tells_of_every_preset(capsys):
     assert main(["list"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == presets()
-    assert all(len(line.split()) > 4 for line in lines)
+    bases, _, others = capsys.readouterr().out.partition("\n\n")
+    made = others.splitlines()[1:]
+    assert [line.split()[0] for line in bases.splitlines()] == presets()
+    assert [line.split()[0] for line in made] == list(families())
+    assert all(len(line.split()) > 4 for line in (*bases.splitlines(), *made))
 
 
 def test_show_prints_every_field(capsys):

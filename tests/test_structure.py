@@ -30,10 +30,6 @@ LINES, FUNCTION = 400, 60
 ALIKE = {
     ("_metrics", "metrics"): "the default ones of the experiments, and those of flow",
     ("metric", "metrics"): "the protocol, and what implements it for flow",
-    ("codec", "codecs"): "an experiment as JSON; of videos",
-    ("files", "films"): "written whole or not at all; a forecast as mp4 and GIF",
-    ("scores", "stores"): "a comparison's; how much of a Zarr store was ever written",
-    ("spectra", "spectral"): "of fields; a distance between clips",
 }
 """Names of files that differ by one letter, and why they may."""
 

@@ -113,7 +113,7 @@ class Picard:
             raise InputError(f"Picard's iteration wants a finite tolerance >= 0, not {self.tolerance}")
 
     def check(self, solver):
-        if solver.calls != 1 or not solver.at_own_clocks:
+        if solver.calls != 1 or not getattr(solver, "at_own_clocks", True):
             raise InputError(
                 f"Picard's iteration asks the network once for each step, at its clocks, and"
                 f" {type(solver).__name__} does not: choose another solver, or --sweep sequential"

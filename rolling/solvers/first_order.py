@@ -29,7 +29,6 @@ class Ddim:
     """
 
     calls = 1
-    at_own_clocks = True
     eta: float = 0.0
 
     def __post_init__(self):
@@ -64,7 +63,6 @@ class Ancestral:
     """
 
     calls = 1
-    at_own_clocks = True
     interpolation: float = 0.0
 
     def __post_init__(self):

@@ -52,7 +52,6 @@ class DpmSolverPlusPlus:
     """
 
     calls = 1
-    at_own_clocks = True
     order: int = 2
     eta: float = 0.0
 
@@ -96,7 +95,6 @@ class Deis:
     """
 
     calls = 1
-    at_own_clocks = True
     order: int = 3
 
     def __post_init__(self):
@@ -138,7 +136,6 @@ class UniPC:
     """
 
     calls = 1
-    at_own_clocks = True
     order: int = 2
     corrector: bool = True
 

@@ -54,10 +54,6 @@ class Heun:
             raise InputError(f"Heun's noise_scale is a positive number, not {self.noise_scale}")
 
     @property
-    def at_own_clocks(self) -> bool:
-        return self.churn == 0
-
-    @property
     def noise(self) -> Noise:
         if self.churn == 0:
             return "none"
@@ -100,7 +96,6 @@ class DpmSolverPlusPlus2S:
     """
 
     calls = 2
-    at_own_clocks = True
 
     @property
     def noise(self) -> Noise:

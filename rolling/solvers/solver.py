@@ -45,16 +45,12 @@ class Solver(Protocol):
 
     A history is a tree of arrays `[batch, time, ...]`, each entry of which belongs to a frame. A solver that
     calls the network more than once per step shows it frames that do not move unchanged, at their own clocks.
+    One whose first call shows moving frames at other clocks than `logsnr_t` has `at_own_clocks = False`.
     """
 
     @property
     def calls(self) -> int:
         """Network calls (function evaluations, NFE) per step."""
-        ...
-
-    @property
-    def at_own_clocks(self) -> bool:
-        """Whether the first call of a step shows every frame at its own clock, `logsnr_t`."""
         ...
 
     @property
