@@ -117,3 +117,11 @@ def test_a_family_of_ones_own(tmp_path):
     )
     load_code(path)
     assert find("debug_hasty").calls_per_frame == 4
+
+
+def test_a_part_of_a_notebook_needs_no_file(mine):
+    names: dict = {"__name__": "__main__"}
+    exec(MINE, names)
+    encoded = codec.encode(names["Midpoint"](share=0.25))
+    assert encoded["type"] == "solver.midpoint"
+    assert codec.decode(encoded) == names["Midpoint"](share=0.25)

@@ -199,19 +199,15 @@ def own_parts(value: Any) -> set[type]:
 
 
 def tag(part: type) -> str:
-    """The short name of a class. Raises `InputError` for one that is not known."""
-    if part in _own.values():
-        return _own_tag(part)
+    """The short name of a class; one that a user defined, in a notebook say, is registered on the way."""
     for record, place in RECORDS.items():
         if place == f"{part.__module__}.{part.__qualname__}":
             return record
     kind = _kind_of(part, True)
-    if kind is None:
-        raise InputError(
-            f"{part.__name__} of {part.__module__} is not known as a part: define it in the file of the"
-            " experiment, or give its file with --code FILE"
-        )
-    return f"{kind}.{snake(part.__name__)}"
+    if kind is not None:
+        return f"{kind}.{snake(part.__name__)}"
+    register(part)
+    return _own_tag(part)
 
 
 def known_class(tag: str) -> type:
