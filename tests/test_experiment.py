@@ -212,8 +212,9 @@ def test_an_experiment_of_ones_own_file(tmp_path, monkeypatch, capsys):
     assert main(["train", "curved.py", "--training.steps", "2"]) == 0
     monkeypatch.setattr(registry, "_own", {})  # as in a new process
     assert main(["rollout", "runs/curved"]) == 2
-    assert "--code FILE" in capsys.readouterr().err
-    assert main(["rollout", "runs/curved", "--code", "curved.py"]) == 0
+    assert "--code runs/curved/code/curved.py" in capsys.readouterr().err  # named, not run
+    assert (tmp_path / "runs/curved/code/curved.py").read_text() == blocks[0]
+    assert main(["rollout", "runs/curved", "--code", "runs/curved/code/curved.py"]) == 0
 
     names = {}
     exec(blocks[0] + blocks[1] + blocks[2], names)

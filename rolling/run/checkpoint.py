@@ -16,7 +16,7 @@ import orbax.checkpoint as ocp
 from rolling.common.errors import InputError
 from rolling.data.statistics import Statistics
 from rolling.fields import Layout
-from rolling.run.experiment import Experiment, codec
+from rolling.run.experiment import Experiment, codec, presets
 
 logging.getLogger("absl").setLevel(logging.ERROR)  # orbax narrates every step of a save
 
@@ -115,7 +115,7 @@ def load_trained(folder: Path) -> Trained:
     finally:
         checkpoints.close()
     where = f"the checkpoint of {folder}"
-    experiment = codec.decode(items["experiment"], where=where)
+    experiment = presets.decoded(items["experiment"], where, folder)
     return Trained(
         experiment,
         codec.decode(items["layout"], where=where),
