@@ -1,7 +1,7 @@
 """How a rollout begins: from the frames that are given to a state in which the first new one is finished."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +14,23 @@ from rolling.sampling.carry import Carry
 from rolling.sampling.guidance import Denoisers
 from rolling.windows import Window
 
-if TYPE_CHECKING:
-    from rolling.sampling.sampler import Sampler  # which names a start by default
+
+@runtime_checkable
+class Moves(Protocol):
+    """The moves of a `Sampler` that a start is made of."""
+
+    @property
+    def window(self) -> Window: ...
+
+    def begin(self, context: Frames, key: Key[Array, " batch"]) -> Carry: ...
+
+    def place(self, x: Frames, key: Key[Array, " batch"], first: int, end: Any = ...) -> Carry: ...
+
+    def warm_up(self, denoiser: Any, carry: Carry, condition: Condition, end: Any = ...) -> Carry: ...
+
+    def cycle(self, denoiser: Any, carry: Carry, condition: Condition, end: Any = ...) -> Carry: ...
+
+    def shift(self, carry: Carry) -> Carry: ...
 
 
 @runtime_checkable
@@ -26,7 +41,7 @@ class Start(Protocol):
 
     def __call__(
         self,
-        sampler: "Sampler",
+        sampler: Moves,
         denoiser: Denoiser | Denoisers,
         given: Frames,
         key: Key[Array, " batch"],
