@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -21,7 +22,7 @@ def check_encoder(codec: str, what: str) -> None:
             " `outputs`"
         ) from None
     try:
-        av.codec.Codec(codec, "w")
+        av.Codec(codec, "w")
     except ValueError:  # what PyAV raises for an unknown codec
         raise InputError(
             f"{what} is written by {codec}, which this PyAV was built without: `pip install --upgrade av`, or"
@@ -45,13 +46,14 @@ def encode_video(
     Chroma follows BT.709, and the file says so: without the label, players guess from the size.
     """
     import av
+    from av.error import FFmpegError
     from av.video.reformatter import ColorRange, Colorspace
 
     try:
         # With its index in front, an mp4 file plays in a browser before it is fully loaded.
         table = {"movflags": "faststart"} if form == "mp4" else {}
         with av.open(str(path), "w", format=form, options=table) as container:
-            stream = container.add_stream(codec, rate=rate, options=dict(options))
+            stream = cast(av.VideoStream, container.add_stream(codec, rate=rate, options=dict(options)))
             stream.height, stream.width = shape
             stream.pix_fmt, in_yuv = pixels, pixels.startswith("yuv")
             if in_yuv:
@@ -66,5 +68,5 @@ def encode_video(
                     )
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
-    except av.FFmpegError as error:
+    except FFmpegError as error:
         raise OSError(f"{codec}: {error}") from error
