@@ -15,14 +15,14 @@ BT709 = 1  # of ITU-T H.273, tables 2 and 3
 def check_encoder(codec: str, what: str) -> None:
     """Raises `InputError` if PyAV or one of its encoders is missing."""
     try:
-        import av
+        import av.codec
     except ImportError:
         raise InputError(
             f"{what} is written by PyAV, which is not installed: `pip install av`, or leave it out of"
             " `outputs`"
         ) from None
     try:
-        av.Codec(codec, "w")
+        av.codec.Codec(codec, "w")
     except ValueError:  # what PyAV raises for an unknown codec
         raise InputError(
             f"{what} is written by {codec}, which this PyAV was built without: `pip install --upgrade av`, or"
