@@ -11,14 +11,16 @@ from rolling.video.outputs import PREVIEW
 from rolling.video.uvit.sizes import BASE
 from rolling.windows import Rolling
 
+source = Clips(
+    collection=BairPushing(actions=()),
+    picture=Picture(height=64, width=64),
+    min_frames=16,
+    labelled=False,
+)
+
 experiment = Experiment(
     name="bair",
-    source=Clips(
-        collection=BairPushing(actions=()),
-        picture=Picture(height=64, width=64),
-        min_frames=16,
-        labelled=False,
-    ),
+    source=source,
     network=BASE,
     window=Rolling(size=16, context=1),
     solver=UniPC(order=2),

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 import grain
 import numpy as np
@@ -103,7 +102,7 @@ def clips(
     cuts = _Cuts(sequences, frames, stride)
     # As good as endless; grain counts batches in floating point, so that more would not be counted exactly.
     epochs = 2**52 // len(cuts)
-    dataset: Any = grain.MapDataset.source(cuts).seed(seed).shuffle().repeat(epochs)
+    dataset = grain.MapDataset.source(cuts).seed(seed).shuffle().repeat(epochs)
     if augment:
         dataset = dataset.random_map(augmented)
     dataset = dataset.batch(batch).map(normalised)

@@ -79,6 +79,7 @@ class Statistics:
         return self.mean.reshape(shape), self.std.reshape(shape)
 
     def _mask(self, x):
+        assert self.mask is not None  # asked for only where there is one
         return self.mask.reshape((1,) * (x.ndim - 3) + self.mask.shape)
 
 

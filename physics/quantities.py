@@ -32,6 +32,7 @@ class Quantity:
 
     def mean(self, field: np.ndarray) -> np.ndarray:
         """`[..., height, width]` to `[...]`."""
+        assert self.weights is not None, f"{self.variable.name} is no field"
         if (self.weights == 0).any():
             field = np.where(self.weights > 0, field, 0.0)
         return np.tensordot(field, self.weights, axes=2)
@@ -65,18 +66,18 @@ def kinetic_spectra(setup: EvaluationSetup) -> tuple[Quantity, ...]:
             kinetic=True,
         )
 
-    def of_vorticity(channel: int) -> Quantity:
+    def of_vorticity(plane: Planar, channel: int) -> Quantity:
         name = "kinetic_energy" + _level(layout.variables[channel].name)
         units = square(times(layout.variables[channel].units, layout.x.units))
         return Quantity(
             variable=Variable(name=name, units=units),
-            of=lambda frames: energy.kinetic_of_vorticity(frames[..., channel]),
+            of=lambda frames: plane.kinetic_of_vorticity(frames[..., channel]),
             kinetic=True,
         )
 
     pairs = velocities(layout)
     if not pairs and isinstance(energy, Planar) and layout.y.periodic and layout.x.periodic:
-        return tuple(of_vorticity(c) for c in vorticities(layout) if domain.is_whole(c))
+        return tuple(of_vorticity(energy, c) for c in vorticities(layout) if domain.is_whole(c))
     return tuple(of_velocity(p) for p in pairs if domain.is_whole(p.u) and domain.is_whole(p.v))
 
 

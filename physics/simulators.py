@@ -23,6 +23,7 @@ from rolling.fields import Axis, Layout, Variable
 Field = Float[Array, "grid grid"]
 Modes = Complex[Array, "grid half"]
 Frame = Float[Array, "height width channel"]
+State = Any  # one array or a tree of arrays
 
 # CF defines these for air only; tools recognise the quantities by these names.
 VORTICITY = Variable(name="vorticity", long_name="vorticity", standard_name="atmosphere_relative_vorticity")
@@ -34,7 +35,7 @@ VELOCITY = (
 
 @runtime_checkable
 class Simulator(Protocol):
-    """A frozen dataclass whose states are physical fields `[y, x]` on its own grid."""
+    """A frozen dataclass. States of flows are physical fields `[y, x]` on the simulator's own grid."""
 
     @property
     def layout(self) -> Layout:
@@ -46,7 +47,7 @@ class Simulator(Protocol):
         """Number of frames to discard until a trajectory is in the statistically steady state."""
         ...
 
-    def initial(self, key: jax.Array) -> Field:
+    def initial(self, key: jax.Array) -> State:
         """A random state that reaches the steady state within `spin_up_frames`."""
         ...
 
@@ -54,11 +55,11 @@ class Simulator(Protocol):
         """Coefficients for `advance`, made once for many frames, in exponax's own axes and signs."""
         ...
 
-    def advance(self, stepper: Any, state: Field) -> Field:
+    def advance(self, stepper: Any, state: State) -> State:
         """The state one frame later."""
         ...
 
-    def frame(self, state: Field) -> Frame:
+    def frame(self, state: State) -> Frame:
         """The frame that shows a state."""
         ...
 
@@ -216,13 +217,13 @@ def velocity(vorticity: Modes) -> tuple[Modes, Modes]:
 
 
 @functools.partial(jax.jit, static_argnames="simulator")
-def start(simulator: Simulator, keys: jax.Array) -> Float[Array, "batch grid grid"]:
+def start(simulator: Simulator, keys: jax.Array) -> State:
     """Random states, one per key."""
     return jax.vmap(simulator.initial)(keys)
 
 
 @functools.partial(jax.jit, static_argnames=("simulator", "frames"))
-def roll(simulator: Simulator, states: Float[Array, "batch grid grid"], frames: int):
+def roll(simulator: Simulator, states: State, frames: int):
     """States after `frames` frames, and those frames `[batch, frames, height, width, channel]`."""
 
     with jax.numpy_rank_promotion("allow"):  # exponax relies on it

@@ -118,11 +118,11 @@ class Planar:
         """`|f_mn|^2 / 2` of every mode: `[..., height, width]` to `[..., modes]`."""
         field = np.asarray(field, np.float64)
         for axis in {-2, -1} - set(self._periodic):
-            field = scipy.fft.dct(field, axis=axis, norm="ortho") / math.sqrt(field.shape[axis])
+            field = np.asarray(scipy.fft.dct(field, axis=axis, norm="ortho")) / math.sqrt(field.shape[axis])
         if not self._periodic:
             return field.reshape(*field.shape[:-2], -1) ** 2 / 2
         last = self._periodic[-1]
-        modes = scipy.fft.rfftn(field, axes=self._periodic, norm="forward")
+        modes = np.asarray(scipy.fft.rfftn(field, axes=self._periodic, norm="forward"), np.complex128)
         # A real transform keeps one mode of each conjugate pair; the mean and the Nyquist mode are single.
         count = field.shape[last]
         pairs = np.full(modes.shape[last], 2.0)
@@ -167,7 +167,9 @@ class Zonal:
 
     def __call__(self, field):
         count = len(self.layout.x)
-        modes = scipy.fft.rfft(np.asarray(field, np.float64), axis=-1, norm="forward")
+        modes = np.asarray(
+            scipy.fft.rfft(np.asarray(field, np.float64), axis=-1, norm="forward"), np.complex128
+        )
         energy = modes.real**2 + modes.imag**2
         energy[..., 0] /= 2
         if count % 2 == 0:

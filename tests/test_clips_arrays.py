@@ -154,6 +154,13 @@ def test_groups_hold_a_clip_with_its_actions(tmp_path):
         assert tokens is None
 
 
+def test_the_name_of_an_array_may_have_several_lines(tmp_path):
+    write(tmp_path / "a.h5", **{"two\nlines": CLIPS})
+    collection = ArrayFiles(path=str(tmp_path / "a.h5"))
+    for i, entry in enumerate(listed(collection).values()):
+        assert np.array_equal(joined(collection, entry)[0], CLIPS[i])
+
+
 @pytest.mark.parametrize("suffix", [".npz", ".h5"])
 def test_arrays_called_like_splits_are_those(tmp_path, suffix):
     write(tmp_path / f"a{suffix}", train=CLIPS[:2], test=CLIPS[2:])

@@ -37,6 +37,20 @@ def content(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FromLists(Made):
+    """Its blocks come from an iterator that, unlike a generator, cannot be closed."""
+
+    def read(self, entry, picture):
+        return iter(list(super().read(entry, picture)))
+
+
+def test_any_iterator_of_blocks_is_prepared(tmp_path):
+    stored(tmp_path / "a", Made())
+    stored(tmp_path / "b", FromLists())
+    assert content(tmp_path / "a") == content(tmp_path / "b")
+
+
 def test_a_store_holds_what_was_read(tmp_path):
     made = Made(actions=2, tokens=4)
     split = stored(tmp_path / "a", made)

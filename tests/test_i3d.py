@@ -151,7 +151,7 @@ def test_names_shapes_and_offsets_are_those_of_the_checkpoint():
         offset += 4 * math.prod(shape)
     found = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     assert found == "f680590e604d8ab1652f05dd50af56a29bb7e4aad0ff3f475b0245e8d0b821e1"
-    assert offset == I3D.size
+    assert offset == I3D_WEIGHTS.size
 
 
 @pytest.mark.skipif(not MANIFEST.exists(), reason=f"the index of the I3D checkpoint is not in {GIVEN}")

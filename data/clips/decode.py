@@ -68,6 +68,8 @@ def _check_file(path: Path) -> None:
 def _library():
     try:
         import av
+        import av.error
+        import av.stream
     except ImportError:
         raise InputError("reading videos needs PyAV: pip install 'rolling-diffusion[video]'") from None
     return av
@@ -129,7 +131,7 @@ def _timed(container, stream, start: float, way: _Strategy) -> Iterator[tuple[fl
             raise _Unreliable("it does not say when it begins")
         container.seek(int((start + first) / stream.time_base), stream=stream)
     packets = count = 0
-    last = None
+    last = 0.0
     for packet in container.demux(stream):
         packets += packet.size > 0
         for frame in packet.decode():
@@ -199,6 +201,7 @@ def _resampled(frames, rate: float, start: float) -> Iterator[tuple[Any, int]]:
                 yield previous[2], until - done
                 done = until
         previous = current
+    assert previous is not None  # `_timed` and `_cut` give a frame or raise
     until = int(np.ceil((previous[0] + previous[1] - start) * rate - 0.05))
     if until > done:
         yield previous[2], until - done
@@ -229,7 +232,8 @@ class _Resizer:
             frame, width, height, self.format, interpolation=interpolation, threads=1
         )
         plane, channels = small.planes[0], self.picture.channels
-        lines = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # padded at their ends
+        buffer: Any = plane  # it has the buffer protocol, which its stub does not say
+        lines = np.frombuffer(buffer, np.uint8).reshape(-1, plane.line_size)  # padded at their ends
         array = lines[:height, : width * channels].reshape(height, width, channels)
         return (np.rot90(array, turns) if turns else array)[rows, columns]
 

@@ -135,7 +135,7 @@ def _resize(frame: np.ndarray, picture: Picture) -> np.ndarray:
         small = einops.rearrange(columns @ turned, "w (h c) -> h w c", c=channels)
         return np.rint(small).astype(np.uint8)
     image = Image.fromarray(frame[..., 0] if channels == 1 else frame)
-    image = image.resize(size[::-1], Image.Resampling.BICUBIC, box=(left, above, right, below))
+    image = image.resize((size[1], size[0]), Image.Resampling.BICUBIC, box=(left, above, right, below))
     return np.asarray(image).reshape(*size, channels)
 
 

@@ -93,7 +93,7 @@ class Clips:
         if not hasattr(self.collection, "path"):
             kind = type(self.collection).__name__
             raise InputError(f"{kind} does not lie at a path: leave --source.path out")
-        return dataclasses.replace(self.collection, path=self.path)
+        return _moved(self.collection, self.path)
 
     def _own(self, store: Path) -> Path:
         found = Picture(**read_description(store)["picture"])
@@ -108,12 +108,17 @@ class Clips:
     def _key(self, collection: Collection, entries: Sequence[Entry], drawn: bool) -> str:
         root = Path(getattr(collection, "path", "")).expanduser()
         if hasattr(collection, "path"):  # a moved folder stays the same collection
-            collection = dataclasses.replace(collection, path="")
+            collection = _moved(collection, "")
         seen: dict[str, Any] = {}
         listed = hashlib.sha256()
         for entry in entries:
             listed.update(repr((dataclasses.astuple(entry), _stamp(root, entry.name, seen))).encode())
         return cache.key((collection, self.picture, self.min_frames, FORMAT, drawn, listed.hexdigest()))
+
+
+def _moved(collection: Any, path: str) -> Collection:
+    """A collection with a path, which is a dataclass, at another path."""
+    return dataclasses.replace(collection, path=path)
 
 
 def _stamp(root: Path, name: str, seen: dict[str, Any]) -> Any:

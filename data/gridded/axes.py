@@ -100,7 +100,9 @@ def find_dimensions(array: xr.DataArray, where: str, time: str = "") -> Dimensio
             f"{where} has a dimension that is neither time, level nor horizontal, {_listed(array, extra)}:"
             " choose one of its entries beforehand, for instance with xarray's isel"
         )
-    return Dimensions(time=times, clock=clock, level=found[LEVEL], y=found[Y], x=found[X])
+    y, x = found[Y], found[X]
+    assert y is not None and x is not None  # recognised, or else the last ones that remained
+    return Dimensions(time=times, clock=clock, level=found[LEVEL], y=y, x=x)
 
 
 def attributes_of(array: xr.DataArray, name: str) -> dict:

@@ -60,7 +60,7 @@ class Cadence:
 
 def show(time: np.ndarray) -> str:
     """A time in readable form, without nanoseconds."""
-    return np.datetime_as_string(time, unit="m") if time.dtype.kind == "M" else f"{time:g}"
+    return str(np.datetime_as_string(time, unit="m")) if time.dtype.kind == "M" else f"{time:g}"
 
 
 def _most_frequent(steps: np.ndarray) -> float:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 import zarr
+from xarray.backends import list_engines
 
 from rolling.common.errors import InputError
 
@@ -54,10 +55,10 @@ def open_files(path: str, engine: str | None = None) -> list[tuple[str, xr.Datas
     Values are read lazily. A GRIB file with fields of several kinds gives several datasets. Raises
     `InputError` for what is missing, unreadable or truncated, or needs a package that is not installed.
     """
-    if engine is not None and engine not in xr.backends.list_engines():
+    if engine is not None and engine not in list_engines():
         raise InputError(
             f"there is no engine {engine!r} to open {path}: leave it out, or choose from"
-            f" {', '.join(xr.backends.list_engines())}"
+            f" {', '.join(list_engines())}"
         )
     return [(name, dataset) for name in find_files(path) for dataset in _open(name, engine)]
 
@@ -113,6 +114,7 @@ def frames_written(path: str, name: str, axis: int) -> int | None:
         return None
     with explained(path, "opened"):
         array = zarr.open_group(place, mode="r")[name]
+        assert isinstance(array, zarr.Array), f"{name} is no array"
         sizes = array.shards or array.chunks  # what is one file
         counts = [-(-length // size) for length, size in zip(array.shape, sizes, strict=True)]
         for block in reversed(range(counts[axis])):

@@ -231,12 +231,12 @@ def _variables(cube: Cube) -> list[Variable]:
     return found
 
 
-def _bound(text: str, times: np.ndarray, after: bool) -> np.ndarray:
+def _bound(text: str, times: np.ndarray, after: bool) -> np.float64 | np.datetime64:
     """The first time of the period that `text` names, or the first one after it."""
     try:
         if times.dtype.kind != "M":
             value = np.float64(text)
-            return np.nextafter(value, np.inf) if after else value
+            return np.float64(np.nextafter(value, np.inf)) if after else value
         return np.datetime64(text) + int(after)
     except ValueError as error:
         example = "a date like 2019-03-01T06" if times.dtype.kind == "M" else "a number, like its times"

@@ -213,8 +213,9 @@ class SetDistance:
         whole = [self._whole(real, fake) for real, fake in sets]
         halved = [Halved.of(real, fake) for real, fake in sets]
         scores = (score(variable="clips", **_stacked(whole)),)
-        if None not in halved:
-            scores += (score(variable="half", **_stacked([self._half(each) for each in halved])),)
+        halves = [self._half(each) for each in halved if each is not None]
+        if len(halves) == len(halved):
+            scores += (score(variable="half", **_stacked(halves)),)
         return scores
 
     def _whole(self, real: Sampled, fake: Sampled) -> dict[str, Any]:
@@ -239,10 +240,10 @@ class SetDistance:
 
     def _draws(self, *strata: np.ndarray) -> np.ndarray:
         """`[row, start]`: how often each start is drawn, separately in each stratum; once in row 0."""
-        strata = [starts for starts in strata if len(starts)]
-        enough = min(map(len, strata)) >= FEWEST
-        weights = np.zeros((1 + self.resamples * enough, 1 + max(starts.max() for starts in strata)))
-        for stream, starts in enumerate(strata, STARTS):
+        filled = [starts for starts in strata if len(starts)]
+        enough = min(map(len, filled)) >= FEWEST
+        weights = np.zeros((1 + self.resamples * enough, 1 + max(starts.max() for starts in filled)))
+        for stream, starts in enumerate(filled, STARTS):
             weights[:, starts] = draws(len(starts), stream, len(weights) - 1)
         return weights
 
@@ -275,7 +276,7 @@ class KernelDistance(SetDistance):
         return kernel_distance(real, fake, weights)
 
 
-def _stacked(found: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
+def _stacked(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {name: np.array([each[name] for each in found]) for name in found[0]}
 
 

@@ -84,8 +84,10 @@ class Norm(nnx.Module):
     """Batch norm with the moments of training, without a scale."""
 
     def __init__(self, channels: int):
-        for name in ("beta", "moving_mean", "moving_variance"):
-            setattr(self, name, nnx.Param(jnp.zeros((1, 1, 1, 1, channels))))
+        shape = (1, 1, 1, 1, channels)
+        self.beta = nnx.Param(jnp.zeros(shape))
+        self.moving_mean = nnx.Param(jnp.zeros(shape))
+        self.moving_variance = nnx.Param(jnp.zeros(shape))
 
     def __call__(self, x: ClipBatch) -> ClipBatch:
         scale = jax.lax.rsqrt(self.moving_variance[...] + EPSILON)
@@ -184,12 +186,14 @@ class I3d(nnx.Module):
         x = maximum(x, (1, 3, 3), (1, 2, 2))
         x = self.Conv3d_2c_3x3(self.Conv3d_2b_1x1(x))
         x = maximum(x, (1, 3, 3), (1, 2, 2))
-        x = self.Mixed_3c(self.Mixed_3b(x))
+        for name in ("Mixed_3b", "Mixed_3c"):
+            x = getattr(self, name)(x)
         x = maximum(x, (3, 3, 3), (2, 2, 2))
         for name in ("Mixed_4b", "Mixed_4c", "Mixed_4d", "Mixed_4e", "Mixed_4f"):
             x = getattr(self, name)(x)
         x = maximum(x, (2, 2, 2), (2, 2, 2))
-        x = self.Mixed_5c(self.Mixed_5b(x))
+        for name in ("Mixed_5b", "Mixed_5c"):
+            x = getattr(self, name)(x)
         return self.Logits(x).mean(axis=1)
 
 

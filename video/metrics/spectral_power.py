@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.fft
@@ -55,7 +55,7 @@ class SpectralFrechetDistance(FrechetDistance):
 
 
 def _features(clip, window, bins, weights) -> np.ndarray:
-    modes = scipy.fft.rfftn(luma(clip) * window, axes=(1, 2, 0))
+    modes: Any = scipy.fft.rfftn(luma(clip) * window, axes=(1, 2, 0))  # typed as no array
     power = (modes.real**2 + modes.imag**2).ravel()
     return np.log(np.bincount(bins, power * weights, RADII * PACES) + FLOOR)
 

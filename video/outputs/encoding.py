@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -14,7 +15,7 @@ BT709 = 1  # of ITU-T H.273, tables 2 and 3
 def check_encoder(codec: str, what: str) -> None:
     """Raises `InputError` if PyAV or one of its encoders is missing."""
     try:
-        import av
+        import av.codec
     except ImportError:
         raise InputError(
             f"{what} is written by PyAV, which is not installed: `pip install av`, or leave it out of"
@@ -45,13 +46,14 @@ def encode_video(
     Chroma follows BT.709, and the file says so: without the label, players guess from the size.
     """
     import av
+    from av.error import FFmpegError
     from av.video.reformatter import ColorRange, Colorspace
 
     try:
         # With its index in front, an mp4 file plays in a browser before it is fully loaded.
         table = {"movflags": "faststart"} if form == "mp4" else {}
         with av.open(str(path), "w", format=form, options=table) as container:
-            stream = container.add_stream(codec, rate=rate, options=dict(options))
+            stream = cast(av.VideoStream, container.add_stream(codec, rate=rate, options=dict(options)))
             stream.height, stream.width = shape
             stream.pix_fmt, in_yuv = pixels, pixels.startswith("yuv")
             if in_yuv:
@@ -66,5 +68,5 @@ def encode_video(
                     )
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
-    except av.FFmpegError as error:
+    except FFmpegError as error:
         raise OSError(f"{codec}: {error}") from error

@@ -44,7 +44,7 @@ def enlarged(picture: np.ndarray, factor: int) -> np.ndarray:
 
 
 @lru_cache
-def font(size: int) -> ImageFont.FreeTypeFont:
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
@@ -125,7 +125,8 @@ class Stage:
 
     @cached_property
     def backdrop(self) -> np.ndarray:
-        canvas = Image.new("RGB", self.shape[::-1], PAGE)
+        height, width = self.shape
+        canvas = Image.new("RGB", (width, height), PAGE)
         draw = ImageDraw.Draw(canvas)
         for panel, name in enumerate(self.cast.panels):
             y, x = self.place(panel)

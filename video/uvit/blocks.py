@@ -39,10 +39,10 @@ class ConvolutionBlock(nnx.Module):
 
     def __init__(self, config: Settings, channels: int, tokens: int, rngs: nnx.Rngs):
         self.norm = ModulatedNorm(channels, config.embedding, rngs, activation=True)
-        self.first = Convolution(channels, channels, config.boundary, rngs)
+        self.first = Convolution(channels, channels, config.edges, rngs)
         self.second_norm = ModulatedNorm(channels, config.embedding, rngs, activation=True)
         self.mix = ClockAttention(config.embedding, config.heads, config.causal, rngs)
-        self.second = Convolution(channels, channels, config.boundary, rngs, init=zeros)
+        self.second = Convolution(channels, channels, config.edges, rngs, init=zeros)
 
     def __call__(self, h: Frames, inputs: BlockInputs) -> Frames:
         y = self.first(self.norm(h, inputs.embedding))
@@ -72,6 +72,7 @@ class TransformerBlock(nnx.Module):
     def __call__(self, h: Frames, inputs: BlockInputs) -> Frames:
         h = self.joint(h, inputs) if self.config.attention == "joint" else self.factorised(h, inputs)
         if self.token_attention is not None:
+            assert inputs.tokens is not None  # a network built for tokens always gets some, zeros if need be
             x = self.token_norm(h, inputs.embedding).reshape(h.shape[0], -1, h.shape[-1])
             h = h + self.dropout(self.token_attention(x, inputs.tokens), inputs).reshape(h.shape)
         y = nnx.gelu(self.wide(self.mlp_norm(h, inputs.embedding)))
@@ -81,8 +82,9 @@ class TransformerBlock(nnx.Module):
         return dropout(y, self.config.dropout, inputs.keys())
 
     def angles(self, h: Frames) -> Float[Array, "time height width pair"]:
-        periodic = [kind == "periodic" for kind in self.config.boundary]
-        return token_angles(*h.shape[1:4], h.shape[-1] // self.heads, periodic)
+        _, time, height, width, channels = h.shape
+        periodic = [kind == "periodic" for kind in self.config.edges]
+        return token_angles(time, height, width, channels // self.heads, periodic)
 
     def joint(self, h: Frames, inputs: BlockInputs) -> Frames:
         _, time, height, width, channels = h.shape

@@ -88,13 +88,15 @@ class Embedder(nnx.Module):
             known = condition.label != NO_LABEL
             h = h + jnp.where(known[:, None], self.label(classes), 0.0)[:, None]
         if self.tokens is not None and condition.tokens is not None:
-            h = h + self._mean_of_tokens(condition.tokens.astype(jnp.float32))
+            h = h + mean_of_tokens(self.tokens, condition.tokens.astype(jnp.float32))
         if self.vectors is not None:
+            assert condition.vectors is not None  # see `check_inputs`
             h = h + self.vectors(condition.vectors.astype(jnp.float32))
         return nnx.silu(self.out(nnx.silu(h)))
 
-    def _mean_of_tokens(self, tokens: Float[Array, "batch token dim"]) -> Embedding:
-        """Over the tokens that are not zero; zero if there are none."""
-        there = jnp.any(tokens != 0, axis=-1, keepdims=True).astype(jnp.float32)
-        total = jnp.sum(self.tokens(tokens) * there, axis=1, keepdims=True)
-        return total / jnp.maximum(jnp.sum(there, axis=1, keepdims=True), 1.0)
+
+def mean_of_tokens(linear: Linear, tokens: Float[Array, "batch token dim"]) -> Embedding:
+    """The mean of `linear` over the tokens that are not zero; zero if there are none."""
+    there = jnp.any(tokens != 0, axis=-1, keepdims=True).astype(jnp.float32)
+    total = jnp.sum(linear(tokens) * there, axis=1, keepdims=True)
+    return total / jnp.maximum(jnp.sum(there, axis=1, keepdims=True), 1.0)

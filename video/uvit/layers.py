@@ -6,6 +6,7 @@ clocks are always float32. There is no state except the parameters: randomness c
 
 import functools
 import math
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -195,7 +196,8 @@ class ModulatedNorm(nnx.Module):
         film = self.film(embedding).astype(jnp.float32).reshape(-1, 1, 2 * channels)
         scale, shift = jnp.split(film, 2, axis=-1)
         frames = h.reshape(film.shape[0], -1, channels)
-        return modulate(frames, scale, shift, self.activation).reshape(h.shape)
+        # The partial decorator loses the type.
+        return cast(Array, modulate(frames, scale, shift, self.activation)).reshape(h.shape)
 
 
 def dropout(x: Array, rate: float, key: Array | None) -> Array:

@@ -64,18 +64,18 @@ class VideoUViTModule(nnx.Module):
         channels = config.channels[0]
         self.embedder = Embedder(config.embedding, inputs, rngs)
         self.stem = Convolution(
-            cells * (inputs.channels + inputs.fields + inputs.static), channels, config.boundary, rngs
+            cells * (inputs.channels + inputs.fields + inputs.static), channels, config.edges, rngs
         )
         self.level = Level(config, 0, inputs.tokens, rngs)
         self.norm = ModulatedNorm(channels, config.embedding, rngs, activation=True)
-        self.out = Convolution(channels, cells * inputs.channels, config.boundary, rngs, init=zeros)
+        self.out = Convolution(channels, cells * inputs.channels, config.edges, rngs, init=zeros)
 
     def __call__(self, z: Frames, logsnr: Array, condition: Condition = NOTHING, dropout_key=None) -> Frames:
         check_inputs(self.inputs, z, condition)
         dtype = jnp.dtype(self.config.dtype)
         logsnr = jnp.broadcast_to(logsnr, z.shape[:2])
         embedding = self.embedder(logsnr, condition).astype(dtype)
-        x = pad(stack(z, condition).astype(dtype), self.config.multiple, self.config.boundary)
+        x = pad(stack(z, condition).astype(dtype), self.config.multiple, self.config.edges)
         h = self.stem(to_patches(x, self.config.patch))
         h = self.level(h, BlockInputs(embedding, tokens_of(self.inputs, z, condition), Keys(dropout_key)))
         y = self.out(self.norm(h, embedding)).astype(jnp.float32)

@@ -66,6 +66,12 @@ class Settings:
                 )
 
     @property
+    def edges(self) -> Boundary:
+        """The boundary of settings that a network is built from, in which it is known."""
+        assert self.boundary is not None, "`VideoUViT.build` takes it from the data"
+        return self.boundary
+
+    @property
     def multiple(self) -> int:
         """Height and width are padded to a multiple of this."""
         return self.patch * 2 ** (len(self.channels) - 1)

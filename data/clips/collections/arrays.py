@@ -95,7 +95,9 @@ class ArrayFiles:
         if file is None:
             raise BadClip("its file is no longer there")
         array = name.removeprefix(file).removeprefix("/")
-        return file, *re.fullmatch(r"(.*?)(?:\[(\d+)\])?", array).groups()
+        found = re.fullmatch(r"(.*?)(?:\[(\d+)\])?", array, re.DOTALL)
+        assert found is not None  # any text matches: it may all be the name
+        return file, found[1], found[2]
 
     def _place(self) -> Path:
         return existing_path(self.path, f"arrays ({', '.join(CONTAINERS)})")

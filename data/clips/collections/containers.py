@@ -113,6 +113,7 @@ class Hdf5:
     def take(self, name: str, index: Any) -> np.ndarray:
         with readable("the file", "HDF5 file"), h5py.File(self.file) as held:
             array = held[name]
+            assert isinstance(array, h5py.Dataset), f"{name} is no data set"
             if h5py.check_string_dtype(array.dtype):
                 return np.asarray(array.asstr()[index], str)
             return np.asarray(array[index])

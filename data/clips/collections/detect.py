@@ -57,7 +57,7 @@ def _holds(place: Path, wanted: Callable[[Path], bool]) -> bool:
 
 def is_compressed(collection: Collection, entry: Entry) -> bool:
     """Whether a clip is stored with lossy compression, such as mp4 or JPEG."""
-    place = Path(collection.path).expanduser() / entry.name
+    place = Path(getattr(collection, "path", "")).expanduser() / entry.name
     if place.is_dir():
         return any(file.suffix.lower() in LOSSY_PICTURES for file in place.iterdir())
     return place.suffix.lower() in VIDEO_SUFFIXES and _is_lossy(place)

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import zarr
@@ -36,7 +37,8 @@ class PreparedClips:
 def _prepared(path: str) -> dict[Entry, tuple[Prepared, int]]:
     split = open_store(Path(path).expanduser())
     return {
-        Entry(name=part.name(index), split=name): (part, index)
+        # The parts of a store are what `open_store` makes them.
+        Entry(name=part.name(index), split=name): (cast(Prepared, part), index)
         for name, part in ((TRAIN, split.train), (TEST, split.test))
         for index in range(len(part))
     }

@@ -156,7 +156,8 @@ def _example(content: bytes) -> Any:
             " install it with pip install 'rolling-diffusion[video]'"
         ) from error
     with readable("the record", "tf.train.Example"):
-        return tf_example_pb2.Example.FromString(content).features.feature
+        example: Any = vars(tf_example_pb2)["Example"]  # protobuf adds it at run time
+        return example.FromString(content).features.feature
 
 
 def _numbers(features: Any, key: str) -> np.ndarray:

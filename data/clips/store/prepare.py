@@ -236,7 +236,7 @@ def _commonest(notes: list[_Notes]) -> list:
     for note in notes:
         if note.kind is not None:
             counts[json.dumps(note.kind)] = counts.get(json.dumps(note.kind), 0) + len(note.rows)
-    return json.loads(max(counts, key=counts.get)) if counts else [0, []]
+    return json.loads(max(counts, key=lambda kind: counts[kind])) if counts else [0, []]
 
 
 def _check_parts(test: np.ndarray, tried: int, skipped: list) -> None:

@@ -1,6 +1,5 @@
 """One shard of the prepared store: some clips of a collection, written by one process."""
 
-import contextlib
 import dataclasses
 import json
 import os
@@ -80,7 +79,8 @@ def write_shard(task: Task, report: Callable[[int], None]) -> None:
     notes = notes_file(task.folder, task.number)
     temporary = notes.with_suffix(f".{os.getpid()}.tmp")
     with open(temporary, "wb") as file:
-        np.savez(file, **shard.notes(), size=final.stat().st_size)
+        contents: dict[str, Any] = {**shard.notes(), "size": final.stat().st_size}
+        np.savez(file, **contents)
     os.replace(temporary, notes)
 
 
@@ -118,7 +118,7 @@ class _Shard:
         try:
             for block in _guarded(collection, entry, self.picture):
                 self._check(block)
-                self.file.write(np.ascontiguousarray(block.frames))
+                self.file.write(np.ascontiguousarray(block.frames).data)
                 frames += len(block.frames)
                 if entry.split == TRAIN:
                     sums.add(block.frames)
@@ -191,8 +191,7 @@ def unlike(kind: list, others: list) -> str:
 def _guarded(collection: Collection, entry: Entry, picture: Picture) -> Iterator[Block]:
     """The blocks of a clip; any error that a library raises on bad data becomes `BadClip`."""
     try:
-        with contextlib.closing(iter(collection.read(entry, picture))) as blocks:
-            yield from blocks
+        yield from collection.read(entry, picture)
     except InputError:
         raise
     except Exception as error:

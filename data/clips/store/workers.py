@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from multiprocessing import Pipe, connection
 from typing import Any
 
@@ -22,7 +22,9 @@ class _Worker:
     task: Any = None
 
 
-def spread(function: Callable, tasks: collections.deque, workers: int) -> Iterator[tuple[Any, str, Any]]:
+def spread(
+    function: Callable, tasks: collections.deque, workers: int
+) -> Generator[tuple[Any, str, Any], None, None]:
     """Calls `function(task, report)` in other processes; yields `(task, REPORTED, value)` for each
     `report(value)`, and finally `(task, DONE, None)`, `(task, FAILED, exception)` or, if the process died,
     `(task, DIED, exit code)`.
