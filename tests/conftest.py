@@ -12,7 +12,7 @@ os.environ.setdefault("MPLCONFIGDIR", str(cache_tools.KEPT / "matplotlib"))
 
 # What one test has compiled or simulated, the others find, in other processes and later sessions too.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_tools.compiled()))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 os.environ.setdefault("ROLLING_CACHE", str(cache_tools.simulated()))
 
 import jax

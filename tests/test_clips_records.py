@@ -17,7 +17,7 @@ from tests.record_tools import framed, joined, listed, refused
 from tests.record_tools import prepared as stored
 
 tfds = pytest.importorskip("tensorflow_datasets")
-tf_example_pb2 = pytest.importorskip("tensorflow_datasets.proto.tf_example_pb2")
+tf_example_pb2 = pytest.importorskip("tensorflow_datasets.proto").tf_example_pb2
 RNG = np.random.default_rng(0)
 BAIR = Picture(height=64, width=64)
 CLIPS = RNG.integers(0, 256, (4, 5, 64, 64, 3), dtype=np.uint8)

@@ -112,7 +112,13 @@ SOLVERS = [Ddim(eta=0.5), Ancestral(interpolation=0.5), UniPC()]
 
 
 @pytest.mark.parametrize("solver", SOLVERS, ids=repr)
-@pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS.keys())
+@pytest.mark.parametrize(
+    "window",
+    [
+        pytest.param(window, id=name, marks=[pytest.mark.slow] if name != "rolling" else [])
+        for name, window in WINDOWS.items()
+    ],
+)
 def test_every_window_with_every_solver_converges(window, solver):
     """Context of the order of the process or more: 4 times the calls, about a quarter of the error."""
     # A frame of its own needs as many steps as the frames of a window do together.

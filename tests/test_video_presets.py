@@ -61,7 +61,7 @@ def ucf101(folder):
 
 
 def bair(folder):
-    tf_example_pb2 = pytest.importorskip("tensorflow_datasets.proto.tf_example_pb2")
+    tf_example_pb2 = pytest.importorskip("tensorflow_datasets.proto").tf_example_pb2
     for split in ("train", "test"):
         records = []
         for i in range(2):
