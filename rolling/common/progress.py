@@ -44,9 +44,9 @@ class Progress:
             self._say(f"done in {time.monotonic() - self.began:.0f} s")
 
     def _left(self) -> str:
-        since, place = self.steady
-        if self.done == place:
+        if self.steady is None or self.done == self.steady[1]:
             return ""
+        since, place = self.steady
         seconds = (time.monotonic() - since) * (self.total - self.done) / (self.done - place)
         return f", {seconds:.0f} s left"
 

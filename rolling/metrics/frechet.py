@@ -5,6 +5,7 @@ distance is a small difference of large traces. Neither forms the root of a matr
 """
 
 import dataclasses
+from typing import cast
 
 import numpy as np
 
@@ -68,7 +69,7 @@ def _of_block(features: np.ndarray, weights: np.ndarray) -> Gaussian:
 
 def _triangular(rows: np.ndarray) -> np.ndarray:
     """`R` with `R^T R = rows^T rows`: the rows themselves where there are no more of them than columns."""
-    return rows if len(rows) <= rows.shape[1] else np.linalg.qr(rows, mode="r")
+    return rows if len(rows) <= rows.shape[1] else cast(np.ndarray, np.linalg.qr(rows, mode="r"))
 
 
 def frechet_distance(a: Gaussian, b: Gaussian, *, ddof: int = 1) -> float:

@@ -8,11 +8,11 @@ levels only.
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, cast, runtime_checkable
 
 import jax.numpy as jnp
 
-from rolling.arrays import Clocks
+from rolling.arrays import Clocks, Frames
 from rolling.common.errors import InputError
 from rolling.denoisers import Condition, Denoiser, joined
 from rolling.fields import Layout
@@ -207,7 +207,8 @@ def guided(
         clocks = jnp.concatenate([jnp.broadcast_to(b.logsnr, z.shape[:2]) for b in branches])
         condition = joined([b.condition for b in branches])
         outputs = network(frames, clocks, condition).reshape(len(branches), batch, *z.shape[1:])
-        return sum(expand(b.weight, z) * x for b, x in zip(branches, outputs, strict=True))
+        parts = (expand(b.weight, z) * x for b, x in zip(branches, outputs, strict=True))
+        return cast(Frames, sum(parts))
 
     def denoise(z, logsnr, condition):
         one = jnp.ones(jnp.shape(logsnr), z.dtype)

@@ -19,6 +19,9 @@ from rolling.windows.wrapper import Wrapper
 class _ContextAtLevel(Warped):
     """`tau_k = level(tau)` for the context frames of `inner`, `level` a function of its clocks."""
 
+    def _level(self, tau):
+        raise NotImplementedError
+
     def warp(self, tau):
         return jnp.where(in_context(self, tau.shape), self._level(tau), tau)
 

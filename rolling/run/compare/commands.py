@@ -79,7 +79,7 @@ def compare_families(experiment: Experiment, options: FamilyOptions, command: Se
 
 
 def _compare(
-    groups: Sequence[Group], calls: Sequence[int], output: Path, title: str, command: Sequence[str]
+    groups: Sequence[Group], calls: Sequence[float], output: Path, title: str, command: Sequence[str]
 ) -> str:
     # Whatever the windows, the forecasts start at the same places.
     given = max(group.experiment.given for group in groups)
@@ -104,7 +104,7 @@ def _compare(
     return "\n\n".join([*tables, *comparison.notes, f"comparison: {output / 'comparison.html'}"])
 
 
-def _calls(words: str, groups: Sequence[Group]) -> tuple[int, ...]:
+def _calls(words: str, groups: Sequence[Group]) -> tuple[float, ...]:
     """Numbers of calls in order; each group's own where none are named, for all of them."""
     if not words:
         return tuple(sorted({group.experiment.calls_per_frame for group in groups}))

@@ -12,7 +12,16 @@ from rolling.fields import Layout
 from rolling.metrics.bootstrap import draws
 from rolling.metrics.metric import About, Metric, Resampled, about_of
 from rolling.run import commands, model
-from rolling.run.compare.estimates import STARTS, Curve, Estimate, curves, ideal, per_start, ranked
+from rolling.run.compare.estimates import (
+    STARTS,
+    Curve,
+    Estimate,
+    curves,
+    ideal,
+    per_start,
+    ranked,
+    ranking_of,
+)
 from rolling.run.compare.runs import Group, Run
 from rolling.run.evaluation.evaluate import evaluate
 from rolling.run.evaluation.scores import Evaluation, read
@@ -32,14 +41,14 @@ class ComparisonTable:
     about: About
     variable: str
     units: str
-    calls: int | None
+    calls: float | None
     leads: np.ndarray
     estimates: dict[str, Estimate]
     baselines: dict[str, np.ndarray]
 
     @property
     def title(self) -> str:
-        return self.about.ranking.title or self.about.title
+        return ranking_of(self.about).title or self.about.title
 
     @property
     def averaged(self) -> bool:
@@ -53,13 +62,13 @@ class Scored:
 
     layout: Layout
     parameters: int
-    starts: dict[int | None, int]
-    curves: dict[int | None, dict[str, list[Curve]]]
-    evaluations: dict[int | None, Evaluation]
+    starts: dict[float | None, int]
+    curves: dict[float | None, dict[str, list[Curve]]]
+    evaluations: dict[float | None, Evaluation]
     notes: list[str]
 
 
-def score_run(run: Run, calls: Sequence[int], given: int) -> Scored:
+def score_run(run: Run, calls: Sequence[float], given: int) -> Scored:
     """Forecasts of one run, each of which is kept for the next time, and their scores."""
     experiment, forecaster, split = commands.open_run(run.folder)
     parameters = model.count(forecaster.params)
@@ -81,14 +90,14 @@ def score_run(run: Run, calls: Sequence[int], given: int) -> Scored:
 class _Wanted:
     """A forecast that is to be made and scored; `stem` names its files, `key` its scores."""
 
-    key: int | None
-    calls: int
+    key: float | None
+    calls: float
     stem: str
     forecast: Forecast
     metrics: Sequence[Metric]
 
 
-def _wanted(experiment: Experiment, calls: Sequence[int]) -> Iterator[_Wanted]:
+def _wanted(experiment: Experiment, calls: Sequence[float]) -> Iterator[_Wanted]:
     """The ensemble at each number of calls, and the long rollouts at the experiment's own."""
     own, forecast, long = experiment.calls_per_frame, experiment.forecast, experiment.long
     for k in calls:
@@ -99,7 +108,7 @@ def _wanted(experiment: Experiment, calls: Sequence[int]) -> Iterator[_Wanted]:
 
 
 def _forecast(
-    forecaster: Forecaster, test: Sequences, calls: int, forecast: Forecast, store: Path, given: int
+    forecaster: Forecaster, test: Sequences, calls: float, forecast: Forecast, store: Path, given: int
 ) -> str:
     """Writes a forecast; returns why there is none where the method cannot, or did not, make one."""
     try:
@@ -139,7 +148,7 @@ def _curves(
 
 
 def tabulate(
-    groups: Sequence[Group], scored: dict[str, list[Scored]], calls: Sequence[int]
+    groups: Sequence[Group], scored: dict[str, list[Scored]], calls: Sequence[float]
 ) -> Iterator[ComparisonTable]:
     """Every table for which some group has scores: of the forecasts by calls, then of the long rollouts."""
     for key in (*calls, None):
@@ -150,11 +159,14 @@ def tabulate(
 
 
 def _of_metric(
-    metric: Resampled, key: int | None, groups: Sequence[Group], scored: dict[str, list[Scored]]
+    metric: Resampled, key: float | None, groups: Sequence[Group], scored: dict[str, list[Scored]]
 ) -> Iterator[ComparisonTable]:
     """A table for each variable, of the groups all of whose runs have scores."""
-    found = {g.name: [run.curves.get(key, {}).get(metric.name) for run in scored[g.name]] for g in groups}
-    there = {name: runs for name, runs in found.items() if None not in runs}
+    there = {
+        group.name: [run.curves[key][metric.name] for run in scored[group.name]]
+        for group in groups
+        if all(metric.name in run.curves.get(key, {}) for run in scored[group.name])
+    }
     if not there:
         return
     first = next(iter(there))
@@ -172,5 +184,5 @@ def _of_metric(
             estimates={
                 name: Estimate.over_seeds([run[index].values for run in runs]) for name, runs in there.items()
             },
-            baselines={} if score is None or about.ranking.relative else dict(score.baselines),
+            baselines={} if score is None or ranking_of(about).relative else dict(score.baselines),
         )

@@ -10,16 +10,18 @@ intervals (Owen 2007, arXiv 0712.1111).
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from rolling.data.source import Sequences
 from rolling.data.statistics import Statistics
 from rolling.metrics.bootstrap import draws, interval
-from rolling.metrics.metric import About, Metric, Resampled, Score, about_of
+from rolling.metrics.metric import About, Metric, Ranking, Resampled, Score, about_of
 from rolling.run.evaluation.evaluate import samples, setup_of
 from rolling.run.forecasting.zarr_reader import open_forecast
+
+M = TypeVar("M", bound=Metric)
 
 STARTS, SEEDS = 0, 1  # seeds of the two streams of draws
 
@@ -35,9 +37,15 @@ def ranked(metrics: Iterable[Metric], *, long: bool = False) -> list[Resampled]:
     return [metric for *_, metric in sorted(chosen, key=lambda entry: entry[:2])]
 
 
+def ranking_of(about: About) -> Ranking:
+    """How a metric ranks that is among the `ranked`."""
+    assert about.ranking is not None
+    return about.ranking
+
+
 def ideal(about: About) -> float | None:
     """The best value of what is ranked, where there is one."""
-    return 1.0 if about.ranking.relative else about.ideal
+    return 1.0 if ranking_of(about).relative else about.ideal
 
 
 def loss(about: About, values: np.ndarray) -> np.ndarray:
@@ -60,8 +68,8 @@ class Curve:
 
 
 def per_start(
-    store: Path, test: Sequences, statistics: Statistics, metrics: Sequence[Metric]
-) -> list[tuple[Metric, list[Any]]]:
+    store: Path, test: Sequences, statistics: Statistics, metrics: Sequence[M]
+) -> list[tuple[M, list[Any]]]:
     """Every metric with its sums over each start alone; those that make no sense for the data are left out.
 
     Raises `InputError` where the store is missing, incomplete, damaged or does not belong to `test`.
@@ -87,7 +95,7 @@ def curves(metric: Resampled, states: Sequence[Any], weights: np.ndarray) -> lis
     return [
         Curve(
             variable=scores[0].variable,
-            units="1" if about.ranking.relative else scores[0].units,
+            units="1" if ranking_of(about).relative else scores[0].units,
             coordinate=np.asarray(scores[0].coordinate)[chosen],
             values=np.stack([_values(score, about)[chosen] for score in scores]),
         )
@@ -96,7 +104,7 @@ def curves(metric: Resampled, states: Sequence[Any], weights: np.ndarray) -> lis
 
 
 def _values(score: Score, about: About) -> np.ndarray:
-    return score.values / score.reference if about.ranking.relative else score.values
+    return score.values / score.reference if ranking_of(about).relative else score.values
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

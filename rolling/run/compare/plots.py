@@ -81,7 +81,7 @@ def _draw_leads(axes: Axes, result: ComparisonTable, words: Words, names: Sequen
 
 def _draw_calls(axes: Axes, results: Sequence[ComparisonTable], names: Sequence[str]) -> None:
     """Intervals as bars, side by side, so that none hides another."""
-    calls = [result.calls for result in results]
+    calls = [result.calls for result in results if result.calls is not None]
     for place, name in reversed(list(enumerate(names))):
         found = [(b.calls, b.estimates[name].over_leads()) for b in results if name in b.estimates]
         if not found:

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from rolling.run.compare.comparison_table import ComparisonTable
 from rolling.run.compare.estimates import Estimate, Ranks, rank
 from rolling.run.evaluation.tables import Cell, Table
@@ -12,7 +14,7 @@ FRAMES = (1, 3, 5, 8, 12, 20)
 """The leads that are shown, as far as there are forecasts."""
 
 
-def number(value: float, bounds: Sequence[float] | None = None) -> str:
+def number(value: float, bounds: Sequence[float] | np.ndarray | None = None) -> str:
     """`0.1234 ± 0.0042`, half of the interval to two digits, or three digits of the value alone."""
     if not math.isfinite(value):
         return "–"
@@ -23,7 +25,7 @@ def number(value: float, bounds: Sequence[float] | None = None) -> str:
     return f"{value:.{decimals}f} ± {half:.{decimals}f}"
 
 
-def at_calls(calls: int | None) -> str:
+def at_calls(calls: float | None) -> str:
     return "" if calls is None else f"{counted(calls, 'call')} per frame"
 
 

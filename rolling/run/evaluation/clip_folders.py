@@ -195,8 +195,9 @@ def _started(
 
 def _sample(real: ClipSet, fake: ClipSet, pair: Pair, given: int, size: OneSize) -> Sample | None:
     """A real clip and its forecasts; None where one of them cannot be used."""
-    truth, forecasts = real.read(pair.real), [fake.read(entry) for entry in pair.fakes]
-    if truth is None or any(frames is None for frames in forecasts):
+    truth, found = real.read(pair.real), [fake.read(entry) for entry in pair.fakes]
+    forecasts = [frames for frames in found if frames is not None]
+    if truth is None or len(forecasts) < len(found):
         return None
     size.check(real, pair.real, truth)
     for entry, frames in zip(pair.fakes, forecasts, strict=True):

@@ -58,14 +58,19 @@ class OneSize:
     """The size of the first picture, `size`, which all others must have."""
 
     def __init__(self):
-        self.size: Size | None = None
+        self._size: Size | None = None
         self.of = ""
+
+    @property
+    def size(self) -> Size:
+        assert self._size is not None  # a picture was checked
+        return self._size
 
     def check(self, clips: ClipSet, entry: Entry, frames: np.ndarray) -> None:
         """Raises `InputError` for frames of another size."""
         found, of = frames.shape[1:3], f"{entry.name} in {clips.place}"
-        if self.size is None:
-            self.size, self.of = found, of
+        if self._size is None:
+            self._size, self.of = found, of
         if found != self.size:
             raise InputError(
                 f"the pictures of {of} are {found[0]} x {found[1]}, those of {self.of} {self.size[0]} x"

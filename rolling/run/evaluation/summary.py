@@ -1,6 +1,6 @@
 """An evaluation as lines of text: scores against the lead, and metrics of a single value."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -46,8 +46,9 @@ def _beside(evaluation: Evaluation, metric: str, rmse: Score) -> np.ndarray | No
     score = evaluation.score(metric, rmse.variable)
     if score is None and len(evaluation.scores[metric]) == len(evaluation.scores["rmse"]) == 1:
         (score,) = evaluation.scores[metric].values()
-    there = score is not None and score.axis == "lead" and len(score.values) == len(rmse.values)
-    return score.values if there else None
+    if score is None or score.axis != "lead" or len(score.values) != len(rmse.values):
+        return None
+    return score.values
 
 
 def _legend(evaluation: Evaluation) -> str:
@@ -75,7 +76,7 @@ def single_values(evaluation: Evaluation) -> str:
     return Table(heads=heads, rows=rows).plain() if rows else ""
 
 
-def _single(score: Score) -> Sequence[Cell]:
+def _single(score: Score) -> tuple[Cell, ...]:
     said = {name: number(values[0]) for name, values in score.curves.items()}
     interval = " to ".join(said[end] for end in ("low", "high") if end in said)
     cells = (said["model"], interval or "-", said.get("reference", "-"), said.get("persistence", "-"))

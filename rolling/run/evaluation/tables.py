@@ -4,6 +4,8 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 ROWS = (1, 2, 3, 5, 8, 12, 20, 50, 100, 300, 1000)
 
 
@@ -56,7 +58,7 @@ class Table:
         return "\n".join([*([f"{self.caption}:", ""] if self.caption else []), *lines])
 
 
-def columns(named: Mapping[str, Sequence[float] | None], caption: str = "") -> Table:
+def columns(named: Mapping[str, Sequence[float] | np.ndarray | None], caption: str = "") -> Table:
     """Numbers side by side, at the entries of `ROWS` and the last; without values, no column."""
     there = {name: values for name, values in named.items() if values is not None}
     last = min(map(len, there.values()))

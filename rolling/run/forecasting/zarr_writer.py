@@ -9,7 +9,7 @@ import json
 import shutil
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import xarray as xr
@@ -18,7 +18,7 @@ import zarr
 from rolling.common import forecast_schema as schema
 from rolling.common.errors import InputError
 from rolling.data.source import Sequences
-from rolling.fields import Layout
+from rolling.fields import Layout, Variable
 from rolling.run.experiment import codec
 
 INNER_CHUNK = 2**18  # numbers: about 1 MiB of float32
@@ -88,7 +88,7 @@ def skeleton(
     return xr.Dataset(coords=coordinates, attrs={"Conventions": "CF-1.11"})
 
 
-def attributes(variable: Any) -> dict[str, str]:
+def attributes(variable: Variable) -> dict[str, Any]:
     named = {
         "units": variable.units,
         "long_name": variable.long_name,
@@ -136,7 +136,8 @@ class ForecastStore:
         group = zarr.open_group(self.path, mode="r+")
         for channel, variable in enumerate(self.layout.variables):
             stored = variable.stored(frames[..., channel])
-            group[variable.name][start, member, lead : lead + len(frames)] = stored
+            array = cast(zarr.Array, group[variable.name])
+            array[start, member, lead : lead + len(frames)] = stored
 
     def exists(self) -> bool:
         return self.path.exists()
@@ -148,7 +149,7 @@ class ForecastStore:
         """
         try:
             group = zarr.open_group(self.path, mode="r")
-            found = codec.upgraded_fields("experiment", json.loads(group.attrs[schema.IDENTITY]))
+            found = codec.upgraded_fields("experiment", json.loads(cast(str, group.attrs[schema.IDENTITY])))
         except Exception as error:
             raise InputError(
                 f"{self.path} exists and is no forecast of rolling-diffusion ({error}): choose another"
@@ -166,7 +167,7 @@ class ForecastStore:
         """Remembers, atomically, from where to go on."""
         temporary = self._note.with_name(self._note.name + ".tmp")
         with temporary.open("wb") as file:
-            np.savez(file, **note)
+            np.savez(file, **cast(dict[str, Any], note))
         temporary.replace(self._note)
 
     def load_note(self) -> dict[str, np.ndarray] | None:

@@ -7,10 +7,11 @@ colour vision can tell apart; line styles differ too. Fields have `RdBu_r` where
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import matplotlib
 import numpy as np
+from matplotlib.colors import to_hex
 from matplotlib.ticker import MaxNLocator
 from PIL import ImageColor
 
@@ -21,13 +22,14 @@ INK, RULE = "#57606a", "#d8dee4"
 MASKED = "#9b9b9b"
 LEVELS = 200  # of a scale: no two look the same to eight bits, so that a colour can be read back
 
-LOSSLESS = {"format": "WEBP", "lossless": True, "quality": 100}  # a third smaller than PNG
+LOSSLESS: dict[str, Any] = {"format": "WEBP", "lossless": True, "quality": 100}  # a third smaller than PNG
 
 
 class Palette(Protocol):
     """How a field becomes colours. `saved`: options of image files, the next where one gets too large."""
 
-    saved: ClassVar[Sequence[dict[str, Any]]]
+    @property
+    def saved(self) -> Sequence[dict[str, Any]]: ...
 
     def paint(self, field: np.ndarray) -> np.ndarray:
         """`uint8 [..., y, x, 3]`; grey where there is no value."""
@@ -43,7 +45,7 @@ class GreyLevels:
     """Pictures `[..., y, x, colour]` as they are: red, green and blue, or luma alone, from 0 to 255."""
 
     # JPEG keeps small pictures better than WebP, which halves the resolution of their colours.
-    saved: ClassVar = (LOSSLESS, {"format": "JPEG", "quality": 90, "subsampling": 0})
+    saved = (LOSSLESS, {"format": "JPEG", "quality": 90, "subsampling": 0})
 
     def paint(self, field: np.ndarray) -> np.ndarray:
         levels = np.where(np.isfinite(field), field, ImageColor.getrgb(MASKED)[0])
@@ -62,7 +64,7 @@ class Scale:
     low: float
     high: float
 
-    saved: ClassVar = (LOSSLESS,)  # exact, so that values can be read back
+    saved = (LOSSLESS,)  # exact, so that values can be read back
 
     def indices(self, field: np.ndarray) -> np.ndarray:
         """`uint8` of the field's shape: 1 .. LEVELS for values, 0 for NaN."""
@@ -73,7 +75,7 @@ class Scale:
     def colours(self) -> list[str]:
         """`#rrggbb` of the indices 0 .. LEVELS."""
         ramp = matplotlib.colormaps[self.palette](np.linspace(0, 1, LEVELS))
-        return [MASKED, *(matplotlib.colors.to_hex(colour) for colour in ramp)]
+        return [MASKED, *(to_hex(colour) for colour in ramp)]
 
     def paint(self, field: np.ndarray) -> np.ndarray:
         colours = np.array([ImageColor.getrgb(colour) for colour in self.colours()], np.uint8)

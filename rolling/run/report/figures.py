@@ -83,8 +83,8 @@ def _named(variable: str, count: int, words: Words) -> bool:
 
 def _ratios(evaluation: Evaluation, words: Words) -> Iterator[Plot]:
     """One plot for each variable from the spectra over bands of leads, where there are several."""
-    bands = {name: BAND.fullmatch(name) for name in evaluation.scores}
-    ordered = sorted((name for name in bands if bands[name]), key=lambda name: int(bands[name][1]))
+    bands = {name: band for name in evaluation.scores if (band := BAND.fullmatch(name))}
+    ordered = sorted(bands, key=lambda name: int(bands[name][1]))
     variables = dict.fromkeys(variable for name in ordered for variable in evaluation.scores[name])
     for variable in variables:
         scores = {_span(bands[name], words): evaluation.scores[name][variable] for name in ordered}

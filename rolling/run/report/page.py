@@ -250,4 +250,4 @@ def _image(figure: Figure) -> bytes:
 
 
 def _resource(name: str) -> Template:
-    return Template(resources.files(__package__).joinpath(name).read_text(encoding="utf-8"))
+    return Template(resources.files("rolling.run.report").joinpath(name).read_text(encoding="utf-8"))

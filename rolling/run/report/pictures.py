@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from matplotlib.cm import ScalarMappable
@@ -88,7 +89,8 @@ def poster(
     picture = next(name for name in clip.fields if name != "Truth")
     height = max(2.4, 2 * TILE * aspect(layout) + 0.45)
     figure = Figure(figsize=(TILE * columns + 5.2, height), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=(TILE * columns + 1.0, 4.2))
+    halves = figure.subfigures(1, 2, width_ratios=(TILE * columns + 1.0, 4.2))
+    left, right = cast(np.ndarray, halves)
     _strip(left, clip, layout, columns, ["Truth", picture])
     axes = right.subplots()
     draw_curves(axes, words.leads(score.coordinate), score.curves)

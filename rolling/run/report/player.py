@@ -69,7 +69,9 @@ def _by_variable(clips: list[Clip]) -> dict[str, list[Clip]]:
 def _scales(clips: list[Clip]) -> list[Palette]:
     found: list[Palette] = [palette(clips)]
     spread = [clip.spread for clip in clips if clip.spread is not None]
-    return found + ([spread_scale(spread)] if spread else [])
+    if spread:
+        found.append(spread_scale(spread))
+    return found
 
 
 def _labels(name: str, words: Words) -> list[str]:

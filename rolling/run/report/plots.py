@@ -20,7 +20,7 @@ from rolling.metrics.metric import Score
 from rolling.run.report.colours import CLIMATOLOGY, INK, MEMBER, OURS, PERSISTENCE, RULE, TRUTH
 
 WIDTH, HEIGHT = 4.2, 2.9  # inches
-STYLE = {
+STYLE: dict[Any, Any] = {  # names as matplotlib knows them
     "font.size": 9.5,
     "font.sans-serif": ["DejaVu Sans"],
     "text.color": INK,
@@ -48,7 +48,7 @@ STYLE = {
     "legend.borderaxespad": 0.2,
     "figure.facecolor": "white",
 }
-LINES = {  # in the order in which they are drawn, and named in the legend
+LINES: dict[str, dict[str, Any]] = {  # in the order in which they are drawn, and named in the legend
     "reference": {"label": "truth", "color": TRUTH, "linewidth": 1.4},
     "climatology": {
         "label": "climatology",
@@ -228,7 +228,7 @@ def loss_curve(steps: Sequence[float], losses: Sequence[float]) -> Figure:
     if len(losses) > 10:
         axes.plot(steps, losses, color=MEMBER, linewidth=0.8, alpha=0.7, label="as logged")
     medians = [np.nanmedian(window) for window in windows]
-    axes.plot(steps, medians, **LINES["model"] | {"label": "running median"})
+    draw_line(axes, np.asarray(steps), np.asarray(medians), LINES["model"] | {"label": "running median"})
     axes.set(xlabel="step", ylabel="loss")
     if 0 < 10 * np.nanmin(losses) < np.nanmax(losses):
         axes.set_yscale("log")

@@ -47,7 +47,7 @@ class Words:
             return "frames"
         return "min" if self.layout.step < 1 else "h" if self.layout.step <= 6 else "d"
 
-    def leads(self, coordinate: Sequence[float]) -> np.ndarray:
+    def leads(self, coordinate: Sequence[float] | np.ndarray) -> np.ndarray:
         """Lead times in `lead_unit`, from the layout's time units."""
         unit = self.lead_unit
         return np.asarray(coordinate, float) / (self.layout.step if unit == "frames" else HOURS[unit])
@@ -119,7 +119,7 @@ def with_units(text: str, unit: str) -> str:
     return f"{text} ({unit})" if unit else text
 
 
-def counted(number: int, noun: str) -> str:
+def counted(number: float, noun: str) -> str:
     """`1 start`, `2 starts`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 

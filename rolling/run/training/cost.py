@@ -106,10 +106,10 @@ def gradient_program(experiment: Experiment, apply, arguments: tuple):
 
 def flipped(experiment: Experiment) -> Experiment | None:
     """The experiment whose network computes again what this one's keeps for the gradient, or the reverse."""
-    network = experiment.network
-    if not (dataclasses.is_dataclass(network) and hasattr(network, "remat")):
+    network, remat = experiment.network, getattr(experiment.network, "remat", None)
+    if remat is None or not dataclasses.is_dataclass(network) or isinstance(network, type):
         return None
-    return dataclasses.replace(experiment, network=dataclasses.replace(network, remat=not network.remat))
+    return dataclasses.replace(experiment, network=dataclasses.replace(network, remat=not remat))
 
 
 def bytes_of(tree: Any) -> int:

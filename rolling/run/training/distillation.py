@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -46,7 +46,7 @@ def student_of(run: Path, method: str, steps_per_frame: int | float) -> Experime
         objective=objective,
         calls_per_frame=steps_per_frame,
         training=dataclasses.replace(training, steps=max(1, round(SHARE_OF_STEPS * training.steps))),
-        optimiser=dataclasses.replace(optimiser, peak=SHARE_OF_PEAK * optimiser.peak),
+        optimiser=dataclasses.replace(cast(Any, optimiser), peak=SHARE_OF_PEAK * optimiser.peak),
         **objective.suited,
     )
 

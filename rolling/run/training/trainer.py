@@ -44,7 +44,7 @@ class State(NamedTuple):
     key: jax.Array
 
 
-def learning_rate(training: Training, peak: float) -> optax.Schedule:
+def learning_rate(training: Training, peak: float) -> Callable[..., jax.Array]:
     """Rises over `warmup` steps, stays, falls to zero over the last share `decay` of the steps."""
 
     def rate(step):
