@@ -8,125 +8,80 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rolling.common.errors import InputError
-    from rolling.data.clips import Clips
-    from rolling.data.gridded import Gridded
-    from rolling.data.simulated import Simulated
-    from rolling.denoisers import Eps, FlowVelocity, ScoreFunction, V, X
-    from rolling.losses import Elbo, EpsLoss, LogNormal, MinSnr, SigmoidWeighting, VLoss, XLoss
-    from rolling.metrics import Metric
-    from rolling.metrics.ensemble import Crps, Rmse, SpreadSkillRatio
+    from rolling.common.errors import InputError as InputError
+    from rolling.data.clips import Clips as Clips
+    from rolling.data.gridded import Gridded as Gridded
+    from rolling.data.simulated import Simulated as Simulated
+    from rolling.denoisers import (
+        Eps as Eps,
+        FlowVelocity as FlowVelocity,
+        ScoreFunction as ScoreFunction,
+        V as V,
+        X as X,
+    )
+    from rolling.losses import (
+        Elbo as Elbo,
+        EpsLoss as EpsLoss,
+        LogNormal as LogNormal,
+        MinSnr as MinSnr,
+        SigmoidWeighting as SigmoidWeighting,
+        VLoss as VLoss,
+        XLoss as XLoss,
+    )
+    from rolling.metrics import Metric as Metric
+    from rolling.metrics.ensemble import Crps as Crps, Rmse as Rmse, SpreadSkillRatio as SpreadSkillRatio
     from rolling.noise import (
-        Cosine,
-        Edm,
-        FlowMatching,
-        InterpolatedCosine,
-        LinearBeta,
-        LinearLogsnr,
-        Logit,
-        Sigmoid,
+        Cosine as Cosine,
+        Edm as Edm,
+        FlowMatching as FlowMatching,
+        InterpolatedCosine as InterpolatedCosine,
+        LinearBeta as LinearBeta,
+        LinearLogsnr as LinearLogsnr,
+        Logit as Logit,
+        Sigmoid as Sigmoid,
     )
-    from rolling.oracle import Oracle
-    from rolling.run.experiment.experiment import Experiment, Forecast, Training
-    from rolling.run.experiment.optimisers import AdamW, Muon
-    from rolling.run.experiment.presets import find
-    from rolling.run.forecasting.forecaster import Forecaster, load
-    from rolling.sampling.guidance import Autoguidance, ClassifierFree, HistoryGuidance
-    from rolling.sampling.rollout import Rollout
-    from rolling.sampling.sampler import Sampling
-    from rolling.sampling.starts import FromClip, FromGuess, FromNoise
+    from rolling.oracle import Oracle as Oracle
+    from rolling.run.experiment.experiment import (
+        Experiment as Experiment,
+        Forecast as Forecast,
+        Training as Training,
+    )
+    from rolling.run.experiment.optimisers import AdamW as AdamW, Muon as Muon
+    from rolling.run.experiment.presets import find as find
+    from rolling.run.forecasting.forecaster import Forecaster as Forecaster, load as load
+    from rolling.sampling.guidance import (
+        Autoguidance as Autoguidance,
+        ClassifierFree as ClassifierFree,
+        HistoryGuidance as HistoryGuidance,
+    )
+    from rolling.sampling.rollout import Rollout as Rollout
+    from rolling.sampling.sampler import Sampling as Sampling
+    from rolling.sampling.starts import FromClip as FromClip, FromGuess as FromGuess, FromNoise as FromNoise
     from rolling.solvers import (
-        Ancestral,
-        Ddim,
-        Deis,
-        DpmSolverPlusPlus,
-        DpmSolverPlusPlus2S,
-        Heun,
-        TimeShift,
-        UniPC,
+        Ancestral as Ancestral,
+        Ddim as Ddim,
+        Deis as Deis,
+        DpmSolverPlusPlus as DpmSolverPlusPlus,
+        DpmSolverPlusPlus2S as DpmSolverPlusPlus2S,
+        Heun as Heun,
+        TimeShift as TimeShift,
+        UniPC as UniPC,
     )
-    from rolling.video.uvit import VideoUViT
+    from rolling.video.uvit import VideoUViT as VideoUViT
     from rolling.windows import (
-        AlignedContext,
-        Autoregressive,
-        FullSequence,
-        HistoryDropout,
-        IndependentTimes,
-        NoisyContext,
-        Pyramid,
-        Rolling,
-        TrainedOn,
-        Trapezoid,
+        AlignedContext as AlignedContext,
+        Autoregressive as Autoregressive,
+        FullSequence as FullSequence,
+        HistoryDropout as HistoryDropout,
+        IndependentTimes as IndependentTimes,
+        NoisyContext as NoisyContext,
+        Pyramid as Pyramid,
+        Rolling as Rolling,
+        TrainedOn as TrainedOn,
+        Trapezoid as Trapezoid,
     )
 
     __version__: str
-
-__all__ = [
-    "AdamW",
-    "AlignedContext",
-    "Ancestral",
-    "Autoguidance",
-    "Autoregressive",
-    "ClassifierFree",
-    "Clips",
-    "Cosine",
-    "Crps",
-    "Ddim",
-    "Deis",
-    "DpmSolverPlusPlus",
-    "DpmSolverPlusPlus2S",
-    "Edm",
-    "Elbo",
-    "Eps",
-    "EpsLoss",
-    "Experiment",
-    "FlowMatching",
-    "FlowVelocity",
-    "Forecast",
-    "Forecaster",
-    "FromClip",
-    "FromGuess",
-    "FromNoise",
-    "FullSequence",
-    "Gridded",
-    "Heun",
-    "HistoryDropout",
-    "HistoryGuidance",
-    "IndependentTimes",
-    "InputError",
-    "InterpolatedCosine",
-    "LinearBeta",
-    "LinearLogsnr",
-    "LogNormal",
-    "Logit",
-    "Metric",
-    "MinSnr",
-    "Muon",
-    "NoisyContext",
-    "Oracle",
-    "Pyramid",
-    "Rmse",
-    "Rolling",
-    "Rollout",
-    "Sampling",
-    "ScoreFunction",
-    "Sigmoid",
-    "SigmoidWeighting",
-    "Simulated",
-    "SpreadSkillRatio",
-    "TimeShift",
-    "TrainedOn",
-    "Training",
-    "Trapezoid",
-    "UniPC",
-    "V",
-    "VLoss",
-    "VideoUViT",
-    "X",
-    "XLoss",
-    "find",
-    "load",
-]
 
 _HOMES = {
     "rolling.common.errors": "InputError",
@@ -171,7 +126,7 @@ if not TYPE_CHECKING:  # a checker would take every name for one that there is
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, "__version__"})
+    return sorted({*globals(), *_HOME_OF, "__version__"})
 
 
 def _version() -> str:

@@ -13,8 +13,7 @@ from rolling.common.errors import InputError
 from rolling.data.clips.collections import BairPushing, Tfds
 from rolling.data.clips.collections.tfrecords import masked_crc
 from rolling.data.clips.protocol import Entry, Picture
-from tests.record_tools import framed, joined, listed, refused
-from tests.record_tools import prepared as stored
+from tests.record_tools import framed, joined, listed, prepared as stored, refused
 
 tfds = pytest.importorskip("tensorflow_datasets")
 tf_example_pb2 = pytest.importorskip("tensorflow_datasets.proto").tf_example_pb2

@@ -24,8 +24,7 @@ from rolling.run.compare.runs import Group, Run, grouped
 from rolling.run.compare.wording import number
 from rolling.run.evaluation.evaluate import evaluate
 from rolling.run.evaluation.tables import Cell, Table
-from rolling.run.experiment import presets as experiments
-from rolling.run.experiment import registry
+from rolling.run.experiment import presets as experiments, registry
 from rolling.run.report.words import Words
 from rolling.solvers import Heun
 from tests.fake_runs import weather

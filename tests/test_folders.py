@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rolling.data.clips.collections.detect import collection_at as collection
-from rolling.data.clips.collections.detect import is_compressed
+from rolling.data.clips.collections.detect import collection_at as collection, is_compressed
 from rolling.data.clips.collections.pairs import paired
 from rolling.data.clips.protocol import Entry, Picture
 from rolling.data.clips.store.prepare import prepare

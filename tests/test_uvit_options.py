@@ -9,8 +9,7 @@ import pytest
 from flax import nnx
 
 from rolling.denoisers import NO_LABEL, Inputs, functional
-from rolling.video.uvit import attention as attentions
-from rolling.video.uvit import sizes
+from rolling.video.uvit import attention as attentions, sizes
 from rolling.video.uvit.attention import TokenAttention
 from rolling.video.uvit.blocks import BlockInputs, Keys
 from rolling.video.uvit.network import Level, VideoUViT

@@ -21,8 +21,7 @@ from rolling.data.source import Described, Split
 from rolling.outputs import Output
 from rolling.run.evaluation.evaluate import evaluate as score
 from rolling.run.evaluation.summary import summary_table
-from rolling.run.experiment import Experiment, Forecast, codec
-from rolling.run.experiment import presets as experiments
+from rolling.run.experiment import Experiment, Forecast, codec, presets as experiments
 from rolling.run.forecasting.forecaster import Forecaster, load
 from rolling.run.forecasting.streaming import write
 from rolling.run.report.page import write_report

@@ -10,8 +10,7 @@ from rolling.run.compare import page, runs
 from rolling.run.compare.comparison import Comparison
 from rolling.run.compare.comparison_table import score_run, tabulate
 from rolling.run.compare.runs import Group
-from rolling.run.experiment import Experiment
-from rolling.run.experiment import presets as experiments
+from rolling.run.experiment import Experiment, presets as experiments
 from rolling.run.report.words import Words
 
 

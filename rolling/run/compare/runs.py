@@ -11,8 +11,7 @@ from rolling.common.errors import InputError
 from rolling.run import commands
 from rolling.run.checkpoint import Checkpoints
 from rolling.run.compare.estimates import ranked
-from rolling.run.experiment import Experiment, codec
-from rolling.run.experiment import presets as experiments
+from rolling.run.experiment import Experiment, codec, presets as experiments
 from rolling.windows import training_frames
 
 ALIKE = {"forecast": ("starts", "members", "frames"), "long": ("starts", "members", "frames")}

@@ -13,8 +13,7 @@ from rolling.run import model
 from rolling.run.checkpoint import check_shapes, load_trained
 from rolling.run.evaluation.scores import read
 from rolling.run.evaluation.tables import columns
-from rolling.run.experiment import Experiment, codec
-from rolling.run.experiment import presets as experiments
+from rolling.run.experiment import Experiment, codec, presets as experiments
 from rolling.run.experiment.objectives import Objective
 from rolling.run.experiment.options import named
 from rolling.run.experiment.registry import alternatives
