@@ -154,7 +154,7 @@ class Forecaster:
                 )
         if "time" not in data.coords or data["time"].ndim != 1 or data.sizes["time"] < max(n, 1):
             raise InputError(
-                f"the data have fewer than the {n} frames with a `time` that a rollout takes: add earlier ones"
+                f"the data have fewer than the {n} frames with a `time` that a rollout takes: add some"
             )
         order = ("time", layout.y.name, layout.x.name)
         recent = data.isel(time=slice(data.sizes["time"] - n, None))
