@@ -15,7 +15,7 @@ from rolling.fields import video
 from rolling.physics.simulators import Kolmogorov
 from rolling.run import model
 from rolling.run.cli import main
-from rolling.run.commands import show
+from rolling.run.commands import show_experiment
 from rolling.run.experiment.objectives import Consistency, MomentMatching
 from rolling.run.experiment.optimisers import AdamW
 from rolling.run.training.cost import TOKENS, batch_of, call_program, cost_of, cost_table, operations, peak
@@ -187,9 +187,9 @@ class Closed:
 
 
 def test_a_cost_that_cannot_be_known_is_one_line():
-    assert "give --source.path FILE" in show(gridded).splitlines()[-1]
+    assert "give --source.path FILE" in show_experiment(gridded).splitlines()[-1]
     closed = dataclasses.replace(debug, source=Closed())
-    assert "Closed does not report the size of its frames" in show(closed).splitlines()[-1]
+    assert "Closed does not report the size of its frames" in show_experiment(closed).splitlines()[-1]
 
 
 def test_show(capsys):

@@ -166,7 +166,7 @@ def _show(words: list[str]) -> None:
     from rolling.run import commands
 
     experiment, _ = experiment_and_options(words, "show", NoOptions)
-    print(commands.show(experiment))
+    print(commands.show_experiment(experiment))
 
 
 def _list(words: list[str]) -> None:

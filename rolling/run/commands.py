@@ -183,7 +183,7 @@ def report(folder: Path, choose: Callable[[ReportOptions], ReportOptions] = lamb
     return written
 
 
-def show(experiment: Experiment) -> str:
+def show_experiment(experiment: Experiment) -> str:
     """An experiment as lines of names and values, and its cost."""
     lines = [f"{name}: {value}" for name, value in _flat(codec.encode(experiment))]
     return "\n".join([*lines, "", _cost(experiment)])

@@ -154,7 +154,8 @@ class Forecaster:
                 )
         if "time" not in data.coords or data["time"].ndim != 1 or data.sizes["time"] < max(n, 1):
             raise InputError(
-                f"the data have fewer than the {n} frames with a `time` that a rollout takes: add some"
+                f"the data have fewer than the {n} frames along a coordinate `time` that a rollout needs:"
+                " give more"
             )
         order = ("time", layout.y.name, layout.x.name)
         recent = data.isel(time=slice(data.sizes["time"] - n, None))

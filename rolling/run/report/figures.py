@@ -60,7 +60,7 @@ def _drawn(score: Score, curves: Mapping, about: About, words: Words, floor: flo
     if score.axis == "rank":
         return plots.rank_histogram(score.coordinate, score.values)
     if score.axis == "wavenumber":
-        return plots.spectrum(score.coordinate, curves, y=with_units("energy", unit))
+        return plots.spectrum_curves(score.coordinate, curves, y=with_units("energy", unit))
     lead = score.axis == "lead"
     return plots.score_curves(
         words.leads(score.coordinate) if lead else score.coordinate,

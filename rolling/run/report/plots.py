@@ -162,7 +162,7 @@ def score_curves(
 
 
 @styled
-def spectrum(wavenumber: np.ndarray, curves: Mapping[str, np.ndarray], *, y: str) -> Figure:
+def spectrum_curves(wavenumber: np.ndarray, curves: Mapping[str, np.ndarray], *, y: str) -> Figure:
     """Energy against wavenumber, both logarithmic, over at most eight decades below the truth's maximum."""
     figure, axes = single()
     draw_curves(axes, wavenumber, curves)
