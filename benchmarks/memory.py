@@ -2,8 +2,8 @@
 
     python benchmarks/memory.py
 
-Trains the debug preset for a few steps, then measures the peak resident memory of `rolling rollout` in a
-process of its own for both lengths, with the same chunks. Prints the ratio.
+Trains the debug preset for a few steps, then measures the peak resident memory of `rolling rollout`, in its
+own process, for both lengths with the same chunks. Prints the ratio.
 """
 
 import os

@@ -1,16 +1,16 @@
-"""The speed of the default network, as shares of what the machine can do.
+"""The speed of the default network, as fractions of the machine's peak.
 
     python benchmarks/network.py [--rounds 15]
 
 Trains on 8 clips of 8 frames of 32 x 32 cells, periodic, one channel, float32; once on one core and once on
-two, each in a process of its own that is tied to its cores. In turns, round by round: a product of matrices
-(XLA's peak), the forward pass, the gradient of the loss, and a whole step with Adam. The figures are medians,
-the peak is the best of all rounds.
+two, each in its own process pinned to its cores. Each round times in turn a matrix product (XLA's peak), the
+forward pass, the gradient of the loss, and a whole step with Adam. Figures are medians; the peak is the best
+of all rounds.
 
-Operations are those of the model alone: two for each multiplication of its convolutions and products of
-matrices, counted in the program of the forward pass with boundaries of zeros (what periodic boundaries cost
-more is overhead), and three times that for training. Bounds: 40 % of the peak on one core, and 471 trained
-frames per second on two where the peak is 435 GFLOP/s.
+Operations are those of the model alone: two for each multiply-add of its convolutions and matrix products,
+counted in the forward pass with zero boundaries (the extra cost of periodic ones is overhead), and three
+times that for training. Bounds: 40 % of the peak on one core, and 471 trained frames per second on two where
+the peak is 435 GFLOP/s.
 """
 
 import argparse

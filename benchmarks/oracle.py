@@ -1,10 +1,10 @@
-"""What a solver, and what a partition of the queue, costs on the linear-Gaussian sequence: exact errors.
+"""Exact errors of solvers and of partitions of the queue on the linear-Gaussian sequence.
 
     python benchmarks/oracle.py
 
-The first table: 24 frames in the window, one network call for each frame that leaves (AR(1), 0.9, context 1),
-the largest error of the covariance over 40 frames; the bound for one call per frame is 0.005. The second: a
-queue of 64 frames, one call each, that the network sees in blocks (FIFO), with and without lookahead.
+The first table: the largest error of the covariance over 40 frames with a window of 24 frames and one network
+call per frame (AR(1), 0.9, context 1); the bound is 0.005. The second: a queue of 64 frames, one call per
+frame, which the network sees in blocks (FIFO), with and without lookahead.
 """
 
 from rolling.noise import FlowMatching, Logit

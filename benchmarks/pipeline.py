@@ -1,11 +1,11 @@
-"""The input pipeline never makes training wait.
+"""The input pipeline never stalls training.
 
     python benchmarks/pipeline.py
 
-Clips of the main job's size (8 clips of 8 frames, 32 x 32, augmented) from an array in memory, from a mapped
-file, and from a compressed NetCDF file that is read as training goes. Prints for each how many clips a second
-the pipeline makes when nothing else runs, the ratio to what training takes, and the share of its time that a
-loop of jitted steps of that length waits for `next`.
+Clips of the main job's size (8 clips of 8 frames, 32 x 32, augmented) from an array in memory, a mapped file,
+and a compressed NetCDF file read during training. Prints for each the clips per second of the pipeline alone,
+their ratio to what training consumes, and the fraction of time that a loop of jitted steps of the training's
+duration waits for `next`.
 """
 
 import tempfile
@@ -31,7 +31,7 @@ STEPS = 60
 
 
 def busy(seconds: float):
-    """A jitted function that keeps all cores busy for about so long."""
+    """A jitted function that keeps all cores busy for about `seconds`."""
 
     def work(x, count):
         return jax.lax.fori_loop(0, count, lambda _, y: jnp.tanh(y @ x), x)
@@ -60,7 +60,7 @@ def report(name: str, sequences: Sequences, augment: tuple, step) -> None:
         step()
     share = waited / (time.perf_counter() - begin)
     needed = TRAINED / FRAMES
-    print(f"{name}: {alone:.0f} clips/s, {alone / needed:.0f} times the {needed:.0f} that training takes")
+    print(f"{name}: {alone:.0f} clips/s, {alone / needed:.0f} times the {needed:.0f} that training consumes")
     print(f"{name}: training waits {100 * share:.2f} % of its time")
 
 

@@ -1,11 +1,11 @@
-"""Preparing videos costs little more than decoding them; reading what was prepared costs next to nothing.
+"""Preparing videos costs little more than decoding them; reading the prepared store costs next to nothing.
 
     python benchmarks/preparation.py [FOLDER]
 
-Takes the videos of a folder, or makes some H.264 files of 640 x 480. Prints how many frames a second
-preparation makes into pictures of 64 x 64, in terms of a bare loop in the same run that decodes with PyAV and
-resizes (bar: 0.8), with one process and with two; and how many normalised 16-frame clips a second the input
-pipeline makes of the store in one process, in terms of 2,000.
+Uses the videos of a folder, or makes some H.264 files of 640 x 480. Prints the frames per second of
+preparation into pictures of 64 x 64, with one process and with two, relative to a bare loop in the same run
+that decodes with PyAV and resizes (bound: 0.8); and the normalised 16-frame clips per second that the input
+pipeline reads from the store in one process, relative to 2,000.
 """
 
 import shutil
@@ -71,7 +71,7 @@ def prepared(folder: Path, store: Path, workers: int) -> None:
 
 
 def seconds(work: Callable[[], object]) -> tuple[float, float]:
-    """Of the clock, and of this process's use of the processor, which other programs do not slow down."""
+    """Wall-clock time, and this process's CPU time, which other programs do not increase."""
     begin, busy = time.perf_counter(), time.process_time()
     work()
     return time.perf_counter() - begin, time.process_time() - busy
@@ -83,7 +83,7 @@ def report_preparation(folder: Path, store: Path) -> None:
         "preparation": lambda: prepared(folder, store, 0),
         "preparation by two processes, with their start": lambda: prepared(folder, store, 2),
     }
-    # In turns, and the best of each: other programs slow some rounds down.
+    # Interleaved, and the best of each, as other programs slow some rounds down.
     rounds = [{name: seconds(work) for name, work in ways.items()} for _ in range(ROUNDS)]
     best = {name: np.min([taken[name] for taken in rounds], axis=0) for name in ways}
     reference, frames = best["bare decode and resize"], bare(folder)

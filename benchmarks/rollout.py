@@ -2,10 +2,10 @@
 
     python benchmarks/rollout.py [FAMILY ...]
 
-For each family of `configs/_families.py` on the main job's network: times, in turns, a chunk of a rollout (16
-forecasts) and as many calls of the network alone, on as many frames as it is shown, in one compiled loop;
-prints the ratio of medians beside the bound of 1.05. Then, on a tiny network, the time per frame of a rollout
-of 10,000 frames in terms of one of 100, beside the bound of 1.1: the cost of a frame does not grow.
+For each family of `configs/_families.py` on the main job's network: times, in turn, a chunk of a rollout (16
+forecasts) and the same number of calls of the network alone, with inputs of the same shape, in one compiled
+loop; prints the median ratio and its bound, 1.05. Then, on a tiny network, the time per frame of a rollout of
+10,000 frames relative to one of 100, and its bound, 1.1: the cost of a frame does not grow.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ def layout_of(size: int) -> Layout:
 
 
 def prepared(experiment, size: int, cycles: int, batch: int):
-    """The network, and a rollout of it that is ready to run."""
+    """The network and a rollout of it, ready to run."""
     apply, params = model.build(experiment, layout_of(size), None)
     rollout = Rollout(Sampler(experiment), model.binder(experiment, apply), cycles=cycles)
     given = jnp.zeros((batch, experiment.given, *layout_of(size).shape))
@@ -41,7 +41,7 @@ def prepared(experiment, size: int, cycles: int, batch: int):
 
 
 def shown(experiment, given) -> tuple[int, ...]:
-    """The shape of what the network is shown in one call."""
+    """The shape of the network's input in one call."""
     seen = []
 
     def network(z, logsnr, condition):
@@ -92,7 +92,7 @@ def against_the_bare_network(experiment) -> tuple[float, float]:
 
 
 def growth(experiment) -> float:
-    """Time per frame of 10,000 frames in terms of 100, without the start of the rollout."""
+    """Time per frame of 10,000 frames relative to 100, without the start of the rollout."""
     _, params, rollout, given, key = prepared(experiment, 8, 50, 1)
 
     def per_frame(frames: int) -> float:

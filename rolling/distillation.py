@@ -92,7 +92,7 @@ def sample_segments(
     )
 
 
-def ddim(z: Frames, x: Frames, step: Step) -> Frames:
+def ddim_step(z: Frames, x: Frames, step: Step) -> Frames:
     """`z_s = alpha_s x + (sigma_s / sigma_t)(z_t - alpha_t x)`; `z` itself for frames that do not move."""
     return step.hold(first_order.ddim(z, x, step.logsnr_t, step.logsnr_s), z)
 
@@ -151,9 +151,9 @@ def consistency_target(
     steps per segment, both with a teacher and with data.
     """
     small = step_between(schedule, segments.t, segments.s)
-    z_s = ddim(z, x, small) if variance is None else addim(z, x, small, variance)
+    z_s = ddim_step(z, x, small) if variance is None else addim(z, x, small, variance)
     predicted = student(z_s, small.logsnr_s)
-    z_end = ddim(z_s, predicted, step_between(schedule, segments.s, segments.end))
+    z_end = ddim_step(z_s, predicted, step_between(schedule, segments.s, segments.end))
     whole = step_between(schedule, segments.t, segments.end)
     return whole.hold(inverse_ddim(z, z_end, whole), predicted)
 

@@ -143,8 +143,8 @@ def test_files(name, tmp_path, capsys, monkeypatch):
 COMMANDS = {
     "unknown command": (["trian"], r"no command 'trian'.*train"),
     "unknown experiment": (["run", "kolmogorow"], r"did you mean 'kolmogorov'"),
-    "no experiment": (["run"], r"wants an? experiment"),
-    "no run": (["evaluate", "nowhere"], r"nowhere is no run"),
+    "no experiment": (["run"], r"needs an? experiment"),
+    "no run": (["evaluate", "nowhere"], r"nowhere is not a trained run"),
     "unknown field": (
         ["run", "debug", "--window.sise", "4"],
         r"no option --window.sise; the nearest is --window.size",

@@ -21,7 +21,7 @@ from rolling.run.cli import main
 from rolling.run.compare import comparison_table, estimates, page, runs
 from rolling.run.compare.comparison import Comparison
 from rolling.run.compare.runs import Group, Run, grouped
-from rolling.run.compare.wording import number
+from rolling.run.compare.wording import with_interval
 from rolling.run.evaluation.evaluate import evaluate
 from rolling.run.evaluation.tables import Cell, Table
 from rolling.run.experiment import presets as experiments, registry
@@ -173,7 +173,7 @@ def test_a_resample_is_the_score_of_the_starts_drawn(stored):
     ],
 )
 def test_a_number_is_told_as_far_as_it_is_sure(value, bounds, told):
-    assert number(value, bounds) == told
+    assert with_interval(value, bounds) == told
 
 
 def test_a_table_in_text_and_markdown():
@@ -239,7 +239,7 @@ def test_all_numbers_are_in_the_json(place):
     assert found["intervals_cover"] == ["seeds", "starts"] and found["starts"] == found["long_starts"] == 3
     assert list(found["groups"]) == ["rolling", "full_sequence"]
     assert [run["seed"] for run in found["groups"]["rolling"]["runs"]] == [0, 1]
-    assert found["groups"]["rolling"]["about"] == runs.about("rolling") != ""
+    assert found["groups"]["rolling"]["about"] == experiments.about("rolling") != ""
     assert all(run["training_seconds"] > 0 for run in found["groups"]["rolling"]["runs"])
     crps = next(board for board in found["forecast"] if board["measure"] == "crps")
     one = crps["groups"]["full_sequence"]
@@ -367,10 +367,11 @@ def test_a_metric_of_ones_own_is_shown_wherever_the_others_are(own, capsys):
 
 @pytest.mark.slow
 def test_forecasts_begin_where_they_are_given_frames(place):
-    from rolling.run.forecasting.streaming import write
+    from rolling.run.forecasting.streaming import write_forecast
 
     experiment, forecaster, split = commands.open_run(place[0] / "both" / "rolling-0")
-    store = write(forecaster, split.test, experiment.forecast, place[0] / "given.zarr", "given", given=5)
+    path = place[0] / "given.zarr"
+    store = write_forecast(forecaster, split.test, experiment.forecast, path, "given", given=5)
     assert int(xr.open_zarr(store)["frame"].min()) == 5
     without = xr.open_zarr(place[0] / "both" / "rolling-0" / "calls-1.zarr")
     assert int(without["frame"].min()) == experiment.window.context < 5
@@ -432,7 +433,7 @@ def invented(tmp_path):
 
 
 def test_a_page_of_many_methods(invented, tmp_path):
-    page.write(invented, tmp_path / "page")
+    page.write_comparison(invented, tmp_path / "page")
     text = (tmp_path / "page" / "comparison.html").read_text()
     assert "a &lt;b&gt;" in text and "a <b>" not in text
     # Each score of each variable at three numbers of calls, the first two also against calls.
@@ -469,7 +470,7 @@ def test_a_full_disk_leaves_the_old_comparison(invented, tmp_path, monkeypatch):
 
     monkeypatch.setattr("pathlib.Path.write_text", full)
     with pytest.raises(InputError, match=r"comparison\.json cannot be written .*No space left"):
-        page.write(invented, tmp_path)
+        page.write_comparison(invented, tmp_path)
     assert tree(tmp_path) == {"comparison.json": b"{}"}
 
 
@@ -486,15 +487,18 @@ def one_sentence(words, capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "wants two runs or more"),
-        (["runs/a"], "wants two runs or more"),
-        (["runs/a", "runs/b"], "runs/a is no run"),
+        ([], "needs at least two runs"),
+        (["runs/a"], "needs at least two runs"),
+        (["runs/a", "runs/b"], "runs/a is not a run"),
         (["debug", "--windows", "rollin,full_sequence"], "no family 'rollin': the nearest is 'rolling'"),
-        (["debug", "--windows", ""], "two runs or more"),
-        (["debug", "--windows", "rolling"], "two runs or more"),
-        (["debug", "--windows", "rolling,full_sequence", "--seeds", "0"], "--seeds is a whole number from 1"),
-        (["debug", "--windows", "rolling,full_sequence", "--calls", "1,x"], "--calls wants whole numbers"),
-        (["debug", "--windows", "rolling,full_sequence", "--calls", "0"], "--calls wants whole numbers"),
+        (["debug", "--windows", ""], "at least two runs"),
+        (["debug", "--windows", "rolling"], "at least two runs"),
+        (
+            ["debug", "--windows", "rolling,full_sequence", "--seeds", "0"],
+            "--seeds must be a whole number of at least 1",
+        ),
+        (["debug", "--windows", "rolling,full_sequence", "--calls", "1,x"], "--calls takes whole numbers"),
+        (["debug", "--windows", "rolling,full_sequence", "--calls", "0"], "--calls takes whole numbers"),
         (["debug", "--windows", "rolling", "--seed", "3"], "no option --seed; the nearest is --seeds"),
         (["debug", "--windows", "rolling,full_sequence", "--folder", "file"], "file is a file"),
         (["debug", *FAMILIES, "--forecast.frames", "0"], "debug has no forecasts to compare"),
@@ -527,9 +531,9 @@ def part(name, **changes):
     ("change", "said"),
     [
         (part("training", steps=9), "is not finished, 2 of 9 steps"),
-        (part("source", test=3), "have other data (source.test: 2 / 3)"),
-        (part("forecast", starts=4), "make other forecasts (forecast.starts: 3 / 4)"),
-        (part("long", frames=9), "make other forecasts (long.frames: 8 / 9)"),
+        (part("source", test=3), "have different data (source.test: 2 / 3)"),
+        (part("forecast", starts=4), "make different forecasts (forecast.starts: 3 / 4)"),
+        (part("long", frames=9), "make different forecasts (long.frames: 8 / 9)"),
     ],
 )
 def test_runs_that_cannot_be_compared(place, tmp_path, capsys, change, said):

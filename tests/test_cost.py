@@ -15,10 +15,10 @@ from rolling.fields import video
 from rolling.physics.simulators import Kolmogorov
 from rolling.run import model
 from rolling.run.cli import main
-from rolling.run.commands import describe
+from rolling.run.commands import show_experiment
 from rolling.run.experiment.objectives import Consistency, MomentMatching
 from rolling.run.experiment.optimisers import AdamW
-from rolling.run.training.cost import TOKENS, batch_of, call_program, cost_of, operations, peak, table
+from rolling.run.training.cost import TOKENS, batch_of, call_program, cost_of, cost_table, operations, peak
 from rolling.video.uvit.network import VideoUViT
 from rolling.video.uvit.sizes import KINETICS
 from rolling.windows import Rolling
@@ -158,7 +158,7 @@ def test_the_largest_network_is_only_looked_at():
     assert cost.call == pytest.approx(16 * 148e9, rel=0.03)  # XLA's analysis: 148.0 GFLOP per frame
     assert cost.step == pytest.approx(8 * 4 * cost.call, rel=0.15)  # with what is computed again
     assert 3 * cost.memory["gradient"] < cost.without
-    assert "1203 M" in table(cost) and "GiB" in table(cost)
+    assert "1203 M" in cost_table(cost) and "GiB" in cost_table(cost)
 
 
 def test_conditions_are_part_of_it():
@@ -187,9 +187,9 @@ class Closed:
 
 
 def test_a_cost_that_cannot_be_known_is_one_line():
-    assert "give --source.path FILE" in describe(gridded).splitlines()[-1]
+    assert "give --source.path FILE" in show_experiment(gridded).splitlines()[-1]
     closed = dataclasses.replace(debug, source=Closed())
-    assert "Closed does not tell the size of its frames" in describe(closed).splitlines()[-1]
+    assert "Closed does not report the size of its frames" in show_experiment(closed).splitlines()[-1]
 
 
 def test_show(capsys):

@@ -36,4 +36,4 @@ def test_a_batch_that_the_devices_cannot_share_is_refused(tmp_path):
     eight = environment(XLA_FLAGS="--xla_force_host_platform_device_count=8")
     done = command("train", "debug", "--training.batch", "6", cwd=tmp_path, env=eight, check=False)
     assert done.returncode == 2
-    assert "a batch of 6 cannot be cut over 8 devices" in done.stderr.splitlines()[-1]
+    assert "a batch of 6 cannot be split over 8 devices" in done.stderr.splitlines()[-1]

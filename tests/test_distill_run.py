@@ -150,24 +150,24 @@ def spoiled(teacher, folder, **changes):
 @pytest.mark.parametrize(
     ("build", "words"),
     [
-        (lambda t, f: Consistency(small_steps=0), "small_steps is a whole number from 1 on"),
-        (lambda t, f: Consistency(variance=2.0), "variance is a share between 0 and 1"),
+        (lambda t, f: Consistency(small_steps=0), "small_steps must be a whole number of at least 1"),
+        (lambda t, f: Consistency(variance=2.0), "variance is a fraction between 0 and 1"),
         (lambda t, f: MomentMatching(warmup_share=-1.0), "warmup_share is a probability"),
-        (lambda t, f: student_of(f, "consistency", 1), "is no run: `rolling distill` wants"),
+        (lambda t, f: student_of(f, "consistency", 1), "is not a run: give `rolling distill`"),
         (lambda t, f: student_of(t, "magic", 1), "--method knows no 'magic': there are consistency, moment"),
         (lambda t, f: student_of(t, "consistency", 0), "choose a whole multiple of 1"),
-        (lambda t, f: spoiled(t, f, objective=Consistency()), "a distillation wants a teacher"),
-        (lambda t, f: spoiled(t, f, objective=MomentMatching()), "a distillation wants a teacher"),
-        (lambda t, f: spoiled(t, f, noise=Correlated()), "wants independent noise and even steps"),
+        (lambda t, f: spoiled(t, f, objective=Consistency()), "a distillation needs a teacher"),
+        (lambda t, f: spoiled(t, f, objective=MomentMatching()), "a distillation needs a teacher"),
+        (lambda t, f: spoiled(t, f, noise=Correlated()), "needs independent noise and even steps"),
         (
             lambda t, f: spoiled(t, f, window=TrainedOn(inner=Rolling(size=5, context=1))),
             "clips of its own size",
         ),
-        (lambda t, f: spoiled(t, f, window=AlignedContext()), "whose context stands still"),
-        (lambda t, f: spoiled(t, f, spacing=Power()), "wants independent noise and even steps"),
+        (lambda t, f: spoiled(t, f, window=AlignedContext()), "whose context has constant clocks"),
+        (lambda t, f: spoiled(t, f, spacing=Power()), "needs independent noise and even steps"),
         (
             lambda t, f: spoiled(t, f, network=dataclasses.replace(debug.network, embedding=24)),
-            r"is another network \(there / here: network.embedding: 16 / 24\)",
+            r"has another network \(there / here: network.embedding: 16 / 24\)",
         ),
         (
             lambda t, f: Trainer(
@@ -187,10 +187,10 @@ def test_what_does_not_suit_is_told_in_one_sentence(build, words, teacher, tmp_p
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["distill"], "`rolling distill` wants a run"),
-        (["distill", "nowhere"], "nowhere is no run"),
-        (["distill", "nowhere", "--steps-per-frame", "some"], "--steps-per-frame is a number above 0"),
-        (["distill", "nowhere", "--method"], "--method wants a value"),
+        (["distill"], "`rolling distill` needs a run"),
+        (["distill", "nowhere"], "nowhere is not a run"),
+        (["distill", "nowhere", "--steps-per-frame", "some"], "--steps-per-frame must be a number above 0"),
+        (["distill", "nowhere", "--method"], "--method needs a value"),
     ],
 )
 def test_bad_words(words, told, capsys):

@@ -14,7 +14,7 @@ from rolling.distillation import (
     addim,
     consistency_loss,
     consistency_target,
-    ddim,
+    ddim_step,
     inverse_ddim,
     moment_matching_losses,
     renoise,
@@ -185,12 +185,12 @@ def steps_of(tau_t, tau_s):
 def test_frames_that_stand_still_are_untouched_and_ends_are_finite():
     step = steps_of([0.0, 0.3, 0.5, 1.0, 1.0], [0.0, 0.0, 0.2, 0.7, 1.0])
     z, x = jax.random.normal(jax.random.key(0), (2, 1, 5, 3, 3, 2))
-    for moved in (ddim(z, x, step), addim(z, x, step, jnp.ones((1, 5))), renoise(z, x, step, x)):
+    for moved in (ddim_step(z, x, step), addim(z, x, step, jnp.ones((1, 5))), renoise(z, x, step, x)):
         np.testing.assert_array_equal(moved[:, [0, 4]], z[:, [0, 4]])
         assert np.isfinite(moved).all() and (np.abs(moved - z)[:, 1:4] > 0).any(axis=(2, 3, 4)).all()
-    inverse = inverse_ddim(z, ddim(z, x, step), step)
+    inverse = inverse_ddim(z, ddim_step(z, x, step), step)
     np.testing.assert_allclose(inverse[:, 1:4], x[:, 1:4], rtol=1e-10)
-    np.testing.assert_allclose(addim(z, x, step, jnp.zeros((1, 5))), ddim(z, x, step), rtol=1e-10)
+    np.testing.assert_allclose(addim(z, x, step, jnp.zeros((1, 5))), ddim_step(z, x, step), rtol=1e-10)
 
 
 def test_addim_keeps_the_energy_that_ddim_loses():
@@ -206,7 +206,7 @@ def test_addim_keeps_the_energy_that_ddim_loses():
         wanted = jnp.mean(diffuse(known + lost, true_eps, step.logsnr_s) ** 2)
         adjusted = addim(z, known, step, jnp.ones((1, 1)))
         np.testing.assert_allclose(jnp.mean(adjusted**2), wanted, rtol=1e-12)
-        assert jnp.mean(ddim(z, known, step) ** 2) < wanted
+        assert jnp.mean(ddim_step(z, known, step) ** 2) < wanted
 
 
 def test_segments_are_those_of_the_sampler():

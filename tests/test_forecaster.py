@@ -131,7 +131,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(trained, 
 @pytest.mark.parametrize("sizes", [{"frames": 0}, {"frames": 2, "members": 0}])
 def test_an_empty_forecast_is_refused(trained, sizes):
     run, dataset = trained
-    with pytest.raises(InputError, match="wants frames >= 1 and members >= 1"):
+    with pytest.raises(InputError, match="needs frames >= 1 and members >= 1"):
         load(run).forecast(dataset, **sizes)
 
 

@@ -103,10 +103,10 @@ def test_still_picture_stands_in_until_the_script_runs(plain):
     ("spoil", "said"),
     [
         (lambda run: (run / "evaluation.json").unlink(), "rolling evaluate"),
-        (lambda run: (run / "evaluation.json").write_text("{"), "is no evaluation"),
+        (lambda run: (run / "evaluation.json").write_text("{"), "is not an evaluation"),
         (
             lambda run: (run / "evaluation.json").write_text('{"rmse": {"a": {"leads": [1], "model": []}}}'),
-            "is no evaluation",
+            "is not an evaluation",
         ),
         (lambda run: shutil.rmtree(run / "forecast.zarr"), "rolling rollout"),
     ],

@@ -46,11 +46,11 @@ def test_verdict_names_units_and_each_of_several_variables(tmp_path):
 def test_table_marks_the_best_of_each_lead():
     words = Words(weather().layout)
     score = decoded("t2m", curve(persistence=[0.05] * LEADS, climatology=[None] * LEADS))
-    found = verdict.table(score, words, most=3)
+    found = verdict.score_table(score, words, most=3)
     assert found.heads == ("lead time", "1 h", "3 h", "6 h")
     assert [name for name, _ in found.rows] == ["forecast", "persistence"]  # what has no value has no row
     assert [[cell.best for cell in cells] for _, cells in found.rows] == [[False] * 3, [True] * 3]
-    higher = verdict.table(score, words, most=3, higher=True)
+    higher = verdict.score_table(score, words, most=3, higher=True)
     assert [[cell.best for cell in cells] for _, cells in higher.rows] == [[True] * 3, [False] * 3]
 
 

@@ -19,7 +19,7 @@ def write_file(path: Path, write: Callable[[Path], Any]) -> Path:
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:  # HDF5 reports a full disk by a RuntimeError
         raise InputError(
-            f"{path} cannot be written ({one_line(error)}): free some space, or its folder"
+            f"{path} cannot be written ({one_line(error)}): free some space, or make it writable"
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
@@ -27,5 +27,5 @@ def write_file(path: Path, write: Callable[[Path], Any]) -> Path:
 
 
 def one_line(error: Exception) -> str:
-    """The message of another library on one line, to stand within a sentence."""
+    """The message of another library on one line, for use inside a sentence."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -1,8 +1,8 @@
-"""A forecast on disk: its names, dimensions and attributes, for all who write or read one.
+"""A forecast on disk: its names, dimensions and attributes, shared by everything that writes or reads one.
 
 A store holds one variable for each of the layout's, with the dimensions (start, number, prediction_timedelta,
-y, x). Along the first, `sequence` and `frame` say with which frame of which test sequence a forecast begins,
-and `time` is that of the frame before, the last that was given.
+y, x). Along the first, `sequence` and `frame` give the test sequence and the frame in it at which a forecast
+starts, and `time` is the time of the frame before it, the last given one.
 """
 
 from collections.abc import Mapping
@@ -18,10 +18,10 @@ MEMBER = "number"
 SEQUENCE, FRAME = "sequence", "frame"
 
 # Attributes.
-IDENTITY = "rolling_forecast"  # all that decides the frames, as JSON
+IDENTITY = "rolling_forecast"  # everything that determines the frames, as JSON
 COMPLETE = "rolling_complete"
 GIVEN = "given_frames"
-NAMES = "sequence_names"  # of each start
+NAMES = "sequence_names"  # one for each start
 
 
 def start_dimension(layout: Layout) -> str:
@@ -34,5 +34,5 @@ def dimensions(layout: Layout) -> tuple[str, ...]:
 
 
 def is_unfinished(attributes: Mapping[str, Any]) -> bool:
-    """Whether a rollout is under way, or was stopped; a store of another program has neither mark."""
+    """Whether a rollout is running or was stopped; a store of another program has neither attribute."""
     return IDENTITY in attributes and not attributes.get(COMPLETE, False)

@@ -13,7 +13,7 @@ class Progress:
 
     def __init__(self, label: str, total: int, unit: str = "step", done: int = 0):
         self.label, self.total, self.unit, self.done = label, total, unit, done
-        self.began = self.spoke = time.monotonic()
+        self.started = self.last_line = time.monotonic()
         self.steady: tuple[float, int] | None = None  # time and count at the first update
         self.bar = None
         if sys.stderr.isatty():
@@ -25,15 +25,15 @@ class Progress:
         return self
 
     def update(self, count: int = 1, **figures: float) -> None:
-        """`count` more are done; `figures` are shown beside the count."""
+        """Adds `count` to what is done; `figures` are shown beside the count."""
         self.done += count
-        if self.steady is None:  # up to here it was mostly compilation, which says nothing of the rest
+        if self.steady is None:  # so far mostly compilation, which says nothing about the rest
             self.steady = (time.monotonic(), self.done)
         if self.bar is not None:
             if figures:
                 self.bar.set_postfix({name: f"{value:.4g}" for name, value in figures.items()}, refresh=False)
             self.bar.update(count)
-        elif time.monotonic() - self.spoke > SECONDS_BETWEEN_LINES:
+        elif time.monotonic() - self.last_line > SECONDS_BETWEEN_LINES:
             shown = "".join(f", {name} {value:.4g}" for name, value in figures.items())
             self._say(f"{100 * self.done / max(self.total, 1):.0f} %{self._left()}{shown}")
 
@@ -41,7 +41,7 @@ class Progress:
         if self.bar is not None:
             self.bar.close()
         elif kind is None:
-            self._say(f"done in {time.monotonic() - self.began:.0f} s")
+            self._say(f"done in {time.monotonic() - self.started:.0f} s")
 
     def _left(self) -> str:
         if self.steady is None or self.done == self.steady[1]:
@@ -51,5 +51,5 @@ class Progress:
         return f", {seconds:.0f} s left"
 
     def _say(self, words: str) -> None:
-        self.spoke = time.monotonic()
+        self.last_line = time.monotonic()
         print(f"{self.label}: {words} ({self.done}/{self.total} {self.unit})", file=sys.stderr, flush=True)

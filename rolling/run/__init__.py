@@ -10,7 +10,7 @@ __all__ = ["Forecaster", "load"]
 if not TYPE_CHECKING:
 
     def __getattr__(name: str):
-        # Every command passes through here: nothing is loaded before it is asked for.
+        # Every command imports this package: nothing is loaded before it is needed.
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from rolling.run.forecasting import forecaster

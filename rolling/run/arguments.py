@@ -1,4 +1,4 @@
-"""Words of the command line: what comes first, what is taken out, and the options of an experiment."""
+"""Words of the command line: the leading name, options taken out early, and the options of an experiment."""
 
 import dataclasses
 import os
@@ -15,24 +15,24 @@ def take(words: list[str], option: str, default: str) -> tuple[str, list[str]]:
             return word.removeprefix(option + "="), words[:place] + words[place + 1 :]
         if word == option:
             if place + 1 == len(words):
-                raise InputError(f"{option} wants a value")
+                raise InputError(f"{option} needs a value")
             return words[place + 1], words[:place] + words[place + 2 :]
     return default, words
 
 
-def load_code(words: list[str]) -> list[str]:
-    """Takes every `--code FILE` out of the words and makes the parts of that file known."""
+def take_code(words: list[str]) -> list[str]:
+    """Takes every `--code FILE` out of the words and registers the parts that the file defines."""
     path, rest = take(words, "--code", "")
     if not path:
         return rest
     from rolling.run.experiment import presets
 
     presets.load_code(Path(path))
-    return load_code(rest)
+    return take_code(rest)
 
 
 def find_weights(words: list[str]) -> list[str]:
-    """Takes `--metrics.NAME-weights FILE` out of the words and puts it where metrics look for it."""
+    """Takes `--metrics.NAME-weights FILE` out of the words and sets the variable that the metric reads."""
     for word in words:
         if re.match(r"--metrics\.\w+-weights(=|$)", word):
             from rolling.run.experiment.presets import weights
@@ -41,7 +41,7 @@ def find_weights(words: list[str]) -> list[str]:
                 path, words = take(words, file.option, "")
                 if path:
                     os.environ[file.variable] = path
-                    file.read()  # a wrong file is refused now, not after the training
+                    file.read()  # rejects a wrong file now, not after the training
             break
     return words
 
@@ -53,7 +53,7 @@ def first(words: list[str], command: str, what: str) -> tuple[str, list[str]]:
             raise InputError(f"name the {what} first: `rolling {command} {what.upper()} --help`")
         article = "an" if what[0] in "aeiou" else "a"
         raise InputError(
-            f"`rolling {command}` wants {article} {what}: `rolling {command} {what.upper()} ...`"
+            f"`rolling {command}` needs {article} {what}: `rolling {command} {what.upper()} ...`"
         )
     return words[0], words[1:]
 
@@ -67,7 +67,7 @@ def experiment_and_options(words: list[str], command: str, options: type):
 
 
 def overridden(preset, rest: list[str], program: str, options: type):
-    """The preset with the fields that the words name replaced, and the options of the command."""
+    """The preset with the fields named in `rest` replaced, and the options of the command."""
     from rolling.run.experiment.options import parse
 
     base = type(preset)

@@ -1,8 +1,8 @@
-"""Checkpoints: one orbax composite with everything that a run needs, to train on or to forecast.
+"""Checkpoints: one orbax composite with everything that a run needs to continue training or to forecast.
 
 Items: `params`, `ema`, `optimiser`, `progress` (step and key), `iterator` (of the input pipeline),
 `experiment`, `layout` (variables, units, coordinates), `lengths` (of the sequences) and `statistics`. Orbax
-renames a finished checkpoint into its place, so that a killed run never leaves half of one.
+renames a finished checkpoint into place, so a killed run never leaves a partial one.
 """
 
 import logging
@@ -18,14 +18,14 @@ from rolling.data.statistics import Statistics
 from rolling.fields import Layout
 from rolling.run.experiment import Experiment, codec, presets
 
-logging.getLogger("absl").setLevel(logging.ERROR)  # orbax narrates every step of a save
+logging.getLogger("absl").setLevel(logging.ERROR)  # orbax logs every step of a save
 
 TREES = ("params", "ema", "optimiser", "progress", "statistics")
 JSON = ("iterator", "experiment", "layout", "lengths")
 
 
 def _host(tree: Any) -> Any:
-    """Copies on the host: the arrays themselves are given away by the next training step."""
+    """Copies on the host: the next training step donates the arrays themselves."""
     return jax.tree.map(lambda leaf: np.array(leaf, copy=True), tree)
 
 
@@ -47,7 +47,7 @@ class Checkpoints:
         return self._manager.latest_step()
 
     def restore(self, names: tuple[str, ...]) -> dict[str, Any]:
-        """Items of the latest checkpoint; trees are dicts and lists of arrays of the host, see `fitted`."""
+        """Items of the latest checkpoint; trees are dicts and lists of host arrays, see `fitted`."""
         step = self.latest()
         if step is None:
             raise InputError(f"there is no checkpoint in {self.folder}: train the run first")
@@ -58,13 +58,13 @@ class Checkpoints:
         except Exception as error:
             raise InputError(
                 f"the checkpoint {self.folder / str(step)} cannot be read"
-                f" ({str(error).splitlines()[0][:200]}): if it is damaged, delete that folder to go back to"
-                " the one before"
+                f" ({str(error).splitlines()[0][:200]}): if it is damaged, delete that folder to use the one"
+                " before it"
             ) from error
         return {name: restored[name] for name in names}
 
     def wait(self) -> None:
-        """Until what was saved is on disk; raises what went wrong in the background."""
+        """Blocks until everything saved is on disk; raises errors of the background thread."""
         self._manager.wait_until_finished()
 
     def close(self) -> None:
@@ -72,19 +72,19 @@ class Checkpoints:
 
 
 def _named(tree: Any) -> dict[str, Any]:
-    """Leaves by their place, `embedder.label.kernel`, in a tuple with names as in a dict."""
+    """Leaves by path, `embedder.label.kernel`; named tuples and dicts give the same paths."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
 
 
-def check_shapes(found: Any, wanted: Any, where: str) -> None:
-    """Raises `InputError` where what a checkpoint holds does not fit a network."""
-    flat, want = ({name: np.shape(leaf) for name, leaf in _named(tree).items()} for tree in (found, wanted))
-    for name in [*want, *flat]:
-        if flat.get(name) != want.get(name):
+def check_shapes(found: Any, like: Any, where: str) -> None:
+    """Raises `InputError` where the shapes in a checkpoint are not those of the network."""
+    flat, expected = ({name: np.shape(leaf) for name, leaf in _named(tree).items()} for tree in (found, like))
+    for name in [*expected, *flat]:
+        if flat.get(name) != expected.get(name):
             raise InputError(
                 f"{where} comes from another architecture: {name} is {flat.get(name)} there and"
-                f" {want.get(name)} here; use the experiment.json that belongs to it"
+                f" {expected.get(name)} here; use the experiment.json that belongs to it"
             )
 
 
@@ -96,7 +96,7 @@ def fitted(found: Any, like: Any, where: str) -> Any:
 
 
 class Trained(NamedTuple):
-    """What forecasts: the averaged parameters of a run's latest checkpoint, and all that goes with them."""
+    """The averaged parameters of a run's latest checkpoint, and everything needed to forecast with them."""
 
     experiment: Experiment
     layout: Layout
@@ -108,7 +108,9 @@ class Trained(NamedTuple):
 def load_trained(folder: Path) -> Trained:
     """Raises `InputError` where there is no trained run."""
     if not (folder / "checkpoints").is_dir():
-        raise InputError(f"{folder} is no run: it has no checkpoints")
+        raise InputError(
+            f"{folder} is not a trained run, as it has no checkpoints: train it first with `rolling train`"
+        )
     checkpoints = Checkpoints(folder / "checkpoints")
     try:
         items = checkpoints.restore(("ema", "progress", "statistics", "experiment", "layout"))

@@ -1,4 +1,4 @@
-"""The command line: `rolling run kolmogorov`, or the same in parts."""
+"""The command line: `rolling run kolmogorov`, or its steps one by one."""
 
 import dataclasses
 import errno
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import rolling
 from rolling.common.errors import InputError
-from rolling.run.arguments import experiment_and_options, find_weights, first, load_code, overridden, take
+from rolling.run.arguments import experiment_and_options, find_weights, first, overridden, take, take_code
 from rolling.run.training.allocator import keep_freed_memory
 
 USAGE = """usage: rolling COMMAND ...
@@ -19,26 +19,26 @@ USAGE = """usage: rolling COMMAND ...
   run EXPERIMENT       train, roll out, evaluate, report: everything, into runs/NAME
   prepare EXPERIMENT   open the data, which simulates or decodes them once, and describe them
   train EXPERIMENT     train only
-  rollout RUN          forecasts of a trained run, streamed to a Zarr store
-  distill RUN          a run of few calls per frame from a trained one (--steps-per-frame, --method)
-  evaluate RUN         score them against the truth, persistence and climatology
+  rollout RUN          forecast with a trained run, streamed to a Zarr store
+  distill RUN          turn a trained run into one of few calls per frame (--steps-per-frame, --method)
+  evaluate RUN         score its forecasts against the truth, persistence and climatology
   evaluate --real DIR --fake DIR   score clips of any model against real ones: videos, arrays, stores
   report RUN           write report.html
-  compare RUN RUN ...  finished runs side by side; EXPERIMENT --windows A,B trains one of each family first
-  list                 the presets
-  show EXPERIMENT      everything that an experiment holds, and what it costs: operations, memory
-  weights NAME         where to get the weights that a metric needs (i3d), and whether the file is right
-  oracle               the exact error of a window and a solver on a linear-Gaussian sequence
+  compare RUN RUN ...  put finished runs side by side; EXPERIMENT --windows A,B first trains one per family
+  list                 list the presets
+  show EXPERIMENT      show all settings of an experiment and its cost: operations, memory
+  weights NAME         where to get the weights that a metric needs (i3d), and whether the file is valid
+  oracle               exact error of a window and a solver on a linear-Gaussian sequence
 
 EXPERIMENT is a preset, a Python file that defines `experiment`, or a run. Every field is an option:
 `rolling run kolmogorov --window.size 12 --solver ancestral`. `rolling COMMAND --help` lists them.
 """
 
-GO_ON = "give the same command again (`run` and `train` with --resume)"
+CONTINUE = "give the same command again (`run` and `train` with --resume)"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one command; 2 is the exit code of bad input, whose one sentence goes to standard error."""
+    """Runs one command; bad input exits with code 2 and prints one sentence to standard error."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help"):
         print(USAGE, end="")
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     keep_freed_memory()
     try:
-        words = find_weights(load_code(words))
+        words = find_weights(take_code(words))
         command = COMMANDS.get(words[0])
         if command is None:
             raise InputError(f"there is no command {words[0]!r}: choose one of {', '.join(COMMANDS)}")
@@ -58,13 +58,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"rolling: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"rolling: stopped; to go on, {GO_ON}", file=sys.stderr)
+        print(f"rolling: stopped; to continue, {CONTINUE}", file=sys.stderr)
         return 130
     except PermissionError as error:
         print(f"rolling: {error.filename} cannot be opened or written: {error.strerror}", file=sys.stderr)
         return 2
     except BrokenPipeError:
-        # The reader of our output left (`rolling list | head`): nothing more to say.
+        # The reader of our output has closed it (`rolling list | head`): nothing more to write.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _disk_full(error: BaseException | None) -> str | None:
-    """The sentence to say when a full disk is at the root of an error, whichever library raised it."""
+    """The sentence to print when an error comes from a full disk, whichever library raised it."""
     while error is not None:
         words = str(error)
         if (
@@ -85,7 +85,7 @@ def _disk_full(error: BaseException | None) -> str | None:
         ):
             name = getattr(error, "filename", None)
             where = f" ({name})" if name else ""
-            return f"the disk is full{where}: what was finished is kept; free some space and {GO_ON}"
+            return f"the disk is full{where}: what was finished is kept; free some space and {CONTINUE}"
         error = error.__cause__ or error.__context__
     return None
 
@@ -93,9 +93,9 @@ def _disk_full(error: BaseException | None) -> str | None:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainOptions:
     folder: str = "runs"
-    """The run's folder goes into this one."""
+    """Parent folder of the run's folder."""
     resume: bool = False
-    """Go on with the run of this name."""
+    """Continue the run of this name."""
 
 
 def _train(words: list[str]) -> None:
@@ -122,23 +122,23 @@ def _run(words: list[str]) -> None:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DistillOptions:
     steps_per_frame: int = 1
-    """Network calls for each frame after the distillation."""
+    """Network calls per frame of the distilled run."""
     method: str = "consistency"
     """consistency or moment_matching."""
     folder: str = ""
-    """The run's folder goes into this one; by default it goes beside the teacher's."""
+    """Parent folder of the run's folder; by default the teacher's."""
     resume: bool = False
-    """Go on with the distillation of this name."""
+    """Continue the distillation of this name."""
 
 
 def _calls(word: str) -> int | float:
-    """Calls per frame: whole, or a part where a cycle finishes several frames."""
+    """Calls per frame: a whole number, or a fraction where a cycle finishes several frames."""
     try:
         calls = float(word)
     except ValueError:
         calls = math.nan
     if not 0 < calls < math.inf:
-        raise InputError(f"--steps-per-frame is a number above 0, such as 1, not {word!r}")
+        raise InputError(f"--steps-per-frame must be a number above 0, such as 1, not {word!r}")
     return int(calls) if calls == int(calls) else calls
 
 
@@ -148,7 +148,7 @@ def _distill(words: list[str]) -> None:
 
     name, rest = first(words, "distill", "run")
     run = Path(name)
-    # These two decide the defaults of everything else.
+    # These two determine the defaults of everything else.
     steps, rest = take(rest, "--steps-per-frame", str(DistillOptions.steps_per_frame))
     method, rest = take(rest, "--method", DistillOptions.method)
     student = distillation.student_of(run, method, _calls(steps))
@@ -166,7 +166,7 @@ def _show(words: list[str]) -> None:
     from rolling.run import commands
 
     experiment, _ = experiment_and_options(words, "show", NoOptions)
-    print(commands.describe(experiment))
+    print(commands.show_experiment(experiment))
 
 
 def _list(words: list[str]) -> None:
@@ -176,7 +176,7 @@ def _list(words: list[str]) -> None:
         raise InputError("`rolling list` takes no arguments")
     for name in presets():
         print(f"{name:22s}{first_line(name)}")
-    print("\nEach of them in another family of methods, as NAME_FAMILY (kolmogorov_erdm):")
+    print("\nEach of them also exists in other families of methods, as NAME_FAMILY (kolmogorov_erdm):")
     for name in families():
         print(f"{name:22s}{about(name)}")
 

@@ -1,11 +1,11 @@
-"""What a command does with a run: the folder `runs/NAME`, which is enough by itself.
+"""What the commands do with a run: the folder `runs/NAME`, which is self-contained.
 
-experiment.json    everything that decides the result
-checkpoints/       parameters, optimiser, statistics, layout, place in the data
-log.jsonl          losses and speeds, a JSON object a line; tensorboard/ the same
+experiment.json    everything that determines the result
+checkpoints/       parameters, optimiser, statistics, layout, position in the data
+log.jsonl          losses and speeds, one JSON object per line; the same in tensorboard/
 forecast.zarr      the ensemble, long.zarr the long rollouts
 evaluation*.json   scores (also as .nc)
-videos/            some of the forecasts as the experiment's `outputs`, a folder for each store
+videos/            some of the forecasts in the formats of `outputs`, one folder per store
 report.html
 """
 
@@ -23,24 +23,25 @@ from rolling.run.evaluation.evaluate import evaluate as score
 from rolling.run.evaluation.summary import summary_table
 from rolling.run.experiment import Experiment, Forecast, codec, presets as experiments
 from rolling.run.forecasting.forecaster import Forecaster, load
-from rolling.run.forecasting.streaming import write
+from rolling.run.forecasting.streaming import write_forecast
 from rolling.run.report.page import write_report
 from rolling.run.report.pictures import poster as draw_poster
 from rolling.run.report.video_files import write_outputs
-from rolling.run.training.cost import cost_of, table
+from rolling.run.training.cost import cost_of, cost_table
 from rolling.run.training.distillation import beside
 from rolling.run.training.trainer import Trainer
 from rolling.sampling import Sampling
 
 STORES = {"forecast": "evaluation", "long": "evaluation-long"}
-"""The stores of a run, and the stem of the evaluation of each."""
+"""The stores of a run, and the file stem of the evaluation of each."""
 
 
 def check_folder(experiment: Experiment, folder: Path, *, resume: bool) -> None:
-    """Raises `InputError` where a run's folder is taken: only the same experiment goes on, if `resume`."""
+    """Raises `InputError` where a run's folder is taken: only the same experiment continues, with
+    `resume`."""
     described = folder / "experiment.json"
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file, and a run wants a folder: choose another --name or --folder")
+        raise InputError(f"{folder} is a file, and a run needs a folder: choose another --name or --folder")
     if described.exists():
         found = experiments.from_json(described)
         changed = codec.differences(codec.encode(found), codec.encode(experiment))
@@ -51,27 +52,29 @@ def check_folder(experiment: Experiment, folder: Path, *, resume: bool) -> None:
             )
         if not resume:
             raise InputError(
-                f"{folder} exists: add --resume to go on with it, or choose another --name; delete the folder"
-                " to begin again"
+                f"{folder} exists: add --resume to continue it, or choose another --name; delete the folder"
+                " to start again"
             )
     elif folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder} exists and holds no run: choose another --name or --folder")
 
 
 def prepare_folder(experiment: Experiment, folder: Path, *, resume: bool) -> None:
-    """Makes a run's folder, or takes up one that exists where `resume` is set and the experiment the same."""
+    """Creates a run's folder; with `resume`, an existing one of the same experiment is used."""
     check_folder(experiment, folder, resume=resume)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         experiments.save(experiment, folder / "experiment.json")
         experiments.keep_code(experiment, folder / experiments.CODE)
     except (PermissionError, FileNotFoundError, NotADirectoryError) as error:
-        raise InputError(f"the folder {folder} cannot be made or written: choose another --folder") from error
+        raise InputError(
+            f"the folder {folder} cannot be made or written to: choose another --folder"
+        ) from error
 
 
 def train(experiment: Experiment, folder: Path, *, resume: bool = False) -> Split:
-    """Trains, from the start or from the last checkpoint; returns the data."""
-    split = experiment.source.open()  # before the folder is made: bad data leave nothing behind
+    """Trains from the start or from the last checkpoint; returns the data."""
+    split = experiment.source.open()  # before the folder is made, so that bad data leave no trace
     _check(experiment.outputs, split)
     experiment.check_layout(split.train.layout)
     fresh = not folder.exists()
@@ -79,7 +82,7 @@ def train(experiment: Experiment, folder: Path, *, resume: bool = False) -> Spli
     try:
         trainer = Trainer(experiment, folder, split)
     except InputError:
-        if fresh:  # an experiment that cannot run leaves nothing behind
+        if fresh:  # an experiment that cannot run leaves no trace
             shutil.rmtree(folder)
         raise
     print(_facts(experiment, split, trainer.parameters))
@@ -89,30 +92,31 @@ def train(experiment: Experiment, folder: Path, *, resume: bool = False) -> Spli
 
 
 def run(experiment: Experiment, folder: Path, *, resume: bool = False) -> None:
-    """Everything: train, roll out, evaluate, report. Each part that a resumed run has finished is kept."""
+    """Everything: train, roll out, evaluate, report. A resumed run keeps the steps that it has finished."""
     split = train(experiment, folder, resume=resume)
     if not (experiment.forecast.frames or experiment.long.frames):
-        print(f"trained; no forecast was asked for: `rolling rollout {folder} --frames 20` makes one")
+        print(f"trained; the experiment makes no forecast: `rolling rollout {folder} --frames 20` makes one")
         return
     forecaster = load(folder)
     for name in STORES:
         forecast = getattr(experiment, name)
         if forecast.frames:
-            write(forecaster, split.test, forecast, folder / f"{name}.zarr", _label(name, forecast))
+            store = folder / f"{name}.zarr"
+            write_forecast(forecaster, split.test, forecast, store, _label(name, forecast))
     print(_evaluate(forecaster, split, folder))
-    _show(experiment.outputs, split, folder)
+    _write_outputs(experiment.outputs, split, folder)
     print(f"\nreport: {_report(forecaster, split, folder)}")
 
 
 def distill(experiment: Experiment, folder: Path, *, resume: bool = False) -> None:
-    """Runs a distillation, and sets its scores beside those of its teacher."""
+    """Runs a distillation and prints its scores beside its teacher's."""
     run(experiment, folder, resume=resume)
     print(f"\n{beside(Path(experiment.objective.teacher), folder)}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RolloutOptions(Sampling, Forecast):
-    """How frames are made is the run's own, unless another part is named."""
+    """Sampling as in the run, except for the parts named here."""
 
     output: str = ""
     """The store to write; by default forecast.zarr in the run's folder."""
@@ -121,15 +125,15 @@ class RolloutOptions(Sampling, Forecast):
 
 
 def rollout(folder: Path, choose: Callable[[RolloutOptions], RolloutOptions]) -> Path:
-    """Writes a forecast of the held-out part; `choose` turns the run's own options into those wanted."""
+    """Writes a forecast of the held-out part; `choose` maps the run's own options to those to use."""
     experiment, forecaster, split = open_run(folder)
     options = choose(RolloutOptions(**vars(experiment.recipe), **vars(experiment.forecast)))
     forecaster.sample_with(options)
     forecast = Forecast(**{name: getattr(options, name) for name in vars(experiment.forecast)})
     if not forecast.frames:
-        raise InputError("a rollout of 0 frames is none: give --frames")
+        raise InputError("a rollout needs at least one frame: give --frames")
     output = Path(options.output) if options.output else folder / STORE
-    write(
+    write_forecast(
         forecaster,
         split.test,
         forecast,
@@ -143,66 +147,66 @@ def rollout(folder: Path, choose: Callable[[RolloutOptions], RolloutOptions]) ->
 
 
 def evaluate(folder: Path) -> str:
-    """Scores the stores of a run; returns a table."""
+    """Scores the stores of a run; returns a table of the first one's scores."""
     _, forecaster, split = open_run(folder)
     return _evaluate(forecaster, split, folder)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReportOptions:
-    """Writes report.html into the run's folder, and the files of its outputs anew."""
+    """Writes report.html into the run's folder, and the files of its outputs again."""
 
     poster: str = ""
-    """Also save a picture of the forecast beside the truth: a file ending in .png, .svg or .pdf."""
+    """Also save a picture of the forecast beside the truth, as a .png, .svg or .pdf file."""
     outputs: tuple[Output, ...] = ()
     """Files in which some of the forecasts are shown beside the truth."""
 
     def __post_init__(self):
         if self.poster and Path(self.poster).suffix not in (".png", ".svg", ".pdf"):
-            raise InputError(f"a poster is a .png, .svg or .pdf file, not {self.poster}")
+            raise InputError(f"a poster is a .png, .svg or .pdf file, not {self.poster}: change its ending")
 
 
 def report(folder: Path, choose: Callable[[ReportOptions], ReportOptions] = lambda own: own) -> Path:
-    """Writes `report.html`, the run's outputs, and a picture of the first forecast if one is asked for.
+    """Writes `report.html`, the run's outputs and, if requested, a picture of the first forecast.
 
-    `choose` turns the run's own options into those wanted.
+    `choose` maps the run's own options to those to use.
     """
     experiment, forecaster, split = open_run(folder)
     options = choose(ReportOptions(outputs=experiment.outputs))
     _check(options.outputs, split)
     written = _report(forecaster, split, folder)
-    _show(options.outputs, split, folder)
+    _write_outputs(options.outputs, split, folder)
     if options.poster:
         poster, figure = Path(options.poster), draw_poster(folder, split.test, metrics=experiment.metrics)
         write_file(poster, lambda path: figure.savefig(path, format=poster.suffix[1:], dpi=110))
     return written
 
 
-def describe(experiment: Experiment) -> str:
-    """An experiment as lines of names and values, and what it costs."""
+def show_experiment(experiment: Experiment) -> str:
+    """An experiment as lines of names and values, and its cost."""
     lines = [f"{name}: {value}" for name, value in _flat(codec.encode(experiment))]
     return "\n".join([*lines, "", _cost(experiment)])
 
 
 def _cost(experiment: Experiment) -> str:
-    """Nothing is simulated, prepared or read for it but headers."""
+    """Simulates and prepares nothing, and reads nothing but headers."""
     if not isinstance(experiment.source, Described):
         kind = type(experiment.source).__name__
-        return f"cost: not known, as {kind} does not tell the size of its frames before it is opened"
+        return f"cost: not known, as {kind} does not report the size of its frames before it is opened"
     try:
-        return table(cost_of(experiment, experiment.source.layout()))
+        return cost_table(cost_of(experiment, experiment.source.layout()))
     except InputError as error:
         return f"cost: not known ({error})"
 
 
 def open_run(folder: Path) -> tuple[Experiment, Forecaster, Split]:
-    """A trained run, and the data as they are now, which must be laid out as they were then."""
+    """A trained run and its data, whose layout must be the one it was trained on."""
     forecaster = load(folder)
     split = forecaster.experiment.source.open()
     if split.test.layout != forecaster.layout:
         changed = codec.differences(codec.encode(forecaster.layout), codec.encode(split.test.layout))
         raise InputError(
-            f"the data have changed since {folder} was trained (then / now: {'; '.join(changed)}): bring back"
+            f"the data have changed since {folder} was trained (then / now: {'; '.join(changed)}): restore"
             " the old data, or train again"
         )
     return forecaster.experiment, forecaster, split
@@ -222,13 +226,13 @@ def _evaluate(forecaster: Forecaster, split: Split, folder: Path) -> str:
 
 
 def _check(outputs: Sequence[Output], split: Split) -> None:
-    """Raises `InputError` where the data cannot be shown as asked for."""
+    """Raises `InputError` where an output does not suit the data."""
     for output in outputs:
         output.check(split.test.layout)
 
 
-def _show(outputs: Sequence[Output], split: Split, folder: Path) -> None:
-    """Writes the outputs of every store that the run has."""
+def _write_outputs(outputs: Sequence[Output], split: Split, folder: Path) -> None:
+    """Writes the outputs of every store of the run."""
     stores = [folder / f"{name}.zarr" for name in STORES]
     for store in filter(Path.exists, stores):
         write_outputs(outputs, store, split.test)

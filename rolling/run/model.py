@@ -1,4 +1,4 @@
-"""An experiment's network for the frames of a layout: the one place where the two are put together."""
+"""An experiment's network for the frames of a layout: the one place where the two meet."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from rolling.run.experiment import Experiment
 
 
 def network_inputs(layout: Layout, mask: np.ndarray | None) -> Inputs:
-    """The shapes that a network for this layout must take; a mask becomes a static field per variable."""
+    """The input shapes of a network for this layout; a mask becomes a static field per variable."""
     height, width, channels = layout.shape
     return Inputs(
         height=height,
@@ -39,7 +39,7 @@ def build(experiment: Experiment, layout: Layout, mask: np.ndarray | None) -> tu
 
 
 def abstract(experiment: Experiment, layout: Layout, mask: np.ndarray | None) -> tuple[Apply, dict[str, Any]]:
-    """What `build` gives, with shapes in place of the parameters: nothing is computed or allocated."""
+    """As `build`, with shapes in place of parameters: nothing is computed or allocated."""
     inputs = network_inputs(layout, mask)
     return functional(nnx.eval_shape(lambda: experiment.network.build(inputs, nnx.Rngs(0))))
 
@@ -56,9 +56,9 @@ def condition_of(batch: dict[str, Any], mask: np.ndarray | None) -> Condition:
 
 @dataclasses.dataclass(frozen=True)
 class Known:
-    """`(first, count)` to what is known of the frames `first .. first + count - 1` of a batch of forecasts.
+    """`(first, count)` to the condition of the frames `first .. first + count - 1` of a batch of forecasts.
 
-    `places` are the sequence of each and the frame there that is its frame 0.
+    `places` give, for each forecast, its sequence and the frame of it that is the forecast's frame 0.
     """
 
     sequences: Sequences
@@ -85,5 +85,5 @@ def binder(experiment: Experiment, apply: Apply) -> Callable[[Any], Denoiser]:
 
 
 def count(params: Any) -> int:
-    """How many numbers the parameters are."""
+    """The number of scalar parameters."""
     return sum(leaf.size for leaf in jax.tree.leaves(params))

@@ -1,1 +1,1 @@
-"""Runs side by side: trained alike, forecast from the same starts, scored with intervals, on one page."""
+"""Runs side by side: same training, same forecast starts, scores with intervals, on one page."""

@@ -1,4 +1,4 @@
-"""The two forms of `rolling compare`: runs that are finished, and families that are trained first."""
+"""The two forms of `rolling compare`: finished runs, and families that are trained first."""
 
 import dataclasses
 import shlex
@@ -19,7 +19,7 @@ class RunOptions:
     """Compares finished runs of the same data, at equal calls per frame."""
 
     calls: str = ""
-    """Numbers of calls per frame, 1,2,4; the runs' own if none are named."""
+    """Numbers of calls per frame, 1,2,4; by default the runs' own."""
     output: str = "compare"
     """The folder for comparison.html, .md, .png and .json."""
 
@@ -29,22 +29,22 @@ class FamilyOptions:
     windows: str = ""
     """Families to train, rolling,full_sequence."""
     seeds: int = 1
-    """Runs of each family."""
+    """Runs per family, with different seeds."""
     calls: str = ""
-    """Numbers of calls per frame, 1,2,4; the experiment's own if none are named."""
+    """Numbers of calls per frame, 1,2,4; by default the experiment's own."""
     folder: str = ""
-    """The folder for the runs and the comparison; runs/compare-NAME if none is named."""
+    """The folder for the runs and the comparison; by default runs/compare-NAME."""
 
 
 def usage() -> str:
-    """What `rolling compare --help` prints."""
-    families = "\n".join(f"  {name:18s}{runs.about(name)}" for name in experiments.families())
+    """The text of `rolling compare --help`."""
+    families = "\n".join(f"  {name:18s}{experiments.about(name)}" for name in experiments.families())
     return f"""usage: rolling compare RUN RUN ... [--calls 1,2,4] [--output compare]
        rolling compare EXPERIMENT --windows FAMILY,FAMILY,... [--seeds 3] [--calls 1,2,4]
                        [--folder runs/compare-EXPERIMENT] [any field of the experiment]
 
-The first compares finished runs of the same data. The second first trains a run for each family and seed,
-with the same network, data and training steps; given again, it goes on where it was.
+The first form compares finished runs of the same data. The second first trains a run for each family and
+seed, with the same network, data and training steps; given again, it continues where it stopped.
 
 families:
 {families}
@@ -61,7 +61,7 @@ def compare_runs(folders: Sequence[str], options: RunOptions, command: Sequence[
 
 
 def compare_families(experiment: Experiment, options: FamilyOptions, command: Sequence[str]) -> str:
-    """Trains a run for each family and seed where that is not done, and compares them by family."""
+    """Trains the unfinished runs of each family and seed, and compares them by family."""
     families = list(dict.fromkeys(filter(None, options.windows.split(","))))
     folder = Path(options.folder or f"runs/compare-{experiment.name}")
     _check_output(folder)
@@ -69,7 +69,7 @@ def compare_families(experiment: Experiment, options: FamilyOptions, command: Se
     calls = _calls(options.calls, groups)
     fresh = not folder.exists()
     try:
-        runs.train(groups)
+        runs.train_unfinished(groups)
     except InputError:
         if fresh and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
@@ -80,7 +80,7 @@ def compare_families(experiment: Experiment, options: FamilyOptions, command: Se
 def _compare(
     groups: Sequence[Group], calls: Sequence[float], output: Path, title: str, command: Sequence[str]
 ) -> str:
-    # Whatever the windows, the forecasts start at the same places.
+    # The forecasts start at the same places, whatever the windows.
     given = max(group.experiment.given for group in groups)
     scored = {group.name: [score_run(run, calls, given) for run in group.runs] for group in groups}
     found = list(tabulate(groups, scored, calls))
@@ -98,13 +98,13 @@ def _compare(
         results=found,
         words=Words(scored[groups[0].name][0].layout),
     )
-    page.write(comparison, output)
+    page.write_comparison(comparison, output)
     tables = [table.plain() for table in comparison.main_tables() or comparison.tables()]
     return "\n\n".join([*tables, *comparison.notes, f"comparison: {output / 'comparison.html'}"])
 
 
 def _calls(words: str, groups: Sequence[Group]) -> tuple[float, ...]:
-    """Numbers of calls in order; each group's own where none are named, for all of them."""
+    """Numbers of calls, sorted; by default those of all groups."""
     if not words:
         return tuple(sorted({group.experiment.calls_per_frame for group in groups}))
     try:
@@ -112,10 +112,10 @@ def _calls(words: str, groups: Sequence[Group]) -> tuple[float, ...]:
     except ValueError:
         calls = set()
     if not calls or min(calls) < 1:
-        raise InputError(f"--calls wants whole numbers from 1 on, such as 1,2,4, not {words!r}")
+        raise InputError(f"--calls takes whole numbers of at least 1, such as 1,2,4, not {words!r}")
     return tuple(sorted(calls))
 
 
 def _check_output(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file, and a comparison wants a folder: choose another")
+        raise InputError(f"{folder} is a file, and a comparison needs a folder: choose another")

@@ -1,4 +1,4 @@
-"""What a comparison found: its results, the facts of what is compared, and both in words and in JSON."""
+"""The result of a comparison: its tables, the facts about the groups, a verdict, and all of it as JSON."""
 
 import dataclasses
 import math
@@ -21,7 +21,7 @@ from rolling.run.report.words import Words, counted, listed
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Groups side by side; `scored` has a run's scores in each place of its group."""
+    """Groups side by side; `scored` has the scores of each group's runs, in their order."""
 
     title: str
     command: str
@@ -47,7 +47,7 @@ class Comparison:
         return [note for runs in self.scored.values() for run in runs for note in run.notes]
 
     def starts(self, *, long: bool = False) -> int:
-        """How many starts the forecasts, or the long rollouts, have."""
+        """The number of starts of the forecasts, or of the long rollouts."""
         runs = [run for runs in self.scored.values() for run in runs]
         return max((n for run in runs for key, n in run.starts.items() if (key is None) == long), default=0)
 
@@ -56,7 +56,7 @@ class Comparison:
         return max(len(group.runs) for group in self.groups)
 
     def covers(self, *, long: bool = False) -> list[str]:
-        """What the intervals cover: seeds, starts, both or nothing, as there are several of them."""
+        """What the intervals cover: seeds and starts, as far as there are several of them."""
         there = {"seeds": self.seeds, "starts": self.starts(long=long)}
         return [name for name, count in there.items() if count > 1]
 
@@ -90,7 +90,7 @@ class Comparison:
         return found
 
     def facts(self) -> Table:
-        """What is compared: method, size, training."""
+        """The facts about each group: method, size, training."""
         rows = []
         for group in self.groups:
             fact = self._facts(group)
@@ -108,19 +108,19 @@ class Comparison:
         return Table(heads=("", *heads), rows=tuple(rows))
 
     def verdict(self) -> str:
-        """Who has the best first score at each number of calls, and who is tied."""
+        """The best group by the first metric at each number of calls, and those tied with it."""
         results = next(iter(self.series()), [])
         sentences = []
         for result in results:
-            said = f"it is {self._best(result)}"
+            clause = f"it is {self._best(result)}"
             if result is results[0]:
                 what = f"{_superlative(result.about)} {heading(result, self.words)}"
-                said = f"the {what}, averaged over all leads, is that of {self._best(result)}"
-            sentences.append(f"At {at_calls(result.calls)} {said}.")
+                clause = f"the {what}, averaged over all leads, is that of {self._best(result)}"
+            sentences.append(f"At {at_calls(result.calls)} {clause}.")
         return " ".join(sentences)
 
     def _best(self, result: ComparisonTable) -> str:
-        """The best of the means over leads, and what is tied with it."""
+        """The group with the best mean over leads, and those tied with it."""
         means = {name: estimate.over_leads() for name, estimate in result.estimates.items()}
         ranking = rank(means, result.about)
         best = ranking.best[0]
@@ -130,7 +130,7 @@ class Comparison:
         return f"{best}, tied with {'all others' if 1 < len(tied) == len(means) - 1 else listed(tied)}"
 
     def method(self) -> str:
-        """How the intervals are made, in words."""
+        """How the intervals are computed, in words."""
         covers, few = self.covers(), " With so few seeds they are rather too narrow." * (1 < self.seeds < 5)
         if not covers:
             return "There is one seed and one start, so there are no intervals."
@@ -194,8 +194,8 @@ def _duration(seconds: float) -> str:
 
 
 def _result(result: ComparisonTable) -> dict[str, Any]:
-    """Curves over `leads` by group: the value, its interval, what each seed has, and the interval of what
-    the group loses against the best (of the distance from 1 in the logarithm, where 1 is ideal)."""
+    """Curves over `leads` by group: the value, its interval, the values of each seed, and the interval of the
+    group's loss against the best (the distance from 1 in the logarithm, where 1 is ideal)."""
     ranking = rank(result.estimates, result.about)
     return {
         "measure": result.metric,

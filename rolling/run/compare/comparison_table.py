@@ -1,4 +1,4 @@
-"""From runs to tables: forecasts at each number of calls, their scores, and all groups side by side."""
+"""From runs to tables: forecasts at each number of calls, their scores, and the groups side by side."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -27,12 +27,12 @@ from rolling.run.evaluation.evaluate import evaluate
 from rolling.run.evaluation.scores import Evaluation, read
 from rolling.run.experiment import Experiment, Forecast
 from rolling.run.forecasting.forecaster import Forecaster
-from rolling.run.forecasting.streaming import NotFinite, write
+from rolling.run.forecasting.streaming import NotFinite, write_forecast
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class ComparisonTable:
-    """One score of one variable for all groups, at a number of calls per frame (None: each at its own).
+    """One metric of one variable for all groups, at a number of calls per frame (None: each at its own).
 
     `leads` are the lead times in the layout's units; a baseline is `[lead]`, NaN where it has no value.
     """
@@ -52,13 +52,13 @@ class ComparisonTable:
 
     @property
     def averaged(self) -> bool:
-        """Whether a mean over leads is worth a number: that of a ratio is not."""
+        """Whether the mean over leads is meaningful, as it is not for a ratio."""
         return ideal(self.about) is None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Scored:
-    """What a run scored: `curves[calls][metric]` (calls None: the long rollout), evaluations likewise."""
+    """The scores of a run: `curves[calls][metric]` (calls None: the long rollout), evaluations likewise."""
 
     layout: Layout
     parameters: int
@@ -69,7 +69,7 @@ class Scored:
 
 
 def score_run(run: Run, calls: Sequence[float], given: int) -> Scored:
-    """Forecasts of one run, each of which is kept for the next time, and their scores."""
+    """Makes the forecasts of one run, which are kept for reuse, and scores them."""
     experiment, forecaster, split = commands.open_run(run.folder)
     parameters = model.count(forecaster.params)
     found = Scored(
@@ -79,7 +79,7 @@ def score_run(run: Run, calls: Sequence[float], given: int) -> Scored:
         store = run.folder / f"{wanted.stem}.zarr"
         note = _forecast(forecaster, split.test, wanted.calls, wanted.forecast, store, given)
         if note:
-            found.notes.append(f"{run.folder.name} is left out in {wanted.stem}: {note}")
+            found.notes.append(f"{run.folder.name} is left out of {wanted.stem}: {note}")
             continue
         found.evaluations[wanted.key] = _evaluation(store, split, forecaster, wanted.metrics)
         found.starts[wanted.key], found.curves[wanted.key] = _curves(store, split, forecaster, wanted)
@@ -88,7 +88,7 @@ def score_run(run: Run, calls: Sequence[float], given: int) -> Scored:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Wanted:
-    """A forecast that is to be made and scored; `stem` names its files, `key` its scores."""
+    """A forecast to make and score; `stem` names its files, `key` its scores."""
 
     key: float | None
     calls: float
@@ -110,34 +110,34 @@ def _wanted(experiment: Experiment, calls: Sequence[float]) -> Iterator[_Wanted]
 def _forecast(
     forecaster: Forecaster, test: Sequences, calls: float, forecast: Forecast, store: Path, given: int
 ) -> str:
-    """Writes a forecast; returns why there is none where the method cannot, or did not, make one."""
+    """Writes a forecast; returns the reason where the method cannot, or did not, make one."""
     try:
         sampling = dataclasses.replace(forecaster.experiment, calls_per_frame=calls)
     except InputError as error:
         return str(error)
     forecaster.sample_with(sampling)
     try:
-        write(forecaster, test, forecast, store, str(store), overwrite=True, given=given)
+        write_forecast(forecaster, test, forecast, store, str(store), overwrite=True, given=given)
     except NotFinite as error:
         return str(error)
     return ""
 
 
 def _evaluation(store: Path, split: Split, forecaster: Forecaster, metrics: Sequence[Metric]) -> Evaluation:
-    """The evaluation beside a store; made anew where the store is the newer of the two."""
+    """The evaluation beside a store; computed again where the store is newer."""
     path = store.with_suffix(".json")
     try:
         if path.stat().st_mtime >= (store / "zarr.json").stat().st_mtime:
             return read(path)
     except (OSError, InputError):
-        pass  # there is none yet, or it is damaged
+        pass  # it does not exist yet, or is damaged
     return evaluate(store, split.test, forecaster.statistics, metrics, store.with_suffix(""))
 
 
 def _curves(
     store: Path, split: Split, forecaster: Forecaster, wanted: _Wanted
 ) -> tuple[int, dict[str, list[Curve]]]:
-    """How many starts there are, and the resampled curves of the metrics that rank."""
+    """The number of starts, and the resampled curves of the ranked metrics."""
     chosen = ranked(wanted.metrics, long=wanted.key is None)
     found = per_start(store, split.test, forecaster.statistics, chosen)
     if not found:
@@ -150,7 +150,7 @@ def _curves(
 def tabulate(
     groups: Sequence[Group], scored: dict[str, list[Scored]], calls: Sequence[float]
 ) -> Iterator[ComparisonTable]:
-    """Every table for which some group has scores: of the forecasts by calls, then of the long rollouts."""
+    """Every table with scores of some group: of the forecasts by calls, then of the long rollouts."""
     for key in (*calls, None):
         parts = [g.experiment.long_metrics if key is None else g.experiment.metrics for g in groups]
         metrics = {metric.name: metric for part in reversed(parts) for metric in part}
@@ -161,7 +161,7 @@ def tabulate(
 def _of_metric(
     metric: Resampled, key: float | None, groups: Sequence[Group], scored: dict[str, list[Scored]]
 ) -> Iterator[ComparisonTable]:
-    """A table for each variable, of the groups all of whose runs have scores."""
+    """A table per variable, with the groups all of whose runs have scores."""
     there = {
         group.name: [run.curves[key][metric.name] for run in scored[group.name]]
         for group in groups
@@ -172,7 +172,7 @@ def _of_metric(
     first = next(iter(there))
     evaluation, about = scored[first][0].evaluations[key], about_of(metric)
     for index, curve in enumerate(there[first][0]):
-        # Baselines are the same for all runs; where one number counts, the truth's own is the yardstick.
+        # Baselines are the same for all runs; cumulative metrics are compared with the truth's own value.
         score = None if about.cumulative else evaluation.score(metric.name, curve.variable)
         yield ComparisonTable(
             metric=metric.name,

@@ -1,9 +1,9 @@
 """Estimates of scores with their uncertainty: a bootstrap over seeds and starts, paired across groups.
 
 Every run forecasts the same starts, so seeds and starts are crossed. A resample draws starts, the same for
-all runs, and seeds, the same for all groups with as many, and computes the score anew from the sums over
-the starts drawn: a root mean square error is the root of the mean over those starts, a spectrum's error that
-of their mean spectrum. Drawing rows and columns of a crossed table independently errs to the side of wide
+all runs, and seeds, the same for all groups of equal size, and recomputes the score from the sums over the
+starts drawn: a root mean square error is the root of the mean over those starts, a spectral error that of
+their mean spectrum. Drawing rows and columns of a crossed table independently errs on the side of wide
 intervals (Owen 2007, arXiv 0712.1111).
 """
 
@@ -23,12 +23,12 @@ from rolling.run.forecasting.zarr_reader import open_forecast
 
 M = TypeVar("M", bound=Metric)
 
-STARTS, SEEDS = 0, 1  # seeds of the two streams of draws
+STARTS, SEEDS = 0, 1  # seeds of the two random streams
 
 
 def ranked(metrics: Iterable[Metric], *, long: bool = False) -> list[Resampled]:
-    """The metrics by which forecasts are ranked, or long rollouts: there by those that are cumulative over
-    leads, whose last values alone count. The one that the verdict goes by comes first."""
+    """The metrics that rank forecasts or, with `long`, long rollouts: those cumulative over leads, of which
+    only the last value counts. The metric of the verdict comes first."""
     chosen = [
         (not about.ranking.first, about.order, metric)
         for metric in metrics
@@ -38,18 +38,18 @@ def ranked(metrics: Iterable[Metric], *, long: bool = False) -> list[Resampled]:
 
 
 def ranking_of(about: About) -> Ranking:
-    """How a metric ranks that is among the `ranked`."""
+    """The `Ranking` of one of the `ranked` metrics."""
     assert about.ranking is not None
     return about.ranking
 
 
 def ideal(about: About) -> float | None:
-    """The best value of what is ranked, where there is one."""
+    """The best value of a ranked metric, where there is one."""
     return 1.0 if ranking_of(about).relative else about.ideal
 
 
 def loss(about: About, values: np.ndarray) -> np.ndarray:
-    """What is smallest for the best: a score, or its distance from the ideal, of a ratio in the logarithm."""
+    """Smallest for the best: the score, or its distance from the ideal, logarithmic for a ratio."""
     best = ideal(about)
     if best is None:
         return -values if about.higher else values
@@ -59,7 +59,7 @@ def loss(about: About, values: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Curve:
-    """A score of one run at every lead: `values [weights, lead]`, a row for each row of weights."""
+    """A score of one run at every lead: `values [weights, lead]`, one row per row of weights."""
 
     variable: str
     units: str
@@ -70,7 +70,7 @@ class Curve:
 def per_start(
     store: Path, test: Sequences, statistics: Statistics, metrics: Sequence[M]
 ) -> list[tuple[M, list[Any]]]:
-    """Every metric with its sums over each start alone; those that make no sense for the data are left out.
+    """Every metric with its sums over each single start; metrics that do not suit the data are left out.
 
     Raises `InputError` where the store is missing, incomplete, damaged or does not belong to `test`.
     """
@@ -88,7 +88,7 @@ def per_start(
 
 
 def curves(metric: Resampled, states: Sequence[Any], weights: np.ndarray) -> list[Curve]:
-    """A metric's curves for each row of `weights [row, start]`, one for each variable."""
+    """A metric's curves for each row of `weights [row, start]`, one per variable."""
     about = about_of(metric)
     chosen = slice(-1, None) if about.cumulative else slice(None)
     found = [metric.result(state) for state in metric.resample(states, weights)]
@@ -109,8 +109,8 @@ def _values(score: Score, about: About) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Estimate:
-    """A curve of a group of runs: `runs [seed, lead]` of each, and `draws [1 + resample, lead]` of their
-    mean, of which the first is that of the sample itself."""
+    """A curve of a group of runs: `runs [seed, lead]` of each run, and `draws [1 + resample, lead]` of their
+    mean, the first row being that of the sample itself."""
 
     runs: np.ndarray
     draws: np.ndarray
@@ -141,8 +141,8 @@ class Estimate:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Ranks:
-    """At each lead the name of the best, whether the others are tied with it, and the intervals `[2, lead]`
-    of what they lose against it."""
+    """At each lead the name of the best group, whether the others are tied with it, and the intervals
+    `[2, lead]` of their loss against it."""
 
     best: list[str]
     tied: dict[str, np.ndarray]
@@ -150,7 +150,7 @@ class Ranks:
 
 
 def rank(estimates: Mapping[str, Estimate], about: About) -> Ranks:
-    """Ranks groups; tied with the best are those whose paired difference from it may be zero."""
+    """Ranks groups; those whose paired difference from the best may be zero are tied with it."""
     names = list(estimates)
     losses = np.stack([loss(about, estimates[name].draws) for name in names])
     losses = np.where(np.isfinite(losses), losses, np.inf)

@@ -1,4 +1,4 @@
-"""The files of a comparison: `comparison.json`, `.md`, `.png` and `.html`, each replaced at once."""
+"""The files of a comparison: `comparison.json`, `.md`, `.png` and `.html`, each replaced atomically."""
 
 import json
 from collections.abc import Iterator
@@ -15,11 +15,11 @@ from rolling.run.report.describe import Part, describe
 from rolling.run.report.page import compose
 from rolling.run.report.words import counted
 
-NOTE = "Bands and bars are the intervals; against calls per frame stands the mean over all leads."
+NOTE = "Bands and bars are the intervals; plots against calls per frame show the mean over all leads."
 
 
-def write(comparison: Comparison, folder: Path) -> None:
-    """Writes all four files into `folder`, which is made where it is missing."""
+def write_comparison(comparison: Comparison, folder: Path) -> None:
+    """Writes all four files into `folder`, which is created if missing."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -41,7 +41,7 @@ def _overview(comparison: Comparison):
 
 
 def markdown(comparison: Comparison) -> str:
-    """All tables, with what they mean and how they were made."""
+    """All tables, with the verdict, the method and the command."""
     tables = [comparison.facts(), *comparison.tables()]
     parts = [
         f"# {comparison.title}",
@@ -86,16 +86,16 @@ def _figures(comparison: Comparison) -> Iterator[str]:
     """Every score against lead time at each number of calls, then its mean against calls."""
     words, names = comparison.words, comparison.names
     for number, results in enumerate(comparison.series()):
-        about, note = markup.about(results[0].variable, words), results[0].about.note
+        shown_for, note = markup.variable_attribute(results[0].variable, words), results[0].about.note
         title = heading(results[0], words)
         for result in results:
-            figure = plots.over_leads(result, words, names)
+            figure = plots.leads_figure(result, words, names)
             name = f"compare-{number}-{result.calls}"
-            yield markup.titled(figure, name, f"{title} at {at_calls(result.calls)}", note, about)
+            yield markup.titled(figure, name, f"{title} at {at_calls(result.calls)}", note, shown_for)
         if results[0].averaged and len(results) > 1:
-            figure = plots.over_calls(results, names)
+            figure = plots.calls_figure(results, names)
             name = f"compare-{number}-calls"
-            yield markup.titled(figure, name, f"{title} against calls per frame", note, about)
+            yield markup.titled(figure, name, f"{title} against calls per frame", note, shown_for)
 
 
 def _rollouts(comparison: Comparison, table: Table | None) -> str:
@@ -121,11 +121,11 @@ def _common(comparison: Comparison) -> list[Part]:
 
 def _compared(comparison: Comparison) -> str:
     about = [group for group in comparison.groups if group.about]
-    said = "".join(
+    families = "".join(
         f'<p class="hint"><strong>{markup.text(group.name)}</strong> {markup.text(group.about)}</p>'
         for group in about
     )
     notes = "".join(f'<p class="hint">{markup.text(note)}</p>' for note in comparison.notes)
-    body = markup.grid(comparison.facts(), comparison.words, numbers=False) + said + notes
-    lead = "The same data, the same starts; the time is that of training, compilation included."
+    body = markup.grid(comparison.facts(), comparison.words, numbers=False) + families + notes
+    lead = "All use the same data and the same starts; times are those of training, including compilation."
     return markup.section("What is compared", lead, body)

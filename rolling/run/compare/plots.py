@@ -19,7 +19,7 @@ STROKES = ("-", (0, (5, 2)), (0, (1, 1.6)))
 
 
 def line(place: int) -> dict:
-    """How the group at a place is drawn: its own colour and marker, beyond the sixth another stroke."""
+    """The style of the group at a place: its colour and marker, with other strokes from the seventh on."""
     at = place % len(SERIES)
     stroke = STROKES[(place // len(SERIES)) % len(STROKES)]
     return {
@@ -32,8 +32,8 @@ def line(place: int) -> dict:
 
 
 @styled
-def over_leads(result: ComparisonTable, words: Words, names: Sequence[str]) -> Figure:
-    """One score against lead time, a line and the band of its interval for each group."""
+def leads_figure(result: ComparisonTable, words: Words, names: Sequence[str]) -> Figure:
+    """One score against lead time: a line and the band of its interval for each group."""
     figure, axes = single()
     _draw_leads(axes, result, words, names)
     legend(axes)
@@ -41,8 +41,8 @@ def over_leads(result: ComparisonTable, words: Words, names: Sequence[str]) -> F
 
 
 @styled
-def over_calls(results: Sequence[ComparisonTable], names: Sequence[str]) -> Figure:
-    """The mean over leads of one score against calls per frame, with intervals."""
+def calls_figure(results: Sequence[ComparisonTable], names: Sequence[str]) -> Figure:
+    """The mean of one score over leads, against calls per frame, with intervals."""
     figure, axes = single()
     _draw_calls(axes, results, names)
     legend(axes)
@@ -51,7 +51,7 @@ def over_calls(results: Sequence[ComparisonTable], names: Sequence[str]) -> Figu
 
 @styled
 def overview(results: Sequence[ComparisonTable], words: Words, names: Sequence[str]) -> Figure:
-    """Skill against lead time at the fewest calls beside skill against calls, where there are several."""
+    """Skill against lead time at the fewest calls and, where there are several, against calls."""
     several = len(results) > 1
     figure = Figure(figsize=((2 if several else 1) * 1.25 * WIDTH, 1.3 * HEIGHT), layout="constrained")
     axes = figure.subplots(1, 2 if several else 1, squeeze=False)[0]
@@ -74,13 +74,13 @@ def _draw_leads(axes: Axes, result: ComparisonTable, words: Words, names: Sequen
         if name in result.estimates:
             found = result.estimates[name]
             draw_line(axes, leads, found.value, style, found.interval, faint)
-        else:  # what is not there is named all the same, so that all legends are alike
+        else:  # missing groups are listed too, so that all legends are the same
             draw_line(axes, leads, np.full(len(leads), np.nan), style)
     finish_leads(axes, words.lead_label, ideal=ideal(result.about))
 
 
 def _draw_calls(axes: Axes, results: Sequence[ComparisonTable], names: Sequence[str]) -> None:
-    """Intervals as bars, side by side, so that none hides another."""
+    """Draws intervals as bars, side by side so that none hides another."""
     calls = [result.calls for result in results if result.calls is not None]
     for place, name in reversed(list(enumerate(names))):
         found = [(b.calls, b.estimates[name].over_leads()) for b in results if name in b.estimates]

@@ -1,4 +1,4 @@
-"""The runs of a comparison: finished ones that are alike enough, or one for each family and seed, trained."""
+"""The runs of a comparison: finished comparable ones, or one trained for each family and seed."""
 
 import dataclasses
 import json
@@ -16,7 +16,7 @@ from rolling.windows import training_frames
 
 ALIKE = {"forecast": ("starts", "members", "frames"), "long": ("starts", "members", "frames")}
 KEPT = ("source", "network", "training", "forecast", "long")
-"""What a family leaves as it is, so that nothing but the method differs."""
+"""What a family must not change, so that only the method differs."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Run:
 
     @property
     def training_seconds(self) -> float:
-        """How long it trained, compilation included, from the speeds in its log; NaN without a log."""
+        """Duration of the training, including compilation, from the speeds in its log; NaN without a log."""
         path, training = self.folder / "log.jsonl", self.experiment.training
         if not path.exists():
             return math.nan
@@ -39,7 +39,7 @@ class Run:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Group:
-    """Runs that differ in nothing but their seed; `about` says in one line what they are."""
+    """Runs that differ only in their seed; `about` describes them in one line."""
 
     name: str
     runs: tuple[Run, ...]
@@ -51,9 +51,9 @@ class Group:
 
 
 def finished(folders: Sequence[Path]) -> list[Group]:
-    """Groups of trained runs. Raises `InputError` for any that is missing, unfinished, or of other data."""
+    """Groups of trained runs. Raises `InputError` for a run that is missing, unfinished or of other data."""
     if len(folders) < 2:
-        raise InputError("a comparison wants two runs or more, or an experiment and --windows")
+        raise InputError("a comparison needs at least two runs, or an experiment and --windows")
     runs = []
     for folder in folders:
         if folder.resolve() in [run.folder.resolve() for run in runs]:
@@ -66,19 +66,21 @@ def finished(folders: Sequence[Path]) -> list[Group]:
 
 def _finished(folder: Path) -> Run:
     if not (folder / "experiment.json").exists():
-        raise InputError(f"{folder} is no run: it has no experiment.json; `rolling train` makes one")
+        raise InputError(
+            f"{folder} is not a run, as it has no experiment.json: make one with `rolling train`"
+        )
     experiment = experiments.from_json(folder / "experiment.json")
     done, steps = steps_done(folder), experiment.training.steps
     if done < steps:
         raise InputError(
-            f"{folder} is not finished, {done} of {steps} steps are done: go on with `rolling train {folder}"
-            f" --folder {folder.parent} --resume`"
+            f"{folder} is not finished, {done} of {steps} steps are done: continue with"
+            f" `rolling train {folder} --folder {folder.parent} --resume`"
         )
     return Run(folder=folder, experiment=experiment)
 
 
 def steps_done(folder: Path) -> int:
-    """Training steps of a run's last checkpoint; 0 where there is none."""
+    """The training steps at a run's last checkpoint; 0 without one."""
     if not (folder / "checkpoints").is_dir():
         return 0
     checkpoints = Checkpoints(folder / "checkpoints")
@@ -89,7 +91,7 @@ def steps_done(folder: Path) -> int:
 
 
 def check_alike(runs: Sequence[Run]) -> None:
-    """Raises `InputError` where two runs have other data, or forecast other starts, members or leads."""
+    """Raises `InputError` where runs differ in their data or their forecasts' starts, members or leads."""
     first = runs[0]
     for run in runs[1:]:
         changed = codec.differences(
@@ -97,8 +99,8 @@ def check_alike(runs: Sequence[Run]) -> None:
         )
         if changed:
             raise InputError(
-                f"{first.folder} and {run.folder} have other data ({'; '.join(changed)}): compare runs of the"
-                " same source"
+                f"{first.folder} and {run.folder} have different data ({'; '.join(changed)}): compare runs of"
+                " the same source"
             )
         changed = [
             f"{part}.{name}: {a} / {b}"
@@ -109,22 +111,22 @@ def check_alike(runs: Sequence[Run]) -> None:
         ]
         if changed:
             raise InputError(
-                f"{first.folder} and {run.folder} make other forecasts ({'; '.join(changed)}): compare runs"
-                " that forecast the same starts, members and frames"
+                f"{first.folder} and {run.folder} make different forecasts ({'; '.join(changed)}): compare"
+                " runs that forecast the same starts, members and frames"
             )
 
 
 def check_scored(experiment: Experiment) -> None:
-    """Raises `InputError` where an experiment makes no forecasts, or no metric ranks them."""
+    """Raises `InputError` where an experiment makes no forecasts, or no metric that ranks them."""
     if not experiment.forecast.frames or not ranked(experiment.metrics):
         raise InputError(
-            f"{experiment.name} has no forecasts to compare: give it forecast.frames and a metric by which"
-            " forecasts are ranked, crps, rmse, spread_skill_ratio or one of your own with `about.ranking`"
+            f"{experiment.name} has no forecasts to compare: give it forecast.frames and a metric that"
+            " ranks forecasts: crps, rmse, spread_skill_ratio or one of your own with `about.ranking`"
         )
 
 
 def grouped(runs: Sequence[Run]) -> list[Group]:
-    """Runs by experiment, whatever their names and seeds, in order of appearance."""
+    """Runs grouped by experiment, ignoring names and seeds, in order of appearance."""
     by_method: dict[str, list[Run]] = {}
     for run in runs:
         training = dataclasses.replace(run.experiment.training, seed=0)
@@ -133,32 +135,32 @@ def grouped(runs: Sequence[Run]) -> list[Group]:
         for other in found:
             if other.experiment.training.seed == run.experiment.training.seed:
                 raise InputError(
-                    f"{other.folder} and {run.folder} are the same experiment with the same seed, which says"
-                    " nothing about chance: leave one out"
+                    f"{other.folder} and {run.folder} are the same experiment with the same seed, so one adds"
+                    " nothing: leave it out"
                 )
         found.append(run)
     names = [_name(found) for found in by_method.values()]
-    if len(set(names)) < len(names):  # folders of one name in several places
+    if len(set(names)) < len(names):  # folders of the same name in several places
         names = [str(found[0].folder) for found in by_method.values()]
     return [Group(name=n, runs=tuple(found)) for n, found in zip(names, by_method.values(), strict=True)]
 
 
 def _name(runs: Sequence[Run]) -> str:
-    """The folder's name, of several runs without the seed at its end: `rolling` for `rolling-0`, ..."""
+    """The folder's name; for several runs without the seed at its end: `rolling` for `rolling-0`, ..."""
     name = runs[0].folder.resolve().name
     return name if len(runs) == 1 else name.removesuffix(f"-{runs[0].experiment.training.seed}")
 
 
 def planned(experiment: Experiment, families: Sequence[str], seeds: int, folder: Path) -> list[Group]:
-    """A run for each family and seed, `folder/FAMILY-SEED`, none of which is touched yet.
+    """A run for each family and seed, `folder/FAMILY-SEED`; nothing is written yet.
 
-    Raises `InputError` for an unknown family, one that changes more than the method, fewer seeds than one,
-    and folders that hold another experiment.
+    Raises `InputError` for an unknown family, one that changes more than the method, less than one seed, and
+    folders that hold another experiment.
     """
     if seeds < 1:
-        raise InputError(f"--seeds is a whole number from 1 on, not {seeds}")
+        raise InputError(f"--seeds must be a whole number of at least 1, not {seeds}")
     if len(families) * seeds < 2:
-        raise InputError("a comparison wants two runs or more: name several families in --windows")
+        raise InputError("a comparison needs at least two runs: name several families in --windows")
     check_scored(experiment)
     groups = []
     for family in families:
@@ -167,8 +169,8 @@ def planned(experiment: Experiment, families: Sequence[str], seeds: int, folder:
         changed = [part for part in KEPT if getattr(method, part) != getattr(experiment, part)]
         if changed:
             raise InputError(
-                f"the family {family} changes {', '.join(changed)}, which must be the same for all that is"
-                " compared: set it in the experiment"
+                f"the family {family} changes {', '.join(changed)}, which must be the same in all runs"
+                " of a comparison: set it in the experiment"
             )
         runs = []
         for seed in range(seeds):
@@ -176,7 +178,7 @@ def planned(experiment: Experiment, families: Sequence[str], seeds: int, folder:
             seeded = dataclasses.replace(method, name=name, training=training)
             commands.check_folder(seeded, folder / name, resume=True)
             runs.append(Run(folder=folder / name, experiment=seeded))
-        groups.append(Group(name=family, runs=tuple(runs), about=about(family)))
+        groups.append(Group(name=family, runs=tuple(runs), about=experiments.about(family)))
     return groups
 
 
@@ -189,13 +191,8 @@ def _family(name: str):
     return known[name]
 
 
-def about(family: str) -> str:
-    """What a family says of itself, the first line of its docstring."""
-    return (experiments.families()[family].__doc__ or "").strip().split("\n")[0]
-
-
-def train(groups: Sequence[Group]) -> None:
-    """Trains what is not finished, from where it was left; seed by seed, so that families advance alike."""
+def train_unfinished(groups: Sequence[Group]) -> None:
+    """Trains unfinished runs from their last checkpoints, seed by seed, so that families advance together."""
     for runs in zip(*(group.runs for group in groups), strict=True):
         for run in runs:
             if steps_done(run.folder) < run.experiment.training.steps:

@@ -1,4 +1,4 @@
-"""A comparison in words: numbers as far as they are sure, titles, and tables."""
+"""The wording of a comparison: numbers to their significant digits, titles, and tables."""
 
 import math
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from rolling.run.evaluation.tables import Cell, Table
 from rolling.run.report.words import Words, counted, pretty_units, with_units
 
 FRAMES = (1, 3, 5, 8, 12, 20)
-"""The leads that are shown, as far as there are forecasts."""
+"""The leads shown, as far as the forecasts reach."""
 
 
-def number(value: float, bounds: Sequence[float] | np.ndarray | None = None) -> str:
-    """`0.1234 ± 0.0042`, half of the interval to two digits, or three digits of the value alone."""
+def with_interval(value: float, bounds: Sequence[float] | np.ndarray | None = None) -> str:
+    """`0.1234 ± 0.0042`, half of the interval to two digits; without one, the value to three."""
     if not math.isfinite(value):
         return "–"
     half = 0.0 if bounds is None else (bounds[1] - bounds[0]) / 2
@@ -30,7 +30,7 @@ def at_calls(calls: float | None) -> str:
 
 
 def heading(result: ComparisonTable, words: Words) -> str:
-    """The score, and of what, where that says something new: `CRPS of 2 m temperature`."""
+    """The score and, unless there is only one, the variable: `CRPS of 2 m temperature`."""
     alone = len(words.layout.names) == 1 and words.variable(result.variable)
     return result.title if alone else f"{result.title} of {words.title(result.variable)}"
 
@@ -41,7 +41,7 @@ def title(result: ComparisonTable, words: Words) -> str:
 
 
 def by_lead(result: ComparisonTable, words: Words, names: Sequence[str], *, sure: bool) -> Table:
-    """Groups against lead time; baselines stand below. Without `sure` there are no intervals to tell."""
+    """Groups against lead time, with baselines below them; intervals are shown only if `sure`."""
     chosen = [frame - 1 for frame in FRAMES if frame <= len(result.leads)]
     ranking = rank(result.estimates, result.about)
     rows = [
@@ -50,7 +50,7 @@ def by_lead(result: ComparisonTable, words: Words, names: Sequence[str], *, sure
         if name in result.estimates
     ]
     rows += [
-        (name, tuple(Cell(text=number(values[i])) for i in chosen))
+        (name, tuple(Cell(text=with_interval(values[i])) for i in chosen))
         for name, values in result.baselines.items()
     ]
     first = "lead (frames)" if words.lead_unit == "frames" else "lead time"
@@ -63,7 +63,7 @@ def by_lead(result: ComparisonTable, words: Words, names: Sequence[str], *, sure
 
 
 def by_calls(results: Sequence[ComparisonTable], words: Words, names: Sequence[str], *, sure: bool) -> Table:
-    """The mean over leads of one metric and variable, against calls per frame."""
+    """The mean over leads of one metric and variable against calls per frame."""
     first = results[0]
     columns = []
     for result in results:
@@ -84,7 +84,7 @@ def by_calls(results: Sequence[ComparisonTable], words: Words, names: Sequence[s
 def of_rollouts(
     results: Sequence[ComparisonTable], words: Words, names: Sequence[str], *, sure: bool
 ) -> Table:
-    """One number of each metric and variable of the long rollouts."""
+    """One number for each metric and variable of the long rollouts."""
     rankings = [rank(result.estimates, result.about) for result in results]
     columns = list(zip(results, rankings, strict=True))
     rows = [
@@ -106,7 +106,7 @@ def _cell(estimate: Estimate | None, ranking: Ranks, name: str, lead: int, sure:
         return Cell(text="–")
     bounds = estimate.interval[:, lead] if sure else None
     return Cell(
-        text=number(estimate.value[lead], bounds),
+        text=with_interval(estimate.value[lead], bounds),
         best=ranking.best[lead] == name,
         tied=sure and bool(ranking.tied[name][lead]),
     )

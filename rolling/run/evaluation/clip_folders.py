@@ -1,7 +1,7 @@
-"""Clips from anywhere, scored against real ones: `rolling evaluate --real DIR --fake DIR`.
+"""Clips of any model, scored against real ones: `rolling evaluate --real DIR --fake DIR`.
 
-Two sets of clips are compared by the distances of sets. Where names pair up, each fake clip is a forecast of
-the real one of its name, and is scored frame by frame, too.
+Two sets of clips are compared by distances between sets. Where names pair up, each fake clip is a forecast of
+the real one of its name and is also scored frame by frame.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ from rolling.run.evaluation.scores import Evaluation, Scores, encoded
 from rolling.run.evaluation.summary import against_lead, single_values
 from rolling.run.experiment.presets import default_metrics
 
-BATCH = 2**24  # bytes of clips whose features are computed together, or one clip
+BATCH = 2**24  # bytes of clips whose features are computed together; at least one clip
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,50 +35,50 @@ class FolderOptions:
     """Scores fake clips against real ones: videos, arrays, folders of frames or stores, of any model.
 
     A fake clip is a forecast of the real one of its name, whatever the suffix; SAMPLE/NAME or NAME/SAMPLE are
-    several of it, as many of each. Sets whose names do not pair up are compared as sets alone.
+    several forecasts, as many of each clip. Sets whose names do not pair up are compared as sets only.
     """
 
     real: str = ""
     """Folder, file or store of real clips."""
     fake: str = ""
-    """Folder, file or store of the clips to be scored."""
+    """Folder, file or store of the clips to score."""
     frames: int = 16
-    """Frames of each clip that are compared, from its first on."""
+    """The number of frames compared, from each clip's first one on."""
     given: int = 0
-    """So many of them, the first of every clip, were given to the model."""
+    """How many of them, the first of every clip, were given to the model."""
     size: tuple[int, int] = (0, 0)
-    """Height and width that pictures are brought to; 0 0 leaves them as they are."""
+    """Height and width to which pictures are resized; 0 0 leaves them as they are."""
     real_scale: str = "levels"
     """What the values of real arrays mean: levels of 0 to 255, unit for 0 to 1, signed for -1 to 1."""
     fake_scale: str = "levels"
-    """The same of fake arrays."""
+    """The same for fake arrays."""
     output: str = ""
     """A JSON file for the scores."""
 
     def __post_init__(self):
         if self.frames < 1:
-            raise InputError(f"--frames is a whole number from 1 on, not {self.frames}")
+            raise InputError(f"--frames must be a whole number of at least 1, not {self.frames}")
         if not 0 <= self.given < self.frames:
             raise InputError(
-                f"--given is a whole number from 0 on and below --frames, {self.frames}, not {self.given}"
+                f"--given must be a whole number from 0 to below --frames, {self.frames}, not {self.given}"
             )
         if min(self.size) < 0 or (0 in self.size and any(self.size)):
             raise InputError("--size is a height and a width in pixels, such as 64 64")
         if self.output and Path(self.output).is_dir():
             raise InputError(f"--output is a JSON file, and {self.output} is a folder: name a file in it")
-        if self.output and not Path(self.output).parent.is_dir():  # told before hours of work, not after
-            raise InputError(f"there is no folder {Path(self.output).parent} for --output: make it first")
+        if self.output and not Path(self.output).parent.is_dir():  # refused before hours of work, not after
+            raise InputError(f"there is no folder {Path(self.output).parent} for --output: create it first")
 
 
 def score_folders(options: FolderOptions) -> str:
-    """The scores as a table, and in `options.output` where it is named. Raises `InputError`."""
+    """The scores as a table, also written to `options.output` if set. Raises `InputError`."""
     real, fake = (_opened(options, side) for side in ("real", "fake"))
-    _tell_compressed(real, fake)
+    _warn_compressed(real, fake)
     pairs, size = paired(real.entries, fake.entries), OneSize()
     members = len(pairs[0].fakes) if pairs else 0
     if options.given and not pairs:
         raise InputError(
-            f"--given {options.given} wants to know of which real clip each fake one is a forecast, and their"
+            f"--given {options.given} needs the real clip of which each fake one is a forecast, but their"
             f" names do not pair up ({fake.entries[0].name}, {real.entries[0].name}): name them alike, or"
             " leave --given out"
         )
@@ -104,7 +104,7 @@ def score_folders(options: FolderOptions) -> str:
         "scores": encoded(evaluation),
     }
     for clips in (real, fake):
-        _tell_skipped(clips)
+        _report_skipped(clips)
     if options.output:
         text = json.dumps(found, indent=1, allow_nan=False) + "\n"
         write_file(Path(options.output), lambda path: path.write_text(text))
@@ -122,7 +122,7 @@ def _opened(options: FolderOptions, side: str) -> ClipSet:
 
 
 def _by_sets(real: ClipSet, fake: ClipSet, frames: int, size: OneSize) -> dict[str, Scores]:
-    """Distances of two sets of clips that have nothing to do with each other."""
+    """Distances between two sets of clips whose names do not pair up."""
     distances = default_metrics().distances(frames)
     with Progress("clips", total=len(real) + len(fake), unit="clip") as progress:
         features = [_features(clips, distances, size, progress) for clips in (real, fake)]
@@ -136,7 +136,7 @@ def _by_sets(real: ClipSet, fake: ClipSet, frames: int, size: OneSize) -> dict[s
 
 
 def _features(clips: ClipSet, distances, size: OneSize, progress: Progress) -> dict[Any, np.ndarray]:
-    """Of all clips `[n, d]`, in each of the spaces that the distances are measured in."""
+    """The features of all clips, `[n, d]`, in each feature space of the distances."""
     found: dict[Any, list[np.ndarray]] = {}
     for batch in _batches(clips, size, progress):
         for space in {distance.space(_layout(size)) for distance in distances} - {None}:
@@ -163,8 +163,8 @@ def _batches(clips: ClipSet, size: OneSize, progress: Progress) -> Iterator[np.n
 def _by_pairs(
     real: ClipSet, fake: ClipSet, pairs: Sequence[Pair], options: FolderOptions, size: OneSize
 ) -> tuple[dict[str, Scores], int]:
-    """Scores of forecasts of the real clips, beside those of the last frame given where there is one; and how
-    many pairs they are of."""
+    """Scores of the forecasts of real clips, beside those of persistence where frames were given; and the
+    number of pairs."""
     metrics = (*default_metrics().PAIRED_CLIPS, *default_metrics().distances(options.frames))
     running: dict[str, Running] = {}
     count = 0
@@ -213,7 +213,7 @@ def _sample(real: ClipSet, fake: ClipSet, pair: Pair, given: int, size: OneSize)
 
 
 def _layout(size: OneSize) -> Layout:
-    """Of pictures whose frames are counted."""
+    """A layout of pictures whose time is counted in frames."""
     return dataclasses.replace(video(*size.size), time_units="1")
 
 
@@ -222,18 +222,21 @@ def _check_enough(found: int, least: int, *sets: ClipSet) -> None:
         why = next((f" ({name}: {why})" for clips in sets for name, why in clips.skipped.items()), "")
         raise InputError(
             f"there are too few clips in {' and '.join(clips.place for clips in sets)}: {found} can be"
-            f" used{why}, and at least {least} are wanted; `rolling evaluate --help` tells how clips are read"
+            f" used{why}, and at least {least} are needed; `rolling evaluate --help` says how clips are read"
         )
 
 
-def _tell_compressed(*sets: ClipSet) -> None:
+def _warn_compressed(*sets: ClipSet) -> None:
     compressed = [c.place for c in sets if is_compressed(c.collection, c.entries[0])]
     if compressed:
         places = " and ".join(dict.fromkeys(compressed))
-        print(f"measured on compressed files: what codecs leave out of {places} counts, too", file=sys.stderr)
+        print(
+            f"measured on compressed files: what codecs remove from {places} counts as error, too",
+            file=sys.stderr,
+        )
 
 
-def _tell_skipped(clips: ClipSet) -> None:
+def _report_skipped(clips: ClipSet) -> None:
     if clips.skipped:
         name, why = next(iter(clips.skipped.items()))
         print(
@@ -242,14 +245,14 @@ def _tell_skipped(clips: ClipSet) -> None:
 
 
 def _summary(found: dict[str, Any], evaluation: Evaluation) -> str:
-    """What was compared, the metrics of a single value, and the curves against the lead, in frames."""
+    """What was compared, the metrics of a single value, and the curves against the lead in frames."""
     clips, (height, width) = found["clips"], found["size"]
     head = (
         f"{clips['fake']} fake clips against {clips['real']} real ones: {found['frames']} frames of"
         f" {height} x {width}, {found['given']} of them given"
     )
     if not found["members"]:
-        head += "\nThe names of fake and real clips do not pair up: they are compared as sets alone."
+        head += "\nThe names of fake and real clips do not pair up: they are compared as sets only."
     parts = [head, single_values(evaluation)]
     for curve, title in (("model", "fake clips"), ("persistence", "the last given frame, repeated")):
         lines = against_lead(evaluation, curve)

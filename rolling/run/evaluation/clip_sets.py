@@ -1,4 +1,4 @@
-"""Sets of clips from anywhere, read a clip at a time."""
+"""Sets of clips of any kind, read one clip at a time."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ Size = tuple[int, int]
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class ClipSet:
-    """The first `frames` frames of each clip of a collection, or of its test part where it tells of one.
+    """The first `frames` frames of each clip of a collection, or of its test part where it has one.
 
-    `skipped` fills up with the names of clips that could not be used, and why.
+    `skipped` collects the names of clips that could not be used, and the reasons.
     """
 
     place: str
@@ -30,7 +30,7 @@ class ClipSet:
         """Raises `InputError` where there are no clips."""
         entries = collection.entries()
         if not entries:
-            raise InputError(f"there are no clips in {place}")
+            raise InputError(f"there are no clips in {place}: name a folder, file or store of clips")
         test = [entry for entry in entries if entry.split == TEST]
         return cls(
             place=place, collection=collection, picture=picture, frames=frames, entries=test or entries
@@ -50,12 +50,12 @@ class ClipSet:
         return None
 
     def __len__(self) -> int:
-        """Clips that could be used, as far as they were read."""
+        """The number of clips without those found unusable so far."""
         return len(self.entries) - len(self.skipped)
 
 
 class OneSize:
-    """The size of the first picture, `size`, which all others must have."""
+    """`size` is that of the first picture; all others must have the same."""
 
     def __init__(self):
         self._size: Size | None = None

@@ -1,8 +1,8 @@
 """Scores of a stored forecast beside persistence and climatology: `evaluation.json` and `evaluation.nc`.
 
-The store is read start by start and in blocks of leads, never as a whole. The model and the two baselines
-pass through the same metrics: persistence repeats the last frame that was given, climatology is the mean of
-the training part at the phase of each frame; both are forecasts of one member.
+The store is read start by start and in blocks of leads, never as a whole. The model and the two baselines are
+scored by the same metrics: persistence repeats the last given frame, climatology is the mean of the training
+part at the phase of each frame; both are forecasts of one member.
 """
 
 import dataclasses
@@ -22,8 +22,8 @@ from rolling.metrics.metric import EvaluationSetup, Metric, Sample, Score
 from rolling.run.evaluation.scores import ABOUT, CURVES, Evaluation, Scores, write
 from rolling.run.forecasting.zarr_reader import StoredForecast, open_forecast
 
-READ_BYTES = 2**26  # float32 values of the forecast, all members, that are read at a time
-SCORE_BYTES = 2**20  # ... and scored at a time: what fits into a cache takes half as long
+READ_BYTES = 2**26  # bytes of the forecast, all members in float32, read at a time
+SCORE_BYTES = 2**20  # ... and scored at a time: blocks that fit into the cache take half as long
 
 
 def evaluate(
@@ -35,18 +35,20 @@ def evaluate(
     *,
     read_bytes: int = READ_BYTES,
 ) -> Evaluation:
-    """Scores the forecast `store` and writes `output_stem` + `.json` and `.nc`; returns what is in them.
+    """Scores the forecast `store` and writes `output_stem` + `.json` and `.nc`; returns their content.
 
-    Only leads for which there is truth at every start count.
+    Only leads with truth at every start count.
 
     Raises `InputError` where the store is missing, incomplete, damaged or does not belong to `test`.
     """
     names = [metric.name for metric in metrics]
     if len(set(names)) < len(names):
-        raise InputError(f"two metrics of one evaluation have the same name, among {', '.join(names)}")
+        raise InputError(
+            f"two metrics of one evaluation have the same name, among {', '.join(names)}: leave one out"
+        )
     if ABOUT in names:
         raise InputError(
-            f"a metric cannot have the name {ABOUT!r}: evaluation.json has words of its own there"
+            f"a metric cannot have the name {ABOUT!r}, which evaluation.json uses itself: choose another"
         )
     forecast = open_forecast(store, test.layout)
     with forecast.dataset:
@@ -64,7 +66,7 @@ def evaluate(
 
 
 def _score(forecast, test, statistics, metrics, leads, read_bytes) -> dict[str, Scores]:
-    """The scores of each forecast by its name: model, persistence, climatology."""
+    """The scores by forecast: model, persistence, climatology."""
     setup = setup_of(forecast, test, statistics, leads)
     single = dataclasses.replace(setup, members=1)
     running = {
@@ -98,7 +100,7 @@ class Running:
 
 
 def persistence(sample: Sample) -> Sample:
-    """The last frame that was given, for ever."""
+    """The last given frame, repeated at every lead."""
     return dataclasses.replace(sample, forecast=np.broadcast_to(sample.initial, (1, *sample.truth.shape)))
 
 
@@ -110,7 +112,7 @@ def climatology(sample: Sample) -> Sample:
 def setup_of(
     forecast: StoredForecast, test: Sequences, statistics: Statistics, leads: int
 ) -> EvaluationSetup:
-    """What the metrics of a stored forecast know before they see a number."""
+    """The setup of the metrics of a stored forecast, over its first `leads` leads."""
     mask = _both(test.mask, statistics.mask)
     return EvaluationSetup(
         layout=test.layout, leads=leads, members=forecast.members, given=forecast.given, mask=mask
@@ -153,7 +155,7 @@ def _spans(first: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
 
 
 def _both(a: np.ndarray | None, b: np.ndarray | None) -> np.ndarray | None:
-    """Where there are data by both masks."""
+    """Where both masks have data; None: everywhere."""
     masks = [np.asarray(mask, bool) for mask in (a, b) if mask is not None]
     return np.logical_and.reduce(masks) if masks else None
 
@@ -172,7 +174,7 @@ def _check_finite(forecast: StoredForecast, fields, start: int, first: int, mask
 
 
 def to_dataset(evaluation: Evaluation, time_units: str) -> xr.Dataset:
-    """The content of `evaluation.nc`: `{metric}_{variable}` over (forecast, axis), NaN where nothing is."""
+    """The content of `evaluation.nc`: `{metric}_{variable}` over (forecast, axis), NaN where missing."""
     dataset = xr.Dataset(coords={"forecast": list(CURVES)}, attrs={"title": "Verification of a forecast"})
     for name, score in evaluation.all():
         axis = _axis(dataset, name, score, time_units)
@@ -186,7 +188,7 @@ def to_dataset(evaluation: Evaluation, time_units: str) -> xr.Dataset:
 
 
 def _axis(dataset: xr.Dataset, name: str, score: Score, time_units: str) -> str:
-    """The dimension of a score, made where it is not there; two of one name but other values stay apart."""
+    """The dimension of a score, created if missing; equal names with different values are kept apart."""
     axis, coordinate = score.axis, np.asarray(score.coordinate)
     if axis in dataset.coords and not np.array_equal(dataset[axis].values, coordinate):
         axis = f"{axis}_of_{name}_{score.variable}"

@@ -1,10 +1,10 @@
 """The scores of a forecast as a value, and as `evaluation.json`.
 
 The file is `{metric: {variable: {"unit": str, "leads" or another axis: [...], "model": [...], ...}}}`, lists
-of finite numbers or null. Beside "model" stand "persistence" and "climatology", unless the metric makes no
-sense for them, "reference", the truth's own curve, where there is one, and "low" and "high", the bounds of an
-interval of confidence for the model, where a metric has one. One more key, "about", has what the metrics say
-of themselves, so that a report needs none of their classes.
+of finite numbers or null. Beside "model" there are "persistence" and "climatology", unless the metric makes
+no sense for them; "reference", the truth's own curve, where there is one; and "low" and "high", the bounds of
+the model's confidence interval, where a metric has one. Another key, "about", has the descriptions of the
+metrics, so that a report needs none of their classes.
 """
 
 import dataclasses
@@ -23,19 +23,19 @@ BASELINES = ("persistence", "climatology")
 CURVES = ("model", *BASELINES, "reference", "low", "high")
 ABOUT = "about"
 Scores = dict[str, tuple[Score, ...]]
-"""By the name of the metric."""
+"""Scores by metric name."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Evaluation:
-    """`scores[metric][variable]`, each with its baselines, and what the metrics say of themselves."""
+    """`scores[metric][variable]`, each with its baselines, and the metrics' descriptions."""
 
     scores: Mapping[str, Mapping[str, Score]]
     abouts: Mapping[str, About] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of(cls, forecasts: Mapping[str, Scores], metrics: Sequence[Metric] = ()) -> "Evaluation":
-        """From the scores of the model and of baselines, by forecast; a metric without any is left out."""
+        """From the scores by forecast, model and baselines; a metric without scores is left out."""
         scores = {
             metric: {
                 score.variable: dataclasses.replace(score, baselines=_baselines(forecasts, metric, i))
@@ -44,14 +44,14 @@ class Evaluation:
             for metric, found in forecasts["model"].items()
             if found
         }
-        abouts = {name: about for name, about in _said(metrics).items() if name in scores}
+        abouts = {name: about for name, about in _abouts(metrics).items() if name in scores}
         return cls(scores=scores, abouts=abouts)
 
     def score(self, metric: str, variable: str) -> Score | None:
         return self.scores.get(metric, {}).get(variable)
 
     def about(self, metric: str) -> About:
-        """What a metric says of itself, or its name as a title."""
+        """A metric's description, or its name as a title."""
         return self.abouts.get(metric) or named_so(metric)
 
     def all(self) -> Iterator[tuple[str, Score]]:
@@ -60,26 +60,26 @@ class Evaluation:
 
 
 def _baselines(forecasts: Mapping[str, Scores], metric: str, index: int) -> dict[str, np.ndarray]:
-    """The values of other forecasts; one without any number is left out."""
+    """The values of the baselines; one without any finite number is left out."""
     found = {name: forecasts.get(name, {}).get(metric) for name in BASELINES}
     values = {name: scores[index].values for name, scores in found.items() if scores}
     return {name: curve for name, curve in values.items() if np.isfinite(curve).any()}
 
 
-def _said(metrics: Sequence[Metric]) -> dict[str, About]:
+def _abouts(metrics: Sequence[Metric]) -> dict[str, About]:
     abouts = {metric.name: getattr(metric, "about", None) for metric in metrics}
     return {name: about for name, about in abouts.items() if about is not None}
 
 
 def write(evaluation: Evaluation, path: Path) -> None:
     """Writes `evaluation.json`."""
-    content = encoded(evaluation) | {ABOUT: {name: _in_short(a) for name, a in evaluation.abouts.items()}}
+    content = encoded(evaluation) | {ABOUT: {name: _changed(a) for name, a in evaluation.abouts.items()}}
     text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
     write_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def read(path: Path, metrics: Sequence[Metric] = ()) -> Evaluation:
-    """The evaluation of a file. What `metrics` say of themselves stands in for what the file does not know.
+    """The evaluation in a file. `metrics` provide the descriptions that the file does not have.
 
     Raises `InputError` where it is missing or damaged.
     """
@@ -96,9 +96,9 @@ def read(path: Path, metrics: Sequence[Metric] = ()) -> Evaluation:
         ) from None
     except (OSError, ValueError, AttributeError, TypeError, KeyError, StopIteration) as error:
         raise InputError(
-            f"{path} is no evaluation ({error}): write it anew with `rolling evaluate {path.parent}`"
+            f"{path} is not an evaluation ({error}): write it again with `rolling evaluate {path.parent}`"
         ) from error
-    return Evaluation(scores=scores, abouts=_said(metrics) | abouts)
+    return Evaluation(scores=scores, abouts=_abouts(metrics) | abouts)
 
 
 def encoded(evaluation: Evaluation) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def encoded(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def decoded(variable: str, entry: Mapping[str, Any]) -> Score:
-    """A score of its entry. Its axis is the key that is none of the others."""
+    """The score of an entry, whose axis is the one key that is neither a curve nor the unit."""
     axis = next(key for key in entry if key not in (*CURVES, "unit"))
     curves = {name: np.array(entry[name], float) for name in CURVES if name in entry}
     if not len(entry[axis]) == len(curves["model"]) > 0:
@@ -134,18 +134,18 @@ def decoded(variable: str, entry: Mapping[str, Any]) -> Score:
 
 
 def finite(values: Sequence[float] | np.ndarray) -> list[float | None]:
-    """Numbers as JSON has them: None for what is not finite."""
+    """Numbers for JSON: None for those that are not finite."""
     return [float(value) if np.isfinite(value) else None for value in values]
 
 
-def _in_short(about: About) -> dict[str, Any]:
-    """All that is not as usual."""
+def _changed(about: About) -> dict[str, Any]:
+    """The fields that differ from their defaults."""
     plain = {f.name: f.default for f in dataclasses.fields(About)}
     return {name: value for name, value in dataclasses.asdict(about).items() if value != plain[name]}
 
 
 def _about(words: Mapping[str, Any]) -> About:
-    """From what a file says; what only a later version knows is passed over."""
+    """A description in a file; fields that only a later version has are ignored."""
     known = {f.name: words[f.name] for f in dataclasses.fields(About) if f.name in words}
     if known.get("ranking"):
         known["ranking"] = Ranking(**known["ranking"])

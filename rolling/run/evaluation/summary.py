@@ -10,8 +10,8 @@ from rolling.run.evaluation.tables import Cell, Table, columns, number
 
 
 def summary_table(evaluation: Evaluation) -> str:
-    """The root mean square errors at a few leads, one table for each variable, beside the scores that have a
-    column there. Where there are no such errors, all scores against the lead. Below, those of one value."""
+    """Root mean square errors at a few leads, one table per variable, beside the metrics that have a column;
+    without such errors, all scores against the lead. Below them, the scores of a single value."""
     rmse = evaluation.scores.get("rmse", {})
     parts = [_errors(evaluation, score).plain() for score in rmse.values()]
     parts = parts or [against_lead(evaluation, "model")]
@@ -42,7 +42,7 @@ def _with_column(evaluation: Evaluation) -> list[str]:
 
 
 def _beside(evaluation: Evaluation, metric: str, rmse: Score) -> np.ndarray | None:
-    """The values of another metric of the same variable, or of a picture as a whole, at the same leads."""
+    """The values of another metric at the same leads, for the same variable or the picture as a whole."""
     score = evaluation.score(metric, rmse.variable)
     if score is None and len(evaluation.scores[metric]) == len(evaluation.scores["rmse"]) == 1:
         (score,) = evaluation.scores[metric].values()
@@ -52,7 +52,7 @@ def _beside(evaluation: Evaluation, metric: str, rmse: Score) -> np.ndarray | No
 
 
 def _legend(evaluation: Evaluation) -> str:
-    """What the columns beside the errors are."""
+    """What the columns beside the errors mean."""
     abouts = map(evaluation.about, _with_column(evaluation))
     return "\n".join(f"{about.column}: {about.title}. {about.note}".rstrip() for about in abouts)
 
@@ -68,8 +68,8 @@ def against_lead(evaluation: Evaluation, curve: str) -> str:
 
 
 def single_values(evaluation: Evaluation) -> str:
-    """Metrics of one value, such as distances of sets: their interval, what a set of real clips would have,
-    and that of persistence."""
+    """Metrics of a single value, such as distances between sets: the value, its interval, and the values of
+    real clips and of persistence."""
     found = _scores(evaluation, lambda score: len(score.values) == 1 and score.axis != "threshold")
     rows = tuple((name, _single(score)) for name, score in found)
     heads = ("", "value", "95 % interval", "real clips", "persistence")
@@ -77,14 +77,14 @@ def single_values(evaluation: Evaluation) -> str:
 
 
 def _single(score: Score) -> tuple[Cell, ...]:
-    said = {name: number(values[0]) for name, values in score.curves.items()}
-    interval = " to ".join(said[end] for end in ("low", "high") if end in said)
-    cells = (said["model"], interval or "-", said.get("reference", "-"), said.get("persistence", "-"))
+    shown = {name: number(values[0]) for name, values in score.curves.items()}
+    interval = " to ".join(shown[end] for end in ("low", "high") if end in shown)
+    cells = (shown["model"], interval or "-", shown.get("reference", "-"), shown.get("persistence", "-"))
     return tuple(Cell(text=text) for text in cells)
 
 
 def _scores(evaluation: Evaluation, wanted: Callable[[Score], bool]) -> Iterator[tuple[str, Score]]:
-    """The scores that are wanted, by the name of the metric, and the variable where there are several."""
+    """The scores that `wanted` selects, named by metric, and by variable where there are several."""
     for metric, score in evaluation.all():
         if wanted(score):
             yield metric if len(evaluation.scores[metric]) == 1 else f"{metric}, {score.variable}", score

@@ -1,4 +1,4 @@
-"""Tables of words, made once and told as text, Markdown and, by `rolling.run.report.markup`, HTML."""
+"""Tables of strings, rendered as text, Markdown and, by `rolling.run.report.markup`, HTML."""
 
 import dataclasses
 import math
@@ -11,7 +11,7 @@ ROWS = (1, 2, 3, 5, 8, 12, 20, 50, 100, 300, 1000)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Cell:
-    """A number in words; `tied` with the best that it is compared with, or that best itself."""
+    """A formatted number; `best` of those that it is compared with, or `tied` with the best."""
 
     text: str
     best: bool = False
@@ -20,7 +20,7 @@ class Cell:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Table:
-    """`rows` of a name and its cells under `heads`, the first of which stands over the names."""
+    """`rows` of a name and its cells under `heads`, the first of which is above the names."""
 
     caption: str = ""
     heads: tuple[str, ...]
@@ -59,15 +59,15 @@ class Table:
 
 
 def columns(named: Mapping[str, Sequence[float] | np.ndarray | None], caption: str = "") -> Table:
-    """Numbers side by side, at the entries of `ROWS` and the last; without values, no column."""
+    """Numbers side by side, at the rows of `ROWS` and the last one; None makes no column."""
     there = {name: values for name, values in named.items() if values is not None}
     last = min(map(len, there.values()))
     rows = sorted({row for row in ROWS if row <= last} | {last})
-    told = [[number(values[row - 1]) for values in there.values()] for row in rows]
+    cells = [[number(values[row - 1]) for values in there.values()] for row in rows]
     return Table(
         caption=caption,
         heads=tuple(there),
-        rows=tuple((first, tuple(Cell(text=text) for text in others)) for first, *others in told),
+        rows=tuple((first, tuple(Cell(text=text) for text in others)) for first, *others in cells),
     )
 
 

@@ -1,4 +1,4 @@
-"""What an experiment is, and how one is found, changed from the command line, and kept as JSON."""
+"""Experiments: how one is defined, found, changed from the command line and stored as JSON."""
 
 from rolling.run.experiment.experiment import Experiment, Forecast, Training
 

@@ -1,7 +1,7 @@
-"""Experiments as JSON and back. Only known classes are made, and nothing that is read is executed.
+"""Experiments to JSON and back. Only known classes are instantiated; nothing that is read is executed.
 
-A frozen dataclass becomes `{"type": "window.rolling", "size": 8, ...}`; `registry.py` says which are known by
-which name, and `former.py` what earlier versions called them.
+A frozen dataclass becomes `{"type": "window.rolling", "size": 8, ...}`; `registry.py` has the known classes
+and their names, and `former.py` the names that earlier versions used.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from rolling.run.experiment.registry import known_class, tag
 
 
 def encode(value: Any) -> Any:
-    """A JSON value; non-finite numbers become strings, tuples lists."""
+    """A JSON value; non-finite numbers become strings, and tuples become lists."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: encode(getattr(value, field.name)) for field in dataclasses.fields(value)}
         return {"type": tag(type(value)), **fields}
@@ -26,12 +26,12 @@ def encode(value: Any) -> Any:
         return str(value)
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise InputError(f"an experiment holds dataclasses, tuples, numbers and words, not {value!r}")
+    raise InputError(f"an experiment may hold dataclasses, tuples, numbers and strings, not {value!r}")
 
 
 def decode(value: Any, hint: Any = None, where: str = "the experiment") -> Any:
-    """The value that `encode` was given, in this version or an earlier one. Raises `InputError` naming the
-    place of what does not fit."""
+    """The inverse of `encode`, of this version or an earlier one. Raises `InputError` that names the field
+    that does not fit."""
     return _decode(upgraded(value), hint, where)
 
 
@@ -47,7 +47,7 @@ def _decode(value: Any, hint: Any, where: str) -> Any:
 
 def _decode_dataclass(value: dict, where: str) -> Any:
     if not isinstance(value.get("type"), str):
-        raise InputError(f"{where} lacks its `type`: this is no experiment that rolling-diffusion wrote")
+        raise InputError(f"{where} lacks its `type`: this is not an experiment written by rolling-diffusion")
     kind = known_class(value["type"])
     hints = typing.get_type_hints(kind)
     names = [field.name for field in dataclasses.fields(kind)]
@@ -67,13 +67,12 @@ def _decode_dataclass(value: dict, where: str) -> Any:
 
 
 def upgraded_fields(tag: str, fields: dict[str, Any]) -> dict[str, Any]:
-    """Encoded fields of what is known as `tag`, which any version may have written, in today's names."""
+    """The encoded fields of the class `tag`, written by any version, under their present names."""
     return {name: item for name, item in upgraded({"type": tag, **fields}).items() if name != "type"}
 
 
 def differences(a: Any, b: Any, where: str = "") -> list[str]:
-    """The fields in which two encoded values differ, as `window.size: 8 / 12`; any version may have written
-    them."""
+    """The fields in which two encoded values, of any version, differ, as `window.size: 8 / 12`."""
     return _differences(upgraded(a), upgraded(b), where)
 
 

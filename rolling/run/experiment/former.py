@@ -1,7 +1,7 @@
-"""What earlier versions called parts and their fields: runs and forecasts of before stay readable.
+"""Names that earlier versions gave to parts and their fields, so that old runs and forecasts stay readable.
 
-Before parts had short names, a class was written with its module, `rolling.windows.rolling.Rolling`. A class
-or a field of an experiment is renamed only with a line here.
+Before parts had short names, a class was written with its module, `rolling.windows.rolling.Rolling`. Renaming
+a class or a field of an experiment requires a line here.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ FIELDS = {
     "forecast": {"beginnings": "from_clip_start"},
     "window": {"roll": "inner"},
 }
-"""By short name, or by kind: former field to today's."""
+"""By short name, or by kind: former field to present field."""
 
 HOMES = {
     "window": ("rolling.windows",),
@@ -50,7 +50,7 @@ HOMES = {
     "objective": ("rolling.run.objectives",),
     "optimiser": ("rolling.run.optimisers",),
 }
-"""The modules, or packages, in which the parts of a kind once lived."""
+"""The modules or packages in which the parts of a kind used to be."""
 
 RECORDS = {
     "rolling.run.experiment.Experiment": "experiment",
@@ -65,7 +65,7 @@ RECORDS = {
 
 
 def upgraded(value: Any) -> Any:
-    """An encoded value in today's names; one of today comes back as it is."""
+    """An encoded value under present names; one that has them already is returned unchanged."""
     if isinstance(value, list):
         return [upgraded(item) for item in value]
     if not isinstance(value, dict):
@@ -73,13 +73,13 @@ def upgraded(value: Any) -> Any:
     value = {name: upgraded(item) for name, item in value.items()}
     if not isinstance(value.get("type"), str):
         return value
-    kind = _today(value["type"])
+    kind = _present(value["type"])
     renamed = FIELDS.get(kind, {}) | FIELDS.get(kind.partition(".")[0], {})
     return {renamed.get(name, name): item for name, item in value.items()} | {"type": kind}
 
 
-def _today(name: str) -> str:
-    """The short name of a class that was written with its module; anything else comes back as it is."""
+def _present(name: str) -> str:
+    """The short name of a class that was written with its module; anything else is returned unchanged."""
     if name in RECORDS or name in CLASSES:
         return RECORDS.get(name) or CLASSES[name]
     module, _, leaf = name.rpartition(".")

@@ -1,4 +1,4 @@
-"""What a run trains, and by which loss: to denoise, or to do in few steps what a teacher does in many."""
+"""What a run trains, and with which loss: denoising, or doing in few steps what a teacher does in many."""
 
 import dataclasses
 from collections.abc import Callable
@@ -31,7 +31,7 @@ class LossInputs(NamedTuple):
     """What a loss takes from an experiment and its network."""
 
     bind: Callable[[Params, Batch, Key[Array, ""] | None], Denoise]
-    """A network's parameters, a batch and a key for dropout (None: no dropout) to `(z, logsnr) -> x`."""
+    """Maps parameters, a batch and a dropout key (None: no dropout) to `(z, logsnr) -> x`."""
     recipe: Sampling
     weighting: Weighting
     mask: Float[Array, "height width channel"] | None
@@ -39,19 +39,19 @@ class LossInputs(NamedTuple):
 
 @runtime_checkable
 class Objective(Protocol):
-    """`teacher` is the folder of the run that is learned from, empty where there is none.
+    """`teacher` is the folder of the run to learn from, empty where there is none.
 
-    Its parameters, those that forecast, are `frozen` in the loss and the beginning of what is trained.
+    Its forecasting parameters are `frozen` in the loss and the initial values of what is trained.
     """
 
     @property
     def teacher(self) -> str: ...
 
     def check(self, sampling: Sampling) -> None:
-        """Raises `InputError` for a way of sampling that the loss does not know."""
+        """Raises `InputError` for a way of sampling that the loss does not support."""
 
     def start(self, fresh: Params, teacher: Params | None) -> Params:
-        """What is trained, from fresh parameters of the network and from the teacher's."""
+        """The initial trained parameters, from the network's fresh ones and the teacher's."""
         ...
 
     def forecasts(self, trained: Params) -> Params:
@@ -66,7 +66,7 @@ class Objective(Protocol):
 
 
 class ObjectiveBase:
-    """Without a teacher, for any way of sampling, of one network that also forecasts."""
+    """No teacher, any way of sampling, and one network that also forecasts."""
 
     teacher = ""
 
@@ -82,10 +82,10 @@ class ObjectiveBase:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Denoising(ObjectiveBase):
-    """The diffusion loss of `rolling.losses`, at the clocks that the window samples."""
+    """The diffusion loss of `rolling.losses` at the clocks that the window samples."""
 
     scales: tuple[int, ...] = ()
-    """Factors by which frames are made coarser for further terms of the loss (arXiv 2301.11093)."""
+    """Factors by which frames are coarsened for additional terms of the loss (arXiv 2301.11093)."""
 
     def __post_init__(self):
         if any(factor < 2 for factor in self.scales) or len(set(self.scales)) < len(self.scales):
@@ -108,7 +108,7 @@ class Denoising(ObjectiveBase):
 
 
 class _Distillation(ObjectiveBase):
-    """What few-step students have in common: their segments are the equal steps of a sweep."""
+    """Base of few-step students: their segments are the equal steps of a sweep."""
 
     warmup_share: float
 
@@ -120,13 +120,13 @@ class _Distillation(ObjectiveBase):
         ends = np.asarray(window.cycle(jnp.asarray([1.0, 0.0])))[:, : window.context]
         if training_frames(window) != window.size or (ends[0] != ends[1]).any():
             raise InputError(
-                "a distillation wants a window that is trained on clips of its own size, and whose context"
-                f" stands still, and {type(window).__name__} is not one: distil a run of another window"
+                "a distillation needs a window that is trained on clips of its own size and whose context has"
+                f" constant clocks, which {type(window).__name__} is not: distil a run of another window"
             )
         if sampling.noise.memory or not sampling.spacing.even:
             raise InputError(
-                "a distillation wants independent noise and even steps: give --noise independent and"
-                " --spacing even, and a teacher that was trained so"
+                "a distillation needs independent noise and even steps: give --noise independent and"
+                " --spacing even, and a teacher trained with them"
             )
 
 
@@ -134,25 +134,27 @@ class _Distillation(ObjectiveBase):
 class Consistency(_Distillation):
     """Multistep consistency (arXiv 2403.06807): one DDIM step does what the teacher does in `small_steps`.
 
-    A segment is one solver step of the experiment, so that `calls_per_frame` decides how many there are.
+    A segment is one solver step of the experiment, so `calls_per_frame` determines their number.
     """
 
     teacher: str = ""
     """The folder of the run to distil."""
     training: bool = False
-    """Consistency training: the data point stands for the teacher's prediction."""
+    """Consistency training: the data point replaces the teacher's prediction."""
     small_steps: int = 8
-    """Teacher's steps in a segment."""
+    """The teacher's steps per segment."""
     variance: float = 0.75
-    """The share of the teacher's squared error that aDDIM gives back; 0: plain DDIM."""
+    """The fraction of the teacher's squared error that aDDIM adds back; 0: plain DDIM."""
     warmup_share: float = 0.1
-    """Share of the training times that lie in the window's warm-up."""
+    """Fraction of the training times in the window's warm-up."""
 
     def __post_init__(self):
         if self.small_steps < 1:
-            raise InputError(f"objective.small_steps is a whole number from 1 on, not {self.small_steps}")
+            raise InputError(
+                f"objective.small_steps must be a whole number of at least 1, not {self.small_steps}"
+            )
         if not 0 <= self.variance <= 1:
-            raise InputError(f"objective.variance is a share between 0 and 1, not {self.variance}")
+            raise InputError(f"objective.variance is a fraction between 0 and 1, not {self.variance}")
         super().__post_init__()
 
     @property
@@ -192,17 +194,17 @@ class Consistency(_Distillation):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MomentMatching(_Distillation):
-    """Moment matching (arXiv 2406.04103): the mean of the student's frames, seen through noise, is the
-    teacher's.
+    """Moment matching (arXiv 2406.04103): given the noisy frames, the mean of the student's frames matches
+    the teacher's.
 
-    A second network, trained beside the student, estimates the student's. Both losses are summed, as no
-    gradient passes from one to the other's parameters.
+    A second network, trained alongside, estimates the student's mean. The two losses are summed, as neither
+    has a gradient with respect to the other's parameters.
     """
 
     teacher: str = ""
     """The folder of the run to distil."""
     warmup_share: float = 0.1
-    """Share of the training times that lie in the window's warm-up."""
+    """Fraction of the training times in the window's warm-up."""
 
     @property
     def suited(self) -> dict[str, Any]:
@@ -242,9 +244,9 @@ class MomentMatching(_Distillation):
 
 
 def _copy(params: Params) -> Params:
-    """Memory of its own: a training step gives away that of its state."""
+    """A copy with its own memory: a training step donates its state's."""
     return jax.tree.map(jax.numpy.copy, params)
 
 
 def _no_teacher() -> InputError:
-    return InputError("a distillation wants a teacher: give --objective.teacher the folder of a trained run")
+    return InputError("a distillation needs a teacher: give --objective.teacher the folder of a trained run")

@@ -1,4 +1,4 @@
-"""Optimisers: frozen dataclasses that make an optax transformation from a learning rate over steps."""
+"""Optimisers: frozen dataclasses that turn a learning-rate schedule into an optax transformation."""
 
 import dataclasses
 from typing import Protocol, runtime_checkable
@@ -10,7 +10,7 @@ import optax.contrib
 
 @runtime_checkable
 class Optimiser(Protocol):
-    """`peak` is the highest learning rate; the schedule that reaches it is the training's."""
+    """`peak` is the highest learning rate; the schedule that reaches it belongs to `Training`."""
 
     @property
     def peak(self) -> float: ...
@@ -33,14 +33,14 @@ class AdamW:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Muon:
-    """Muon (momentum orthogonalised by Newton-Schulz) for matrices and kernels of convolutions, which are
-    matrices of (all inputs, outputs); AdamW at a learning rate of its own for everything else."""
+    """Muon (momentum orthogonalised by Newton-Schulz) for matrices and convolution kernels, taken as
+    matrices (all inputs, outputs); AdamW with its own learning rate for everything else."""
 
     peak: float = 1e-2
     beta: float = 0.95
     weight_decay: float = 0.0
     adam_ratio: float = 0.3
-    """The learning rate of AdamW, as a share of Muon's."""
+    """The learning rate of AdamW as a fraction of Muon's."""
 
     def transform(self, learning_rate):
         def dimensions(params):

@@ -1,8 +1,8 @@
-"""From a dataclass with defaults to command-line options, and from words to a value.
+"""From a dataclass with defaults to command-line options, and from arguments to a value.
 
 Every field is an option (`--window.size 12`). A field that holds an exchangeable part also takes the name
-of another one (`--solver ancestral`), which keeps the fields that both have, and a field that holds several
-takes several names (`--augment translate,shift_reflect`); the rest is tyro's.
+of another part (`--solver ancestral`), which keeps the fields that both have, and a field that holds several
+parts takes several names (`--augment translate,shift_reflect`); tyro does the rest.
 """
 
 import contextlib
@@ -22,18 +22,18 @@ T = TypeVar("T")
 
 
 def parse(default: T, arguments: list[str], program: str) -> T:
-    """`default` with the fields that the arguments name replaced.
+    """`default` with the fields named in the arguments replaced.
 
-    Raises `InputError` with one sentence for an unknown option (with the nearest one) and for a value that
-    does not fit. `--help` prints and exits.
+    Raises `InputError` with one sentence for an unknown option (naming the nearest one) and for a value of
+    the wrong type. `--help` prints and exits.
     """
     default, arguments = _choose_parts(default, arguments)
     if not {"-h", "--help"} & set(arguments):
         _check_names(default, arguments)
     narrow = _narrow(default)
-    heard = io.StringIO()
+    stderr = io.StringIO()
     try:
-        with contextlib.redirect_stderr(heard):
+        with contextlib.redirect_stderr(stderr):
             value = tyro.cli(
                 type(narrow),
                 default=narrow,
@@ -45,7 +45,9 @@ def parse(default: T, arguments: list[str], program: str) -> T:
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
-        raise InputError(f"{_one_sentence(heard.getvalue())}; `{program} --help` lists the options") from None
+        raise InputError(
+            f"{_one_sentence(stderr.getvalue())}; `{program} --help` lists the options"
+        ) from None
     return _widen(value, type(default))
 
 
@@ -75,9 +77,9 @@ def _protocol_of_items(hint: Any) -> Any:
 
 
 def _choose_parts(default: Any, arguments: list[str], prefix: str = "--") -> tuple[Any, list[str]]:
-    """Takes `--solver ancestral` out of the arguments, and puts that part into the default.
+    """Takes `--solver ancestral` out of the arguments and puts that part into the default.
 
-    So, too, `--augment translate,shift_reflect`, and parts of parts: `--window.inner pyramid`.
+    The same holds for `--augment translate,shift_reflect` and for parts of parts: `--window.inner pyramid`.
     """
     hints = typing.get_type_hints(type(default))
     rest = list(arguments)
@@ -110,7 +112,7 @@ def _fields(value: Any) -> dict[str, Any]:
 
 
 def _unchecked(kind: Any, values: dict[str, Any]) -> Any:
-    """An instance that does not check itself: arguments that are still to come may put it right."""
+    """An instance whose `__post_init__` is not run: arguments yet to be parsed may still make it valid."""
     made = object.__new__(kind)
     for field in dataclasses.fields(kind):
         given = field.default_factory() if callable(field.default_factory) else field.default
@@ -128,8 +130,8 @@ def named(option: str, chosen: str, known: dict[str, type]) -> type:
 
 
 def _one(option: str, chosen: str, protocol: type, value: Any) -> Any:
-    """Another part in the place of `value`: it keeps the fields that both have, and one that is made of
-    parts of the same sort (a window around a window) is put around `value`."""
+    """Another part in place of `value`: it keeps the fields that both have; one that wraps a part of the same
+    kind (a window around a window) wraps `value`."""
     kind = named(option, chosen, alternatives(protocol))
     hints = typing.get_type_hints(kind)
     here = {field.name for field in dataclasses.fields(value)}
@@ -143,7 +145,7 @@ def _one(option: str, chosen: str, protocol: type, value: Any) -> Any:
 
 
 def _several(option: str, chosen: str, protocol: type) -> tuple:
-    """Parts by their names, joined by commas; none for the empty word, or for that word."""
+    """Parts by their names, joined by commas; none for the empty string or `none`."""
     known = alternatives(protocol)
     if chosen.strip() == "none" and "none" not in known:
         return ()
@@ -151,7 +153,7 @@ def _several(option: str, chosen: str, protocol: type) -> tuple:
 
 
 def _exchangeable(default: Any) -> str:
-    """What `--help` says of the parts that can be exchanged."""
+    """The text of `--help` on the parts that can be exchanged."""
     hints = typing.get_type_hints(type(default))
     lines = [f"{(type(default).__doc__ or '').strip()}", "", "Parts that can be exchanged by name:"]
     for field in dataclasses.fields(default):
@@ -181,8 +183,8 @@ def _check_names(default: Any, arguments: list[str]) -> None:
 
 
 def _narrow(value: Any) -> Any:
-    """The same value as an instance of a subclass whose annotations are the types of what it holds: tyro
-    can then look into parts that are annotated by a protocol. It does not check itself: `_widen` does."""
+    """The same value as an instance of a subclass annotated with the concrete types that it holds, so that
+    tyro can look into parts annotated by a protocol. Its `__post_init__` is not run: `_widen` runs it."""
     if isinstance(value, tuple):
         return tuple(_narrow(item) for item in value)
     if not dataclasses.is_dataclass(value):
@@ -206,7 +208,7 @@ def _type_of(part: Any, hint: Any) -> Any:
 
 
 def _widen(value: Any, kind: Any) -> Any:
-    """Back from narrowed subclasses to the classes themselves, which check themselves."""
+    """From narrowed subclasses back to the classes themselves, which run their checks."""
     if isinstance(value, tuple):
         return tuple(_widen(item, type(item).__base__) for item in value) if _holds_parts(value) else value
     fields = {}
@@ -223,7 +225,7 @@ def _holds_parts(value: tuple) -> bool:
 
 
 def _one_sentence(text: str) -> str:
-    """What tyro drew in a box, without the box."""
+    """The text of tyro's error box, without the box."""
     lines = [re.sub(r"[─│╭╮╰╯]", " ", line).strip() for line in text.splitlines()]
     lines = [line for line in lines if line and "--help" not in line and "full helptext" not in line]
     words = " ".join(" ".join(lines).split()) or "the arguments cannot be understood"

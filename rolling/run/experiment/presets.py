@@ -1,7 +1,7 @@
 """Experiments by name, by file and by folder.
 
-A preset is a module of `rolling.configs`. A *family* is a function from any experiment to one of another
-method: every preset is there in every family, as `NAME_FAMILY`.
+A preset is a module of `rolling.configs`. A *family* is a function that turns any experiment into one of
+another method: every preset exists in every family, as `NAME_FAMILY`.
 """
 
 import dataclasses
@@ -22,37 +22,37 @@ from rolling.run.experiment import codec, registry
 from rolling.run.experiment.experiment import Experiment
 
 CODE = "code"
-"""The folder of a run that keeps the user's own code."""
+"""The folder of a run that holds a copy of the user's own code."""
 
 Family = Callable[[Experiment], Experiment]
 _families: dict[str, Family] = {}
 
 
 def family(make: Family) -> Family:
-    """Makes a function known as a family, by its name: `@family`."""
+    """Registers a function as a family under its name: `@family`."""
     _families[make.__name__] = make
     return make
 
 
 def families() -> dict[str, Family]:
-    """The families of methods by name: each takes any experiment and gives it in that family."""
+    """The families of methods by name: each maps any experiment to its version in that family."""
     importlib.import_module("rolling.configs._families")
     return dict(_families)
 
 
 def presets() -> list[str]:
-    """The names of the presets, the modules of `rolling.configs`."""
+    """The names of the presets: the modules of `rolling.configs`."""
     modules = pkgutil.iter_modules(importlib.import_module("rolling.configs").__path__)
     return [module.name for module in modules if not module.name.startswith("_")]
 
 
 def first_line(name: str) -> str:
-    """How a preset describes itself."""
+    """The first line of a preset's docstring."""
     return _first_line(importlib.import_module(f"rolling.configs.{name}"))
 
 
 def about(family: str) -> str:
-    """How a family describes itself."""
+    """The first line of a family's docstring."""
     return _first_line(families()[family])
 
 
@@ -71,7 +71,7 @@ def weights() -> dict[str, Any]:
 
 
 def find(name: str) -> Experiment:
-    """The experiment of a preset's name, of a Python file, of a run's folder or of its `experiment.json`."""
+    """The experiment of a preset, a Python file, a run's folder or its `experiment.json`."""
     path = Path(name)
     if path.suffix == ".py":
         return _from_python(path)
@@ -102,7 +102,7 @@ def save(experiment: Experiment, path: Path) -> None:
 
 
 def keep_code(experiment: Experiment, folder: Path) -> None:
-    """Copies the files that define the user's own parts into a run: it must be enough by itself."""
+    """Copies the files that define the user's own parts into a run, which must be self-contained."""
     modules = {part.__module__ for part in registry.own_parts(experiment)}
     files = [getattr(sys.modules.get(name), "__file__", None) for name in sorted(modules)]
     for file in map(Path, filter(None, files)):
@@ -111,26 +111,29 @@ def keep_code(experiment: Experiment, folder: Path) -> None:
             folder.mkdir(exist_ok=True)
             write_file(kept, lambda path, file=file: shutil.copyfile(file, path))
         elif kept.read_bytes() != file.read_bytes():
-            print(f"{file} has changed since the run was begun: {kept} is as it was then", file=sys.stderr)
+            print(
+                f"{file} has changed since the run was started: {kept} is the version of then",
+                file=sys.stderr,
+            )
 
 
 def from_json(path: Path) -> Experiment:
-    """Raises `InputError` for what cannot be read; the code that a run keeps is named, and never run."""
+    """Raises `InputError` for what cannot be read; it names the code kept in a run, which is never
+    executed."""
     try:
         value = json.loads(path.read_text())
     except FileNotFoundError:
         raise InputError(f"there is no file {path}") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as JSON: {error}") from error
-    experiment = decoded(value, path, path.parent)
+    experiment = _decoded(value, path, path.parent)
     if not isinstance(experiment, Experiment):
-        raise InputError(f"{path} holds no experiment")
+        raise InputError(f"{path} does not hold an experiment: give the experiment.json of a run")
     return experiment
 
 
-def decoded(value: Any, where: Any, run: Path) -> Any:
-    """The value that a run holds, such as its experiment. Raises `InputError`, which names the run's own copy
-    of the code that is missing."""
+def _decoded(value: Any, where: Any, run: Path) -> Any:
+    """A value stored in a run. Raises `InputError` that names the run's own copy of missing code."""
     try:
         return codec.decode(value, where=str(where))
     except registry.UnknownPart as error:
@@ -144,14 +147,14 @@ def decoded(value: Any, where: Any, run: Path) -> Any:
 
 
 def load_code(path: Path) -> dict:
-    """Runs a Python file of the user's own and makes the dataclasses that it defines known as parts."""
+    """Runs a user's Python file and registers the dataclasses that it defines as parts."""
     if not path.is_file() or path.suffix != ".py":
         raise InputError(f"there is no Python file {path}")
     path = path.resolve()
     taken = getattr(sys.modules.get(path.stem), "__file__", None) if path.stem in sys.modules else str(path)
     name = path.stem if taken == str(path) else f"{path.stem} of {path}"
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None  # it ends in .py, and is there
+    assert spec is not None and spec.loader is not None  # it ends in .py and exists
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     for value in vars(module).values():
@@ -163,5 +166,5 @@ def load_code(path: Path) -> dict:
 def _from_python(path: Path) -> Experiment:
     experiment = load_code(path).get("experiment")
     if not isinstance(experiment, Experiment):
-        raise InputError(f"{path} defines no `experiment = Experiment(...)`")
+        raise InputError(f"{path} defines no experiment: add `experiment = Experiment(...)` to it")
     return experiment

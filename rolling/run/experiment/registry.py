@@ -1,8 +1,8 @@
 """Parts by short names: `solver.uni_pc` in `experiment.json`, `--solver uni_pc` on the command line.
 
-A *kind* of part is a protocol, and the modules that hold its implementations: a new part is known as soon as
-one of these modules defines or exports it. The dataclasses of a user's own file become known when that file
-is loaded on purpose, as the kinds whose protocols they implement. A file can name nothing else.
+A *kind* of part is a protocol together with the modules that hold its implementations: a new part is known as
+soon as one of these modules defines or exports it. The dataclasses of a user's file become known, under the
+kinds whose protocols they implement, when that file is loaded explicitly. A file can name nothing else.
 """
 
 import dataclasses
@@ -36,7 +36,7 @@ from rolling.windows import Window
 
 
 class UnknownPart(InputError):
-    """A name that no part has here."""
+    """A tag that no known part has."""
 
     def __init__(self, tag: str):
         self.tag = tag
@@ -49,7 +49,7 @@ class UnknownPart(InputError):
 class Kind(NamedTuple):
     protocol: type
     homes: tuple[str, ...]
-    """Modules; a package stands for what it exports."""
+    """Modules; of a package, what it exports."""
 
 
 KINDS = {
@@ -97,19 +97,19 @@ RECORDS = {
     "variable": "rolling.fields.Variable",
     "axis": "rolling.fields.Axis",
 }
-"""Dataclasses that are no parts: nothing can replace them."""
+"""Dataclasses that are not parts: they cannot be exchanged."""
 
 _own: dict[str, type] = {}
 """A user's own dataclasses by tag."""
 
 
 def snake(name: str) -> str:
-    """`ClassName` as `class_name`; digits stay with the letters before them, but for `2S`: `plus_2s`."""
+    """`ClassName` as `class_name`; digits stay with the letters before them, except for `2S`: `plus_2s`."""
     return re.sub(r"(?<=[a-z])(?=[A-Z](?!$)|[0-9]+[A-Z])", "_", name).lower()
 
 
 def implements(kind: type, protocol: type) -> bool:
-    """Whether a dataclass has every member of a protocol; nothing is made of it."""
+    """Whether a dataclass has every member of a protocol; it is not instantiated."""
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)) or is_protocol(kind):
         return False
     there = {
@@ -119,8 +119,8 @@ def implements(kind: type, protocol: type) -> bool:
 
 
 def _kind_of(part: type, homes_only: bool) -> str | None:
-    """The kind of a dataclass: of the protocols that it implements, the one with the most members, and among
-    equals the one whose methods have the same parameters."""
+    """The kind of a dataclass: of the protocols that it implements, the one with the most members, with ties
+    broken by the number of methods with the same parameters."""
     place = f"{part.__module__}."
     sizes = {
         name: (len(get_protocol_members(kind.protocol)), _same_parameters(part, kind.protocol))
@@ -132,7 +132,7 @@ def _kind_of(part: type, homes_only: bool) -> str | None:
 
 
 def _same_parameters(part: type, protocol: type) -> int:
-    """How many methods of a protocol the part defines with the same parameters."""
+    """The number of the protocol's methods that the part defines with the same parameters."""
 
     def parameters(kind: type, name: str) -> list[str] | None:
         method = getattr(kind, name, None)
@@ -155,7 +155,7 @@ def parts(kind: str) -> dict[str, type]:
 
 
 def alternatives(protocol: type) -> dict[str, type]:
-    """All parts that can be used where a protocol, or a dataclass, is wanted, by name.
+    """All parts that can be used where a protocol or a dataclass is expected, by name.
 
     A user's own part can be used wherever its methods allow it.
     """
@@ -167,7 +167,7 @@ def alternatives(protocol: type) -> dict[str, type]:
 
 
 def register(part: type) -> None:
-    """Makes a user's own dataclass known. Raises `InputError` where its name is taken."""
+    """Registers a user's own dataclass. Raises `InputError` where its name is taken."""
     tag = _own_tag(part)
     kind = tag.partition(".")[0]
     there = _own.get(tag) or (parts(kind).get(tag) if kind in KINDS else None)
@@ -184,12 +184,12 @@ def _own_tag(part: type) -> str:
 
 
 def own_tag_of(name: str) -> str | None:
-    """The short name of a user's own class that is called so, its module before it."""
+    """The short name of the user's own class with this qualified name, `module.Class`."""
     return next((tag for tag, part in _own.items() if f"{part.__module__}.{part.__qualname__}" == name), None)
 
 
 def own_parts(value: Any) -> set[type]:
-    """The user's own classes in a value."""
+    """The user's own classes used in a value."""
     if isinstance(value, tuple):
         return set().union(*map(own_parts, value))
     if not dataclasses.is_dataclass(value):

@@ -26,7 +26,7 @@ from rolling.sampling import Carry, Conditions, Denoisers, Rollout, Sampler, Sam
 
 
 class Forecaster:
-    """A network with everything that it needs: its experiment, layout, statistics and parameters."""
+    """A network with everything it needs: its experiment, layout, statistics and parameters."""
 
     def __init__(
         self, experiment: Experiment, layout: Layout, statistics: Statistics, params: Any, step: int
@@ -41,22 +41,22 @@ class Forecaster:
         self._weak: Forecaster | None = None
 
     def fingerprint(self) -> str:
-        """A check sum of the parameters: forecasts of two networks are never taken for each other."""
+        """A checksum of the parameters, so that forecasts of two networks are never confused."""
         total = 0
         for leaf in jax.tree.leaves(self._networks()):
             total = zlib.crc32(np.asarray(leaf).tobytes(), total)
         return f"{total:08x}"
 
     def sample_with(self, sampling: Sampling) -> None:
-        """Forecasts from now on in another way."""
-        if sampling.recipe != self.recipe:  # what is compiled for the same one stays
+        """Changes the way of sampling from now on."""
+        if sampling.recipe != self.recipe:  # compiled programs stay valid for an equal recipe
             self.recipe = sampling.recipe
             self._rollouts, self._weak = {}, None
 
     def _networks(self) -> tuple[Any, Any]:
-        """The parameters of the network, and of the weaker one of autoguidance, if there is one.
+        """The parameters of the network and, for autoguidance, of the weaker one.
 
-        That one is loaded here: a run whose weaker network is gone can still forecast without it.
+        The weaker one is loaded here: a run whose weaker network is gone can still forecast without it.
         """
         if self._weak is None:
             self._weak = _weak_network(self.recipe, self.layout)
@@ -74,7 +74,7 @@ class Forecaster:
         return self._rollouts[cycles]
 
     def cycles(self, frames: int, chunk: int) -> int:
-        """Cycles in a chunk of about `chunk` frames, and no more than `frames` need."""
+        """Cycles in a chunk of about `chunk` frames, no more than `frames` require."""
         stride = self.recipe.window.stride
         return max(1, min(chunk // stride, -(-frames // stride)))
 
@@ -87,7 +87,7 @@ class Forecaster:
         cycles: int,
         resume: tuple[int, Carry] | None = None,
     ) -> Iterator[tuple[int, np.ndarray, Carry]]:
-        """`(first lead, frames, carry)` for `given [batch, n, height, width, variable]`, physical units."""
+        """`(first lead, frames, carry)` for `given [batch, n, height, width, variable]` in physical units."""
         clean = jnp.asarray(self.statistics.normalise(given), jnp.float32)
         chunks = self.rollout(cycles).chunks(self._networks(), clean, keys, frames, known, resume=resume)
         for chunk in chunks:
@@ -105,16 +105,16 @@ class Forecaster:
         actions: np.ndarray | None = None,
         forcings: np.ndarray | None = None,
     ) -> xr.Dataset:
-        """`members` forecasts of the `frames` frames that follow the last ones of `data`.
+        """`members` forecasts of the `frames` frames after the last frame of `data`.
 
         `data` holds the variables that the network was trained on, in the same units and on the same grid,
         with a dimension `time` of at least as many frames as a rollout is given. `label` names a class, and
-        `tokens [n, d]` describe the sequence: any, without them; `actions [given + frames, a]` and
-        `forcings [given + frames, height, width, f]`, of the given and the coming frames, are needed where
-        the network was trained with some.
+        `tokens [n, d]` describe the sequence; both may be left out.
+        `actions [given + frames, a]` and `forcings [given + frames, height, width, f]`, of the given and the
+        forecast frames, are required where the network was trained with them.
         """
         if frames < 1 or members < 1:
-            raise InputError(f"a forecast wants frames >= 1 and members >= 1, not {frames} and {members}")
+            raise InputError(f"a forecast needs frames >= 1 and members >= 1, not {frames} and {members}")
         given = self._given(data)
         n = self.recipe.given
         step = self.layout.step
@@ -140,7 +140,7 @@ class Forecaster:
         """The given frames `[n, height, width, variable]`, checked against the layout."""
         layout, n = self.layout, self.recipe.given
         if not isinstance(data, xr.Dataset):
-            raise InputError(f"a forecast wants an xarray.Dataset, not a {type(data).__name__}")
+            raise InputError(f"a forecast needs an xarray.Dataset, not a {type(data).__name__}")
         missing = [name for name in layout.names if name not in data]
         if missing:
             raise InputError(f"the data lack {', '.join(missing)}; they hold {', '.join(map(str, data))}")
@@ -149,10 +149,13 @@ class Forecaster:
         for variable in layout.variables:
             units = data[variable.name].attrs.get("units", variable.units)
             if units != variable.units:
-                raise InputError(f"{variable.name} is in {units}, in the training data in {variable.units}")
+                raise InputError(
+                    f"{variable.name} is in {units}, the training data in {variable.units}: convert it"
+                )
         if "time" not in data.coords or data["time"].ndim != 1 or data.sizes["time"] < max(n, 1):
             raise InputError(
-                f"the data hold fewer than the {n} frames along a coordinate `time` that a rollout is given"
+                f"the data have fewer than the {n} frames along a coordinate `time` that a rollout needs:"
+                " give more"
             )
         order = ("time", layout.y.name, layout.x.name)
         recent = data.isel(time=slice(data.sizes["time"] - n, None))
@@ -169,21 +172,21 @@ class Forecaster:
         return given
 
     def _check_axis(self, axis: Axis, data: xr.Dataset) -> None:
-        """The pixels of a picture need no coordinates, row 0 is on top; anything else lies where it lay."""
+        """Pixels need no coordinates (row 0 is on top); any other axis must have its training coordinates."""
         if self.layout.is_video and data.sizes.get(axis.name, 0) == len(axis):
             return
         found = data[axis.name].values if axis.name in data.coords else np.empty(0)
         if len(found) != len(axis) or not np.allclose(found, axis.values):
             raise InputError(
-                f"the data's {axis.name} is not that of the training data: there were {len(axis)} values from"
-                f" {axis.values[0]:g} to {axis.values[-1]:g}"
+                f"the data's {axis.name} is not that of the training data, {len(axis)} values from"
+                f" {axis.values[0]:g} to {axis.values[-1]:g}: put the data on that grid"
             )
 
 
 def _last_time(times: np.ndarray, step: Any, n: int) -> Any:
     """The time of the last of `n` given frames, which must be `step` apart."""
     gaps = np.diff(times[len(times) - max(n, 1) :])
-    # Calendar months, whose mean length is the step, differ by up to a tenth.
+    # The step of monthly data is a mean month, from which months differ by up to a tenth.
     if not all(abs(gap / step - 1) < 0.12 for gap in gaps):
         raise InputError(
             f"the last {n} frames of the data must be one step ({step}) apart, as in training, not"
@@ -194,7 +197,7 @@ def _last_time(times: np.ndarray, step: Any, n: int) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class _Sequence(SequencesBase):
-    """One sequence that nobody stored: its first frames, and what is known of those to come."""
+    """One sequence in memory: its first frames, and the conditioning of the given and later ones."""
 
     layout: Layout
     given: np.ndarray
@@ -212,7 +215,7 @@ class _Sequence(SequencesBase):
         return self.given[start:stop]
 
     def length(self, index):
-        """Frames of which everything is known that the layout wants of each."""
+        """Frames for which all conditioning that the layout requires is known."""
         given = ((self.layout.actions, self.actions), (self.layout.forcings, self.forcings))
         return min((0 if part is None else len(part) for count, part in given if count), default=0)
 
@@ -236,14 +239,14 @@ class _Sequence(SequencesBase):
 
 
 def _weak_network(recipe: Sampling, layout: Layout) -> Forecaster | None:
-    """The weaker network of autoguidance. Raises `InputError` for guidance that does not suit the data."""
+    """The weaker network of autoguidance. Raises `InputError` where the guidance does not suit the data."""
     recipe.check_layout(layout)
     names = {part.weak for part in recipe.guidance if part.weak}
     if not names:
         return None
     if len(names) > 1:
         raise InputError(
-            "autoguidance wants the folder of one run of a weaker network: give --guidance.0.weak runs/NAME"
+            "autoguidance takes one weaker network, the folder of its run: give --guidance.0.weak runs/NAME"
         )
     weak = load(names.pop())
     if weak.layout != layout:
@@ -257,7 +260,7 @@ def load(path: str | Path) -> Forecaster:
 
 
 def sequence_keys(seed: int, places: list[tuple[int, int]]) -> jax.Array:
-    """A key for each `(start, member)`, whatever the batch that it is sampled in."""
+    """A key for each `(start, member)`, independent of the batch in which it is sampled."""
     base = jax.random.key(seed)
     return jnp.stack(
         [jax.random.fold_in(jax.random.fold_in(base, start), member) for start, member in places]

@@ -1,4 +1,4 @@
-"""A forecast streamed to a store: killed at any moment, it goes on to the identical store."""
+"""A forecast streamed to a store; killed at any moment, it resumes to the identical store."""
 
 import dataclasses
 from pathlib import Path
@@ -26,7 +26,7 @@ class NotFinite(InputError):
 
 @dataclasses.dataclass
 class _Batch:
-    """Forecasts that are sampled together; the last one may be padded by repetition."""
+    """Forecasts sampled together; the last batch may be padded by repetition."""
 
     places: list[tuple[int, int]]
     size: int
@@ -36,7 +36,7 @@ class _Batch:
         return self.places + [self.places[-1]] * (self.size - len(self.places))
 
 
-def write(
+def write_forecast(
     forecaster: Forecaster,
     test: Sequences,
     forecast: Forecast,
@@ -46,22 +46,22 @@ def write(
     overwrite: bool = False,
     given: int = 0,
 ) -> Path:
-    """Streams a forecast to a store at `path`, or goes on with the one that was begun there.
+    """Streams a forecast to a store at `path`, or continues the one that was started there.
 
-    It starts where at least `given` frames lie before it, and no fewer than the window's context: two windows
-    that are given the same number start at the same places.
+    Every start has at least `given` frames before it, and no fewer than the window's context: with the same
+    `given`, two windows have the same starts.
 
     Memory does not grow with the number of frames. After each chunk the carry is saved beside the store; a
-    run that was killed goes on from it to the identical store. A store of another forecast is replaced only
-    where `overwrite` says so, and anything else never.
+    killed run resumes from it to the identical store. A store of another forecast is replaced only with
+    `overwrite`, and anything else never.
     """
-    # Persistence, with which every forecast is compared, wants a frame even where the window is given none.
+    # Persistence, the baseline of every forecast, needs a frame even where the window is given none.
     before = max(forecaster.recipe.given, given, 1)
     starts = zarr_writer.choose_starts(
         test, before, forecast.frames, forecast.starts, from_clip_start=forecast.from_clip_start
     )
     if len(starts) < forecast.starts:
-        print(f"{path.name}: {len(starts)} of {forecast.starts} starts, as the held-out part has no more")
+        print(f"{path.name}: {len(starts)} of {forecast.starts} starts: the held-out part has no more")
     for start in starts:
         check_actions(test, start.sequence, start.frame + forecast.frames)
     cycles = forecaster.cycles(forecast.frames, forecast.chunk)
@@ -128,14 +128,14 @@ def _sample_batch(forecaster, test, forecast, starts, cycles, batch, resume):
 
 
 def _check_finite(frames, places, lead, starts, path):
-    """`frames [batch, time, ...]`: masked cells are NaN in all frames, anything else must be finite."""
+    """`frames [batch, time, ...]`: masked cells are NaN in all frames, all others must be finite."""
     sane = np.isfinite(frames).any(axis=(2, 3, 4)) & ~np.isinf(frames).any(axis=(2, 3, 4))
     for (start, member), good in zip(places, sane, strict=False):
         if not good.all():
             bad = lead + int(np.argmin(good))
             raise NotFinite(
                 f"the forecast from {starts[start]} (member {member}) is not finite at lead {bad + 1}; the"
-                f" leads before it are in {path}: train longer, or give it more --calls-per-frame"
+                f" leads before it are in {path}: train longer, or use more --calls-per-frame"
             )
 
 
@@ -144,14 +144,14 @@ def _is_key(leaf: Any) -> bool:
 
 
 def _pack(batch: int, lead: int, carry: Carry) -> dict[str, np.ndarray]:
-    """A carry as arrays with names; keys as their bits."""
+    """A carry as named arrays; keys as their raw data."""
     leaves = [jax.random.key_data(leaf) if _is_key(leaf) else leaf for leaf in jax.tree.leaves(carry)]
     named = {f"carry{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
     return {"batch": np.asarray(batch), "lead": np.asarray(lead), **named}
 
 
 def _unpack(note: dict[str, np.ndarray], forecaster: Forecaster, size: int) -> tuple[int, Carry] | None:
-    """The place and the carry of a note; None at the beginning of a batch."""
+    """The lead and the carry of a note; None at the start of a batch."""
     if int(note["lead"]) == 0:
         return None
     sampler, shape = Sampler(forecaster.recipe), forecaster.layout.shape
@@ -159,14 +159,14 @@ def _unpack(note: dict[str, np.ndarray], forecaster: Forecaster, size: int) -> t
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), size))
     structure = []
 
-    def begin(frames, keys):
+    def flat_carry(frames, keys):
         leaves, treedef = jax.tree.flatten(sampler.place(frames, keys, 0))
         structure.append(treedef)
         return leaves
 
-    like = jax.eval_shape(begin, frames, keys)
+    like = jax.eval_shape(flat_carry, frames, keys)
     saved = [jnp.asarray(note[f"carry{i}"]) for i in range(len(like))]
     leaves = [jax.random.wrap_key_data(b) if _is_key(a) else b for a, b in zip(like, saved, strict=True)]
     if [leaf.shape for leaf in leaves] != [leaf.shape for leaf in like]:
-        raise InputError("the saved carry belongs to another forecast: begin again with --overwrite")
+        raise InputError("the saved carry belongs to another forecast: start again with --overwrite")
     return int(note["lead"]), jax.tree.unflatten(structure[0], leaves)

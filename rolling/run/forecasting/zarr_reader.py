@@ -1,4 +1,4 @@
-"""A forecast store, opened and checked against the layout of the data, read start by start."""
+"""A forecast store, opened, checked against the layout of the data, and read start by start."""
 
 import dataclasses
 from pathlib import Path
@@ -17,7 +17,7 @@ HOUR = np.timedelta64(1, "h")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StoredForecast:
-    """`dataset` is lazy; `sequence`, `frame` `[start]` place the first forecast frame in the test part."""
+    """`dataset` is lazy; `sequence`, `frame` `[start]` locate the first forecast frame in the test part."""
 
     path: Path
     layout: Layout
@@ -35,7 +35,7 @@ class StoredForecast:
 
     @property
     def given(self) -> int:
-        """Frames before lead 0 that the forecasts began from; one, for persistence, where there was none."""
+        """Frames given before lead 0; one, for persistence, where the window was given none."""
         return int(self.dataset.attrs.get(schema.GIVEN, 1))
 
     @property
@@ -44,7 +44,7 @@ class StoredForecast:
 
     @property
     def lead_chunk(self) -> int:
-        """Leads that are compressed together, and best read together; a shard may hold several chunks."""
+        """Leads compressed together and best read together; a shard may hold several chunks."""
         return int(self.dataset[self.layout.names[0]].encoding["chunks"][2])
 
     def read(self, start: int, first: int, stop: int, members: slice = slice(None)) -> np.ndarray:
@@ -57,7 +57,7 @@ class StoredForecast:
         }
         try:
             fields = [np.asarray(self.dataset[name].isel(at).values, np.float32) for name in names]
-        except Exception as error:  # what a damaged chunk raises depends on the codec
+        except Exception as error:  # the exception of a damaged chunk depends on the codec
             raise InputError(
                 f"the forecast {self.path} is damaged at start {start}, leads {first + 1} to {stop}"
                 f" ({one_line(error)}): delete it and roll out again"
@@ -66,7 +66,7 @@ class StoredForecast:
 
     def truth_leads(self, test: Sequences) -> int:
         """Leads for which there is truth at every start. Raises `InputError` where there are none, or where
-        the forecasts do not begin where the test sequences say."""
+        the starts do not match the test sequences."""
         ends = []
         for start, (sequence, frame) in enumerate(
             zip(self.sequence.tolist(), self.frame.tolist(), strict=True)
@@ -113,7 +113,7 @@ def open_forecast(path: Path, layout: Layout) -> StoredForecast:
         dataset = xr.open_dataset(
             path, engine="zarr", chunks=None, consolidated=False, decode_timedelta={schema.LEAD: True}
         )
-    except Exception as error:  # zarr, xarray and the file system all have their own
+    except Exception as error:  # zarr, xarray and the file system each raise their own
         raise InputError(
             f"{path} cannot be read as a Zarr store ({one_line(error)}): delete it and roll out again"
         ) from error
@@ -131,15 +131,15 @@ def open_forecast(path: Path, layout: Layout) -> StoredForecast:
 
 
 def _check_whole(path: Path, dataset: xr.Dataset) -> None:
-    # A store made by another program has no such mark, and is checked frame by frame where it is read.
+    # A store of another program lacks the attribute; its frames are checked as they are read.
     if schema.is_unfinished(dataset.attrs):
         raise InputError(
             f"the forecast {path} is not finished: finish it with `rolling rollout {path.parent}`"
         )
     if schema.SEQUENCE not in dataset.variables and schema.MEMBER in dataset.variables:
         raise InputError(
-            f"the forecast {path} does not say which frames of the test data it begins with (`sequence` and"
-            " `frame`), so there is no truth for it: score one that `rolling rollout RUN` made of the data"
+            f"the forecast {path} does not say which frames of the test data it starts from (`sequence` and"
+            " `frame`), so there is no truth for it: score one that `rolling rollout RUN` made from the data"
         )
 
 
@@ -150,8 +150,8 @@ def _check_variables(path: Path, dataset: xr.Dataset, layout: Layout) -> None:
         if name not in dataset.variables:
             there = ", ".join(map(str, dataset.variables)) or "nothing"
             raise InputError(
-                f"the forecast {path} has no {name!r}, only {there}: it is of other data, or was cut while it"
-                " was made, so roll out again"
+                f"the forecast {path} has no {name!r}, only {there}: it is of other data, or was cut off"
+                " while being written, so roll out again"
             )
         if dataset[name].dims != expected:
             raise InputError(
@@ -185,6 +185,6 @@ def _check_leads(path: Path, dataset: xr.Dataset, layout: Layout) -> None:
     expected = np.arange(1, len(found) + 1) * layout.step
     if not np.allclose(found, expected, rtol=1e-5):
         raise InputError(
-            f"the lead times of the forecast {path} begin {found[:2].tolist()}, but frames of the data are"
-            f" {layout.step:g} apart: evaluate it with the data that it was made from"
+            f"the lead times of the forecast {path} start with {found[:2].tolist()}, but frames of the data"
+            f" are {layout.step:g} apart: evaluate it with the data that it was made from"
         )

@@ -1,7 +1,7 @@
-"""Forecasts on disk: a Zarr store in the data's own names, units and coordinates, written as it is sampled.
+"""Forecasts on disk: a Zarr store with the data's own names, units and coordinates, written while sampling.
 
-One write fills whole shards, so that no two writes touch the same file, and a write that is repeated leaves
-the same bytes.
+One write fills whole shards, so no two writes touch the same file, and repeating a write leaves the same
+bytes.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ INNER_CHUNK = 2**18  # numbers: about 1 MiB of float32
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InitTime:
-    """A forecast's first frame: `frame` of the sequence `sequence`; the context lies right before it."""
+    """A forecast's first frame: `frame` of the sequence `sequence`; the context comes right before it."""
 
     sequence: int
     frame: int
@@ -35,18 +35,18 @@ class InitTime:
 def choose_starts(
     test: Sequences, context: int, frames: int, count: int, *, from_clip_start: bool = False
 ) -> list[InitTime]:
-    """`count` starts, spread evenly over the places at which `frames` frames of truth follow `context`.
+    """`count` starts, spread evenly over the places where `frames` frames of truth follow `context`.
 
-    With `from_clip_start` there is one such place to a sequence, its first; there may be fewer than `count`.
-    Where no sequence is long enough for the truth to follow all the way, the forecasts begin as early as they
-    can in the longest sequences, and run on beyond them.
+    With `from_clip_start` there is one such place per sequence, its first; there may be fewer than `count`.
+    Where no sequence is long enough to have truth at every lead, the forecasts start as early as possible in
+    the longest sequences and run beyond their ends.
     """
     lengths = [test.length(index) for index in range(len(test))]
     longest = max(lengths, default=0)
     if longest <= context:
         raise InputError(
             f"the held-out part has no sequence longer than {longest} frames, and a forecast needs {context}"
-            " frames of context and one to compare with: hold out a larger part, or take a smaller window"
+            " frames of context and one to compare with: hold out a larger part, or use a smaller window"
         )
     if longest < context + frames:
         falling = sorted(range(len(lengths)), key=lambda index: -lengths[index])
@@ -98,7 +98,7 @@ def attributes(variable: Variable) -> dict[str, Any]:
 
 
 class ForecastStore:
-    """A store that is being written, with a note beside it of what it is and how far it has come."""
+    """A store that is being written; a note beside it holds the carry from which to resume."""
 
     def __init__(self, path: Path, layout: Layout, identity: dict[str, Any]):
         self.path, self.layout, self.identity = path, layout, identity
@@ -125,14 +125,14 @@ class ForecastStore:
                 dimension_names=names,
                 attributes=attributes(variable),
             )
-        # Only now, as the new one is whole, does the old one go.
+        # The old store is removed only now that the new one is complete.
         self._note.unlink(missing_ok=True)
         if self.path.exists():
             shutil.rmtree(self.path)
         temporary.replace(self.path)
 
     def write(self, start: int, member: int, lead: int, frames: np.ndarray) -> None:
-        """`frames [time, height, width, variable]` from lead `lead` on: a whole shard of each variable."""
+        """Writes `frames [time, height, width, variable]` from lead `lead` on: a whole shard per variable."""
         group = zarr.open_group(self.path, mode="r+")
         for channel, variable in enumerate(self.layout.variables):
             stored = variable.stored(frames[..., channel])
@@ -145,7 +145,8 @@ class ForecastStore:
     def check_identity(self, *, overwrite: bool = False) -> bool:
         """Whether the store on disk is of this very forecast.
 
-        Raises `InputError` where it is no store of ours and, unless `overwrite`, where it is another one.
+        Raises `InputError` where it is not a store of ours and, unless `overwrite`, where it is of another
+        forecast.
         """
         try:
             group = zarr.open_group(self.path, mode="r")
@@ -164,7 +165,7 @@ class ForecastStore:
         return found == self.identity
 
     def save_note(self, note: dict[str, np.ndarray]) -> None:
-        """Remembers, atomically, from where to go on."""
+        """Saves, atomically, the state from which to resume."""
         temporary = self._note.with_name(self._note.name + ".tmp")
         with temporary.open("wb") as file:
             np.savez(file, **cast(dict[str, Any], note))
@@ -178,11 +179,11 @@ class ForecastStore:
                 return dict(note)
         except Exception as error:
             raise InputError(
-                f"{self._note} is damaged ({error}): delete it to begin the forecast again"
+                f"{self._note} is damaged ({error}): delete it to start the forecast again"
             ) from error
 
     def complete(self) -> None:
-        """Marks the store as whole and forgets the note."""
+        """Marks the store as complete and deletes the note."""
         zarr.open_group(self.path, mode="r+").attrs[schema.COMPLETE] = True
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*onsolidated metadata")  # an extension of format 3

@@ -1,1 +1,1 @@
-"""The report of a run: `page.write_report` writes it, `pictures.poster` draws it for a document."""
+"""The report of a run: `page.write_report` writes it, `pictures.poster` draws a figure for documents."""

@@ -1,9 +1,8 @@
-"""Clips of a forecast store beside the truth, small enough to be looked at.
+"""Clips of a forecast store beside the truth, small enough to show.
 
-A store may hold fields of a million cells and hundreds of leads. A clip is what a page can carry: chosen
-leads of one start and one variable (or of all the colours of a picture), averaged over blocks of cells, and
-turned so that north is up. Leads are read in blocks, so that memory is bounded by one block and not by the
-store.
+A store may hold fields of a million cells and hundreds of leads. A clip fits into a page: selected leads of
+one start and one variable (or of all the colours of a picture), averaged over blocks of cells and oriented
+with north up. Leads are read in blocks, so that memory is bounded by one block and not by the store.
 """
 
 import dataclasses
@@ -25,15 +24,15 @@ PICTURE = Variable(name="picture", long_name="picture")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Clip:
-    """Some frames of one start and one variable; `y` and `x` are coarsened, the first row is drawn on top.
+    """Some frames of one start and one variable; `y` and `x` are coarsened, and the first row is on top.
 
     `label` names the class of the sequence, where it has one.
 
-    `lead [frame]` counts frames after the last one that was given, which has lead 0; frames of lead 0 and
-    below are the given ones, the same in the truth and in the forecast. `fields` maps the names of pictures,
-    `"Truth"` first, to `[frame, y, x]` in the variable's units, or to `[frame, y, x, colour]` where the
-    variable is `PICTURE`; `spread [frame, y, x]` is the standard deviation over all members (divisor M - 1),
-    of a picture its mean over the colours, None where it was not asked for or there is one member only. NaN
+    `lead [frame]` counts frames after the last given one, which has lead 0; frames of lead 0 and below are
+    the given ones, the same in the truth and in the forecast. `fields` maps the names of pictures, `"Truth"`
+    first, to `[frame, y, x]` in the variable's units, or to `[frame, y, x, colour]` where the variable is
+    `PICTURE`. `spread [frame, y, x]` is the standard deviation over all members (divisor M - 1), averaged
+    over the colours of a picture; None where it was not requested or there is only one member. Values are NaN
     where masked, and in the truth after its last frame.
     """
 
@@ -50,8 +49,8 @@ class Clip:
 class Budget:
     """How much is shown: starts, variables, members, frames of one clip, cells along the longer side.
 
-    `summary` says whether the ensemble's mean (none of pictures, which it would blur) and its spread are
-    shown beside its members. `pixels` bounds all together: a pixel takes about a byte of the page.
+    `summary` adds the ensemble mean (not for pictures, which it would blur) and the ensemble spread to the
+    members. `pixels` bounds the total: a pixel takes about a byte of the page.
     """
 
     starts: int = 4
@@ -63,7 +62,7 @@ class Budget:
     pixels: int = 2_500_000
 
     def fitted(self, forecast: StoredForecast, context: int) -> "Budget":
-        """The same, or smaller in one respect after another until the pixels suffice."""
+        """The budget, reduced in one field after another until the pixels suffice."""
         budget = self
         for name, least in (("cells", 64), ("starts", 2), ("frames", 24), ("variables", 2), ("cells", 48)):
             if budget._pixels(forecast, context) <= self.pixels:
@@ -82,7 +81,7 @@ class Budget:
 
 
 def read_clips(forecast: StoredForecast, test: Sequences, *, context: int, budget: Budget) -> list[Clip]:
-    """Clips of evenly chosen starts, all variables of one start together, `context` given frames in front.
+    """Clips of evenly spaced starts, grouped by start, with `context` given frames before each forecast.
 
     As many and as large as the budget allows.
     """
@@ -97,7 +96,7 @@ def read_clips(forecast: StoredForecast, test: Sequences, *, context: int, budge
 def read_start(
     forecast: StoredForecast, test: Sequences, start: int, *, context: int, budget: Budget
 ) -> list[Clip]:
-    """A clip for each variable of one start. Raises `InputError` where there is no such start."""
+    """One clip per variable of a start. Raises `InputError` where there is no such start."""
     if not 0 <= start < forecast.starts:
         raise InputError(f"the forecast {forecast.path} has starts 0 to {forecast.starts - 1}, not {start}")
     sequence, first = int(forecast.sequence[start]), int(forecast.frame[start])
@@ -125,13 +124,13 @@ def read_start(
             fields={name: of(field) for name, field in fields.items()},
             spread=None if spread is None else of_spread(spread),
         )
-        for variable, of, of_spread in _seen(test.layout, budget)
+        for variable, of, of_spread in _shown_variables(test.layout, budget)
     ]
 
 
-def _seen(layout: Layout, budget: Budget) -> list[tuple[Variable, Callable, Callable]]:
-    """What is looked at by itself, and how it and its spread are got from `[variable, frame, y, x]`: each
-    variable, or all colours together."""
+def _shown_variables(layout: Layout, budget: Budget) -> list[tuple[Variable, Callable, Callable]]:
+    """What is shown as one clip, each variable or all colours together, and the functions that take it and
+    its spread from `[variable, frame, y, x]`."""
     if layout.is_video:
         return [(PICTURE, lambda fields: np.moveaxis(fields, 0, -1), lambda spread: spread.mean(axis=0))]
     chosen = enumerate(layout.variables[: budget.variables])
@@ -139,7 +138,7 @@ def _seen(layout: Layout, budget: Budget) -> list[tuple[Variable, Callable, Call
 
 
 def spaced(count: int, most: int) -> list[int]:
-    """At most `most` of `count` indices, evenly spaced, the first and the last among them."""
+    """At most `most` of `count` indices, evenly spaced, including the first and the last."""
     if count <= most:
         return list(range(count))
     if most == 1:
@@ -184,7 +183,7 @@ def _drawable(frames: np.ndarray, layout: Layout, factor: int) -> np.ndarray:
 
 
 def upright(field: np.ndarray, layout: Layout) -> np.ndarray:
-    """`[..., y, x]` with rows in falling order of `y` (north on top) and columns in rising order of `x`."""
+    """`[..., y, x]` with `y` descending over rows (north on top) and `x` ascending over columns."""
     if _rises(layout.y):
         field = field[..., ::-1, :]
     return field if _rises(layout.x) else field[..., ::-1]
@@ -195,7 +194,7 @@ def _rises(axis: Axis) -> bool:
 
 
 def coarsen(field: np.ndarray, factor: int) -> np.ndarray:
-    """Means over blocks of `factor` x `factor` cells, the last ones smaller; NaN only where all are NaN."""
+    """Means over blocks of `factor` x `factor` cells, smaller at the end; NaN only where all are NaN."""
     if factor == 1:
         return field
     valid = np.isfinite(field)

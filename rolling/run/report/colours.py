@@ -1,8 +1,8 @@
 """Colour scales of fields, and the fixed colours of curves.
 
-The curves' colours are those of Okabe and Ito ("Color universal design", 2008), which readers with any
-colour vision can tell apart; line styles differ too. Fields have `RdBu_r` where zero is their middle and
-`viridis` elsewhere.
+The curves' colours are those of Okabe and Ito ("Color universal design", 2008), which readers with any colour
+vision can distinguish; line styles differ too. Fields are drawn in `RdBu_r` where zero is the middle of their
+range, and in `viridis` elsewhere.
 """
 
 import dataclasses
@@ -17,16 +17,16 @@ from PIL import ImageColor
 
 OURS, MEMBER, PERSISTENCE, CLIMATOLOGY, TRUTH = "#0072b2", "#56b4e9", "#d55e00", "#009e73", "#1b1f24"
 SERIES = (OURS, PERSISTENCE, CLIMATOLOGY, "#cc79a7", "#e69f00", MEMBER)
-"""Colours of forecasts that are compared with each other."""
+"""Colours of forecasts in a comparison."""
 INK, RULE = "#57606a", "#d8dee4"
 MASKED = "#9b9b9b"
-LEVELS = 200  # of a scale: no two look the same to eight bits, so that a colour can be read back
+LEVELS = 200  # of a scale: all differ in eight bits, so that a colour can be mapped back to its value
 
 LOSSLESS: dict[str, Any] = {"format": "WEBP", "lossless": True, "quality": 100}  # a third smaller than PNG
 
 
 class Palette(Protocol):
-    """How a field becomes colours. `saved`: options of image files, the next where one gets too large."""
+    """How a field becomes colours. `saved`: options of image files, tried in turn for one small enough."""
 
     @property
     def saved(self) -> Sequence[dict[str, Any]]: ...
@@ -36,7 +36,7 @@ class Palette(Protocol):
         ...
 
     def bar(self, label: str, units: str) -> dict[str, Any] | None:
-        """The colour bar of a page, as its script wants it; None where colours mean themselves."""
+        """The colour bar for the page's script; None where pictures have their own colours."""
         ...
 
 
@@ -58,13 +58,13 @@ class GreyLevels:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Scale:
-    """A colour map between two values in physical units; values beyond are drawn in the end colours."""
+    """A colour map between two values in physical units; values beyond them get the end colours."""
 
     palette: str
     low: float
     high: float
 
-    saved = (LOSSLESS,)  # exact, so that values can be read back
+    saved = (LOSSLESS,)  # exact, so that colours can be mapped back to values
 
     def indices(self, field: np.ndarray) -> np.ndarray:
         """`uint8` of the field's shape: 1 .. LEVELS for values, 0 for NaN."""
@@ -101,7 +101,7 @@ class Scale:
 
 
 def palette(clips: list[Any]) -> Palette:
-    """That of clips of one variable, the same for the truth and every forecast."""
+    """The palette of clips of one variable, the same for the truth and every forecast."""
     truths = [clip.fields["Truth"] for clip in clips]
     return GreyLevels() if truths[0].ndim == 4 else field_scale(truths)
 
@@ -109,8 +109,8 @@ def palette(clips: list[Any]) -> Palette:
 def field_scale(fields: list[np.ndarray]) -> Scale:
     """The scale of a variable from its truth: the central 99.6 % of the values.
 
-    Symmetric about zero where neither sign reaches less than a third of the other: vorticity, velocities and
-    anomalies do, a temperature in degrees Celsius seldom does.
+    Symmetric about zero where each sign reaches at least a third of the other, as for vorticity, velocities
+    and anomalies, and seldom for a temperature in degrees Celsius.
     """
     low, high = _range(fields, 0.2, 99.8)
     if low < 0 < high and min(-low, high) > max(-low, high) / 3:
@@ -120,7 +120,7 @@ def field_scale(fields: list[np.ndarray]) -> Scale:
 
 
 def spread_scale(fields: list[np.ndarray]) -> Scale:
-    """From zero to the largest spread but for the most extreme cells."""
+    """From zero to the 99.8th percentile of the spread."""
     return Scale(palette="magma", low=0.0, high=max(_range(fields, 0, 99.8)[1], 1e-12))
 
 

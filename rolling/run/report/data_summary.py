@@ -1,4 +1,4 @@
-"""`rolling prepare`: the data of an experiment are opened, which prepares them, and told in some lines."""
+"""`rolling prepare`: opens the data of an experiment, which prepares them, and prints a summary."""
 
 import re
 from collections.abc import Sequence
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from rolling.data.source import Sequences, Split, Stored
 from rolling.fields import Layout
 
-EXAMPLES = 3  # of what was skipped for one reason
+EXAMPLES = 3  # names shown of what was skipped for one reason
 
 
 def summary(split: Split) -> str:
-    """Where the data lie, how much there is to train and test on, and what was skipped for which reason."""
+    """Where the data are, how much there is for training and testing, and what was skipped and why."""
     lines = [_amount(name, getattr(split, name)) for name in ("train", "test")]
     if isinstance(split.train, Stored):
         size = sum(file.stat().st_size for file in split.train.path.rglob("*") if file.is_file())
@@ -24,8 +24,8 @@ def summary(split: Split) -> str:
 
 
 def by_reason(skipped: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
-    """Names by reason, the most frequent first; reasons that differ in their numbers are one, which is told
-    with those of the first."""
+    """Names by reason, the most frequent first; reasons that differ only in numbers are merged under the
+    first of them."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for name, reason in skipped:
         groups.setdefault(re.sub(r"\d+(\.\d+)?", "#", reason), []).append((name, reason))

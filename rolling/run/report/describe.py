@@ -1,4 +1,4 @@
-"""An experiment in words: what each part is, in the first sentence of its own docstring, and its settings."""
+"""An experiment in words: each part with the first sentence of its docstring and its settings."""
 
 import dataclasses
 import inspect
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Part:
-    """A part of an experiment: the field's name, the class chosen for it, what that is, and its settings."""
+    """A part of an experiment: the field's name, its class, a sentence on that class, and the settings."""
 
     name: str
     kind: str
@@ -17,7 +17,7 @@ class Part:
 
 
 def describe(experiment: Any) -> list[Part]:
-    """The parts of a dataclass, in order; plain fields, but for `name`, make up the last part, `settings`."""
+    """The parts of a dataclass, in order; plain fields except `name` form the last part, `settings`."""
     parts, plain = [], []
     for name, value in _fields(experiment):
         if dataclasses.is_dataclass(value):
@@ -47,7 +47,7 @@ def _spaced(name: str) -> str:
 
 
 def _sentence(value: Any) -> str:
-    """The first sentence of the class's docstring; nothing where dataclasses made it up."""
+    """The first sentence of the class's docstring; empty where `dataclasses` generated it."""
     text = inspect.getdoc(type(value)) or ""
     if text.startswith(f"{type(value).__name__}("):
         return ""
@@ -56,7 +56,7 @@ def _sentence(value: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    """A setting: numbers short, sequences with commas, dataclasses as `Class (field value, ...)`."""
+    """A setting: short numbers, sequences with commas, dataclasses as `Class (field value, ...)`."""
     if dataclasses.is_dataclass(value):
         inner = ", ".join(f"{_spaced(name)} {_text(item)}" for name, item in _fields(value))
         return f"{type(value).__name__} ({inner})" if inner else type(value).__name__

@@ -1,4 +1,4 @@
-"""How each score of an evaluation is shown: the figure that it is drawn as, or its one number."""
+"""How each score of an evaluation is shown: as a figure, or as a single number."""
 
 import dataclasses
 import re
@@ -16,12 +16,12 @@ BAND = re.compile(r"energy_spectrum_leads_(\d+)_to_(\d+)")
 BANDS = About(
     title="Energy over the truth's", note="Below 1 a scale has lost energy.", section="scales", ideal=1.0
 )
-"""Of the spectra over bands of leads, which are drawn together."""
+"""Description of the spectra over bands of leads, which share one figure."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plot:
-    """A figure that is yet to be drawn, and what stands above it; `named`: with the name of the variable."""
+    """A figure yet to be drawn, and its description; `named`: the title includes the variable."""
 
     about: About
     variable: str
@@ -30,7 +30,7 @@ class Plot:
 
 
 def plotted(evaluation: Evaluation, words: Words) -> Iterator[Plot]:
-    """The plots of an evaluation, in the order of the metrics."""
+    """The plots of an evaluation, ordered by metric."""
     for metric in sorted(evaluation.scores, key=lambda name: evaluation.about(name).order):
         cumulative = evaluation.about(metric).cumulative
         if not BAND.fullmatch(metric) and not cumulative and metric != "member_rmse":
@@ -60,7 +60,7 @@ def _drawn(score: Score, curves: Mapping, about: About, words: Words, floor: flo
     if score.axis == "rank":
         return plots.rank_histogram(score.coordinate, score.values)
     if score.axis == "wavenumber":
-        return plots.spectrum(score.coordinate, curves, y=with_units("energy", unit))
+        return plots.spectrum_curves(score.coordinate, curves, y=with_units("energy", unit))
     lead = score.axis == "lead"
     return plots.score_curves(
         words.leads(score.coordinate) if lead else score.coordinate,
@@ -75,14 +75,14 @@ def _drawn(score: Score, curves: Mapping, about: About, words: Words, floor: flo
 
 
 def _named(variable: str, count: int, words: Words) -> bool:
-    """Whether a metric of `count` variables says of which: of a picture as a whole it need not."""
+    """Whether the title of a metric of `count` variables names the variable, as it need not for pictures."""
     if words.layout.is_video:
         return count > 1
     return len(words.layout.names) > 1 or not words.variable(variable)
 
 
 def _ratios(evaluation: Evaluation, words: Words) -> Iterator[Plot]:
-    """One plot for each variable from the spectra over bands of leads, where there are several."""
+    """One plot per variable of the spectra over bands of leads, if there are any."""
     bands = {name: band for name in evaluation.scores if (band := BAND.fullmatch(name))}
     ordered = sorted(bands, key=lambda name: int(bands[name][1]))
     variables = dict.fromkeys(variable for name in ordered for variable in evaluation.scores[name])
@@ -103,7 +103,7 @@ def _span(band: re.Match, words: Words) -> str:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Number:
-    """A score that is one number: what it is, and its values in words by the curves that have one."""
+    """A score that is a single number: its description, and the formatted value of each curve."""
 
     about: About
     title: str
@@ -112,7 +112,7 @@ class Number:
 
 
 def numbers(evaluation: Evaluation, words: Words) -> list[Number]:
-    """Scores of a single value, and the last values of cumulative ones."""
+    """Scores of a single value, and the last values of cumulative scores."""
     return [
         _number(metric, score, evaluation.about(metric), words)
         for metric, score in evaluation.all()
@@ -121,7 +121,7 @@ def numbers(evaluation: Evaluation, words: Words) -> list[Number]:
 
 
 def _number(metric: str, score: Score, about: About, words: Words) -> Number:
-    def said(value: float) -> str:
+    def formatted(value: float) -> str:
         if not np.isfinite(value):
             return "–"
         if metric.endswith("_time"):
@@ -129,7 +129,7 @@ def _number(metric: str, score: Score, about: About, words: Words) -> Number:
         return f"{short(value)} {pretty_units(score.units)}".strip()
 
     where = f" {score.coordinate[0]:g}" if score.axis == "threshold" else ""
-    values = {curve: said(found[-1]) for curve, found in score.curves.items()}
+    values = {curve: formatted(found[-1]) for curve, found in score.curves.items()}
     if "low" in values and "high" in values:
         values["model"] += f" ({values.pop('low')} to {values.pop('high')})"
     return Number(about=about, title=about.title + where, variable=score.variable, values=values)

@@ -1,4 +1,4 @@
-"""Pieces of the report's HTML. Whatever comes from a file or a user goes through `text`."""
+"""Pieces of the report's HTML. All text from files or users goes through `text`."""
 
 import re
 from collections import Counter
@@ -24,22 +24,22 @@ def text(words: str) -> str:
 
 
 def section(title: str, lead: str, body: str) -> str:
-    """A section with its heading, or nothing where it would have no body."""
+    """A section with its heading; empty without a body."""
     if not body:
         return ""
     lead = f'<p class="lead">{lead}</p>' if lead else ""
     return f"<section>\n<h2>{text(title)}</h2>\n{lead}\n{body}\n</section>"
 
 
-def about(variable: str, words: Words) -> str:
-    """The attribute that lets the page hide what is about another variable than the chosen one."""
+def variable_attribute(variable: str, words: Words) -> str:
+    """The attribute by which the page hides elements of variables other than the chosen one."""
     return (
         f' data-variable="{escape(variable)}"' if words.variable(variable) and len(words.choices) > 1 else ""
     )
 
 
 def chooser(words: Words) -> str:
-    """The choice of a variable for the whole page, shown by the script; nothing where there is one only."""
+    """The choice of a variable for the whole page, shown by the script; empty where there is only one."""
     names = words.choices
     if len(names) < 2:
         return ""
@@ -48,9 +48,9 @@ def chooser(words: Words) -> str:
 
 
 def grid(table: Table, words: Words, *, numbers: bool = True, keys: Sequence[str] = ()) -> str:
-    """A table in which the best stands in bold and `≈` marks what is tied with it; `numbers` end at one line.
+    """A table with the best in bold and `≈` for what is tied with it; `numbers` are aligned to the right.
 
-    `keys` are the curves whose colours stand beside the names of the rows.
+    `keys` are the curves whose colours are shown beside the row names.
     """
     kind = ' class="numbers"' if numbers else ""
     caption = f"<caption>{text(table.caption)}</caption>" if table.caption else ""
@@ -61,7 +61,7 @@ def grid(table: Table, words: Words, *, numbers: bool = True, keys: Sequence[str
         for mark, (name, cells) in zip(marks, table.rows, strict=True)
     )
     return (
-        f'<div class="table"{about(table.variable, words)}><table{kind}>{caption}'
+        f'<div class="table"{variable_attribute(table.variable, words)}><table{kind}>{caption}'
         f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
@@ -72,8 +72,8 @@ def _cell(cell: Cell) -> str:
     return f"<td>{'≈ ' * cell.tied}{text(cell.text)}</td>"
 
 
-def numbers(found: Sequence[Number], words: Words) -> str:
-    """Scores that are one number, as a table."""
+def number_table(found: Sequence[Number], words: Words) -> str:
+    """Scores that are single numbers, as a table."""
     if not found:
         return ""
     columns = {
@@ -82,7 +82,7 @@ def numbers(found: Sequence[Number], words: Words) -> str:
         if any(curve in number.values for number in found)
     }
     rows = "".join(
-        f"<tr{about(number.variable, words)}><th>{text(number.title)}</th>"
+        f"<tr{variable_attribute(number.variable, words)}><th>{text(number.title)}</th>"
         f"<td>{text(words.title(number.variable))}</td>"
         + "".join(f"<td>{text(number.values.get(curve, ''))}</td>" for curve in columns)
         + "</tr>"
@@ -93,7 +93,7 @@ def numbers(found: Sequence[Number], words: Words) -> str:
 
 
 def figures(found: Iterable[tuple[Plot, str]], words: Words) -> str:
-    """Plots side by side, each with an id of its own; the variable is named where it says something new."""
+    """Plots side by side, each with its own id."""
     blocks = [_figure(plot, name, words) for plot, name in found]
     return f'<div class="plots">{"".join(blocks)}</div>' if blocks else ""
 
@@ -102,7 +102,7 @@ def _figure(plot: Plot, name: str, words: Words) -> str:
     title, variable = plot.about.title, words.title(plot.variable)
     if plot.named:
         title += f" · {variable}" if variable not in title else ""
-    return titled(plot.draw(), name, title, plot.about.note, about(plot.variable, words))
+    return titled(plot.draw(), name, title, plot.about.note, variable_attribute(plot.variable, words))
 
 
 def drawn(figure: Figure, name: str, title: str, note: str) -> str:
@@ -111,7 +111,7 @@ def drawn(figure: Figure, name: str, title: str, note: str) -> str:
 
 
 def titled(figure: Figure, name: str, title: str, note: str, attributes: str = "") -> str:
-    """A figure with its heading, to stand among others."""
+    """A figure with its heading, for use among others."""
     note = f"<p>{text(note)}</p>" if note else ""
     return (
         f'<figure class="plot"{attributes}><figcaption><h3>{text(title)}</h3>{note}</figcaption>'
@@ -122,7 +122,7 @@ def titled(figure: Figure, name: str, title: str, note: str, attributes: str = "
 def player(
     panels: Sequence[Mapping], starts: Sequence[str], manifest: str, still: str, layout: Layout
 ) -> str:
-    """A player, hidden until its script runs; until then the still picture stands in its place."""
+    """A player, hidden until its script runs; until then the still picture is shown instead."""
     sheets = max(panel["sheet"] for panel in panels) + 1
     options = "".join(f'<option value="{i}">{text(start)}</option>' for i, start in enumerate(starts))
     choice = f'<label>Start<select class="start">{options}</select></label>' if len(starts) > 1 else ""
@@ -175,9 +175,9 @@ def _marks(layout: Layout) -> str:
 
 
 def ticks(axis: Axis) -> list[tuple[float, float]]:
-    """A few round coordinates, and where they lie between the axis's edges, 0 to 1."""
+    """A few round coordinates, each with its position between the axis's edges, 0 to 1."""
     low, high = edges(axis)
-    wide = (axis.is_latitude or axis.is_longitude) and high - low > 90  # then in parts of a circle
+    wide = (axis.is_latitude or axis.is_longitude) and high - low > 90  # then in fractions of a circle
     steps = (1, 1.5, 3, 4.5, 6, 9, 10) if wide else (1, 2, 3, 5, 6, 10)
     values = MaxNLocator(4 if wide else 3, steps=steps).tick_values(low, high)
     found = [(float((value - low) / (high - low)), float(value)) for value in values]
@@ -185,7 +185,7 @@ def ticks(axis: Axis) -> list[tuple[float, float]]:
 
 
 def experiment(parts: Sequence[Part]) -> str:
-    """The experiment, a row for each of its parts."""
+    """The experiment, one row per part."""
     rows = "".join(
         f"<tr><th>{text(part.name.capitalize())}</th><td>{_part(part)}</td></tr>" for part in parts
     )
@@ -196,20 +196,20 @@ def experiment(parts: Sequence[Part]) -> str:
 def _part(part: Part) -> str:
     colon = ":" if part.sentence else ""
     kind = f'<span class="kind">{text(part.kind)}{colon}</span> ' if part.kind else ""
-    what = f"<p>{kind}{text(part.sentence)}</p>"  # empty for plain settings, which then look like all others
+    what = f"<p>{kind}{text(part.sentence)}</p>"  # empty for plain settings, so that all rows look alike
     settings = " · ".join(f"{text(name)} {text(value)}" for name, value in part.settings)
     return what + (f"<p>{settings}</p>" if settings else "")
 
 
 def commands(lines: Sequence[str]) -> str:
-    """How to make the run again."""
+    """How to reproduce the run."""
     body = f"<pre>{escape(chr(10).join(lines))}</pre>" if lines else ""
     return section("Make it again", "", body)
 
 
 def skipped(found: Sequence[tuple[str, str]], words: Words, most: int = 300) -> str:
-    """What of the data could not be used: how often for which reason, whatever the numbers in it, and folded
-    away the names."""
+    """The data that could not be used: counts by reason, ignoring numbers in the reasons, and the names in a
+    folded list."""
     if not found:
         return ""
     counts = Counter(re.sub(r"\d+(\.\d+)?", "…", reason) for _, reason in found).most_common(most)

@@ -1,8 +1,8 @@
 """`report.html`: a run in one file that opens anywhere, without a network.
 
-The page is put together from `template.html`, `style.css` and `player.js`; figures are inline SVG, moving
-pictures are sprite sheets. What a run does not have, such as a long rollout or more than one member, leaves
-no trace on the page.
+The page is composed of `template.html`, `style.css` and `player.js`; figures are inline SVG, animations are
+sprite sheets. What a run does not have, such as a long rollout or more than one member, leaves no trace on
+the page.
 """
 
 import dataclasses
@@ -29,10 +29,10 @@ from rolling.run.report.describe import describe
 from rolling.run.report.figures import numbers, plotted
 from rolling.run.report.pictures import filmstrip
 from rolling.run.report.player import data_uri, manifest, panels
-from rolling.run.report.verdict import headline, table, verdict
+from rolling.run.report.verdict import headline, score_table, verdict
 from rolling.run.report.words import Words, counted, pretty_units, with_units
 
-MOST_GIVEN = 8  # frames shown in front of a forecast
+MOST_GIVEN = 8  # frames shown before a forecast
 FIELDS = Budget()
 LONG = Budget(starts=1, variables=2, frames=60, cells=64, summary=False, pixels=1_000_000)
 PICTURES = Budget(starts=6, members=3, cells=128, pixels=6_000_000)
@@ -49,7 +49,7 @@ SECTIONS = {
 }
 FIRST, ALONE = "skill", "realism"
 FOLLOWING = ("skill", "calibration")
-"""Of scores that mean nothing of a long rollout, in which no frame can match the truth's."""
+"""Sections of scores that are meaningless for a long rollout, in which no frame can match the truth."""
 
 
 def write_report(
@@ -66,9 +66,9 @@ def write_report(
     """Writes `run/report.html` from the run's stores, evaluations and log, and returns its path.
 
     `experiment` is a dataclass with a `name`; `test` holds the truth; `context` given frames, 1 to 8, are
-    shown in front of each forecast; `commands` are those that make the run again; `skipped` tells what of the
-    data could not be used, and why. Raises `InputError` where `forecast.zarr` or `evaluation.json` is
-    missing, damaged, or not of `test`, and where the page cannot be written.
+    shown before each forecast; `commands` reproduce the run; `skipped` lists the data that could not be used,
+    with the reasons. Raises `InputError` where `forecast.zarr` or `evaluation.json` is missing, damaged, or
+    not of `test`, and where the page cannot be written.
     """
     page = _Page(
         run=run,
@@ -101,7 +101,7 @@ def compose(
     summary: str,
     sections: Sequence[str],
 ) -> str:
-    """A whole page: a head that tells the result, and the sections; `summary` and `sections` are HTML."""
+    """A whole page: a head with the result, and the sections; `summary` and `sections` are HTML."""
     return _resource("template.html").substitute(
         kind=markup.text(kind.capitalize()),
         title=markup.text(title),
@@ -117,7 +117,7 @@ def compose(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Page:
-    """The sections of one run's page; each is empty where the run has nothing to show in it."""
+    """The sections of one run's page; each is empty where the run has nothing to show."""
 
     run: Path
     test: Sequences
@@ -126,11 +126,11 @@ class _Page:
     metrics: Sequence[Metric]
 
     def evaluation(self, name: str) -> Evaluation:
-        """That of a file, whose metrics may be known by the experiment alone."""
+        """The evaluation in a file; the experiment's metrics supply descriptions that the file lacks."""
         return read(self.run / name, self.metrics)
 
     def filled(self, name: str, evaluation: Evaluation, sections: Sequence[str]) -> str:
-        """The page: a head that tells the result, and the sections."""
+        """The page: a head with the result, and the sections."""
         members, facts = self.facts()
         return compose(
             kind="forecast report",
@@ -160,10 +160,10 @@ class _Page:
         judge = headline(evaluation).key
         about, scores, tables = evaluation.about(judge), evaluation.scores.get(judge, {}), []
         for name, score in scores.items():
-            whole = self.words.layout.is_video and len(scores) == 1  # of a picture there is one thing to say
+            whole = self.words.layout.is_video and len(scores) == 1  # a picture has only one score
             of = "" if whole else f" of {self.words.title(name)}"
             caption = with_units(about.title + of, pretty_units(score.units))
-            found = table(score, self.words, caption, higher=about.higher)
+            found = score_table(score, self.words, caption, higher=about.higher)
             keys = {style["label"]: key for key, style in plots.LINES.items()}
             tables.append(markup.grid(found, self.words, keys=[keys[name] for name, _ in found.rows]))
         return "".join(tables)
@@ -181,19 +181,19 @@ class _Page:
         for key in dict.fromkeys([*SECTIONS, *(plot.about.section for plot in found)]):
             title, lead = SECTIONS.get(key, (key.capitalize(), ""))
             chosen = [(plot, f"{key}-{i}") for i, plot in enumerate(found) if plot.about.section == key]
-            # Single numbers stand in the first section but for those that make up one of their own.
+            # Single numbers go into the first section, except those that have a section of their own.
             here = [n for n in single if key == (n.about.section if n.about.section == ALONE else FIRST)]
             yield markup.section(
-                title, lead, markup.figures(chosen, self.words) + markup.numbers(here, self.words)
+                title, lead, markup.figures(chosen, self.words) + markup.number_table(here, self.words)
             )
 
     def rollout(self, budget: Budget) -> str:
-        """The long rollout: frames, and the statistics that ought to stay the truth's."""
+        """The long rollout: frames, and the statistics that should stay those of the truth."""
         moving = self._player("long.zarr", budget) if (self.run / "long.zarr").exists() else ""
         name = "evaluation-long.json"
         evaluation = self.evaluation(name) if (self.run / name).exists() else Evaluation(scores={})
         found = [p for p in plotted(evaluation, self.words) if p.about.section not in FOLLOWING]
-        single = markup.numbers(numbers(evaluation, self.words), self.words)
+        single = markup.number_table(numbers(evaluation, self.words), self.words)
         curves = markup.figures([(plot, f"long-{i}") for i, plot in enumerate(found)], self.words)
         lead = (
             "Far beyond what can be predicted: frames differ from the truth's, their statistics should not."
@@ -201,7 +201,7 @@ class _Page:
         return markup.section("The long rollout", lead, moving + single + curves)
 
     def training(self) -> str:
-        """The loss against the step; nothing where the run has no log, or none of it tells a loss."""
+        """The loss against the step; empty where the run has no logged losses."""
         path = self.run / "log.jsonl"
         if not path.exists():
             return ""
@@ -222,7 +222,7 @@ class _Page:
 
     def _starts(self, shown: list[Clip]) -> list[str]:
         """Names of the starts: their classes and the times of their last given frames, numbered where these
-        are not enough."""
+        are not unique."""
         first = [clip for clip in shown if clip.variable == shown[0].variable]
         moments = [self.words.moment(clip.times[np.searchsorted(clip.lead, 0)]) for clip in first]
         names = [", ".join(filter(None, [clip.label, at])) for clip, at in zip(first, moments, strict=True)]
@@ -232,14 +232,14 @@ class _Page:
 
 
 def _losses(path: Path) -> dict[int, float]:
-    """Loss by step; of a step that is logged twice, because training resumed, the later entry counts."""
+    """Loss by step; where a step is logged twice, because training resumed, the later entry counts."""
     losses = {}
     for line in path.read_text().splitlines():
         try:
             record = json.loads(line)
             losses[int(record["step"])] = float(record["loss"])
         except (ValueError, KeyError, TypeError):
-            continue  # another kind of record, or the last line of a run that was killed while writing it
+            continue  # another kind of record, or a last line cut short by a kill
     return {step: loss for step, loss in losses.items() if np.isfinite(loss)}
 
 

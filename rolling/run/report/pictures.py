@@ -1,4 +1,4 @@
-"""Still pictures of a forecast: the film strip of a report that is read without scripts, and a poster."""
+"""Still pictures of a forecast: the film strip of a report read without scripts, and a poster."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,14 +23,14 @@ from rolling.run.report.verdict import headline
 from rolling.run.report.words import Words, pretty_units, with_units
 
 TILE = 1.45  # width of one frame, inches
-REGION = 60  # degrees of latitude up to which a map is a region, with one scale in km
+REGION = 60  # degrees of latitude up to which a map is a region with one scale in km
 
 
 def aspect(layout: Layout) -> float:
     """Height of a picture over its width, between 0.4 and 2.5.
 
-    On the map of a region a degree of longitude is cos(latitude) as wide as one of latitude is high, at its
-    middle; elsewhere lengths are drawn true if both axes have the same units, and cells as squares if not.
+    On the map of a region a degree of longitude is cos(latitude of its middle) times as wide as a degree of
+    latitude is high; elsewhere lengths are to scale if both axes have the same units, else cells are square.
     """
     height, width = (axis.spacing * len(axis) for axis in (layout.y, layout.x))
     if layout.y.is_latitude and layout.x.is_longitude:
@@ -41,14 +41,14 @@ def aspect(layout: Layout) -> float:
 
 
 def edges(axis: Axis) -> tuple[float, float]:
-    """The outer edges of the first and the last cell, in rising order."""
+    """The outer edges of the first and the last cell, in ascending order."""
     low, high = sorted((axis.values[0], axis.values[-1]))
     return low - axis.spacing / 2, high + axis.spacing / 2
 
 
 @styled
 def filmstrip(clip: Clip, layout: Layout, columns: int = 6) -> Figure:
-    """Every picture of a clip, one row each, at a few leads; the last given frame stands in front."""
+    """Every picture of a clip, one row each, at a few leads after the last given frame."""
     height = TILE * aspect(layout)
     size = (TILE * columns + 1.6, (height + 0.08) * len(clip.fields) + 0.5)
     figure = Figure(figsize=size, layout="constrained")
@@ -66,7 +66,7 @@ def poster(
     start: int = 0,
     columns: int = 5,
 ) -> Figure:
-    """The truth above a forecast at a few leads, and its score against lead beside those of the baselines.
+    """The truth above a forecast at a few leads, and its score and the baselines' against lead.
 
     `run` holds `forecast.zarr` and `evaluation.json`; `start` is an index into the store. The forecast is a
     single member, because the mean of an ensemble is smoother than any truth.
@@ -79,8 +79,8 @@ def poster(
     score = scores.get(variable.name) or next(iter(scores.values()), None)
     if score is None:
         raise InputError(
-            f"{run / 'evaluation.json'} holds neither psnr nor rmse, one of which a poster draws: add it to"
-            " `metrics`, and evaluate"
+            f"{run / 'evaluation.json'} holds neither psnr nor rmse, and a poster needs one of them: add it"
+            " to `metrics` and evaluate again"
         )
     shown = Budget(frames=10**6, variables=channel + 1, members=1, cells=256, summary=False)
     forecast = open_forecast(run / STORE, layout)
@@ -128,7 +128,7 @@ def _title(lead: int, words: Words) -> str:
 
 
 def _show(axes, picture: np.ndarray, height: float) -> None:
-    """One frame without ticks, `height` times as high as it is wide."""
+    """One frame without ticks, `height` times as high as wide."""
     axes.imshow(picture, aspect="auto", interpolation="nearest")
     axes.set(xticks=[], yticks=[])
     axes.set_box_aspect(height)

@@ -1,9 +1,9 @@
-"""The moving picture of a report: sprite sheets for a canvas, drawn by `player.js`.
+"""The animation of a report: sprite sheets for a canvas, drawn by `player.js`.
 
-A *reel* is one start of one variable. Its frames lie side by side in a sheet, one row for each panel (truth,
-ensemble mean, members), in the colours of one scale, so that every panel of a variable can be compared by eye
-and a colour can be read back as a value; pictures have their own colours. The spread has a sheet and a scale
-of its own.
+A *reel* is one start of one variable. Its frames are side by side in a sheet, one row per panel (truth,
+ensemble mean, members), in the colours of one scale, so that all panels of a variable can be compared by eye
+and a colour can be mapped back to a value; pictures keep their own colours. The spread has its own sheet and
+scale.
 """
 
 import base64
@@ -19,13 +19,13 @@ from rolling.run.report.colours import Palette, palette, spread_scale
 from rolling.run.report.words import Words, with_units
 
 PACE = (500, 220, 500)
-"""Milliseconds that a given frame, one of the forecast, and the last one are shown."""
-LARGEST = 2**19  # bytes of a sheet that is kept without loss
-FASTEST, SLOWEST, REST = 40, 200, 1200  # the same of pictures, which move at their own pace within these
+"""Milliseconds for which a given frame, a forecast frame and the last frame are shown."""
+LARGEST = 2**19  # bytes of a losslessly compressed sheet
+FASTEST, SLOWEST, REST = 40, 200, 1200  # the same for pictures, whose own pace is kept within bounds
 
 
 def panels(clips: list[Clip]) -> list[dict]:
-    """The pictures of clips of one store: a name, a sheet (0: fields, 1: spread) and a row of that sheet."""
+    """The panels of clips of one store: a name, a sheet (0: fields, 1: spread) and a row of that sheet."""
     fields = [{"name": name, "sheet": 0, "row": row} for row, name in enumerate(clips[0].fields)]
     spread = {"name": "Ensemble spread", "sheet": 1, "row": 0}
     return fields if clips[0].spread is None else [*fields, spread]
@@ -95,7 +95,7 @@ def _reel(clip: Clip, scales: list[Palette], words: Words) -> dict:
 
 
 def _sheet(rows: list[np.ndarray], scale: Palette) -> str:
-    """Fields `[frame, y, x]`, one for each row, as a data URI of `rows` x `frames` tiles."""
+    """Fields `[frame, y, x]`, one per row, as a data URI of `rows` x `frames` tiles."""
     tiles = scale.paint(np.stack(rows))
     count, frames, height, width, _ = tiles.shape
     sheet = tiles.transpose(0, 2, 1, 3, 4).reshape(count * height, frames * width, 3)

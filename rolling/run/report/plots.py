@@ -1,7 +1,7 @@
 """Curves of a report, as functions that return a matplotlib Figure.
 
-Every figure stands alone; `svg` makes it part of a page, whose style sheet then says its colours, in the
-light and in the dark.
+Every figure is self-contained; `svg` makes it part of a page, whose style sheet then sets its colours for
+light and dark mode.
 """
 
 import functools
@@ -48,7 +48,7 @@ STYLE: dict[Any, Any] = {  # names as matplotlib knows them
     "legend.borderaxespad": 0.2,
     "figure.facecolor": "white",
 }
-LINES: dict[str, dict[str, Any]] = {  # in the order in which they are drawn, and named in the legend
+LINES: dict[str, dict[str, Any]] = {  # in the order in which they are drawn and listed in the legend
     "reference": {"label": "truth", "color": TRUTH, "linewidth": 1.4},
     "climatology": {
         "label": "climatology",
@@ -73,7 +73,7 @@ ROLES = {
 
 
 def styled(draw):
-    """Draws with the house style, whatever matplotlib's settings are."""
+    """Draws in the project's style, whatever matplotlib's settings are."""
 
     @functools.wraps(draw)
     def wrapper(*args, **options) -> Figure:
@@ -86,7 +86,7 @@ def styled(draw):
 def draw_line(
     axes: Axes, x: np.ndarray, values: np.ndarray, style: Mapping, bounds: Any = None, alpha: float = 0.18
 ) -> None:
-    """A curve above the band of its interval, `bounds [2, point]`, where it has one."""
+    """A curve over the band of its interval, `bounds [2, point]`, where it has one."""
     if bounds is not None:
         axes.fill_between(x, *bounds, color=style["color"], alpha=alpha, linewidth=0)
     axes.plot(x, values, **style)
@@ -95,7 +95,7 @@ def draw_line(
 def draw_curves(
     axes: Axes, x: np.ndarray, curves: Mapping[str, np.ndarray], labels: Mapping[str, str] | None = None
 ) -> None:
-    """The curves of a score, named as usual or by `labels`; a marker at every point where there are few. A
+    """The curves of a score with the labels of `LINES` or `labels`, markers where there are few points, and a
     band between "low" and "high"."""
     for name, style in LINES.items():
         if np.isfinite(curves.get(name, np.nan)).any():
@@ -110,20 +110,20 @@ def draw_curves(
 def finish_leads(
     axes: Axes, label: str, *, ideal: float | None = None, floor: float = 0.0, zero: bool = True
 ) -> None:
-    """What axes of a score against lead time have in common; for the arguments see `score_curves`."""
+    """Common settings of the axes of a score against lead time; for the arguments see `score_curves`."""
     low, high = axes.get_ylim()
     if ideal is not None:
         axes.axhline(ideal, color=INK, linewidth=1, zorder=1)
         axes.set_ylim(min(low, ideal - floor), max(high, ideal + floor))
     elif low > 0 and zero:
-        axes.set_ylim(0, high + 0.05 * low)  # room above curves that hardly vary
+        axes.set_ylim(0, high + 0.05 * low)  # room above nearly constant curves
     axes.set(xlabel=label)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     axes.margins(x=0.02)
 
 
 def legend(axes: Axes) -> None:
-    """Above the axes, in one line, where it hides no curve; a single curve needs none."""
+    """A legend above the axes, where it hides no curve; none for a single curve."""
     handles, labels = axes.get_legend_handles_labels()
     if len(handles) > 1:
         axes.figure.legend(handles[::-1], labels[::-1], loc="outside upper left", ncols=min(3, len(handles)))
@@ -147,11 +147,11 @@ def score_curves(
     labels: Mapping[str, str] | None = None,
     zero: bool = True,
 ) -> Figure:
-    """A score against lead time, or whatever it is a function of.
+    """A score against lead time or another coordinate.
 
-    `ideal` draws a thin line at the best value, where there is one, and the axis reaches at least `floor` to
-    both sides of it, so that rounding errors are not magnified to look like a finding. Positive values stand
-    above zero, unless `zero` says that zero means nothing.
+    `ideal` draws a thin line at the best value, and the axis extends at least `floor` to both sides of it, so
+    that rounding errors are not magnified into an apparent signal. For positive values the axis starts at
+    zero, unless `zero` is False.
     """
     figure, axes = single()
     draw_curves(axes, at, curves, labels)
@@ -162,8 +162,8 @@ def score_curves(
 
 
 @styled
-def spectrum(wavenumber: np.ndarray, curves: Mapping[str, np.ndarray], *, y: str) -> Figure:
-    """Energy against wavenumber, both logarithmic, over eight decades below the truth's maximum at most."""
+def spectrum_curves(wavenumber: np.ndarray, curves: Mapping[str, np.ndarray], *, y: str) -> Figure:
+    """Energy against wavenumber, both logarithmic, over at most eight decades below the truth's maximum."""
     figure, axes = single()
     draw_curves(axes, wavenumber, curves)
     _wavenumbers(axes, wavenumber)
@@ -176,7 +176,7 @@ def spectrum(wavenumber: np.ndarray, curves: Mapping[str, np.ndarray], *, y: str
 
 @styled
 def spectrum_ratios(scores: Mapping[str, Score]) -> Figure:
-    """Energy of the forecast over the truth's, one curve for each entry, the later the paler and below."""
+    """Energy of the forecast over the truth's, one curve per entry; later ones are paler and drawn below."""
     figure, axes = single()
     axes.axhline(1, color=INK, linewidth=1)
     for i, (label, score) in reversed(list(enumerate(scores.items()))):
@@ -209,7 +209,7 @@ def _wavenumbers(axes: Axes, wavenumber: np.ndarray) -> None:
 
 @styled
 def rank_histogram(rank: np.ndarray, frequency: np.ndarray) -> Figure:
-    """How often the truth has each rank among the members, beside the flat line of a calibrated ensemble."""
+    """The frequency of each rank of the truth among the members; a line marks a calibrated ensemble's."""
     figure, axes = single()
     axes.bar(rank, frequency, width=0.86, color=OURS, label="forecast")
     axes.axhline(1 / len(rank), color=INK, linewidth=1, label="calibrated")
@@ -221,7 +221,7 @@ def rank_histogram(rank: np.ndarray, frequency: np.ndarray) -> Figure:
 
 @styled
 def loss_curve(steps: Sequence[float], losses: Sequence[float]) -> Figure:
-    """The training loss and its running median over a fiftieth of the training; logarithmic over decades."""
+    """The training loss and its running median over a fiftieth of the training, logarithmic over decades."""
     figure, axes = single()
     half = max(1, len(losses) // 100)
     windows = [losses[max(0, i - half) : i + half + 1] for i in range(len(losses))]
@@ -237,7 +237,7 @@ def loss_curve(steps: Sequence[float], losses: Sequence[float]) -> Figure:
 
 
 def svg(figure: Figure, name: str) -> str:
-    """A figure as an `<svg>` element that fits its column; `name` keeps the ids of a page apart.
+    """A figure as an `<svg>` element that fits its column; `name` keeps its ids unique on the page.
 
     Text stays text, in the page's font. The colours of `ROLES` become CSS variables.
     """
@@ -250,7 +250,7 @@ def svg(figure: Figure, name: str) -> str:
     text = re.sub(r'<svg [^>]*?viewBox="([^"]+)"[^>]*>', r'<svg viewBox="\1" role="img">', text, count=1)
     text = re.sub(r'<g id="[^"]*"', "<g", text)
     text = re.sub(r" ?font-family: [^;\"]*;?", "", text)
-    # A hundredth of a point is enough, but numbers that are read keep their digits.
+    # A hundredth of a point is enough for coordinates; numbers in text keep their digits.
     text = re.sub(r'"[^"]*"', lambda value: re.sub(r"(\.\d\d)\d+", r"\1", value[0]), text)
     for colour, role in ROLES.items():
         text = text.replace(colour, f"var(--{role})")

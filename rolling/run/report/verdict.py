@@ -1,4 +1,4 @@
-"""A forecast judged in one sentence, and in a small table, from the numbers of an evaluation."""
+"""The verdict on a forecast, as a sentence and a small table, from the scores of an evaluation."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,13 +17,13 @@ DISTANCES = ("fvd", "spectral_frechet_distance")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Headline:
-    """The metric by which a run is judged: its key in `evaluation.json`, and words for it."""
+    """The metric by which a run is judged: its key in `evaluation.json`, and its wording."""
 
     key: str
     short: str
     one: str
     several: str
-    """What is judged where there is one member, and where there are several."""
+    """The subject of the sentence for one member, and for several."""
 
 
 HEADLINES = (
@@ -35,16 +35,18 @@ HEADLINES = (
     ),
     Headline(key="rmse", short="RMSE", one="The forecast", several="The ensemble mean"),
 )
-"""In the order of preference: the first is a metric of pictures alone."""
+"""In order of preference; the first is for pictures only."""
 
 
 def headline(evaluation: Evaluation) -> Headline:
-    """The metric by which a run is judged; the last one where it has none of them."""
+    """The metric by which a run is judged; the last one if it has none of them."""
     return next((each for each in HEADLINES if evaluation.scores.get(each.key)), HEADLINES[-1])
 
 
-def table(score: Score, words: Words, caption: str = "", *, higher: bool = False, most: int = 6) -> Table:
-    """A score at a few leads, the first and the last among them; the best of each is marked."""
+def score_table(
+    score: Score, words: Words, caption: str = "", *, higher: bool = False, most: int = 6
+) -> Table:
+    """A score at a few leads, including the first and the last, with the best at each lead marked."""
     chosen = spaced(len(score.values), most)
     curves = {name: score.curves[name][chosen] for name in ("model", *BASELINES) if name in score.curves}
     shown = {name: values for name, values in curves.items() if np.isfinite(values).any()}
@@ -63,19 +65,19 @@ def _cell(value: float, best: bool) -> Cell:
 
 
 def _best(scores: Mapping[str, float], higher: bool) -> str:
-    """The forecast with the smallest score, or the highest; empty where none has one."""
+    """The forecast with the smallest (or highest) score; empty where there is none."""
     known = {name: score for name, score in scores.items() if np.isfinite(score)}
     return (max if higher else min)(known, key=known.__getitem__) if known else ""
 
 
 def verdict(evaluation: Evaluation, members: int, words: Words) -> str:
-    """One sentence for each variable of the headline: where the forecast beats which baseline; and how far
-    its clips are from the real ones, where one number says so."""
+    """One sentence per variable of the headline metric: at which leads the forecast beats which baseline; and
+    one on the distance of its clips from the real ones, where that is a single number."""
     judge = headline(evaluation)
     subject, higher = judge.several if members > 1 else judge.one, evaluation.about(judge.key).higher
     scores, sentences = evaluation.scores.get(judge.key, {}), []
     for name, score in scores.items():
-        beaten: dict[str, list[str]] = {}  # baselines by where they are beaten, which may be the same
+        beaten: dict[str, list[str]] = {}  # baselines by the leads at which they are beaten
         for baseline, values in score.baselines.items():
             wins = score.values > values if higher else score.values < values
             where = _where(wins.tolist(), words.leads(score.coordinate), words.lead_unit)
@@ -88,7 +90,7 @@ def verdict(evaluation: Evaluation, members: int, words: Words) -> str:
 
 
 def _distance(evaluation: Evaluation) -> Iterator[str]:
-    """A sentence on the first distance that is a single number."""
+    """A sentence on the first available distance that is a single number."""
     for metric in DISTANCES:
         score = evaluation.score(metric, "clips")
         if score is not None and len(score.values) == 1 and np.isfinite(score.values[0]):
@@ -100,9 +102,9 @@ def _distance(evaluation: Evaluation) -> Iterator[str]:
 
 def _where(wins: Sequence[bool], leads: np.ndarray, unit: str) -> str:
     """`at every lead from 1 to 20`, `up to lead 9`, `from 3 h on`, `at no lead`, ..."""
-    said = [plain(float(lead)) for lead in leads]
-    name = (lambda i: f"lead {said[i]}") if unit == "frames" else (lambda i: f"{said[i]} {unit}")
-    span = lambda i, j: said[i] if i == j else f"{said[i]} to {said[j]}"  # noqa: E731
+    shown = [plain(float(lead)) for lead in leads]
+    name = (lambda i: f"lead {shown[i]}") if unit == "frames" else (lambda i: f"{shown[i]} {unit}")
+    span = lambda i, j: shown[i] if i == j else f"{shown[i]} to {shown[j]}"  # noqa: E731
     tail = "" if unit == "frames" else f" {unit}"
     runs, last = _runs(wins), len(wins) - 1
     if not runs:
@@ -117,6 +119,6 @@ def _where(wins: Sequence[bool], leads: np.ndarray, unit: str) -> str:
 
 
 def _runs(flags: Sequence[bool]) -> list[tuple[int, int]]:
-    """First and last index of every unbroken run of True."""
+    """First and last index of every consecutive run of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(flags, int), [0]])))
     return [(int(start), int(stop) - 1) for start, stop in zip(edges[::2], edges[1::2], strict=True)]

@@ -1,4 +1,4 @@
-"""Some forecasts of a store in the formats that an experiment names: files in `videos/` beside the store."""
+"""Some forecasts of a store in the formats of an experiment's `outputs`: files in `videos/` beside it."""
 
 import dataclasses
 import re
@@ -21,7 +21,7 @@ FOLDER = "videos"
 
 @dataclasses.dataclass(frozen=True)
 class _Truth:
-    """What followed: `count` frames of a sequence from `first` on."""
+    """The truth: `count` frames of a sequence from `first` on."""
 
     test: Sequences
     sequence: int
@@ -55,9 +55,9 @@ class _Member:
 
 
 def write_outputs(outputs: Sequence[Output], store: Path, test: Sequences) -> None:
-    """Files of a few starts of `store`, in `videos/STORE` beside it, which replace those of before at once.
+    """Writes files for a few starts of `store` into `videos/STORE` beside it, replacing earlier ones at once.
 
-    Nothing where no output is asked for. Raises `InputError` where the store is missing, damaged or not of
+    Without outputs, nothing is written. Raises `InputError` where the store is missing, damaged or not of
     `test`, and where the files cannot be written.
     """
     if not outputs:
@@ -69,7 +69,7 @@ def write_outputs(outputs: Sequence[Output], store: Path, test: Sequences) -> No
     found: list[Path] = []
     forecast = open_forecast(store, test.layout)
     with forecast.dataset:
-        forecast.truth_leads(test)  # whether the store is of these data
+        forecast.truth_leads(test)  # checks that the store is of these data
         try:
             shutil.rmtree(fresh, ignore_errors=True)
             fresh.mkdir(parents=True)
@@ -80,7 +80,7 @@ def write_outputs(outputs: Sequence[Output], store: Path, test: Sequences) -> No
             fresh.replace(folder)
         except OSError as error:
             raise InputError(
-                f"{folder} cannot be written ({one_line(error)}): free some space, or its folder"
+                f"{folder} cannot be written ({one_line(error)}): free some space, or make it writable"
             ) from error
         finally:
             shutil.rmtree(fresh, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What a report says of variables, times and places: long names, units, lead times, coordinates."""
+"""How a report names variables, times and places: long names, units, lead times, coordinates."""
 
 import dataclasses
 import math
@@ -11,7 +11,7 @@ from rolling.fields import Axis, Layout, Variable
 
 HOURS = {"min": 1 / 60, "h": 1.0, "d": 24.0}
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-SETS = {"clips": "all clips", "half": "halves of the clips"}  # of which a score may be a distance
+SETS = {"clips": "all clips", "half": "halves of the clips"}  # the sets that a distance may refer to
 CELSIUS = ("degc", "degrees_celsius", "degree_celsius", "celsius")
 
 
@@ -26,14 +26,13 @@ class Words:
         return next((v for v in self.layout.variables if v.name == name), None)
 
     def title(self, name: str) -> str:
-        """The long name of a variable, where it has one."""
+        """The long name of a variable where it has one, else its name."""
         variable = self.variable(name)
         return (variable and variable.long_name) or SETS.get(name) or name.replace("_", " ")
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The variables of which a reader looks at one at a time; none in pictures, whose colours are seen
-        together."""
+        """The variables that are shown one at a time; none for pictures, whose colours are shown together."""
         return () if self.layout.is_video else self.layout.names
 
     def units(self, name: str) -> str:
@@ -75,7 +74,7 @@ class Words:
         return text[:10] if self.layout.step >= 24 else text
 
     def caption(self, frame: int, time) -> str:
-        """What stands below a frame, counted from the last given one."""
+        """The caption of a frame, counted from the last given one."""
         if frame <= 0:
             return f"given · {self.moment(time)}"
         sign = "lead " if self.lead_unit == "frames" else "+"
@@ -111,11 +110,11 @@ def pretty_units(text: str) -> str:
     raised = re.sub(
         r"(?<=[A-Za-z)])(?:\*\*|\^)?(-?\d+)", lambda found: found[1].translate(SUPERSCRIPTS), text
     )
-    return re.sub(r"\((\w+)\)", r"\1", raised)  # a symbol alone needs no brackets
+    return re.sub(r"\((\w+)\)", r"\1", raised)  # a single symbol needs no brackets
 
 
 def with_units(text: str, unit: str) -> str:
-    """`text (unit)`, or the text alone for a plain number."""
+    """`text (unit)`, or just the text for a plain number."""
     return f"{text} ({unit})" if unit else text
 
 

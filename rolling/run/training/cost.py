@@ -1,8 +1,7 @@
 """What an experiment costs: parameters, operations and memory, from shapes alone. Nothing is allocated.
 
-Operations are those of products of matrices and of convolutions, two for each multiplication with addition;
-what is done cell by cell is left out. Memory is that of the program as it is written: a compiler may join or
-order operations in another way.
+Operations are those of matrix products and convolutions, two for each multiply-add; elementwise operations
+are left out. Memory is that of the program as written: a compiler may fuse or reorder operations.
 """
 
 import dataclasses
@@ -23,13 +22,13 @@ from rolling.run.experiment import Experiment
 from rolling.run.training.trainer import first_state, make_loss, transformation
 from rolling.windows import training_frames
 
-TOKENS = 64  # of a sequence that is described by tokens: a layout does not know how many
+TOKENS = 64  # assumed per sequence where there are any: a layout does not have their number
 VIEWS = ("reshape", "broadcast_in_dim", "squeeze", "expand_dims", "optimization_barrier", "stop_gradient")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Cost:
-    """Operations of a network call on one window and of a training step; bytes of its memory by name."""
+    """Operations of a network call on one window and of a training step, and the step's memory in bytes."""
 
     parameters: int
     call: int
@@ -38,11 +37,11 @@ class Cost:
     step_frames: int
     memory: dict[str, int]
     without: int | None
-    """Bytes for the gradient with the network's `remat` the other way; None where it has no such choice."""
+    """Bytes for the gradient with the network's `remat` flipped; None where it has no such option."""
 
 
 def cost_of(experiment: Experiment, layout: Layout) -> Cost:
-    """What an experiment on frames of a layout costs, on one device; a mask is not known of."""
+    """The cost of an experiment on frames of a layout, on one device and without a mask."""
     apply, shapes = model.abstract(experiment, layout, None)
     training, objective = experiment.training, experiment.objective
     frames = experiment.partition.frames(experiment.window)
@@ -52,7 +51,7 @@ def cost_of(experiment: Experiment, layout: Layout) -> Cost:
     arguments = (trained, shapes, batch_of(layout, training.batch // training.accumulate, clip), state.key)
     gradient = gradient_program(experiment, apply, arguments)
     update = jax.make_jaxpr(transformation(experiment).update)(trained, state.optimiser, trained)
-    # Each part's gradient waits for those of the others.
+    # The gradients of the other parts are kept until they are averaged.
     waiting = (training.accumulate - 1) * bytes_of(trained)
     other = flipped(experiment)
     if other is not None:
@@ -75,7 +74,7 @@ def cost_of(experiment: Experiment, layout: Layout) -> Cost:
 
 
 def batch_of(layout: Layout, clips: int, frames: int) -> dict[str, jax.ShapeDtypeStruct]:
-    """The shapes of what the input pipeline gives."""
+    """The shapes of a batch of the input pipeline."""
     shape = lambda *sizes, dtype=jnp.float32: jax.ShapeDtypeStruct((clips, *sizes), dtype)  # noqa: E731
     batch = {"x": shape(frames, *layout.shape)}
     if layout.labels:
@@ -105,7 +104,7 @@ def gradient_program(experiment: Experiment, apply, arguments: tuple):
 
 
 def flipped(experiment: Experiment) -> Experiment | None:
-    """The experiment whose network computes again what this one's keeps for the gradient, or the reverse."""
+    """The experiment with the network's `remat` flipped: what the gradient needs is recomputed, or kept."""
     network, remat = experiment.network, getattr(experiment.network, "remat", None)
     if remat is None or not dataclasses.is_dataclass(network) or isinstance(network, type):
         return None
@@ -117,7 +116,7 @@ def bytes_of(tree: Any) -> int:
 
 
 def _bytes(array: Any) -> int:
-    """Of an array's shape; keys and the like are nothing."""
+    """Of an array of this shape; keys and the like count as zero."""
     return math.prod(array.shape) * array.dtype.itemsize if isinstance(array.dtype, np.dtype) else 0
 
 
@@ -131,8 +130,8 @@ def inner(equation) -> Iterator[Any]:
 
 
 def operations(program) -> int:
-    """Floating-point operations of a `jaxpr`: of a choice the dearest branch, of a loop of unknown length one
-    round."""
+    """Floating-point operations of a `jaxpr`: the most expensive branch of a `cond`, one iteration of a loop
+    of unknown length."""
     return sum(_operations(equation) for equation in program.eqns)
 
 
@@ -154,9 +153,9 @@ def _operations(equation) -> int:
 
 
 def peak(program) -> int:
-    """The most bytes that the results of a `jaxpr` occupy at a time, each from its operation to its last use.
+    """The peak number of bytes of a `jaxpr`'s results, each alive from its operation to its last use.
 
-    Views of an array are that array. The arguments are not counted.
+    Views share the memory of their array. Arguments are not counted.
     """
     root = {}
     for equation in program.eqns:
@@ -182,7 +181,7 @@ def peak(program) -> int:
     return most
 
 
-def table(cost: Cost) -> str:
+def cost_table(cost: Cost) -> str:
     """A cost as lines of text."""
     total = sum(cost.memory.values())
     parts = " + ".join(f"{name} {_size(size, total)}" for name, size in cost.memory.items())

@@ -1,4 +1,4 @@
-"""From a trained run to one of few calls per frame: its experiment, and the teacher's parameters."""
+"""From a trained run to one of few calls per frame: the student's experiment, the teacher's parameters."""
 
 import dataclasses
 from pathlib import Path
@@ -18,9 +18,9 @@ from rolling.run.experiment.objectives import Objective
 from rolling.run.experiment.options import named
 from rolling.run.experiment.registry import alternatives
 
-SHARE_OF_STEPS = 0.25  # of the teacher's training: the student begins as the teacher
+SHARE_OF_STEPS = 0.25  # of the teacher's training: the student starts from the teacher
 SHARE_OF_PEAK = 0.1
-SHOWN = ("crps", "spectrum_log_error")  # of a student beside its teacher
+SHOWN = ("crps", "spectrum_log_error")  # metrics of a student beside its teacher's
 
 
 def methods() -> dict[str, type]:
@@ -32,9 +32,9 @@ def methods() -> dict[str, type]:
 
 
 def student_of(run: Path, method: str, steps_per_frame: int | float) -> Experiment:
-    """The experiment that distils a run: what suits the method, fewer steps and a lower peak than its own."""
+    """The experiment that distils a run: fields that suit the method, fewer steps, a lower learning rate."""
     if not (run / "experiment.json").exists():
-        raise InputError(f"{run} is no run: `rolling distill` wants the folder of a trained one")
+        raise InputError(f"{run} is not a run: give `rolling distill` the folder of a trained one")
     kind = named("--method", method, methods())
     own = experiments.from_json(run / "experiment.json")
     objective = kind(teacher=str(run))
@@ -51,17 +51,17 @@ def student_of(run: Path, method: str, steps_per_frame: int | float) -> Experime
 
 
 def load_teacher(experiment: Experiment, layout: Layout, statistics: Statistics) -> Any | None:
-    """The parameters with which the objective's teacher forecasts, on the host; None without a teacher.
+    """The forecasting parameters of the objective's teacher, on the host; None without a teacher.
 
-    Raises `InputError` where it is not there, is of another network or was trained on other data.
+    Raises `InputError` where the teacher is missing, has another network or was trained on other data.
     """
     name = experiment.objective.teacher
     if not name:
         return None
     if not (Path(name) / "checkpoints").is_dir():
         raise InputError(
-            f"the teacher {name} of this distillation is not there: bring its folder back, or name another"
-            " with --objective.teacher (what is distilled already forecasts without it)"
+            f"the teacher {name} of this distillation is not there: restore its folder, or name another"
+            " with --objective.teacher (a finished student forecasts without it)"
         )
     teacher = load_trained(Path(name))
     mine, its = experiment, teacher.experiment
@@ -74,7 +74,7 @@ def load_teacher(experiment: Experiment, layout: Layout, statistics: Statistics)
     ]
     if changed:
         raise InputError(
-            f"the teacher {name} is another network (there / here: {'; '.join(changed)}): give this run the"
+            f"the teacher {name} has another network (there / here: {'; '.join(changed)}): give this run the"
             " teacher's --network and --prediction"
         )
     if teacher.layout != layout or not _same(teacher.statistics, statistics):
@@ -96,7 +96,7 @@ def _same(a: Statistics, b: Statistics) -> bool:
 
 
 def beside(teacher: Path, student: Path) -> str:
-    """CRPS and error of the spectrum of both runs' evaluations at a few leads, as lines of text."""
+    """CRPS and spectral error of both runs at a few leads, as lines of text."""
     paths = [folder / "evaluation.json" for folder in (teacher, student)]
     for path in paths:
         if not path.exists():

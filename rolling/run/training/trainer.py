@@ -1,7 +1,7 @@
 """Training: a jitted step over all local devices, in a loop that can be killed at any moment.
 
-Each step's key is the run's key folded with the step, the input pipeline saves its place, and a checkpoint
-holds all of it: a run that goes on from one reaches the same bits as a run that was never stopped.
+Each step's key is the run's key folded with the step, the input pipeline saves its position, and a checkpoint
+holds both: a resumed run ends with the same bits as an uninterrupted one.
 """
 
 import dataclasses
@@ -32,8 +32,8 @@ from rolling.run.experiment.objectives import LossInputs
 from rolling.run.training.distillation import load_teacher
 from rolling.windows import training_frames
 
-BEGUN = ("params", "ema", "optimiser", "progress", "statistics", "iterator", "layout", "lengths")
-"""What a training that goes on reads of its checkpoint."""
+RESUMED = ("params", "ema", "optimiser", "progress", "statistics", "iterator", "layout", "lengths")
+"""The items of a checkpoint that a resumed training reads."""
 
 
 class State(NamedTuple):
@@ -45,7 +45,7 @@ class State(NamedTuple):
 
 
 def learning_rate(training: Training, peak: float) -> Callable[..., jax.Array]:
-    """Rises over `warmup` steps, stays, falls to zero over the last share `decay` of the steps."""
+    """Rises over `warmup` steps, stays, falls to zero over the last fraction `decay` of the steps."""
 
     def rate(step):
         rise = (step + 1) / max(training.warmup, 1)
@@ -92,7 +92,7 @@ def make_loss(experiment: Experiment, apply: Apply, mask: np.ndarray | None) -> 
 def make_step(experiment: Experiment, apply: Apply, mask: np.ndarray | None) -> Callable:
     """The jitted `(state, batch, frozen) -> (state, (loss, norm of the gradient))`.
 
-    It takes the state's memory. `frozen` are the parameters of the objective's teacher, if it has one.
+    The state is donated. `frozen` are the parameters of the objective's teacher, if there is one.
     """
     training = experiment.training
     gradient = jax.value_and_grad(make_loss(experiment, apply, mask))
@@ -102,8 +102,8 @@ def make_step(experiment: Experiment, apply: Apply, mask: np.ndarray | None) -> 
         parts = training.accumulate
         if parts == 1:
             return gradient(params, frozen, batch, key)
-        # Unrolled: in a loop's body the gradient of a convolution loses its fast path. Every `parts`-th clip
-        # belongs to a part, so that on several devices each keeps its own.
+        # Unrolled: inside a loop the gradient of a convolution loses its fast path. A part takes every
+        # `parts`-th clip, so that on several devices each clip stays on its own.
         results = [
             gradient(
                 params,
@@ -120,7 +120,7 @@ def make_step(experiment: Experiment, apply: Apply, mask: np.ndarray | None) -> 
         loss, gradients = mean_gradient(state.params, frozen, batch, key)
         updates, optimiser_state = optimiser.update(gradients, state.optimiser, state.params)
         params = optax.apply_updates(state.params, updates)
-        # The average forgets the first steps faster than its final decay would.
+        # The average forgets the first steps faster than with its final decay.
         decay = jnp.minimum(training.ema, (1 + state.step) / (10 + state.step))
         ema = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, state.ema, params)
         after = State(params, ema, optimiser_state, state.step + 1, state.key)
@@ -131,7 +131,7 @@ def make_step(experiment: Experiment, apply: Apply, mask: np.ndarray | None) -> 
 
 @dataclasses.dataclass
 class Shardings:
-    """All local devices as one axis: batches are cut along it, everything else is on each."""
+    """All local devices as one axis: batches are sharded along it, everything else is replicated."""
 
     batch: NamedSharding
     whole: NamedSharding
@@ -141,7 +141,7 @@ class Shardings:
         devices = jax.local_devices()
         if batch % len(devices):
             raise InputError(
-                f"a batch of {batch} cannot be cut over {len(devices)} devices: choose a multiple of"
+                f"a batch of {batch} cannot be split over {len(devices)} devices: choose a multiple of"
                 f" {len(devices)}"
             )
         mesh = jax.sharding.Mesh(np.asarray(devices), ("data",))
@@ -149,11 +149,11 @@ class Shardings:
 
 
 class Log:
-    """`log.jsonl`, a JSON object a line, and the same for TensorBoard."""
+    """`log.jsonl`, one JSON object per line, and the same figures for TensorBoard."""
 
     def __init__(self, folder: Path, step: int):
         self._path = folder / "log.jsonl"
-        # A run that goes on forgets what it logged after the checkpoint from which it goes on.
+        # A resumed run drops what it logged after the checkpoint from which it resumes.
         old = self._path.read_text().splitlines() if self._path.exists() else []
         kept = [line for line in old if _step_of(line) <= step]
         self._path.write_text("".join(line + "\n" for line in kept))
@@ -173,11 +173,11 @@ def _step_of(line: str) -> float:
     try:
         return json.loads(line)["step"]
     except (ValueError, KeyError):
-        return float("inf")  # the line that a kill cut short
+        return float("inf")  # a line cut short by a kill
 
 
 class Trainer:
-    """One run's training, from its first step or from its last checkpoint."""
+    """The training of one run, from its first step or from its last checkpoint."""
 
     def __init__(self, experiment: Experiment, folder: Path, split: Split):
         self.experiment, self.folder = experiment, folder
@@ -186,8 +186,8 @@ class Trainer:
         self.shardings = Shardings.over_local_devices(
             experiment.training.batch // experiment.training.accumulate
         )
-        begun = self._begun()
-        self.statistics = Statistics.from_arrays(begun["statistics"]) if begun else measure(split.train)
+        saved = self._restored()
+        self.statistics = Statistics.from_arrays(saved["statistics"]) if saved else measure(split.train)
         self.apply, params = model.build(experiment, self.layout, self.statistics.mask)
         self.parameters = model.count(params)
         self.clip = training_frames(experiment.window)
@@ -199,26 +199,26 @@ class Trainer:
             seed=experiment.training.seed,
             augment=experiment.augment,
         )
-        finished = begun and begun["progress"]["step"] >= experiment.training.steps  # no teacher is wanted
+        finished = saved and saved["progress"]["step"] >= experiment.training.steps  # needs no teacher
         teacher = None if finished else load_teacher(experiment, self.layout, self.statistics)
         self.frozen = jax.device_put(teacher, self.shardings.whole)
         trained = experiment.objective.start(params, params if finished else teacher)
         self.state = jax.device_put(first_state(experiment, trained), self.shardings.whole)
-        if begun:
-            self._go_on(begun)
+        if saved:
+            self._resume(saved)
         self.step = make_step(experiment, self.apply, self.statistics.mask)
 
-    def _begun(self) -> dict[str, Any] | None:
-        """The latest checkpoint, of the data that there are now; None where there is none yet."""
+    def _restored(self) -> dict[str, Any] | None:
+        """The latest checkpoint, checked against the present data; None where there is none yet."""
         if self.checkpoints.latest() is None:
             return None
-        begun = self.checkpoints.restore(BEGUN)
-        self._check_data(begun)
-        return begun
+        saved = self.checkpoints.restore(RESUMED)
+        self._check_data(saved)
+        return saved
 
-    def _go_on(self, begun: dict[str, Any]) -> None:
+    def _resume(self, saved: dict[str, Any]) -> None:
         where = f"the checkpoint in {self.checkpoints.folder}"
-        trees = {name: fitted(begun[name], tree, where) for name, tree in self._trees().items()}
+        trees = {name: fitted(saved[name], tree, where) for name, tree in self._trees().items()}
         state = State(
             params=trees["params"],
             ema=trees["ema"],
@@ -227,10 +227,10 @@ class Trainer:
             key=jax.random.wrap_key_data(jnp.asarray(trees["progress"]["key"])),
         )
         self.state = jax.device_put(state, self.shardings.whole)
-        self.iterator.set_state(begun["iterator"])
+        self.iterator.set_state(saved["iterator"])
 
     def _data(self) -> dict[str, Any]:
-        """The items that tell whether the data are still those that the training began with."""
+        """The items that show whether the data are still those at the start of the training."""
         lengths = [self.sequences.length(i) for i in range(len(self.sequences))]
         return {"layout": codec.encode(self.layout), "lengths": lengths}
 
@@ -241,8 +241,8 @@ class Trainer:
         if changed or then["lengths"] != now["lengths"]:
             changed += [f"frames: {sum(then['lengths'])} / {sum(now['lengths'])}"]
             raise InputError(
-                f"the data have changed since {self.folder} was begun (then / now: {'; '.join(changed)}):"
-                " bring back the old data, or begin another run with --name"
+                f"the data have changed since {self.folder} was started (then / now: {'; '.join(changed)}):"
+                " restore the old data, or start another run with --name"
             )
 
     def _trees(self) -> dict[str, Any]:
@@ -264,7 +264,7 @@ class Trainer:
         )
 
     def run(self) -> None:
-        """Trains to the last step and leaves a checkpoint of it."""
+        """Trains to the last step and saves a checkpoint of it."""
         training, step = self.experiment.training, int(self.state.step)
         log = Log(self.folder, step)
         pending, since = [], time.monotonic()
@@ -298,7 +298,7 @@ class Trainer:
         self.checkpoints.close()
 
     def _check(self, pending: list[jax.Array], step: int) -> tuple[float, float]:
-        """Means of the loss and of the gradient's norm since the last look, which must be finite."""
+        """Means of the loss and of the gradient's norm since the last check; both must be finite."""
         figures = np.asarray(jax.device_get(pending), np.float64)
         if np.isfinite(figures).all():
             return float(figures[:, 0].mean()), float(figures[:, 1].mean())
@@ -308,5 +308,5 @@ class Trainer:
         kept = f"the checkpoint of step {last} is intact" if last else "there is no checkpoint yet"
         raise InputError(
             f"the loss is not finite from step {first} on: {kept} in {self.checkpoints.folder}; lower"
-            f" --optimiser.peak (now {self.experiment.optimiser.peak:g}), or look at the data for outliers"
+            f" --optimiser.peak (now {self.experiment.optimiser.peak:g}), or check the data for outliers"
         )
