@@ -117,7 +117,7 @@ def load_trained(folder: Path) -> Trained:
     finally:
         checkpoints.close()
     where = f"the checkpoint of {folder}"
-    experiment = presets.decoded(items["experiment"], where, folder)
+    experiment = presets.from_run(items["experiment"], where, folder)
     return Trained(
         experiment,
         codec.decode(items["layout"], where=where),

@@ -1,4 +1,4 @@
-"""From a denoiser to sequences of any length: how a rollout begins, is swept, guided, and goes on.
+"""From a denoiser to sequences of any length: how a rollout begins, is swept, guided and continued.
 
 `Sampling` is the recipe, `Sampler` a window's step forward by it, `Rollout` the loop.
 """

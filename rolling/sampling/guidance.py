@@ -47,7 +47,7 @@ class Schedules(NamedTuple):
 class Guidance(Protocol):
     @property
     def weak(self) -> str:
-        """The folder of the run of a weaker network that it wants; empty where it wants none."""
+        """The folder of the run of a weaker network that it needs; empty where it needs none."""
         ...
 
     def check(self, window: Window, layout: Layout | None = None) -> None:
@@ -118,7 +118,7 @@ class Autoguidance(_Scaled):
     def check(self, window, layout=None):
         if not self.weak:
             raise InputError(
-                "autoguidance wants the folder of a run of a weaker network: give --guidance.0.weak runs/NAME"
+                "autoguidance needs the folder of a run of a weaker network: give --guidance.0.weak runs/NAME"
             )
 
     def __call__(self, branch, schedules):
@@ -153,7 +153,7 @@ class HistoryGuidance(_Interval):
     def __post_init__(self):
         super().__post_init__()
         if not self.histories:
-            raise InputError("history guidance wants at least one history to show")
+            raise InputError("history guidance needs at least one history to show")
 
     def check(self, window, layout=None):
         longest = max(history.frames for history in self.histories)
@@ -218,7 +218,7 @@ def guided(
         strong = weighted(denoiser, z, [b for b in branches if not b.weak])
         others = [b for b in branches if b.weak]
         if others and weak is None:
-            raise InputError("autoguidance wants a weaker network and there is none here: leave it out")
+            raise InputError("autoguidance needs a weaker network and there is none here: leave it out")
         return strong + weighted(weak, z, others) if others else strong
 
     return denoise

@@ -1,6 +1,6 @@
 """The one loop: rolls a window over a sequence of any length and hands out finished frames in chunks.
 
-The whole state is the sampler's `Carry`: a rollout that was stopped goes on from a saved one to the identical
+The whole state is the sampler's `Carry`: a rollout that was stopped continues from a saved one to the identical
 bits.
 """
 
@@ -24,7 +24,7 @@ given."""
 
 
 class Chunk(NamedTuple):
-    """Frames `start .. start + n - 1` after the given ones, and the carry from which it goes on."""
+    """Frames `start .. start + n - 1` after the given ones, and the carry from which it continues."""
 
     start: int
     frames: Frames
@@ -87,7 +87,7 @@ class Rollout:
         """Rolls out the `frames` frames after the given ones, `[batch, recipe.given, ...]`, in chunks.
 
         Memory does not depend on `frames`, which need be no multiple of anything. `resume = (start, carry)`
-        goes on with frame `start`, which is where the last chunk ended, from the carry that came with it;
+        continues with frame `start`, which is where the last chunk ended, from the carry that came with it;
         its memory is given away.
         """
         window, count_given = self.sampler.window, self.sampler.recipe.given
@@ -96,7 +96,7 @@ class Rollout:
         fresh = carry is None
         if fresh and frames > 0:
             if given.shape[1] != count_given:
-                raise InputError(f"the rollout wants {count_given} given frames, not {given.shape[1]}")
+                raise InputError(f"the rollout needs {count_given} given frames, not {given.shape[1]}")
             carry = self._begin(params, given, key, conditions(0, count_given + size), last)
         while start < frames:
             # A chunk that was cut short has left over some of the carry's finished frames.

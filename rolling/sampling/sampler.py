@@ -66,7 +66,7 @@ class Sampling:
     sweep: Sweep = Sequential()
     """In which order they run."""
     truncate_tail: bool = False
-    """Frames after the end of a rollout stay pure noise; otherwise they are begun and dropped."""
+    """Frames after the end of a rollout stay pure noise; otherwise they are started and dropped."""
 
     def __post_init__(self):
         check_numbers(self)
@@ -123,7 +123,7 @@ class Sampler:
         """The context `[batch, n, ...]` (n may be 0), and pure noise after it."""
         n = self.window.context
         if context.shape[1] != n:
-            raise InputError(f"the window wants {n} frames of context, not {context.shape[1]}")
+            raise InputError(f"the window needs {n} frames of context, not {context.shape[1]}")
         noise = self._noise(key, n, self.window.size - n, FRESH, context)
         return self._carry(jnp.concatenate([context, noise], axis=1), key, 0)
 

@@ -36,7 +36,7 @@ class Moves(Protocol):
 @runtime_checkable
 class Start(Protocol):
     def given(self, window: Window) -> int:
-        """How many frames it wants to be given. Raises `InputError` for a window that it does not suit."""
+        """How many given frames it needs. Raises `InputError` for a window that it does not suit."""
         ...
 
     def __call__(

@@ -110,7 +110,7 @@ class Picard:
 
     def __post_init__(self):
         if not 0 <= self.tolerance < np.inf:
-            raise InputError(f"Picard's iteration wants a finite tolerance >= 0, not {self.tolerance}")
+            raise InputError(f"Picard's iteration needs a finite tolerance >= 0, not {self.tolerance}")
 
     def check(self, solver):
         if solver.calls != 1 or not getattr(solver, "at_own_clocks", True):

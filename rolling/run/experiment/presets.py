@@ -126,13 +126,13 @@ def from_json(path: Path) -> Experiment:
         raise InputError(f"there is no file {path}") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as JSON: {error}") from error
-    experiment = _decoded(value, path, path.parent)
+    experiment = from_run(value, path, path.parent)
     if not isinstance(experiment, Experiment):
         raise InputError(f"{path} does not hold an experiment: give the experiment.json of a run")
     return experiment
 
 
-def _decoded(value: Any, where: Any, run: Path) -> Any:
+def from_run(value: Any, where: Any, run: Path) -> Any:
     """A value stored in a run. Raises `InputError` that names the run's own copy of missing code."""
     try:
         return codec.decode(value, where=str(where))
