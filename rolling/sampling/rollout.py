@@ -1,7 +1,7 @@
 """The one loop: rolls a window over a sequence of any length and hands out finished frames in chunks.
 
-The whole state is the sampler's `Carry`: a rollout that was stopped continues from a saved one to the identical
-bits.
+The whole state is the sampler's `Carry`: a rollout that was stopped continues from a saved one to the
+identical bits.
 """
 
 from collections.abc import Callable, Iterator
