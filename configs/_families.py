@@ -1,4 +1,4 @@
-"""Families of methods: each function takes any experiment and returns it in that family.
+"""Families of methods: each function takes an experiment and returns it in that family.
 
 They differ in how the clocks of the frames run and in what follows from that; data, network and training
 stay. `rolling list` names them, and each is there for every preset: `kolmogorov_erdm`.

@@ -14,7 +14,7 @@ def vector_size(layout: Layout) -> int:
 
 
 def check_actions(sequences: Sequences, index: int, stop: int) -> None:
-    """Raises `InputError` where the frames before `stop` want actions, or forcings, and have none."""
+    """Raises `InputError` where the frames before `stop` need actions, or forcings, and have none."""
     layout, length = sequences.layout, sequences.length(index)
     wanted = ((layout.actions, "actions"), (layout.forcings, "forcings"))
     names = " and ".join(f"{count} {name}" for count, name in wanted if count)

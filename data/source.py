@@ -46,7 +46,7 @@ class Sequences(Protocol):
         ...
 
     def name(self, index: int) -> str:
-        """By which a sequence is known again, whatever stands before it; empty where it has no name."""
+        """A name that identifies the sequence, whatever its position; empty where it has no name."""
         ...
 
 
@@ -87,7 +87,7 @@ class Split:
 
 @runtime_checkable
 class Source(Protocol):
-    """What an experiment names: a frozen dataclass that opens, downloads nothing, or simulates."""
+    """What an experiment names: a frozen dataclass that opens or simulates data, and downloads nothing."""
 
     def open(self) -> Split:
         """The data, read lazily. Raises `rolling.common.errors.InputError` for whatever cannot be used."""

@@ -61,7 +61,7 @@ class Condition:
         return joined([self] * count)
 
     def dropped(self, where: Bool[Array, " batch"] | None = None) -> "Condition":
-        """Without what the sequence is about: label and tokens stand for "any" (in some sequences only)."""
+        """Without label and tokens, which then stand for "any" (in some sequences only)."""
 
         def drop(part, nothing):
             if part is None:

@@ -222,7 +222,7 @@ def test_overwrite_replaces_forecasts_and_nothing_else(copy, capsys):
     (mine / "thesis.txt").write_text("years")
     for output in (mine, mine / "thesis.txt"):
         words = ["rollout", copy, "--output", output, "--overwrite"]
-        refused(capsys, words, r"is no forecast of rolling-diffusion", copy)
+        refused(capsys, words, r"is not a forecast of rolling-diffusion", copy)
 
 
 def test_a_forecast_of_another_network_is_not_taken_for_this_one(runs, copy, capsys):

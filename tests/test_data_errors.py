@@ -304,7 +304,7 @@ CASES = {
     all_nan: ["sst of", "NaN everywhere"],
     moving_nan: [
         "t2m of",
-        "moves in time",
+        "comes and goes",
         "1 cell(s)",
         "2 of 24 frames",
         "first at 2019-03-13",

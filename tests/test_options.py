@@ -10,15 +10,18 @@ from rolling.data.augment import ShiftReflect, Translate
 from rolling.denoisers import Prediction
 from rolling.noise import LinearLogsnr, Logit, NoiseSchedule
 from rolling.run.cli import main
+from rolling.run.experiment import codec
 from rolling.run.experiment.options import parse
 from rolling.run.experiment.registry import alternatives, parts
 from rolling.sampling.starts import FromGuess
 from rolling.solvers import Heun
 from rolling.windows import (
+    FullSequence,
     HistoryDropout,
     IndependentTimes,
     NoisyContext,
     Pyramid,
+    Rolling,
     TrainedOn,
     Trapezoid,
 )
@@ -107,3 +110,75 @@ def test_only_the_whole_of_the_arguments_is_checked():
     assert changed == dataclasses.replace(debug, solver=Heun(), calls_per_frame=2, start=FromGuess())
     with pytest.raises(InputError, match="choose a whole multiple of 2"):
         parse(debug, words[:2], "test")
+
+
+def test_a_part_that_was_wrapped_hands_on_its_fields():
+    """A network trained with diffusion forcing rolls out chunks of the same size."""
+    wrapped = dataclasses.replace(debug, window=IndependentTimes(inner=Pyramid(size=12, context=3)))
+    assert parse(wrapped, ["--window", "full_sequence"], "test").window == FullSequence(size=12, context=3)
+    nested = dataclasses.replace(debug, window=HistoryDropout(inner=NoisyContext(inner=Rolling(size=9))))
+    assert parse(nested, ["--window", "rolling"], "test").window.size == 9
+
+
+def test_an_equals_sign_and_a_second_choice():
+    words = ["--solver=ddim", "--solver.eta=0.5", "--window.size=5"]
+    assert parse(debug, words, "test") == parse(debug, [w for x in words for w in x.split("=")], "test")
+    twice = parse(debug, ["--solver", "heun", "--solver", "ddim"], "test")
+    assert twice == parse(debug, ["--solver", "ddim"], "test")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("solver", "ddim", "solver must be of type Solver, not 'ddim'"),
+        ("solver", {"type": "window.rolling"}, "solver must be of type Solver, not 'window.rolling'"),
+        ("calls_per_frame", "two", "calls_per_frame must be of type"),
+        ("name", 3, "name must be of type str, not 3"),
+        ("metrics", [{"type": "solver.ddim"}], "metrics must be of type"),
+        ("truncate_tail", "yes", "truncate_tail must be of type bool, not 'yes'"),
+    ],
+)
+def test_a_value_of_another_type_is_refused(field, value, words):
+    with pytest.raises(InputError, match=words):
+        codec.decode(codec.encode(debug) | {field: value})
+
+
+def test_no_spoiled_field_ends_in_a_traceback():
+    """Each field of an experiment in turn is another type, or nothing like what it should be."""
+    spoiled = (None, "abc", -3, 1.5, True, [], {}, {"type": "solver.ddim"}, {"type": "os.system"}, 1e400)
+
+    def places(value, path=()):
+        listed = enumerate(value) if isinstance(value, list) else ()
+        items = value.items() if isinstance(value, dict) else listed
+        yield path
+        for key, item in items:
+            yield from places(item, (*path, key))
+
+    def spoil(value, path, item):
+        if not path:
+            return item
+        copied = dict(value) if isinstance(value, dict) else list(value)
+        copied[path[0]] = spoil(value[path[0]], path[1:], item)
+        return copied
+
+    whole, refused = codec.encode(debug), 0
+    cases = [(path, item) for path in places(whole) for item in spoiled]
+    for path, item in cases:
+        try:
+            codec.decode(spoil(whole, path, item))
+        except InputError:
+            refused += 1
+    assert refused > 0.9 * len(cases) > 900
+
+
+@pytest.mark.parametrize("words", ["run --help", "list --help", "weights --help", "weights i3d --help"])
+def test_help_before_there_is_an_experiment(words, capsys):
+    assert main(words.split()) == 0
+    said = capsys.readouterr().out
+    assert f"  {words.split()[0]} " in said and "EXPERIMENT is a preset" in said
+
+
+def test_code_without_a_command(tmp_path, capsys):
+    (tmp_path / "mine.py").write_text("")
+    assert main(["--code", str(tmp_path / "mine.py")]) == 2
+    assert "--code needs a command" in capsys.readouterr().err

@@ -92,7 +92,7 @@ class Clips:
             return self.collection
         if not hasattr(self.collection, "path"):
             kind = type(self.collection).__name__
-            raise InputError(f"{kind} does not lie at a path: leave --source.path out")
+            raise InputError(f"{kind} takes no path: leave --source.path out")
         return _moved(self.collection, self.path)
 
     def _own(self, store: Path) -> Path:

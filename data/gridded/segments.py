@@ -159,7 +159,7 @@ def _moving(layout, times, path, per_frame, missing, never, sometimes) -> str:
     more = (per_frame[:, channel] > never[..., channel].sum()) & ~missing[:, channel]
     first = int(np.argmax(more))
     return (
-        f"{layout.names[channel]} of {path} has NaN that moves in time:"
+        f"{layout.names[channel]} of {path} has NaN that comes and goes:"
         f" {sometimes[..., channel].sum()} cell(s) are NaN in {more.sum()} of {len(times)} frames but not in"
         f" others, first at {show(times[first])}; fill them, or mask such cells throughout with"
         " --source.mask-moving"

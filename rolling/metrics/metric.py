@@ -16,7 +16,7 @@ from rolling.fields import Layout
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class EvaluationSetup:
-    """What a metric knows before it sees data; equal to itself alone.
+    """What a metric knows before it sees data; compared by identity.
 
     `mask [height, width, variable]` is True where there are data (None: everywhere); `members` is the size of
     the ensemble to be scored, `given` the number of frames it was given; the frame of lead `i` is
@@ -107,9 +107,9 @@ class Ranking:
     """How `rolling compare` ranks forecasts by a metric: the smaller the better, unless its `About` names
     an ideal or says that higher is better.
 
-    `title` stands in the place of the metric's own. `first`: the verdict goes by this metric, or by the one
-    of the lowest `order` where several say so. `relative`: it is the score over its reference that counts,
-    and 1 is ideal.
+    `title` replaces the metric's own. `first`: the verdict goes by this metric, or by the one
+    of the lowest `order` where several say so. `relative`: ranked by the score over its reference, of
+    which 1 is ideal.
     """
 
     title: str = ""
@@ -126,7 +126,7 @@ class About:
     best value where there is one, and `against` names a metric of the same unit: departures from the ideal
     below a tenth of its largest value are drawn as small as they are. `reference` is what a score's own
     reference stands for, `zero` whether positive values are drawn above zero. `cumulative`: each value is
-    over all leads up to its own, so that the last one tells all.
+    over all leads up to its own, so that the last one covers the whole rollout.
 
     `column` heads its numbers in the printed table, `ranking` makes it one by which `rolling compare` ranks.
     """

@@ -49,8 +49,6 @@ def find_weights(words: list[str]) -> list[str]:
 def first(words: list[str], command: str, what: str) -> tuple[str, list[str]]:
     """The first word, which names an experiment or a run, and the others. Raises `InputError` without one."""
     if not words or words[0].startswith("-"):
-        if words and words[0] in ("-h", "--help"):
-            raise InputError(f"name the {what} first: `rolling {command} {what.upper()} --help`")
         article = "an" if what[0] in "aeiou" else "a"
         raise InputError(
             f"`rolling {command}` needs {article} {what}: `rolling {command} {what.upper()} ...`"

@@ -49,6 +49,11 @@ def main(arguments: list[str] | None = None) -> int:
     keep_freed_memory()
     try:
         words = find_weights(take_code(words))
+        if not words:
+            raise InputError("--code needs a command before it: `rolling run mine.py`, `rolling report RUN`")
+        if _asks_for_usage(words):
+            print(_usage_of(words[0]))
+            return 0
         command = COMMANDS.get(words[0])
         if command is None:
             raise InputError(f"there is no command {words[0]!r}: choose one of {', '.join(COMMANDS)}")
@@ -73,6 +78,20 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         print(f"rolling: {full}", file=sys.stderr)
         return 2
+
+
+def _asks_for_usage(words: list[str]) -> bool:
+    """Whether `--help` is asked of a command that has no options, or none before it knows its experiment."""
+    command, rest = words[0], words[1:]
+    named = bool(rest) and not rest[0].startswith("-")
+    without = command in ("list", "weights") or (command == "evaluate" and named)
+    later = not named and command not in ("oracle", "evaluate", "compare")
+    return command in COMMANDS and bool({"-h", "--help"} & set(rest)) and (without or later)
+
+
+def _usage_of(command: str) -> str:
+    lines = [line for line in USAGE.splitlines() if line.split()[:1] == [command]]
+    return "\n".join(["usage: rolling COMMAND ...", "", *lines, "", *USAGE.splitlines()[-2:]])
 
 
 def _disk_full(error: BaseException | None) -> str | None:

@@ -86,8 +86,10 @@ def train(experiment: Experiment, folder: Path, *, resume: bool = False) -> Spli
             shutil.rmtree(folder)
         raise
     print(_facts(experiment, split, trainer.parameters))
-    trainer.run()
-    trainer.close()
+    try:
+        trainer.run()
+    finally:
+        trainer.close()
     return split
 
 
@@ -213,16 +215,16 @@ def open_run(folder: Path) -> tuple[Experiment, Forecaster, Split]:
 
 
 def _evaluate(forecaster: Forecaster, split: Split, folder: Path) -> str:
-    experiment, tables = forecaster.experiment, []
+    experiment, evaluations = forecaster.experiment, []
     metrics = {"forecast": experiment.metrics, "long": experiment.long_metrics}
     for name, stem in STORES.items():
         store = folder / f"{name}.zarr"
         if store.exists():
             found = score(store, split.test, forecaster.statistics, metrics[name], folder / stem)
-            tables.append((name, found))
-    if not tables:
+            evaluations.append(found)
+    if not evaluations:
         raise InputError(f"{folder} has no forecast yet: `rolling rollout {folder}` makes one")
-    return summary_table(tables[0][1])
+    return summary_table(evaluations[0])
 
 
 def _check(outputs: Sequence[Output], split: Split) -> None:

@@ -1,6 +1,6 @@
 """From a denoiser to sequences of any length: how a rollout begins, is swept, guided and continued.
 
-`Sampling` is the recipe, `Sampler` a window's step forward by it, `Rollout` the loop.
+`Sampling` is the recipe, `Sampler` advances one window by it, `Rollout` the loop.
 """
 
 from rolling.sampling.carry import Carry

@@ -15,7 +15,7 @@ class Carry:
     """Everything that changes: what must be saved to resume."""
 
     z: Frames
-    """Frames of the context are clean in here, at whatever clock they are shown to the network."""
+    """Frames of the context are stored clean, whatever noise level the network sees them at."""
     history: Any
     """The solver's: a tree of arrays `[batch, time, ...]`."""
     first: Int[Array, ""]

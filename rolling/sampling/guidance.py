@@ -100,7 +100,7 @@ class ClassifierFree(_Scaled):
     def check(self, window, layout=None):
         if layout is not None and not layout.labels and not layout.tokens:
             raise InputError(
-                "classifier-free guidance leads by labels or tokens, and these data have none: leave it out,"
+                "classifier-free guidance needs labels or tokens, and these data have none: leave it out,"
                 " with --guidance none"
             )
 

@@ -16,7 +16,7 @@ class Partition(Protocol):
     """A function from a denoiser of a partition's frames to one of the whole window."""
 
     def frames(self, window: Window) -> int:
-        """How many frames the network is shown. Raises `InputError` for a window that cannot be cut so."""
+        """How many frames the network is shown. Raises `InputError` for a window that does not suit."""
         ...
 
     def __call__(self, denoiser: Denoiser) -> Denoiser: ...
@@ -49,8 +49,8 @@ class Blocks:
     def __post_init__(self):
         if self.size < 1 or (self.lookahead and self.size % 2):
             raise InputError(
-                f"blocks want a size from 1 on, an even one with lookahead, not {self.size}: the noisier half"
-                " of a block is what counts"
+                f"blocks need a size from 1 on, and an even one with lookahead, not {self.size}: the noisier"
+                " half of a block is what counts"
             )
 
     @property

@@ -95,7 +95,7 @@ class Persistence:
 class FromGuess:
     """A forecast, diffused to the clocks with which a cycle begins (ERDM, arXiv 2506.20024).
 
-    It costs one cycle instead of a warm-up, and a window without context (`context = 0`) learns of the given
+    It costs one cycle instead of a warm-up, and a window without context (`context = 0`) sees the given
     frames by the guess alone.
     """
 
@@ -115,7 +115,7 @@ class FromGuess:
 class FromClip:
     """FIFO's queue of a clip of `frames` frames (arXiv 2405.11473).
 
-    The clip stands at the noisy end of the queue, its first frame fills the rest, each diffused to the clock
+    The clip occupies the noisy end of the queue, its first frame fills the rest, each diffused to the clock
     of its slot. The queue then rolls until the clip has been made again and the first new frame is finished.
     """
 

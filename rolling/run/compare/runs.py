@@ -14,7 +14,7 @@ from rolling.run.compare.estimates import ranked
 from rolling.run.experiment import Experiment, codec, presets as experiments
 from rolling.windows import training_frames
 
-ALIKE = {"forecast": ("starts", "members", "frames"), "long": ("starts", "members", "frames")}
+COMPARED = {part: ("starts", "members", "frames", "from_clip_start") for part in ("forecast", "long")}
 KEPT = ("source", "network", "training", "forecast", "long")
 """What a family must not change, so that only the method differs."""
 
@@ -59,8 +59,8 @@ def finished(folders: Sequence[Path]) -> list[Group]:
         if folder.resolve() in [run.folder.resolve() for run in runs]:
             raise InputError(f"{folder} is named twice: name each run once")
         runs.append(_finished(folder))
-    check_alike(runs)
-    check_scored(runs[0].experiment)
+    check_comparable(runs)
+    check_rankable(runs[0].experiment)
     return grouped(runs)
 
 
@@ -90,7 +90,7 @@ def steps_done(folder: Path) -> int:
         checkpoints.close()
 
 
-def check_alike(runs: Sequence[Run]) -> None:
+def check_comparable(runs: Sequence[Run]) -> None:
     """Raises `InputError` where runs differ in their data or their forecasts' starts, members or leads."""
     first = runs[0]
     for run in runs[1:]:
@@ -104,7 +104,7 @@ def check_alike(runs: Sequence[Run]) -> None:
             )
         changed = [
             f"{part}.{name}: {a} / {b}"
-            for part, names in ALIKE.items()
+            for part, names in COMPARED.items()
             for name in names
             if (a := getattr(getattr(first.experiment, part), name))
             != (b := getattr(getattr(run.experiment, part), name))
@@ -116,7 +116,7 @@ def check_alike(runs: Sequence[Run]) -> None:
             )
 
 
-def check_scored(experiment: Experiment) -> None:
+def check_rankable(experiment: Experiment) -> None:
     """Raises `InputError` where an experiment makes no forecasts, or no metric that ranks them."""
     if not experiment.forecast.frames or not ranked(experiment.metrics):
         raise InputError(
@@ -161,7 +161,7 @@ def planned(experiment: Experiment, families: Sequence[str], seeds: int, folder:
         raise InputError(f"--seeds must be a whole number of at least 1, not {seeds}")
     if len(families) * seeds < 2:
         raise InputError("a comparison needs at least two runs: name several families in --windows")
-    check_scored(experiment)
+    check_rankable(experiment)
     groups = []
     for family in families:
         make = _family(family)

@@ -6,13 +6,16 @@ and their names, and `former.py` the names that earlier versions used.
 
 import dataclasses
 import math
+import types
 import typing
 from difflib import get_close_matches
 from typing import Any
 
+from typing_extensions import is_protocol
+
 from rolling.common.errors import InputError
 from rolling.run.experiment.former import upgraded
-from rolling.run.experiment.registry import known_class, tag
+from rolling.run.experiment.registry import implements, known_class, tag
 
 
 def encode(value: Any) -> Any:
@@ -40,9 +43,28 @@ def _decode(value: Any, hint: Any, where: str) -> Any:
         return _decode_dataclass(value, where)
     if isinstance(value, list):
         return tuple(_decode(item, None, f"{where}[{i}]") for i, item in enumerate(value))
-    if hint is float and isinstance(value, str | int):
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if value in ("inf", "-inf", "nan") and not fits(value, hint):
         return float(value)
     return value
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a value has an annotated type: a number, string, tuple, or part that implements a protocol."""
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+        return any(fits(value, each) for each in typing.get_args(hint))
+    if typing.get_origin(hint) is typing.Literal:
+        return value in typing.get_args(hint)
+    if typing.get_origin(hint) is tuple:
+        items = typing.get_args(hint)
+        items = items[:1] * len(value) if items[1:] == (...,) and isinstance(value, tuple) else items
+        return isinstance(value, tuple) and len(value) == len(items) and all(map(fits, value, items))
+    if hint in (int, float):
+        return isinstance(value, (int, float) if hint is float else int) and not isinstance(value, bool)
+    if is_protocol(hint):
+        return implements(type(value), hint)
+    return isinstance(value, hint) if isinstance(hint, type) else True
 
 
 def _decode_dataclass(value: dict, where: str) -> Any:
@@ -59,10 +81,16 @@ def _decode_dataclass(value: dict, where: str) -> Any:
             near = get_close_matches(name, names, n=1)
             hint = f"; the nearest is {near[0]!r}" if near else ""
             raise InputError(f"{where}: {kind.__name__} has no field {name!r}{hint}")
-        arguments[name] = _decode(item, hints.get(name), f"{where}.{name}")
+        arguments[name] = _decode(item, hints[name], f"{where}.{name}")
+        if not fits(arguments[name], hints[name]):
+            shown = item.get("type") if isinstance(item, dict) else item
+            wanted = getattr(hints[name], "__name__", str(hints[name]))
+            raise InputError(f"{where}.{name} must be of type {wanted}, not {shown!r}: give it another value")
     try:
         return kind(**arguments)
-    except TypeError as error:
+    except InputError:
+        raise
+    except (TypeError, ValueError, ArithmeticError) as error:
         raise InputError(f"{where}: {kind.__name__} cannot be made: {error}") from error
 
 

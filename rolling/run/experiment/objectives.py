@@ -70,6 +70,11 @@ class ObjectiveBase:
 
     teacher = ""
 
+    @property
+    def suited(self) -> dict[str, Any]:
+        """The fields of an experiment that go with this objective, for `rolling distill`."""
+        return {}
+
     def check(self, sampling: Sampling) -> None:
         pass
 

@@ -27,7 +27,7 @@ def parse(default: T, arguments: list[str], program: str) -> T:
     Raises `InputError` with one sentence for an unknown option (naming the nearest one) and for a value of
     the wrong type. `--help` prints and exits.
     """
-    default, arguments = _choose_parts(default, arguments)
+    default, arguments = _choose_parts(default, _spread(arguments))
     if not {"-h", "--help"} & set(arguments):
         _check_names(default, arguments)
     narrow = _narrow(default)
@@ -49,6 +49,12 @@ def parse(default: T, arguments: list[str], program: str) -> T:
             f"{_one_sentence(stderr.getvalue())}; `{program} --help` lists the options"
         ) from None
     return _widen(value, type(default))
+
+
+def _spread(arguments: list[str]) -> list[str]:
+    """`--solver=ddim` as the two words that it stands for."""
+    words = [word.split("=", 1) if word.startswith("--") else [word] for word in arguments]
+    return [part for word in words for part in word]
 
 
 def option_names(value: Any, prefix: str = "") -> list[str]:
@@ -87,13 +93,12 @@ def _choose_parts(default: Any, arguments: list[str], prefix: str = "--") -> tup
         option, value = prefix + field.name.replace("_", "-"), getattr(default, field.name)
         hint = hints[field.name]
         items = _protocol_of_items(hint)
-        if option in rest and (items or dataclasses.is_dataclass(value)):
+        part: Any = value
+        while option in rest and (items or dataclasses.is_dataclass(value)):
             place = rest.index(option)
             chosen = rest[place + 1] if place + 1 < len(rest) else ""
-            part: Any = _several(option, chosen, items) if items else _one(option, chosen, hint, value)
+            part = _several(option, chosen, items) if items else _one(option, chosen, hint, part)
             del rest[place : place + 2]
-        else:
-            part = value
         if dataclasses.is_dataclass(part):
             part, rest = _choose_parts(part, rest, option + ".")
         elif items:
@@ -130,18 +135,24 @@ def named(option: str, chosen: str, known: dict[str, type]) -> type:
 
 
 def _one(option: str, chosen: str, protocol: type, value: Any) -> Any:
-    """Another part in place of `value`: it keeps the fields that both have; one that wraps a part of the same
-    kind (a window around a window) wraps `value`."""
+    """Another part in place of `value`. It keeps the fields that both have, or that a part within it has;
+    one that wraps a part of the same kind (a window around a window) wraps `value`."""
     kind = named(option, chosen, alternatives(protocol))
-    hints = typing.get_type_hints(kind)
-    here = {field.name for field in dataclasses.fields(value)}
+    hints, here = typing.get_type_hints(kind), _inherited(value, protocol)
     kept = {}
     for field in dataclasses.fields(kind):
         if field.init and field.name in here:
-            kept[field.name] = getattr(value, field.name)
+            kept[field.name] = here[field.name]
         elif field.init and hints[field.name] is protocol:
             kept[field.name] = value
     return _unchecked(kind, kept)
+
+
+def _inherited(value: Any, protocol: type) -> dict[str, Any]:
+    """The fields of a part, and those of the parts of its own kind that it wraps where it has none itself."""
+    hints, own = typing.get_type_hints(type(value)), _fields(value)
+    wrapped = [_inherited(part, protocol) for name, part in own.items() if hints[name] is protocol]
+    return {name: item for fields in (*reversed(wrapped), own) for name, item in fields.items()}
 
 
 def _several(option: str, chosen: str, protocol: type) -> tuple:
@@ -149,7 +160,14 @@ def _several(option: str, chosen: str, protocol: type) -> tuple:
     known = alternatives(protocol)
     if chosen.strip() == "none" and "none" not in known:
         return ()
-    return tuple(named(option, name.strip(), known)() for name in chosen.split(",") if chosen.strip())
+    kinds = [named(option, name.strip(), known) for name in chosen.split(",") if chosen.strip()]
+    try:
+        return tuple(kind() for kind in kinds)
+    except TypeError as error:
+        raise InputError(
+            f"{option} {chosen}: {error}: a part without defaults cannot be chosen by name; give its fields"
+            " defaults, or use it in an experiment of your own"
+        ) from error
 
 
 def _exchangeable(default: Any) -> str:
@@ -229,4 +247,5 @@ def _one_sentence(text: str) -> str:
     lines = [re.sub(r"[─│╭╮╰╯]", " ", line).strip() for line in text.splitlines()]
     lines = [line for line in lines if line and "--help" not in line and "full helptext" not in line]
     words = " ".join(" ".join(lines).split()) or "the arguments cannot be understood"
+    words = re.sub(r"^Unrecognized options (?=Unrecognized)", "", words)
     return re.sub(r"^Value error Error parsing ([\w.-]+): ", r"--\1: ", words)

@@ -89,7 +89,7 @@ def find(name: str) -> Experiment:
     near = get_close_matches(name, [*known, *(f"{b}_{f}" for b in known for f in families())], n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise InputError(
-        f"no experiment {name!r}: {hint}Give a preset ({', '.join(known)}), one of them in another family"
+        f"no experiment {name!r}: {hint}give a preset ({', '.join(known)}), one of them in another family"
         f" ({known[0]}_erdm; {', '.join(families())}), a Python file that defines `experiment`, a run's"
         " folder, or its experiment.json"
     )
@@ -112,7 +112,7 @@ def keep_code(experiment: Experiment, folder: Path) -> None:
             write_file(kept, lambda path, file=file: shutil.copyfile(file, path))
         elif kept.read_bytes() != file.read_bytes():
             print(
-                f"{file} has changed since the run was started: {kept} is the version of then",
+                f"{file} has changed since the run was started: {kept} holds the version of its start",
                 file=sys.stderr,
             )
 

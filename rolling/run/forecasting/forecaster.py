@@ -115,6 +115,7 @@ class Forecaster:
         """
         if frames < 1 or members < 1:
             raise InputError(f"a forecast needs frames >= 1 and members >= 1, not {frames} and {members}")
+        self._check_taken(label=label or None, tokens=tokens, actions=actions, forcings=forcings)
         given = self._given(data)
         n = self.recipe.given
         step = self.layout.step
@@ -135,6 +136,13 @@ class Forecaster:
             stored = variable.stored(values[None, ..., channel])
             result[variable.name] = (dimensions(self.layout), stored, attributes)
         return result
+
+    def _check_taken(self, **known: Any) -> None:
+        """Raises `InputError` for conditioning that the network does not take."""
+        taken = dataclasses.asdict(self.layout) | {"label": self.layout.labels}
+        for name, value in known.items():
+            if value is not None and not taken[name]:
+                raise InputError(f"the network was trained without {name}: leave {name}= out")
 
     def _given(self, data: xr.Dataset) -> np.ndarray:
         """The given frames `[n, height, width, variable]`, checked against the layout."""

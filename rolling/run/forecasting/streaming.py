@@ -109,7 +109,9 @@ def _write_batches(forecaster, test, forecast, starts, cycles, target, note, lab
                 forecaster, test, forecast, starts, cycles, batches[number], resume
             ):
                 count = frames.shape[1]
-                _check_finite(frames, batches[number].places, lead, starts, target.path)
+                _check_finite(
+                    frames, forecaster.statistics.mask, batches[number].places, lead, starts, target.path
+                )
                 for (start, member), values in zip(batches[number].places, frames, strict=False):
                     target.write(start, member, lead, values)
                 target.save_note(_pack(number, lead + count, carry))
@@ -127,9 +129,9 @@ def _sample_batch(forecaster, test, forecast, starts, cycles, batch, resume):
     return forecaster.sample(given, known, keys, forecast.frames, cycles, resume)
 
 
-def _check_finite(frames, places, lead, starts, path):
-    """`frames [batch, time, ...]`: masked cells are NaN in all frames, all others must be finite."""
-    sane = np.isfinite(frames).any(axis=(2, 3, 4)) & ~np.isinf(frames).any(axis=(2, 3, 4))
+def _check_finite(frames, mask, places, lead, starts, path):
+    """`frames [batch, time, ...]`: all cells that `mask` does not mask must be finite."""
+    sane = (np.isfinite(frames) | (False if mask is None else ~mask)).all(axis=(2, 3, 4))
     for (start, member), good in zip(places, sane, strict=False):
         if not good.all():
             bad = lead + int(np.argmin(good))

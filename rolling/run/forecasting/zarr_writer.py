@@ -153,7 +153,7 @@ class ForecastStore:
             found = codec.upgraded_fields("experiment", json.loads(cast(str, group.attrs[schema.IDENTITY])))
         except Exception as error:
             raise InputError(
-                f"{self.path} exists and is no forecast of rolling-diffusion ({error}): choose another"
+                f"{self.path} exists and is not a forecast of rolling-diffusion ({error}): choose another"
                 " --output"
             ) from error
         if found != self.identity and not overwrite:

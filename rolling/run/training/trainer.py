@@ -77,8 +77,8 @@ def make_loss(experiment: Experiment, apply: Apply, mask: np.ndarray | None) -> 
     def bind(params, batch, dropout_key):
         condition = model.condition_of(batch, mask)
         if experiment.training.drop_condition > 0 and dropout_key is not None:
-            unlucky = jax.random.uniform(jax.random.fold_in(dropout_key, 1), (len(batch["x"]),))
-            condition = condition.dropped(unlucky < experiment.training.drop_condition)
+            chance = jax.random.uniform(jax.random.fold_in(dropout_key, 1), (len(batch["x"]),))
+            condition = condition.dropped(chance < experiment.training.drop_condition)
         denoise = denoiser(
             lambda z, logsnr, condition: apply(params, z, logsnr, condition, dropout_key=dropout_key),
             experiment.prediction,
