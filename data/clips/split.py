@@ -18,8 +18,8 @@ def split_entries(entries: Sequence[Entry], test: tuple[str, ...], holdout: floa
     parts = [dataclasses.replace(entry, split=TEST if entry.name in chosen else TRAIN) for entry in entries]
     if len({entry.split for entry in parts}) < 2:
         raise InputError(
-            f"{len(parts)} clip(s) cannot be split into two parts, one to train on and one to test on: add clips,"
-            " or name those to hold out with --source.test"
+            f"{len(parts)} clip(s) cannot be split into two parts, one to train on and one to test on: add"
+            " clips, or name those to hold out with --source.test"
         )
     return parts
 

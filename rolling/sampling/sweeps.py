@@ -102,8 +102,8 @@ class Picard:
     with these predictions. After `j` iterations the first `j` steps are those of the sequential sampler, so
     that it ends after as many iterations as there are steps at the latest, and usually much sooner: fewer
     rounds of a wider batch, for the same frames. It stops when no value of the trajectories of a batch moves
-    by more than `tolerance`: within it, a sequence depends on the others of its batch. The noise of stochastic
-    solvers belongs to the step and does not change.
+    by more than `tolerance`: within it, a sequence depends on the others of its batch. The noise of
+    stochastic solvers belongs to the step and does not change.
     """
 
     tolerance: float = 1e-4
