@@ -72,6 +72,7 @@ def test_nothing_is_loaded_before_it_is_asked_for():
     assert python("import sys; from rolling import UniPC; print('jax' in sys.modules)") == "True\n"
 
 
+@pytest.mark.slow
 def test_every_name_can_be_asked_for_first():
     """In a fresh process no earlier import hides a circle."""
     for name in ("Experiment", "load", "find", "Oracle", "Clips", "VideoUViT"):

@@ -66,7 +66,12 @@ def whole(name: str) -> np.ndarray:
     return joined(frames_of(SAMPLINGS[name]))
 
 
-@pytest.mark.parametrize("name", SAMPLINGS)
+QUICK = ("blocks", "truncated")  # the others are compiled for long
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in SAMPLINGS]
+)
 def test_chunks_and_stops_change_no_bit(name):
     """Every part: a rollout that is cut otherwise, and that goes on from a carry on disk."""
     assert whole(name).shape == (2, 7, *GRID) and np.isfinite(whole(name)).all()
