@@ -25,7 +25,7 @@ from rolling.run.compare.wording import with_interval
 from rolling.run.evaluation.evaluate import evaluate
 from rolling.run.evaluation.tables import Cell, Table
 from rolling.run.experiment import presets as experiments, registry
-from rolling.run.report.words import Words
+from rolling.run.report.units import Words
 from rolling.solvers import Heun
 from tests.fake_runs import weather
 from tests.run_tools import tree

@@ -11,7 +11,7 @@ from rolling.run.compare.comparison import Comparison
 from rolling.run.compare.comparison_table import score_run, tabulate
 from rolling.run.compare.runs import Group
 from rolling.run.experiment import Experiment, presets as experiments
-from rolling.run.report.words import Words
+from rolling.run.report.units import Words
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from rolling.run.compare.wording import at_calls, by_calls, by_lead, heading, of
 from rolling.run.evaluation.scores import finite
 from rolling.run.evaluation.tables import Cell, Table
 from rolling.run.report.describe import Part, describe
-from rolling.run.report.words import Words, counted, listed
+from rolling.run.report.units import Words, counted, listed
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from rolling.run.evaluation.tables import Table
 from rolling.run.report import markup
 from rolling.run.report.describe import Part, describe
 from rolling.run.report.page import compose
-from rolling.run.report.words import counted
+from rolling.run.report.units import counted
 
 NOTE = "Bands and bars are the intervals; plots against calls per frame show the mean over all leads."
 

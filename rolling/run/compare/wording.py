@@ -8,7 +8,7 @@ import numpy as np
 from rolling.run.compare.comparison_table import ComparisonTable
 from rolling.run.compare.estimates import Estimate, Ranks, rank
 from rolling.run.evaluation.tables import Cell, Table
-from rolling.run.report.words import Words, counted, pretty_units, with_units
+from rolling.run.report.units import Words, counted, pretty_units, with_units
 
 FRAMES = (1, 3, 5, 8, 12, 20)
 """The leads shown, as far as the forecasts reach."""

@@ -15,7 +15,7 @@ from rolling.run.report import plots
 from rolling.run.report.describe import Part
 from rolling.run.report.figures import Number, Plot
 from rolling.run.report.pictures import aspect, edges
-from rolling.run.report.words import Words
+from rolling.run.report.units import Words
 
 
 def text(words: str) -> str:

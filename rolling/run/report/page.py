@@ -29,8 +29,8 @@ from rolling.run.report.describe import describe
 from rolling.run.report.figures import numbers, plotted
 from rolling.run.report.pictures import filmstrip
 from rolling.run.report.player import data_uri, manifest, panels
+from rolling.run.report.units import Words, counted, pretty_units, with_units
 from rolling.run.report.verdict import headline, score_table, verdict
-from rolling.run.report.words import Words, counted, pretty_units, with_units
 
 MOST_GIVEN = 8  # frames shown before a forecast
 FIELDS = Budget()

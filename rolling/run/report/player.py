@@ -16,7 +16,7 @@ from PIL import Image
 from rolling.fields import Layout
 from rolling.run.report.clips import Clip
 from rolling.run.report.colours import Palette, palette, spread_scale
-from rolling.run.report.words import Words, with_units
+from rolling.run.report.units import Words, with_units
 
 PACE = (500, 220, 500)
 """Milliseconds for which a given frame, a forecast frame and the last frame are shown."""

@@ -10,7 +10,7 @@ from rolling.run.evaluation.scores import BASELINES, Evaluation
 from rolling.run.evaluation.tables import Cell, Table
 from rolling.run.report.clips import spaced
 from rolling.run.report.plots import LINES
-from rolling.run.report.words import Words, listed, plain, short
+from rolling.run.report.units import Words, listed, plain, short
 
 DISTANCES = ("fvd", "spectral_frechet_distance")
 
