@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rolling.data.clips import Clips as Clips
     from rolling.data.gridded import Gridded as Gridded
     from rolling.data.simulated import Simulated as Simulated
+    from rolling.data.source import Split as Split
     from rolling.denoisers import (
         Eps as Eps,
         FlowVelocity as FlowVelocity,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         V as V,
         X as X,
     )
+    from rolling.fields import Axis as Axis, Layout as Layout, Variable as Variable
     from rolling.losses import (
         Elbo as Elbo,
         EpsLoss as EpsLoss,
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
         VLoss as VLoss,
         XLoss as XLoss,
     )
-    from rolling.metrics import Metric as Metric
+    from rolling.metrics import About as About, Metric as Metric, Score as Score
     from rolling.metrics.ensemble import Crps as Crps, Rmse as Rmse, SpreadSkillRatio as SpreadSkillRatio
     from rolling.noise import (
         Cosine as Cosine,
@@ -79,6 +81,7 @@ if TYPE_CHECKING:
         Rolling as Rolling,
         TrainedOn as TrainedOn,
         Trapezoid as Trapezoid,
+        Warped as Warped,
     )
 
     __version__: str
@@ -88,9 +91,11 @@ _HOMES = {
     "rolling.data.clips": "Clips",
     "rolling.data.gridded": "Gridded",
     "rolling.data.simulated": "Simulated",
+    "rolling.data.source": "Split",
     "rolling.denoisers": "Eps FlowVelocity ScoreFunction V X",
+    "rolling.fields": "Axis Layout Variable",
     "rolling.losses": "Elbo EpsLoss LogNormal MinSnr SigmoidWeighting VLoss XLoss",
-    "rolling.metrics": "Metric",
+    "rolling.metrics": "About Metric Score",
     "rolling.metrics.ensemble": "Crps Rmse SpreadSkillRatio",
     "rolling.noise": "Cosine Edm FlowMatching InterpolatedCosine LinearBeta LinearLogsnr Logit Sigmoid",
     "rolling.oracle": "Oracle",
@@ -105,7 +110,7 @@ _HOMES = {
     "rolling.solvers": "Ancestral Ddim Deis DpmSolverPlusPlus DpmSolverPlusPlus2S Heun TimeShift UniPC",
     "rolling.video.uvit": "VideoUViT",
     "rolling.windows": "AlignedContext Autoregressive FullSequence HistoryDropout IndependentTimes"
-    " NoisyContext Pyramid Rolling TrainedOn Trapezoid",
+    " NoisyContext Pyramid Rolling TrainedOn Trapezoid Warped",
 }
 """Module to the names that it gives."""
 

@@ -167,11 +167,13 @@ def test_commands(name, tmp_path, capsys, monkeypatch):
     assert not (tmp_path / "runs" / "debug").exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_exists_is_not_overwritten(runs, capsys):
     says = r"exists: add --resume"
     refused(capsys, ["train", "debug", "--folder", runs], says, runs / "debug" / "checkpoints")
 
 
+@pytest.mark.slow
 def test_a_run_of_another_experiment_is_not_resumed(runs, capsys):
     words = ["train", "debug", "--folder", runs, "--resume", "--window.context", "2"]
     refused(capsys, words, r"another experiment.*window.context: 1 / 2", runs / "debug")
@@ -183,6 +185,7 @@ def test_a_folder_that_is_no_run_is_left_alone(tmp_path, capsys):
     refused(capsys, ["train", "debug", "--folder", tmp_path], r"holds no run", tmp_path)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_architecture(copy, capsys):
     described = json.loads((copy / "experiment.json").read_text())
     described["network"]["channels"] = [32, 16]
@@ -191,6 +194,7 @@ def test_a_checkpoint_of_another_architecture(copy, capsys):
     refused(capsys, words, r"another architecture.*\(")
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint(copy, capsys):
     for file in (copy / "checkpoints" / "6" / "ema").rglob("*"):
         if file.is_file():
@@ -198,6 +202,7 @@ def test_a_damaged_checkpoint(copy, capsys):
     refused(capsys, ["rollout", copy], r"checkpoint .*6 cannot be read")
 
 
+@pytest.mark.slow
 def test_an_experiment_with_an_unknown_class(copy, capsys):
     described = json.loads((copy / "experiment.json").read_text())
     described["solver"]["type"] = "os.system"
@@ -205,17 +210,20 @@ def test_an_experiment_with_an_unknown_class(copy, capsys):
     refused(capsys, ["train", copy / "experiment.json", "--name", "new"], r"'os.system' is not known")
 
 
+@pytest.mark.slow
 def test_an_unfinished_forecast_is_not_scored(copy, capsys):
     chunk = next(p for p in (copy / "forecast.zarr" / "height" / "c").rglob("*") if p.is_file())
     cut(chunk)
     refused(capsys, ["evaluate", copy], r"forecast.zarr")
 
 
+@pytest.mark.slow
 def test_another_forecast_is_not_overwritten(copy, capsys):
     refused(capsys, ["rollout", copy, "--members", "3"], r"another forecast.*members: 2 / 3", copy)
     assert main(["rollout", str(copy), "--members", "3", "--overwrite"]) == 0
 
 
+@pytest.mark.slow
 def test_overwrite_replaces_forecasts_and_nothing_else(copy, capsys):
     mine = copy / "mine"
     mine.mkdir()
@@ -225,6 +233,7 @@ def test_overwrite_replaces_forecasts_and_nothing_else(copy, capsys):
         refused(capsys, words, r"is not a forecast of rolling-diffusion", copy)
 
 
+@pytest.mark.slow
 def test_a_forecast_of_another_network_is_not_taken_for_this_one(runs, copy, capsys):
     words = ["train", "debug", "--name", "other", "--training.seed", "1", "--folder", copy.parent]
     assert main([str(word) for word in words]) == 0
@@ -237,6 +246,7 @@ def test_a_folder_that_cannot_be_made(capsys):
     refused(capsys, ["train", "debug", "--folder", "/proc/nowhere"], r"/proc/nowhere.* cannot be made")
 
 
+@pytest.mark.slow
 def test_data_that_have_changed_are_not_trained_on(tmp_path, capsys):
     path = netcdf(tmp_path, fields())
     words = ["train", "gridded", "--source.path", path, "--folder", tmp_path, "--training.steps", "2"]
@@ -246,6 +256,7 @@ def test_data_that_have_changed_are_not_trained_on(tmp_path, capsys):
     refused(capsys, [*words, "--resume"], r"the data have changed.*frames: 45 / 60", tmp_path / "gridded")
 
 
+@pytest.mark.slow
 def test_a_full_disk_loses_nothing(copy, capsys, monkeypatch):
     words = ["rollout", copy, "--frames", "12", "--output"]
     assert main([str(word) for word in [*words, copy / "whole.zarr"]]) == 0

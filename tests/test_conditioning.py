@@ -166,6 +166,7 @@ def still(train):
     return dataclasses.replace(train, layout=dataclasses.replace(LAYOUT, actions=0))
 
 
+@pytest.mark.slow
 def test_a_conditioned_run_trains_forecasts_and_keeps_grey_levels(run):
     group = zarr.open_group(run / "forecast.zarr", mode="r")
     red = group["red"]
@@ -179,6 +180,7 @@ def test_a_conditioned_run_trains_forecasts_and_keeps_grey_levels(run):
         assert np.abs(network[name]["kernel"]).max() > 0, f"the {name} were never trained"
 
 
+@pytest.mark.slow
 def test_a_run_shows_its_forecasts_beside_the_truth(run, tmp_path):
     videos = run / "videos" / "forecast"
     assert [path.name for path in videos.iterdir()] == ["start-1-left.gif"]
@@ -191,6 +193,7 @@ def test_a_run_shows_its_forecasts_beside_the_truth(run, tmp_path):
         commands.ReportOptions(poster="poster.bmp")
 
 
+@pytest.mark.slow
 def test_forecasts_follow_what_they_are_conditioned_on(run):
     forecaster = load(run)
     given = PushedDots.read(Pushed().open().test, 0, 0, 4)
@@ -218,6 +221,7 @@ def test_forecasts_follow_what_they_are_conditioned_on(run):
         forecast(still, low[:3])
 
 
+@pytest.mark.slow
 def test_a_forecast_is_scored_by_the_clips_that_it_was_made_from(run):
     """Other clips of the same lengths would be taken for them by their places alone."""
     test = Pushed().open().test
@@ -227,6 +231,7 @@ def test_a_forecast_is_scored_by_the_clips_that_it_was_made_from(run):
         stored.truth_leads(dataclasses.replace(test, prefix="other"))
 
 
+@pytest.mark.slow
 def test_pictures_from_python_need_no_coordinates_but_grey_levels(run):
     given = PushedDots.read(Pushed().open().test, 0, 0, 4)
     data = xr.Dataset(
@@ -246,6 +251,7 @@ def test_guidance_by_what_the_data_have_not_is_refused_before_the_training(tmp_p
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_classifier_free_guidance_leads_a_rollout(run, tmp_path):
     def roll(**parts):
         def choose(options):
@@ -258,6 +264,7 @@ def test_classifier_free_guidance_leads_a_rollout(run, tmp_path):
     assert plain.shape == led.shape and not np.array_equal(plain, led)
 
 
+@pytest.mark.slow
 def test_no_forecast_beyond_the_actions_that_are_known(run, tmp_path):
     def choose(options):
         return dataclasses.replace(options, frames=40, output=str(tmp_path / "long.zarr"))
@@ -301,6 +308,7 @@ def age(store):
     assert "rolling.views.Whole" in (store / "zarr.json").read_text()
 
 
+@pytest.mark.slow
 def test_a_forecast_that_an_earlier_version_began_goes_on(run, tmp_path, monkeypatch):
     def roll(name, **parts):
         wanted = {"output": str(tmp_path / name), "frames": 8, "chunk": 2, "starts": 1} | parts
@@ -335,6 +343,7 @@ def test_a_forecast_that_an_earlier_version_began_goes_on(run, tmp_path, monkeyp
     np.testing.assert_array_equal(*stores)
 
 
+@pytest.mark.slow
 def test_a_training_that_an_earlier_version_began_goes_on(run, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(run, folder)

@@ -123,6 +123,7 @@ def change(experiment, **training):
     return dataclasses.replace(experiment, training=dataclasses.replace(experiment.training, **training))
 
 
+@pytest.mark.slow
 def test_the_cost_of_a_training():
     cost = cost_of(debug, debug.source.layout())
     size = 4 * cost.parameters
@@ -148,6 +149,7 @@ def test_what_a_distillation_holds():
     assert two.memory["parameters"] == 2 * plain.memory["parameters"]
 
 
+@pytest.mark.slow
 def test_the_largest_network_is_only_looked_at():
     """1.2 G parameters, 17 GiB with their average and the optimiser's moments."""
     large = dataclasses.replace(

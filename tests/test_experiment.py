@@ -202,6 +202,7 @@ def test_an_unknown_field_names_the_nearest():
         codec.decode({"type": "rolling.windows.Rolling", "sise": 3})
 
 
+@pytest.mark.slow
 def test_an_experiment_of_ones_own_file(tmp_path, monkeypatch, capsys):
     """The window of docs/extending.md, trained from its file and rolled out with `--code`."""
     words = (ROOT / "docs" / "extending.md").read_text()
@@ -216,8 +217,11 @@ def test_an_experiment_of_ones_own_file(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "runs/curved/code/curved.py").read_text() == blocks[0]
     assert main(["rollout", "runs/curved", "--code", "runs/curved/code/curved.py"]) == 0
 
+    (tmp_path / "waves.py").write_text(blocks[2])  # the source of the page
+    assert main(["train", "waves.py", "--training.steps", "1"]) == 0
+
     names = {}
-    exec(blocks[0] + blocks[1] + blocks[2], names)
+    exec(blocks[0] + blocks[1] + blocks[3], names)
     printed = [float(line.split()[1]) for line in capsys.readouterr().out.splitlines()[-3:]]
     assert printed[0] > 2.5 * printed[1] > 6 * printed[2]  # first order
 

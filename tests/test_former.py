@@ -81,6 +81,7 @@ def test_a_module_is_no_way_to_a_class():
             codec.decode({"type": name})
 
 
+@pytest.mark.slow
 def test_a_run_of_before_goes_on(run, capsys):
     """Its forecast is known as its own, the one that was killed is finished, and the scores are the same."""
     before = json.loads((run / "evaluation.json").read_text())
@@ -101,6 +102,7 @@ def test_a_run_of_before_goes_on(run, capsys):
     assert main(["report", "former"]) == 0, capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_training_of_before_goes_on(run, capsys):
     """Nothing is left to be trained, and the run is known as the same experiment."""
     words = ["train", "former/experiment.json", "--folder", ".", "--resume"]

@@ -191,6 +191,7 @@ def test_guidance_of_weight_one_rolls_out_the_exact_distribution():
     assert strong.max_covariance_error() > 2 * plain.max_covariance_error()  # guidance is no sampling
 
 
+@pytest.mark.slow
 def test_a_network_that_is_told_nothing_does_as_without_a_label():
     from flax import nnx
 
@@ -251,7 +252,7 @@ def test_two_networks_ride_together():
         (lambda: History(level=1.5), "a level in \\[0, 1\\]"),
         (lambda: HistoryGuidance(histories=()), "at least one history"),
         (lambda: HistoryGuidance(low=1.0, high=1.0), "1.0 is not below 1.0"),
-        (lambda: Oracle(guidance=(Autoguidance(),)), "wants the folder of a run"),
+        (lambda: Oracle(guidance=(Autoguidance(),)), "needs the folder of a run"),
         (lambda: Oracle(guidance=(Autoguidance(weak="x"),)).coefficients(), "there is none here"),
         (
             lambda: Oracle(window=Rolling(size=4, context=0), guidance=(HistoryGuidance(),)),

@@ -1,13 +1,18 @@
 """Parts by short names: the project's own, and those of a user's own file."""
 
+import dataclasses
+
 import pytest
 
 from rolling.common.errors import InputError
 from rolling.configs.debug import experiment as debug
 from rolling.run.cli import main
+from rolling.run.commands import check_folder
 from rolling.run.experiment import codec, registry
 from rolling.run.experiment.options import parse
-from rolling.run.experiment.presets import find, load_code
+from rolling.run.experiment.presets import find, from_json, save
+from rolling.run.experiment.user_code import keep_code, load_code
+from rolling.windows import NoisyContext, Pyramid
 
 MINE = '''
 import dataclasses
@@ -125,3 +130,60 @@ def test_a_part_of_a_notebook_needs_no_file(mine):
     encoded = codec.encode(names["Midpoint"](share=0.25))
     assert encoded["type"] == "solver.midpoint"
     assert codec.decode(encoded) == names["Midpoint"](share=0.25)
+
+
+def test_an_incomplete_part_is_told_what_it_lacks(mine):
+    mine.write_text(MINE.replace("def init", "def initial"))
+    load_code(mine)
+    with pytest.raises(InputError, match="--solver midpoint: your class is not complete, as it has no init"):
+        parse(debug, ["--solver", "midpoint"], "test")
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("x = 1\nx +\n", "line 2: SyntaxError"),
+        ("x = 1\n\n1 / 0\n", "line 3: ZeroDivisionError: division by zero"),
+        ("from rolling import Rolling\nRolling(size=1, context=2)\n", "line 2: InputError: a window of 1"),
+    ],
+)
+def test_an_error_in_ones_own_file_is_one_sentence(code, words, mine, capsys):
+    mine.write_text(code)
+    assert main(["show", "debug", "--code", str(mine)]) == 2
+    said = capsys.readouterr().err
+    assert f"{mine}, {words}" in said and len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ("--view", "--partition"),
+        ("--drain", "--truncate-tail"),
+        ("--window.roll", "--window.inner"),
+        ("--window.roll.stagger", "--window.inner.stagger"),
+        ("--forecast.beginnings", "--forecast.from-clip-start"),
+    ],
+)
+def test_former_options_are_named_as_they_are_now(before, now):
+    wrapped = dataclasses.replace(debug, window=NoisyContext(inner=Pyramid(size=5, context=1)))
+    with pytest.raises(InputError, match=f"no option {before} any more: it is {now}$"):
+        parse(wrapped, [before, "1"], "test")
+
+
+def test_code_that_changed_is_not_trained_on_with_the_old(mine, tmp_path, monkeypatch, capsys):
+    """The run keeps the code it was started with; whoever brings another version is told."""
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "runs" / "own"
+    load_code(mine)
+    experiment = dataclasses.replace(parse(debug, ["--weighting", "tamed"], "test"), name="own")
+    run.mkdir(parents=True)
+    save(experiment, run / "experiment.json")
+    keep_code(experiment, run)
+    assert (run / "code" / "mine.py").read_text() == MINE
+    check_folder(experiment, run, resume=True)
+    mine.write_text(MINE + "# changed\n")
+    load_code(mine)
+    with pytest.raises(InputError, match=r"mine\.py has changed since .* bring back that version"):
+        check_folder(experiment, run, resume=True)
+    assert from_json(run / "experiment.json").name == "own"
+    assert "is not the version that this run was started with" in capsys.readouterr().err

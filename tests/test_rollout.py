@@ -312,7 +312,7 @@ def test_draws_of_one_step_have_keys_of_their_own():
     [
         (
             lambda: sampler_of(Rolling()).begin(jnp.zeros((1, 1, *GRID)), keys(1)),
-            "wants 2 frames of context, not 1",
+            "needs 2 frames of context, not 1",
         ),
         (lambda: Rollout(sampler_of(Rolling()), bind, cycles=0), "at least one cycle, not 0"),
         (

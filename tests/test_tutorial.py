@@ -13,6 +13,8 @@ BLOCKS = re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", PAGE, re.S
 NUMBER = re.compile(r"\d+\.\d+")
 END = "end of a block"
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def printed() -> list[str]:

@@ -25,9 +25,9 @@ def take_code(words: list[str]) -> list[str]:
     path, rest = take(words, "--code", "")
     if not path:
         return rest
-    from rolling.run.experiment import presets
+    from rolling.run.experiment import user_code
 
-    presets.load_code(Path(path))
+    user_code.load_code(Path(path))
     return take_code(rest)
 
 

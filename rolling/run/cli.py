@@ -30,6 +30,7 @@ USAGE = """usage: rolling COMMAND ...
   weights NAME         where to get the weights that a metric needs (i3d), and whether the file is valid
   oracle               exact error of a window and a solver on a linear-Gaussian sequence
 
+--code FILE, any number of times: parts of a Python file of your own, for any command.
 EXPERIMENT is a preset, a Python file that defines `experiment`, or a run. Every field is an option:
 `rolling run kolmogorov --window.size 12 --solver ancestral`. `rolling COMMAND --help` lists them.
 """
@@ -91,7 +92,7 @@ def _asks_for_usage(words: list[str]) -> bool:
 
 def _usage_of(command: str) -> str:
     lines = [line for line in USAGE.splitlines() if line.split()[:1] == [command]]
-    return "\n".join(["usage: rolling COMMAND ...", "", *lines, "", *USAGE.splitlines()[-2:]])
+    return "\n".join(["usage: rolling COMMAND ...", "", *lines, "", *USAGE.splitlines()[-3:]])
 
 
 def _disk_full(error: BaseException | None) -> str | None:

@@ -21,7 +21,7 @@ from rolling.data.source import Described, Split
 from rolling.outputs import Output
 from rolling.run.evaluation.evaluate import evaluate as score
 from rolling.run.evaluation.summary import summary_table
-from rolling.run.experiment import Experiment, Forecast, codec, presets as experiments
+from rolling.run.experiment import Experiment, Forecast, codec, presets as experiments, user_code
 from rolling.run.forecasting.forecaster import Forecaster, load
 from rolling.run.forecasting.streaming import write_forecast
 from rolling.run.report.page import write_report
@@ -43,12 +43,16 @@ def check_folder(experiment: Experiment, folder: Path, *, resume: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file, and a run needs a folder: choose another --name or --folder")
     if described.exists():
-        found = experiments.from_json(described)
-        changed = codec.differences(codec.encode(found), codec.encode(experiment))
+        changed = codec.differences(experiments.read_json(described), codec.encode(experiment))
         if changed:
             raise InputError(
                 f"{folder} holds another experiment (there / here: {'; '.join(changed)}): choose another"
                 " --name, or give the same options"
+            )
+        for file, kept in user_code.changed(experiment, folder):
+            raise InputError(
+                f"{file} has changed since {folder} was started: bring back that version, {kept}, or start"
+                " another run with --name"
             )
         if not resume:
             raise InputError(
@@ -65,7 +69,7 @@ def prepare_folder(experiment: Experiment, folder: Path, *, resume: bool) -> Non
     try:
         folder.mkdir(parents=True, exist_ok=True)
         experiments.save(experiment, folder / "experiment.json")
-        experiments.keep_code(experiment, folder / experiments.CODE)
+        user_code.keep_code(experiment, folder)
     except (PermissionError, FileNotFoundError, NotADirectoryError) as error:
         raise InputError(
             f"the folder {folder} cannot be made or written to: choose another --folder"

@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 import tyro
 
 from rolling.common.errors import InputError
-from rolling.run.experiment.registry import alternatives
+from rolling.run.experiment.former import FIELDS
+from rolling.run.experiment.registry import alternatives, lacking
 
 T = TypeVar("T")
 
@@ -128,8 +129,8 @@ def _unchecked(kind: Any, values: dict[str, Any]) -> Any:
 def named(option: str, chosen: str, known: dict[str, type]) -> type:
     kind = known.get(chosen.replace("-", "_"))
     if kind is None:
-        near = get_close_matches(chosen, known, n=1)
-        hint = f"the nearest is {near[0]!r}; " if near else ""
+        near = get_close_matches(chosen, known, n=1) or [k for k in known if k.startswith(chosen)]
+        hint = f"the nearest is {near[0]!r}; " if near and chosen else ""
         raise InputError(f"{option} knows no {chosen!r}: {hint}there are {', '.join(known) or 'none here'}")
     return kind
 
@@ -137,6 +138,8 @@ def named(option: str, chosen: str, known: dict[str, type]) -> type:
 def _one(option: str, chosen: str, protocol: type, value: Any) -> Any:
     """Another part in place of `value`. It keeps the fields that both have, or that a part within it has;
     one that wraps a part of the same kind (a window around a window) wraps `value`."""
+    if missing := lacking(chosen, protocol):
+        raise InputError(f"{option} {chosen}: your class is not complete, as it has no {', '.join(missing)}")
     kind = named(option, chosen, alternatives(protocol))
     hints, here = typing.get_type_hints(kind), _inherited(value, protocol)
     kept = {}
@@ -173,7 +176,8 @@ def _several(option: str, chosen: str, protocol: type) -> tuple:
 def _exchangeable(default: Any) -> str:
     """The text of `--help` on the parts that can be exchanged."""
     hints = typing.get_type_hints(type(default))
-    lines = [f"{(type(default).__doc__ or '').strip()}", "", "Parts that can be exchanged by name:"]
+    said = (type(default).__doc__ or "").strip()
+    lines = [said, "", "Parts that can be exchanged by name (--code FILE adds your own):"]
     for field in dataclasses.fields(default):
         value, option = getattr(default, field.name), f"--{field.name.replace('_', '-')}"
         if items := _protocol_of_items(hints[field.name]):
@@ -195,9 +199,19 @@ def _check_names(default: Any, arguments: list[str]) -> None:
         parent, _, last = name.rpartition(".")
         plain = f"{parent}.{last.removeprefix('no-')}" if parent else last.removeprefix("no-")
         if name not in known and plain not in known:
+            now = _renamed(name)
+            if now in known:
+                raise InputError(f"there is no option --{name} any more: it is --{now}")
             near = get_close_matches(name, known, n=1, cutoff=0.5)
             hint = f"; the nearest is --{near[0]}" if near else ""
             raise InputError(f"there is no option --{name}{hint}")
+
+
+def _renamed(name: str) -> str:
+    """An option whose fields are called as they are now."""
+    today = {old: new for fields in FIELDS.values() for old, new in fields.items()}
+    words = [today.get(word.replace("-", "_"), word) for word in name.split(".")]
+    return ".".join(words).replace("_", "-")
 
 
 def _narrow(value: Any) -> Any:

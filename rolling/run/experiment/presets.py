@@ -4,12 +4,9 @@ A preset is a module of `rolling.configs`. A *family* is a function that turns a
 another method: every preset exists in every family, as `NAME_FAMILY`.
 """
 
-import dataclasses
 import importlib
-import importlib.util
 import json
 import pkgutil
-import shutil
 import sys
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -17,12 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from rolling.common.errors import InputError
-from rolling.common.files import write_file
-from rolling.run.experiment import codec, registry
+from rolling.run.experiment import codec, registry, user_code
 from rolling.run.experiment.experiment import Experiment
-
-CODE = "code"
-"""The folder of a run that holds a copy of the user's own code."""
 
 Family = Callable[[Experiment], Experiment]
 _families: dict[str, Family] = {}
@@ -101,32 +94,19 @@ def save(experiment: Experiment, path: Path) -> None:
     temporary.replace(path)
 
 
-def keep_code(experiment: Experiment, folder: Path) -> None:
-    """Copies the files that define the user's own parts into a run, which must be self-contained."""
-    modules = {part.__module__ for part in registry.own_parts(experiment)}
-    files = [getattr(sys.modules.get(name), "__file__", None) for name in sorted(modules)]
-    for file in map(Path, filter(None, files)):
-        kept = folder / file.name
-        if not kept.exists():
-            folder.mkdir(exist_ok=True)
-            write_file(kept, lambda path, file=file: shutil.copyfile(file, path))
-        elif kept.read_bytes() != file.read_bytes():
-            print(
-                f"{file} has changed since the run was started: {kept} holds the version of its start",
-                file=sys.stderr,
-            )
+def read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"there is no file {path}") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as JSON: {error}") from error
 
 
 def from_json(path: Path) -> Experiment:
     """Raises `InputError` for what cannot be read; it names the code kept in a run, which is never
     executed."""
-    try:
-        value = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise InputError(f"there is no file {path}") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as JSON: {error}") from error
-    experiment = from_run(value, path, path.parent)
+    experiment = from_run(read_json(path), path, path.parent)
     if not isinstance(experiment, Experiment):
         raise InputError(f"{path} does not hold an experiment: give the experiment.json of a run")
     return experiment
@@ -135,36 +115,22 @@ def from_json(path: Path) -> Experiment:
 def from_run(value: Any, where: Any, run: Path) -> Any:
     """A value stored in a run. Raises `InputError` that names the run's own copy of missing code."""
     try:
-        return codec.decode(value, where=str(where))
+        found = codec.decode(value, where=str(where))
     except registry.UnknownPart as error:
-        kept = sorted((run / CODE).glob("*.py"))
+        kept = sorted((run / user_code.FOLDER).glob("*.py"))
         if not kept:
             raise
         raise InputError(
             f"{where}: the part {error.tag!r} is the user's own: read {', '.join(map(str, kept))}, and if you"
-            f" trust it, give it with --code {kept[0]}"
+            f" trust it, give it with --code {kept[0]} (from Python, `load(..., code=...)`)"
         ) from error
-
-
-def load_code(path: Path) -> dict:
-    """Runs a user's Python file and registers the dataclasses that it defines as parts."""
-    if not path.is_file() or path.suffix != ".py":
-        raise InputError(f"there is no Python file {path}")
-    path = path.resolve()
-    taken = getattr(sys.modules.get(path.stem), "__file__", None) if path.stem in sys.modules else str(path)
-    name = path.stem if taken == str(path) else f"{path.stem} of {path}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None  # it ends in .py and exists
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    for value in vars(module).values():
-        if isinstance(value, type) and dataclasses.is_dataclass(value) and value.__module__ == name:
-            registry.register(value)
-    return vars(module)
+    for file, kept in user_code.changed(found, run):
+        print(f"{file} is not the version that this run was started with, {kept}", file=sys.stderr)
+    return found
 
 
 def _from_python(path: Path) -> Experiment:
-    experiment = load_code(path).get("experiment")
+    experiment = user_code.load_code(path).get("experiment")
     if not isinstance(experiment, Experiment):
         raise InputError(f"{path} defines no experiment: add `experiment = Experiment(...)` to it")
     return experiment

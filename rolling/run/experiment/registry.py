@@ -112,10 +112,7 @@ def implements(kind: type, protocol: type) -> bool:
     """Whether a dataclass has every member of a protocol; it is not instantiated."""
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)) or is_protocol(kind):
         return False
-    there = {
-        name for base in kind.__mro__[:-1] for name in (*vars(base), *vars(base).get("__annotations__", ()))
-    }
-    return get_protocol_members(protocol) <= there
+    return get_protocol_members(protocol) <= _members(kind)
 
 
 def _kind_of(part: type, homes_only: bool) -> str | None:
@@ -151,6 +148,21 @@ def parts(kind: str) -> dict[str, type]:
         for module in modules
         for part in vars(module).values()
         if isinstance(part, type) and not part.__name__.startswith("_") and _kind_of(part, True) == kind
+    }
+
+
+def lacking(name: str, protocol: type) -> list[str]:
+    """What a user's own class of that short name lacks to be of a kind; empty without such a class."""
+    own = [part for part in _own.values() if snake(part.__name__) == name.replace("-", "_")]
+    if not own or not is_protocol(protocol) or any(implements(part, protocol) for part in own):
+        return []
+    return sorted(get_protocol_members(protocol) - _members(own[0]))
+
+
+def _members(part: type) -> set[str]:
+    """Attributes, methods and fields, of the bases too."""
+    return {
+        name for base in part.__mro__[:-1] for name in (*vars(base), *vars(base).get("__annotations__", ()))
     }
 
 

@@ -21,6 +21,7 @@ from rolling.fields import Axis, Layout
 from rolling.run import model
 from rolling.run.checkpoint import check_shapes, load_trained
 from rolling.run.experiment import Experiment
+from rolling.run.experiment.user_code import load_code
 from rolling.run.forecasting import zarr_writer
 from rolling.sampling import Carry, Conditions, Denoisers, Rollout, Sampler, Sampling
 
@@ -262,8 +263,13 @@ def _weak_network(recipe: Sampling, layout: Layout) -> Forecaster | None:
     return weak
 
 
-def load(path: str | Path) -> Forecaster:
-    """The forecaster of a run: `load("runs/kolmogorov").forecast(dataset, frames=20)`."""
+def load(path: str | Path, *, code: str | Path | None = None) -> Forecaster:
+    """The forecaster of a run: `load("runs/kolmogorov").forecast(dataset, frames=20)`.
+
+    `code` is the Python file that defines parts of one's own, if the run has any; it is executed.
+    """
+    if code is not None:
+        load_code(Path(code))
     return Forecaster(*load_trained(Path(path)))
 
 
