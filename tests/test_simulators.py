@@ -21,6 +21,8 @@ from rolling.physics.simulators import (
     velocity,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def double():
