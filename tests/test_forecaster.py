@@ -19,6 +19,8 @@ from rolling.solvers import Heun
 from rolling.windows import Pyramid, Rolling
 from tests.test_experiment import hourly
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
@@ -57,8 +59,6 @@ def test_a_forecast_has_the_names_units_and_times_of_the_data(trained):
     ],
     ids=["fifo", "pyramid from a guess", "guided"],
 )
-
-pytestmark = pytest.mark.slow
 def test_a_network_samples_in_ways_that_it_was_not_trained_for(trained, ways):
     """Queues longer than its window, guesses, guidance: with the hours of day that belong to the frames."""
     run, dataset = trained
