@@ -8,7 +8,7 @@ from rolling.common.errors import InputError
 from rolling.configs.debug import experiment as debug
 from rolling.run.cli import main
 from rolling.run.commands import check_folder
-from rolling.run.experiment import codec, registry
+from rolling.run.experiment import codec, presets, registry
 from rolling.run.experiment.options import parse
 from rolling.run.experiment.presets import find, from_json, save
 from rolling.run.experiment.user_code import keep_code, load_code
@@ -110,7 +110,8 @@ def test_a_name_is_given_once(mine, tmp_path):
         load_code(other)
 
 
-def test_a_family_of_ones_own(tmp_path):
+def test_a_family_of_ones_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(presets, "_families", presets.families())  # of this test alone
     path = tmp_path / "fast.py"
     path.write_text(
         "import dataclasses\n"
