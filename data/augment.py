@@ -37,6 +37,7 @@ class Translate:
     """
 
     axes: tuple[Literal["y", "x"], ...] = ("x",)
+    """The axes along which to shift."""
 
     def check(self, layout, mask):
         for axis in self.axes:
@@ -67,6 +68,7 @@ class ShiftReflect:
     """
 
     mode: int = 4
+    """Wavenumber of the force, that of the simulator."""
 
     def check(self, layout, mask):
         unknown = [name for name in layout.names if name not in PARITY]

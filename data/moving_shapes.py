@@ -66,19 +66,25 @@ class MovingShapes:
 
     A simulator: a shape moves at most `speed` picture widths per frame, bounces elastically off the borders,
     turns at a constant rate, and keeps its place above or below the others. Two frames determine the future.
-    `sizes` bound the radii, in picture widths. Edges are antialiased over a pixel: subpixel motion shows.
+    Edges are antialiased over a pixel: subpixel motion shows.
     """
 
     resolution: int = 32
+    """Pixels along a side of the picture."""
     shapes: int = 2
+    """How many there are."""
     forms: tuple[str, ...] = tuple(FORMS)
+    """Which forms they may have."""
     speed: float = 0.06
+    """Largest distance moved in a frame, in picture widths."""
     sizes: tuple[float, float] = (0.13, 0.2)
+    """Smallest and largest radius, in picture widths."""
     spin: float = 0.15
     """Largest rate of turning, in radians per frame."""
     rate: float = 8.0
     """Frames per second at which the video is played."""
     colour: bool = True
+    """Three channels, or luma alone."""
 
     def __post_init__(self):
         if self.resolution < 8 or self.shapes < 1:

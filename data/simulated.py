@@ -25,17 +25,23 @@ class Simulated:
     """`train` trajectories of `frames` frames for training, and `test` others of `test_frames`, held out.
 
     Each has its own random initial state and begins once the statistically steady state is reached; the two
-    parts have different seeds. They are simulated once and then memory-mapped from `cache` (by default the
-    folder named by the environment variable ROLLING_CACHE, or `~/.cache/rolling-diffusion`).
+    parts have different seeds. They are simulated once and then memory-mapped from the cache.
     """
 
     simulator: Simulator = Kolmogorov()
+    """What is simulated."""
     train: int = 64
+    """Trajectories for training."""
     frames: int = 110
+    """Frames of each of them."""
     test: int = 8
+    """Other trajectories, held out."""
     test_frames: int = 310
+    """Frames of each of these."""
     seed: int = 0
+    """Of the initial states."""
     cache: str | None = None
+    """The folder for simulations; by default $ROLLING_CACHE, or `~/.cache/rolling-diffusion`."""
 
     def __post_init__(self):
         for name in ("train", "frames", "test", "test_frames"):

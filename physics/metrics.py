@@ -53,12 +53,10 @@ class Spectral(PerQuantity):
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EnergySpectrum(Spectral):
     """`E(k)`, averaged over starts, members and leads, for k = 1 to the last complete shell; see
-    `rolling.physics.spectra`. The reference is the truth's.
-
-    `leads`: the first and the last lead to average over, counted from 1; None for all.
-    """
+    `rolling.physics.spectra`. The reference is the truth's."""
 
     leads: tuple[int, int] | None = None
+    """The first and the last lead to average over, counted from 1; None for all."""
     about: ClassVar[About] = About(
         title="Energy spectrum",
         note="Of single members and of the truth: how much happens at each scale.",
@@ -101,7 +99,9 @@ class SpectrumLogError(Spectral):
     """
 
     cumulative: bool = False
+    """Of the spectrum over all leads up to each one, in place of each alone."""
     maximum: int = 10
+    """Largest wavenumber that counts."""
 
     @property
     def name(self) -> str:
@@ -211,6 +211,7 @@ class VorticityCorrelationTime(Correlation):
     """
 
     thresholds: tuple[float, ...] = (0.8,)
+    """Correlations below which the vorticity is no longer followed."""
     name = "vorticity_correlation_time"
     about: ClassVar[About] = About(
         title="Lead at which the vorticity correlation falls below",

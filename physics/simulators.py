@@ -73,21 +73,30 @@ class Kolmogorov:
     the curl of a force `forcing sin(mode y)` along x (Kochkov et al. 2021, doi 10.1073/pnas.2101784118, with
     nu = 1e-3, drag = 0.1, mode = 4). Lengths and times are dimensionless.
 
-    `grid` is the resolution of the simulation, `resolution` that of the frames, `interval` the time between
-    them. ETDRK4 is stable here up to `dt` of about 0.04 on 64 cells and 0.015 on 128. Good values: the
+    ETDRK4 is stable here up to `dt` of about 0.04 on 64 cells and 0.015 on 128. Good values: the
     defaults on a laptop; the paper's viscosity on a grid of 128 with `dt = 0.01`.
     """
 
     resolution: int = 32
+    """Cells along a side of the frames."""
     grid: int = 48
+    """Cells along a side of the simulation, no fewer."""
     viscosity: float = 0.01
+    """The `nu` of the equation: lower needs a finer grid."""
     drag: float = 0.1
+    """Linear friction, which takes energy out of the largest scales."""
     mode: int = 4
+    """Wavenumber of the force."""
     forcing: float = 1.0
+    """Amplitude of the force."""
     dt: float = 0.04
+    """Time step of the simulation."""
     interval: float = 0.4
+    """Time between frames."""
     spin_up: float = 24.0
+    """Time that is simulated before the first frame."""
     fields: Literal["vorticity", "velocity"] = "vorticity"
+    """What a frame holds."""
 
     def __post_init__(self):
         _check(self)
@@ -151,11 +160,17 @@ class KuramotoSivashinsky:
     """
 
     resolution: int = 32
+    """Cells along a side of the frames."""
     grid: int = 32
+    """Cells along a side of the simulation, no fewer."""
     domain: float = 20.0
+    """Length of a side."""
     dt: float = 0.1
+    """Time step of the simulation."""
     interval: float = 0.5
+    """Time between frames."""
     spin_up: float = 30.0
+    """Time that is simulated before the first frame."""
 
     def __post_init__(self):
         _check(self)

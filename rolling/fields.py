@@ -19,9 +19,13 @@ class Variable:
     """One channel of a frame."""
 
     name: str
+    """In the file and in the store; with its level, `u_500`."""
     units: str = "1"
+    """As the file writes them."""
     long_name: str = ""
-    standard_name: str = ""  # of the CF conventions; metrics recognise velocities and vorticity by it
+    """For titles of figures."""
+    standard_name: str = ""
+    """Of the CF conventions; metrics recognise velocities and vorticity by it."""
     dtype: str = "float32"
     """How values are stored. `"uint8"` is for grey levels of a picture, whole numbers from 0 to 255."""
 
@@ -39,9 +43,13 @@ class Axis:
     """One spatial axis: `values` are cell centres in `units`, ascending or descending."""
 
     name: str
+    """Of the dimension."""
     values: tuple[float, ...]
+    """Cell centres, ascending or descending."""
     units: str = "1"
+    """Of the values."""
     periodic: bool = False
+    """Whether the last cell is a neighbour of the first."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -75,16 +83,27 @@ class Layout:
     """
 
     variables: tuple[Variable, ...]
+    """The channels of a frame."""
     y: Axis
+    """The axis of rows."""
     x: Axis
+    """The axis of columns."""
     step: float = 1.0
+    """Time between frames, in `time_units`."""
     time_units: str = "1"
+    """hours, where times have a calendar; else any."""
     features: tuple[str, ...] = ()
+    """Functions of time known for the future, names in `data/calendar.py`."""
     phase: str = "none"
+    """What the climatology depends on: none, or a name in `data/calendar.py`."""
     labels: tuple[str, ...] = ()
+    """Names of the classes of sequences."""
     tokens: int = 0
+    """Size of the embeddings that describe a sequence."""
     actions: int = 0
+    """Count of the numbers with each frame."""
     forcings: int = 0
+    """Count of the known fields with each frame."""
 
     @property
     def is_video(self) -> bool:

@@ -43,6 +43,7 @@ class SigmoidWeighting:
     """`w = sigmoid(bias - logsnr)` (SiD2, arXiv 2410.19324, eq. 3)."""
 
     bias: float = 0.0
+    """The logsnr at which the weight is a half."""
 
     def __call__(self, logsnr, speed):
         return 0.5 * speed * jnp.exp(logsnr) * jax.nn.sigmoid(self.bias - logsnr)
@@ -77,6 +78,7 @@ class MinSnr:
     """`min(SNR, gamma) |x - x^|^2` (Hang et al., arXiv 2303.09556, eq. 8)."""
 
     gamma: float = 5.0
+    """Largest weight."""
 
     def __call__(self, logsnr, speed):
         return jnp.minimum(jnp.exp(logsnr), self.gamma)
@@ -90,7 +92,9 @@ class LogNormal:
     `sigma_data = 1`."""
 
     mean: float = 0.5
+    """Of `ln s`."""
     std: float = 1.2
+    """Standard deviation of `ln s`."""
 
     def __post_init__(self):
         if not (self.std > 0 and math.isfinite(self.mean)):

@@ -111,7 +111,9 @@ class Oracle(Sampling):
     schedule: NoiseSchedule = UNCLIPPED
     calls_per_frame: int | float = 8
     correlation: tuple[float, ...] = (0.9,)
+    """Coefficients of the autoregressive process: one for AR(1), and so on."""
     frames: int = 40
+    """Emitted frames whose covariance is compared."""
 
     def __post_init__(self):
         super().__post_init__()

@@ -1,6 +1,11 @@
 """Words of the command line that exchange parts: alone, several at once, and inside each other."""
 
+import ast
 import dataclasses
+import inspect
+import itertools
+import re
+import textwrap
 
 import pytest
 
@@ -12,7 +17,7 @@ from rolling.noise import LinearLogsnr, Logit, NoiseSchedule
 from rolling.run.cli import main
 from rolling.run.experiment import codec
 from rolling.run.experiment.options import parse
-from rolling.run.experiment.registry import alternatives, parts
+from rolling.run.experiment.registry import KINDS, RECORDS, alternatives, known_class, parts
 from rolling.sampling.starts import FromGuess
 from rolling.solvers import Heun
 from rolling.windows import (
@@ -101,6 +106,39 @@ def test_help_tells_which_parts_there_are(capsys):
         main(["show", "debug", "--help"])
     said = " ".join(capsys.readouterr().out.split())
     assert "pyramid" in said and "logit" in said and "joined by commas" in said
+
+
+def helped(part: type) -> set[str]:
+    """The fields of a dataclass, and of its bases, that a line of help stands below."""
+    found = set()
+    for base in part.__mro__[:-1]:
+        body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0].body
+        for field, line in itertools.pairwise(body):
+            match field, line:
+                case ast.AnnAssign(), ast.Expr(value=ast.Constant(value=str(words))):
+                    assert words.strip().endswith("."), f"{base.__name__}: {words}"
+                    found.add(field.target.id)
+    return found
+
+
+def test_every_option_of_every_part_has_a_line_of_help():
+    known = [part for kind in KINDS for part in parts(kind).values()]
+    known += [known_class(record) for record in RECORDS]
+    options = {
+        part.__name__: {field.name for field in dataclasses.fields(part) if field.init} for part in known
+    }
+    assert {p.__name__: lacking for p in known if (lacking := options[p.__name__] - helped(p))} == {}
+
+
+def test_the_help_of_a_command_shows_these_lines(capsys):
+    """The options of the command itself, and of parts within parts, are among them."""
+    words = ["--window", "trained_on", "--source.path", "x", "--augment", "translate", "--help"]
+    with pytest.raises(SystemExit):
+        main(["run", "gridded", *words])
+    lines = [re.sub("[│╭╮╰╯─]", "", line).strip() for line in capsys.readouterr().out.splitlines()]
+    options = [i for i, line in enumerate(lines) if line.startswith(("--", "-h"))]
+    assert len(options) > 80 and any("--folder" in lines[i] for i in options)
+    assert [lines[i] for i in options if lines[i + 1].startswith("(default")] == []
 
 
 def test_only_the_whole_of_the_arguments_is_checked():

@@ -40,9 +40,13 @@ class Picture:
     """
 
     height: int = 64
+    """Pixels; 0, with a width of 0, leaves pictures as they are."""
     width: int = 64
+    """Pixels."""
     rate: float | None = None
+    """Frames per second; None keeps every frame."""
     colour: bool = True
+    """Three channels, or luma alone."""
 
     @property
     def channels(self) -> int:

@@ -29,26 +29,31 @@ from rolling.fields import Layout
 class Clips:
     """A collection of clips, such as a folder of videos at `path`, or a store that was prepared from one.
 
-    When it is first opened, `workers` processes (None: one per core; 0: the current process) read every clip,
-    convert it to pictures of one size and write it to `cache` (by default the folder named by the environment
-    variable ROLLING_CACHE, or `~/.cache/rolling-diffusion`); afterwards that store is memory-mapped. It is
-    made again when files are added or change.
+    When it is first opened, every clip is read, converted to pictures of one size and written to the cache;
+    afterwards that store is memory-mapped. It is made again when files are added or change.
 
-    The clips held out are those named by `test`, in full or by file stem; without names, those that the
-    collection marks; if it marks none, a fraction `holdout` chosen by the names of the clips alone. Clips of
-    fewer than `min_frames` frames (useful: a training window) are skipped. With `labelled=False` the network
-    is not conditioned on classes.
+    The clips held out are those named by `test`; without names, those that the collection marks; if it marks
+    none, a fraction `holdout` chosen by the names of the clips alone.
     """
 
     path: str = ""
+    """A folder, file or prepared store of clips."""
     collection: Collection = Videos()
+    """How the clips lie in it."""
     picture: Picture = Picture()
+    """The pictures that they are converted to."""
     test: tuple[str, ...] = ()
+    """Clips to hold out, by their names with or without the suffix."""
     holdout: float = 0.1
+    """Fraction of the clips held out where neither names nor the collection say which."""
     min_frames: int = 1
+    """Clips of fewer frames are skipped; a training window is a good choice."""
     labelled: bool = True
+    """Condition the network on the classes."""
     workers: int | None = None
+    """Processes that prepare; None: one per core, 0: none but this one."""
     cache: str | None = None
+    """The folder for prepared stores; by default $ROLLING_CACHE, or `~/.cache/rolling-diffusion`."""
 
     def __post_init__(self):
         if not 0 < self.holdout < 1:

@@ -32,35 +32,42 @@ CLIMATOLOGY = 2**26  # bytes of the largest climatology that `phase="auto"` choo
 class Gridded:
     """Fields of NetCDF, HDF5, GRIB or Zarr: one file or store, a folder of files, or a pattern like `t_*.nc`.
 
-    `variables` are names in the file (by default all fields on the grid, sorted by name); each level of a
-    variable, or each of `levels`, becomes a channel: `u` at 500 hPa is `u_500`. `start` and `stop` are dates
-    like `2019-03`, both included, or numbers for time without a calendar; `every` keeps every n-th frame. The
-    last `test_fraction` of the frames is held out.
+    Each level of a variable becomes a channel: `u` at 500 hPa is `u_500`.
 
     Consecutive frames form sequences; a sequence ends at a gap in time and at a missing frame, one that is
     wholly NaN in some channel. Cells that are NaN in all frames, such as land, are masked, per channel. A
     cell that is NaN in only some frames is an error, unless `mask_moving` masks it throughout.
-
-    `features` are functions of time known for the future (default: those that suit the time step), `phase` is
-    what the climatology depends on (`"auto"`, `"none"` or a name in `data/calendar.py`). `time` names the
-    time axis, and `periodic` the axes that wrap round, if the file does not say. Data of up to `in_memory`
-    GiB are read once and kept in memory; larger data are read from the files during training.
     """
 
     path: str = ""
+    """A file or store, a folder of files, or a pattern like `t_*.nc`."""
     variables: tuple[str, ...] = ()
+    """Names in the file; by default all fields on the grid, sorted by name."""
     levels: tuple[float, ...] = ()
+    """Levels to choose, in their units; by default all. `u` at 500 hPa becomes the channel `u_500`."""
     start: str = ""
+    """First date, like `2019-03` or `2019-03-01T06`, or number for time without a calendar."""
     stop: str = ""
+    """Last date or number, included: `2019-03` is the whole of March."""
     every: int = 1
+    """Keep every n-th frame."""
     test_fraction: float = 0.25
+    """The last fraction of the frames, held out."""
     features: tuple[str, ...] | None = None
+    """Functions of time known for the future, hour_of_day and day_of_year; by default those that suit the
+    time step."""
     phase: str = "auto"
+    """What the climatology depends on: auto, none, hour_of_day, month_of_year or month_and_hour."""
     mask_moving: bool = False
+    """Mask cells that are NaN in only some frames throughout, in place of refusing them."""
     time: str = ""
+    """The time dimension or coordinate, if the file does not say."""
     periodic: tuple[str, ...] = ()
+    """Horizontal axes that wrap round, if the file does not say."""
     engine: str | None = None
+    """The engine of xarray that opens the file; by default the one for its first bytes."""
     in_memory: float = 1.0
+    """GiB up to which the data are read once and kept in memory; larger ones are read during training."""
 
     def __post_init__(self):
         if not 0 < self.test_fraction < 1:

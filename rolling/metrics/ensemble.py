@@ -262,6 +262,7 @@ class StandardDeviation(PerVariable):
     """
 
     cumulative: bool = False
+    """Over all leads up to each one, in place of each alone."""
     shared: ClassVar[str] = "moments"
 
     @property

@@ -19,9 +19,13 @@ class Cosine:
     """
 
     minimum: float = -15.0
+    """Lowest logsnr, before the shift."""
     maximum: float = 15.0
+    """Highest logsnr, before the shift."""
     resolution: float = 32.0
+    """Cells along a side of the frames: larger frames get more noise."""
     base: float = 32.0
+    """The resolution that is not shifted."""
 
     def __post_init__(self):
         if not self.minimum < self.maximum:
@@ -75,10 +79,15 @@ class InterpolatedCosine:
     """
 
     minimum: float = -15.0
+    """Lowest logsnr, before the shifts."""
     maximum: float = 15.0
+    """Highest logsnr, before the shifts."""
     low: float = 32.0
+    """Resolution that shifts the noisy end."""
     high: float = 256.0
+    """Resolution that shifts the clean end."""
     base: float = 32.0
+    """The resolution that is not shifted."""
 
     def __post_init__(self):
         if not 0 < self.low <= self.high or self.base <= 0:

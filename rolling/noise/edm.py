@@ -17,9 +17,14 @@ class Edm:
     """
 
     sigma_min: float = 0.002
+    """Lowest noise level."""
     sigma_max: float = 80.0
+    """Highest noise level."""
     sigma_data: float = 1.0
+    """Standard deviation of the data, in the same units: 1 after standardisation."""
     rho: float = 7.0
+    """Curvature of the levels along `tau`: a negative one spends more of it at low noise, a small positive
+    one at high noise."""
 
     def __post_init__(self):
         if not 0 < self.sigma_min < self.sigma_max:

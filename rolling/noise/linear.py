@@ -14,7 +14,9 @@ class LinearLogsnr:
     ratio by equal factors."""
 
     minimum: float = -14.0
+    """logsnr at `tau = 1`."""
     maximum: float = 14.0
+    """logsnr at `tau = 0`."""
 
     def __post_init__(self):
         if not -math.inf < self.minimum < self.maximum < math.inf:

@@ -44,8 +44,11 @@ class Logit(_LogitOfTime):
     """
 
     scale: float = 2.4
+    """Slope: a larger one spends less time at medium noise."""
     offset: float = 0.0
+    """The logsnr in the middle."""
     epsilon: float = 1e-3
+    """Distance of the clipped times from 0 and 1; 0 leaves them unclipped."""
 
     def __post_init__(self):
         if not (self.scale > 0 and math.isfinite(self.offset) and 0 <= self.epsilon < 0.5):
@@ -68,7 +71,9 @@ class FlowMatching(_LogitOfTime):
     """
 
     shift: float = 1.0
+    """More than 1 spends more time at high noise."""
     epsilon: float = 1e-4
+    """Distance of the clipped times from 0 and 1; 0 leaves them unclipped."""
 
     def __post_init__(self):
         if not (self.shift > 0 and 0 <= self.epsilon < 0.5):

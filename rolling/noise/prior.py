@@ -86,7 +86,9 @@ class Correlated:
     """
 
     strength: float = 1.0
+    """The `a` of the recursion: 0 is independent noise, 1 a correlation of 0.71 between neighbours."""
     lags: int = 20
+    """Frames after which the recursion is cut."""
 
     def __post_init__(self):
         if not 0 <= self.strength < np.inf or self.lags < 1:

@@ -15,8 +15,11 @@ class LinearBeta:
     eq. 33), with `t` from `epsilon` to 1."""
 
     beta_min: float = 0.1
+    """Rate of the noise at `t = 0`."""
     beta_max: float = 20.0
+    """Rate of the noise at `t = 1`."""
     epsilon: float = 1e-3
+    """The time at which the schedule begins."""
 
     def __post_init__(self):
         if not (0 < self.beta_min <= self.beta_max and 0 <= self.epsilon < 1):
@@ -53,9 +56,13 @@ class Sigmoid:
     """
 
     start: float = -3.0
+    """Where on the logistic curve `t = 0` lies."""
     end: float = 3.0
+    """Where on it `t = 1` lies."""
     temperature: float = 1.0
+    """Above 1 the curve is straighter, below 1 steeper."""
     epsilon: float = 1e-4
+    """Distance of the clipped times from 0 and 1."""
 
     def __post_init__(self):
         if not (self.start < self.end and self.temperature > 0 and 0 <= self.epsilon < 0.5):

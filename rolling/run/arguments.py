@@ -71,8 +71,8 @@ def overridden(preset, rest: list[str], program: str, options: type):
     base = type(preset)
     both = dataclasses.make_dataclass(
         "Arguments",
-        [(f.name, f.type, dataclasses.field(default=f.default)) for f in dataclasses.fields(options)],
-        bases=(base,),
+        [],
+        bases=(base, options),
         frozen=True,
         kw_only=True,
         namespace={"__doc__": base.__doc__},

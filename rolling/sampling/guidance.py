@@ -62,7 +62,9 @@ class _Interval:
 
     weak = ""
     low: float = -math.inf
+    """Lowest logsnr at which it acts."""
     high: float = math.inf
+    """Highest logsnr at which it acts."""
 
     def __post_init__(self):
         if not self.low < self.high:
@@ -78,6 +80,7 @@ class _Scaled(_Interval):
     """`scale` in the interval, and 1, which changes nothing, elsewhere."""
 
     scale: float = 1.5
+    """The weight `w`; 1 changes nothing."""
 
     def check(self, window, layout=None):
         pass
@@ -114,6 +117,7 @@ class Autoguidance(_Scaled):
     one that was trained for less time, on the same data."""
 
     weak: str = ""
+    """The folder of the run of the weaker network."""
 
     def check(self, window, layout=None):
         if not self.weak:
@@ -130,8 +134,11 @@ class History:
     """A version of the context: its last `frames` frames (0: all) at local time `level`, others dropped."""
 
     weight: float = 1.5
+    """The weight `w_i`; 1 changes nothing for one whole history."""
     level: float = 0.0
+    """Local time at which the frames are shown: 0 clean, 1 pure noise."""
     frames: int = 0
+    """How many of the last frames of the context are shown; 0 for all."""
 
     def __post_init__(self):
         if not 0 <= self.level <= 1 or self.frames < 0:
@@ -149,6 +156,7 @@ class HistoryGuidance(_Interval):
     """
 
     histories: tuple[History, ...] = (History(),)
+    """The versions of the context that guide, each with its weight."""
 
     def __post_init__(self):
         super().__post_init__()

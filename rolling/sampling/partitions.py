@@ -44,7 +44,9 @@ class Blocks:
     """
 
     size: int = 8
+    """Frames in a block: what the network takes."""
     lookahead: bool = True
+    """Overlap the blocks by half and keep the noisier half of each output, at twice the cost."""
 
     def __post_init__(self):
         if self.size < 1 or (self.lookahead and self.size % 2):

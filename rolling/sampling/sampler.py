@@ -51,14 +51,17 @@ class Sampling:
     window: Window = Rolling()
     """How the clocks of the frames run."""
     schedule: NoiseSchedule = Cosine()
+    """The noise level of each local diffusion time."""
     noise: NoisePrior = Independent()
     """How the noise of neighbouring frames is correlated."""
     solver: Solver = Ddim()
+    """How a frame is taken from one noise level to the next."""
     calls_per_frame: int | float = 1
     """Network calls (NFE) for each frame that is emitted."""
     start: Start = FromNoise()
     """How a rollout begins."""
     guidance: tuple[Guidance, ...] = ()
+    """Corrections of the prediction, applied one after another."""
     partition: Partition = Whole()
     """What the network sees of the window at a time."""
     spacing: Spacing = Even()

@@ -81,6 +81,7 @@ class Persistence:
     """The last given frame, damped by `damping` with each further frame: towards the mean, which is 0."""
 
     damping: float = 1.0
+    """Factor with each further frame; 1 is persistence, 0 the mean of the data."""
 
     def __post_init__(self):
         if not 0 <= self.damping <= 1:
@@ -100,6 +101,7 @@ class FromGuess:
     """
 
     guess: Guess = Persistence()
+    """The forecast that is diffused."""
 
     def given(self, window):
         return max(window.context, 1)
@@ -120,6 +122,7 @@ class FromClip:
     """
 
     frames: int = 4
+    """Frames of the clip."""
 
     def __post_init__(self):
         if self.frames < 1:

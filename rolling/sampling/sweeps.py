@@ -48,6 +48,7 @@ class Power:
     the noise schedule is what places the steps along the window."""
 
     exponent: float = 1.5
+    """The exponent `p`."""
 
     def __post_init__(self):
         if not 0 < self.exponent < np.inf:
@@ -107,6 +108,7 @@ class Picard:
     """
 
     tolerance: float = 1e-4
+    """Largest change of a value, in standard deviations of the data, at which it stops."""
 
     def __post_init__(self):
         if not 0 <= self.tolerance < np.inf:

@@ -30,6 +30,7 @@ class Ddim:
 
     calls = 1
     eta: float = 0.0
+    """Share of fresh noise in a step: 0 is deterministic, 1 DDPM's step."""
 
     def __post_init__(self):
         if not 0 <= self.eta <= 1:
@@ -64,6 +65,7 @@ class Ancestral:
 
     calls = 1
     interpolation: float = 0.0
+    """The variance between its lower bound, 0, and its upper one, 1."""
 
     def __post_init__(self):
         if not 0 <= self.interpolation <= 1:

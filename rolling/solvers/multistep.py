@@ -53,7 +53,9 @@ class DpmSolverPlusPlus:
 
     calls = 1
     order: int = 2
+    """Predictions that the polynomial goes through, 1 to 4."""
     eta: float = 0.0
+    """Share of fresh noise: 0 is the ODE, 1 the reverse SDE."""
 
     def __post_init__(self):
         _check_order("DPM-Solver++", self.order)
@@ -96,6 +98,7 @@ class Deis:
 
     calls = 1
     order: int = 3
+    """Predictions that the polynomial goes through, 1 to 4."""
 
     def __post_init__(self):
         _check_order("DEIS", self.order)
@@ -137,7 +140,9 @@ class UniPC:
 
     calls = 1
     order: int = 2
+    """Predictions that the predictor's polynomial goes through, 1 to 4."""
     corrector: bool = True
+    """Correct each step once its end is predicted."""
 
     def __post_init__(self):
         _check_order("UniPC", self.order)

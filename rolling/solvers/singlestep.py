@@ -39,9 +39,13 @@ class Heun:
 
     calls = 2
     churn: float = 0.0
+    """EDM's gamma, 0 to 0.41: by how much a step first raises the noise level."""
     churn_low: float = -math.inf
+    """Lowest logsnr at which there is churn."""
     churn_high: float = math.inf
+    """Highest logsnr at which there is churn."""
     noise_scale: float = 1.0
+    """Standard deviation of the churn's noise, in terms of what keeps the marginals."""
 
     def __post_init__(self):
         if not 0 <= self.churn <= CHURN_LIMIT:

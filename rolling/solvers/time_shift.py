@@ -42,8 +42,11 @@ class TimeShift:
     """
 
     solver: Solver = Ddim()
+    """The solver whose steps are taken."""
     reach: float = 0.5
+    """Largest shift, in logsnr; 0 turns it off."""
     low: float = 0.02
+    """Smallest `alpha^2 sigma^2 |1 - v_x|` at which a clock is moved."""
 
     def __post_init__(self):
         if not 0 <= self.reach < math.inf:

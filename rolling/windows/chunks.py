@@ -36,7 +36,9 @@ class FullSequence(_OneClock):
     """
 
     size: int = 8
+    """Frames in a chunk, context included."""
     context: int = 2
+    """Clean frames at its front, the last ones of the chunk before."""
 
     def __post_init__(self):
         check_frames(self.size, self.context)
@@ -47,6 +49,7 @@ class Autoregressive(_OneClock):
     """One frame at a time, given `context` clean ones, as in GenCast (arXiv 2312.15796)."""
 
     context: int = 2
+    """Clean frames given for each new one."""
 
     def __post_init__(self):
         check_frames(self.size, self.context)

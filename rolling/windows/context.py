@@ -36,7 +36,9 @@ class NoisyContext(_ContextAtLevel):
     made itself and stabilises long rollouts. The presets use 0.05."""
 
     inner: Window = dataclasses.field(default_factory=Rolling)
+    """The window whose context is noised."""
     level: float = 0.1
+    """Local time of the context: 0 clean, 1 pure noise."""
 
     def __post_init__(self):
         self.check_clips()
@@ -58,6 +60,7 @@ class AlignedContext(_ContextAtLevel):
     with any number of steps: on the oracle (AR(1), 0.9, one frame of context) the error is 0.68 to 0.70."""
 
     inner: Window = dataclasses.field(default_factory=Rolling)
+    """The window around whose context it acts."""
 
     def __post_init__(self):
         self.check_clips()
@@ -76,8 +79,11 @@ class HistoryDropout(Wrapper):
     """
 
     inner: Window = dataclasses.field(default_factory=Rolling)
+    """The window whose context is dropped."""
     drop: float = 0.1
+    """Probability of a context of pure noise."""
     noise: float = 0.0
+    """Probability of a context at a random noise level."""
 
     def __post_init__(self):
         self.check_clips()

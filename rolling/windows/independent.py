@@ -24,9 +24,13 @@ class IndependentTimes(Wrapper):
     """
 
     inner: Window = dataclasses.field(default_factory=Rolling)
+    """The window whose clocks a rollout runs."""
     clean_share: float = 0.5
+    """Probability with which the context of a clip is clean."""
     monotone: bool = False
+    """Sort the times of a clip, so that no frame is cleaner than an earlier one."""
     random_history: bool = False
+    """Show a random number of context frames clean, in place of all by `clean_share`."""
 
     def __post_init__(self):
         self.check_clips()

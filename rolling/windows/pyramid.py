@@ -60,9 +60,13 @@ class Pyramid(_Staggered):
     """
 
     size: int = 8
+    """Frames in the window, context included."""
     context: int = 2
+    """Clean frames at its front."""
     stagger: float = 0.25
+    """How far, of a frame's own way, each frame is behind the one before: 0 none, 1 all of it."""
     block: int = 1
+    """Frames that share a rank."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -80,8 +84,11 @@ class Trapezoid(_Staggered):
     and the last are finished first, the middle last."""
 
     size: int = 8
+    """Frames in the window, context included."""
     context: int = 2
+    """Clean frames at its front."""
     stagger: float = 0.25
+    """How far, of a frame's own way, each rank is behind the one before: 0 none, 1 all of it."""
 
     @property
     def _ranks(self):

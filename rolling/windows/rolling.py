@@ -26,9 +26,13 @@ class Rolling:
     """
 
     size: int = 8
+    """Frames in the window, context included."""
     context: int = 2
+    """Clean frames at its front."""
     warmup_share: float = 0.1
+    """Share of the training clips whose clocks are those of the warm-up."""
     block: int = 1
+    """Frames that share a clock and leave together."""
 
     def __post_init__(self):
         check_frames(self.size, self.context)

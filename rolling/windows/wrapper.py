@@ -50,7 +50,9 @@ class TrainedOn(Wrapper):
     """
 
     inner: Window = dataclasses.field(default_factory=Rolling)
+    """The window of rollouts."""
     trained: Window = dataclasses.field(default_factory=Rolling)
+    """The window of training."""
 
     def sample_times(self, key, batch):
         return self.trained.sample_times(key, batch)

@@ -28,6 +28,7 @@ class Quality(Averaged):
     """
 
     best: bool
+    """Score only the best member of each start: best of K."""
     plain: ClassVar[str]
     units: ClassVar[str]
     about_plain: ClassVar[About]
@@ -88,6 +89,7 @@ class Psnr(Quality):
     """
 
     best: bool = False
+    """Score only the best member of each start: best of K."""
     plain: ClassVar[str] = "psnr"
     units: ClassVar[str] = "dB"
     about_plain: ClassVar[About] = About(
@@ -121,6 +123,7 @@ class Ssim(Quality):
     """
 
     best: bool = False
+    """Score only the best member of each start: best of K."""
     plain: ClassVar[str] = "ssim"
     units: ClassVar[str] = "1"
     about_plain: ClassVar[About] = About(

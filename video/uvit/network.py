@@ -31,16 +31,8 @@ from rolling.video.uvit.settings import Settings
 class VideoUViT(Settings):
     """Settings of the video U-ViT.
 
-    Frames are cut into patches of `patch x patch` cells; each further level halves the grid. `channels` and
-    `blocks` list the levels from fine to coarse: a level has its blocks on the way down and again on the way
-    up, the coarsest only once. The last `transformer_levels` levels are transformers, whose attention runs
-    over all tokens of the window (`"joint"`) or over space and then over time (`"factorised"`: cheaper above
-    a few hundred tokens). In convolutional blocks, one of the `heads` groups of channels is not mixed over
-    frames. `causal` hides later frames from earlier ones. `boundary` of (height, width) is `"periodic"`,
-    `"edge"` or `"zero"`; None follows the data. `dropout` acts in the transformers (0.1 for few clips).
-    `skips` connects each block on the way up with its partner on the way down, instead of one connection per
-    level. `remat` keeps only the inputs of blocks for the gradient, which recomputes the rest: a third more
-    operations for a fraction of the memory (on a GPU or TPU; XLA's CPU programs save nothing by it).
+    Frames are cut into patches of `patch x patch` cells; each further level halves the grid. The last levels
+    are transformers, the others convolutional.
     `video/uvit/sizes.py` has good values from 1.3 M to 1.2 G parameters.
     """
 

@@ -14,19 +14,37 @@ class Settings:
     """See `rolling.video.uvit.network.VideoUViT`. Raises `InputError` if they do not fit together."""
 
     patch: int = 2
+    """Cells along a side of a patch, the network's unit of space: operations fall with its square."""
     channels: tuple[int, ...] = (32, 64, 128)
+    """Channels of each level, from fine to coarse."""
     blocks: tuple[int, ...] = (1, 1, 2)
+    """Blocks of each level on the way down, and again on the way up; the coarsest has them once."""
     transformer_levels: int = 1
+    """How many of the last levels are transformers."""
     heads: int = 4
+    """Heads of the attention; in a convolutional block, one of as many groups of channels is not mixed over
+    frames."""
     attention: str = "joint"
+    """joint: over all tokens of the window; factorised: over space, then over time, cheaper above a few
+    hundred tokens."""
     causal: bool = False
+    """Hide later frames from earlier ones."""
     dropout: float = 0.0
+    """Probability in the transformers: 0.1 for few clips."""
     expansion: int = 4
+    """Width of a transformer's inner layer, in terms of its channels."""
     embedding: int = 64
+    """Size of the embedding of the noise level and of what conditions the frames."""
     boundary: Boundary | None = None
+    """periodic, edge or zero along height and width; None follows the data."""
     skips: bool = False
+    """Connect each block on the way up with its partner on the way down, in place of one connection per
+    level."""
     remat: bool = False
+    """Keep only the inputs of blocks for the gradient: a third more operations for a fraction of the memory
+    of a GPU or TPU; XLA's programs for CPUs save nothing by it."""
     dtype: str = "float32"
+    """Of the operations: float32 or bfloat16; parameters stay float32."""
 
     def __post_init__(self):
         for name, allowed in (("attention", ATTENTION), ("dtype", DTYPES)):

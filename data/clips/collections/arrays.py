@@ -26,6 +26,7 @@ class ArrayFiles:
     """
 
     path: str = ""
+    """A file, or a folder of files."""
     key: str = ""
     """Which array of a file holds the frames; a pattern such as `data/*/frames` for several."""
     axes: str = ""

@@ -26,6 +26,7 @@ class VideoFolder:
     """Base of collections of video files: where they are, and how one is read."""
 
     path: str = ""
+    """The folder, with its subfolders."""
 
     def read(self, entry: Entry, picture: Picture) -> Iterator[Block]:
         return read_video(Path(self.path).expanduser() / entry.name, picture, entry.start, entry.stop)

@@ -31,6 +31,7 @@ class FrameFolders:
     """
 
     path: str = ""
+    """The folder that holds those of the clips."""
     pattern: str = "*"
     """A pattern for the names of frames, such as `image_*.jpg` if the folder also holds masks."""
     rate: float | None = None

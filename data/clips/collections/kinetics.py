@@ -29,6 +29,7 @@ class Kinetics(VideoFolder):
     """
 
     lists: tuple[str, ...] = ()
+    """The csv files; by default all in `path` and in its folder `annotations`."""
 
     def entries(self) -> Sequence[Entry]:
         root = video_folder(self.path)

@@ -29,7 +29,9 @@ class Tfds:
     """
 
     path: str = ""
+    """The folder of tensorflow-datasets."""
     name: str = ""
+    """The data set, if there are several; with configuration and version if need be."""
     key: str = "video"
     """The feature that holds the frames."""
     label: str = ""

@@ -34,12 +34,15 @@ class BairPushing:
     """
 
     path: str = ""
+    """The folder of the records."""
     camera: str = "image_aux1"
     """Which of the two cameras to use: `image_aux1` or `image_main`."""
     actions: tuple[str, ...] = ("action",)
     """The features that make up a frame's actions: `action` (4 numbers), `endeffector_pos` (3); or none."""
     height: int = 64
+    """Pixels, as the records hold them."""
     width: int = 64
+    """Pixels, as the records hold them."""
     rate: float | None = None
     """Frames per second, if known: only then can clips be resampled to another rate."""
 

@@ -20,6 +20,7 @@ class UCF101(VideoFolder):
     """
 
     fold: int = 1
+    """Which of the three folds: 1, 2 or 3."""
 
     def entries(self) -> Sequence[Entry]:
         root = video_folder(self.path)

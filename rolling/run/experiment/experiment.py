@@ -17,19 +17,19 @@ from rolling.sampling.sampler import Sampling
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Training:
-    """Length of the training, its batches, and its learning rate.
-
-    The rate rises linearly over `warmup` steps, stays at the optimiser's peak, and falls linearly to zero
-    over the last fraction `decay` of the steps.
-    """
+    """Length of the training, its batches, and its learning rate, which rises linearly to the optimiser's
+    peak, stays there, and falls linearly to zero."""
 
     steps: int = 10_000
+    """Steps of the optimiser."""
     batch: int = 8
     """Clips per step, over all devices and accumulated parts."""
     accumulate: int = 1
     """Parts into which a batch is split, processed one after another to save memory."""
     warmup: int = 20
+    """Steps over which the learning rate rises to its peak."""
     decay: float = 0.5
+    """The last fraction of the steps, over which the learning rate falls to zero."""
     clip: float = 1.0
     """Largest global norm of the gradient."""
     ema: float = 0.995
@@ -37,8 +37,11 @@ class Training:
     drop_condition: float = 0.0
     """Fraction of clips trained without their label and tokens, as classifier-free guidance needs."""
     seed: int = 0
+    """Of the initial parameters, the clips drawn and their noise."""
     log_every: int = 20
+    """Steps between two lines of the log."""
     checkpoint_every: int = 200
+    """Steps between two checkpoints."""
     keep: int = 2
     """Checkpoints kept."""
 
@@ -63,20 +66,22 @@ class Training:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """Which forecasts to make of the held-out part: `starts` of them, spread evenly, `members` each.
-
-    With `from_clip_start` each starts from the first frames of a sequence, as is usual in benchmarks of
-    clips; otherwise they may start anywhere. `frames = 0` makes no forecast. `batch` forecasts are sampled
-    together, in chunks of about `chunk` frames.
-    """
+    """Which forecasts to make of the held-out part."""
 
     starts: int = 16
+    """Initialisation times, spread evenly over the held-out part."""
     members: int = 4
+    """Forecasts from each initialisation time: the size of the ensemble."""
     frames: int = 20
+    """Frames of each forecast; 0 makes none."""
     batch: int = 16
+    """Forecasts sampled together; memory grows with it, the result does not depend on it."""
     chunk: int = 32
+    """Frames, about, that are sampled before they are written."""
     seed: int = 0
+    """Of the noise."""
     from_clip_start: bool = False
+    """Start from the first frames of each sequence, as benchmarks of clips do, in place of anywhere."""
 
     def __post_init__(self):
         for name in ("starts", "members", "batch", "chunk"):
@@ -97,6 +102,7 @@ class Experiment(Sampling):
     source: Source
     """Where the sequences come from."""
     network: Architecture
+    """The network that is trained."""
     prediction: Prediction = V()
     """What the network's output means."""
     weighting: Weighting = VLoss()
@@ -106,7 +112,9 @@ class Experiment(Sampling):
     augment: tuple[Augmentation, ...] = ()
     """Symmetries of the data, applied to training clips."""
     optimiser: Optimiser = AdamW()
+    """How the gradient changes the parameters."""
     training: Training = Training()
+    """How long training takes, and in which batches."""
     forecast: Forecast = Forecast()
     """The ensemble that the scores are computed from."""
     long: Forecast = Forecast(frames=0)

@@ -23,9 +23,13 @@ class AdamW:
     """Adam with decoupled weight decay (arXiv 1711.05101)."""
 
     peak: float = 2e-3
+    """Highest learning rate."""
     b1: float = 0.9
+    """Decay of the mean of the gradient."""
     b2: float = 0.99
+    """Decay of the mean of its square."""
     weight_decay: float = 1e-4
+    """Decay of the parameters, times the learning rate, in a step."""
 
     def transform(self, learning_rate):
         return optax.adamw(learning_rate, b1=self.b1, b2=self.b2, weight_decay=self.weight_decay)
@@ -37,8 +41,11 @@ class Muon:
     matrices (all inputs, outputs); AdamW with its own learning rate for everything else."""
 
     peak: float = 1e-2
+    """Highest learning rate, of the matrices."""
     beta: float = 0.95
+    """Decay of the momentum."""
     weight_decay: float = 0.0
+    """Decay of the parameters, times the learning rate, in a step."""
     adam_ratio: float = 0.3
     """The learning rate of AdamW as a fraction of Muon's."""
 
