@@ -286,6 +286,21 @@ def test_broken_files_leave_a_list_and_bad_folders_leave_nothing(tmp_path):
     assert sorted((tmp_path / "cache").iterdir()) == before
 
 
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("a/clip.npy", "it holds arrays: give --source.collection array_files"),
+        ("a/000.png", "it holds pictures: give --source.collection frame_folders"),
+        ("a/notes.txt", "its files should end in"),
+    ],
+)
+def test_a_folder_of_another_kind_is_told(tmp_path, name, says):
+    (tmp_path / name).parent.mkdir()
+    (tmp_path / name).touch()
+    with pytest.raises(InputError, match=says):
+        source(tmp_path, tmp_path).open()
+
+
 def test_names_that_are_no_text(tmp_path):
     folder = videos(tmp_path / "videos", count=3)
     os.rename(folder / "a" / "clip0.mkv", os.path.join(os.fsencode(folder), b"\xff\xe9.mkv"))

@@ -35,7 +35,8 @@ def test_each_collection_and_each_kind_of_table_is_one_that_there_is():
 
 
 def test_the_collection_of_the_page_is_the_source_of_an_experiment(tmp_path, monkeypatch):
-    (tmp_path / "recorded.py").write_text(re.search(r"```python\n(.*?)```", PAGE, re.S)[1])
+    (mine,) = re.findall(r"```python\n(# mine.py.*?)```", PAGE, re.S)
+    (tmp_path / "recorded.py").write_text(mine)
     monkeypatch.syspath_prepend(tmp_path)
     source = importlib.import_module("recorded").experiment.source
     frames = np.random.default_rng(0).integers(0, 256, (10, 240, 320, 3), dtype=np.uint8)

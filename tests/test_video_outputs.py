@@ -13,7 +13,7 @@ from rolling.run.experiment.options import parse
 from rolling.run.report.video_files import write_outputs
 from rolling.video.outputs import ContactSheet, Gif, Lossless, Mp4
 from rolling.video.outputs.montage import GIVEN, MADE, MISSING, REST
-from tests.fake_runs import box, film, write_store
+from tests.fake_runs import Film, box, film, write_store
 
 av = pytest.importorskip("av")
 LEADS, CONTEXT = 6, 3
@@ -221,6 +221,25 @@ class Failing:
     def write(self, shown, folder):
         (folder / "half").write_text("")
         raise OSError(28, "No space left on device")
+
+
+@dataclasses.dataclass(frozen=True)
+class Named(Film):
+    """Pictures of clips that have names, two of them alike but for what is no part of a file's name."""
+
+    def name(self, index):
+        return ("to the right/a b.mp4", "../walk/1.mkv", "to the right/a-b.mp4")[index]
+
+
+def test_files_are_named_by_their_clip(tmp_path):
+    test = film()
+    test = Named(test.layout, test.frames, test.first, test.step)
+    write_store(tmp_path / "forecast.zarr", test, [(0, 3), (0, 5), (1, 3), (2, 3)], members=1, leads=LEADS)
+    write_outputs((Gif(starts=0),), tmp_path / "forecast.zarr", test)
+    assert {path.name for path in (tmp_path / "videos" / "forecast").iterdir()} == {
+        "to-the-right-a-b-1-frame-3.gif", "to-the-right-a-b-1-frame-5.gif", "walk-1-frame-3.gif",
+        "to-the-right-a-b-3-frame-3.gif",
+    }  # fmt: skip
 
 
 def test_a_store_is_shown_by_some_of_its_starts(tmp_path):

@@ -9,6 +9,7 @@ from typing import Any
 
 from rolling.common.errors import InputError
 from rolling.data import cache
+from rolling.data.clips.collections.detect import hint
 from rolling.data.clips.collections.folders import Videos
 from rolling.data.clips.protocol import TEST, Collection, Entry, Picture
 from rolling.data.clips.split import split_entries
@@ -71,7 +72,7 @@ class Clips:
         if self.path and is_prepared_store(Path(self.path).expanduser()):
             return open_store(self._own(Path(self.path).expanduser()), labelled=self.labelled)
         collection = self._placed()
-        found = collection.entries()
+        found = self._found(collection)
         entries = split_entries(found, self.test, self.holdout)
         drawn = not self.test and all(entry.split != TEST for entry in found)
         kind = type(collection).__name__.lower()
@@ -90,6 +91,12 @@ class Clips:
         except InputError:  # no data yet, and a class costs little
             return layout_of(self.picture)
         return layout_of(self.picture, labels=tuple(sorted({entry.label for entry in entries} - {""})))
+
+    def _found(self, collection: Collection) -> Sequence[Entry]:
+        try:
+            return collection.entries()
+        except InputError as error:
+            raise InputError(f"{error}{hint(getattr(collection, 'path', ''), collection)}") from None
 
     def _placed(self) -> Collection:
         """The collection, moved to our `path` if there is one."""

@@ -1,6 +1,7 @@
 """Files that are written completely or not at all."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,3 +30,9 @@ def write_file(path: Path, write: Callable[[Path], Any]) -> Path:
 def one_line(error: Exception) -> str:
     """The message of another library on one line, for use inside a sentence."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def safe_name(name: str, most: int = 100) -> str:
+    """A name from outside as a part of a file's name: letters, digits, `_` and `-`, at most `most` bytes."""
+    words = re.sub(r"[^\w]+", "-", name).strip("-")
+    return words.encode(errors="ignore")[:most].decode(errors="ignore").rstrip("-") or "unnamed"

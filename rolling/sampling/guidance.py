@@ -61,6 +61,7 @@ class _Interval:
     """Acts where `low <= logsnr <= high`: a guidance interval (arXiv 2404.07724), frame by frame."""
 
     weak = ""
+    unconditional = False  # whether it asks the network to do without label and tokens
     low: float = -math.inf
     """Lowest logsnr at which it acts."""
     high: float = math.inf
@@ -99,6 +100,8 @@ class ClassifierFree(_Scaled):
 
     The network must have been trained to do without them at times: `training.drop_condition`.
     """
+
+    unconditional = True
 
     def check(self, window, layout=None):
         if layout is not None and not layout.labels and not layout.tokens:

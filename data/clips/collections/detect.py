@@ -32,6 +32,20 @@ def collection_at(path: str, scale: str = "levels") -> Collection:
     )
 
 
+def hint(path: str, collection: Collection) -> str:
+    """The end of a sentence on a path where a collection finds nothing: what lies there, if it is another
+    kind; else empty."""
+    place = Path(path).expanduser()
+    others = {
+        "array_files": (ArrayFiles, is_container, "arrays"),
+        "frame_folders": (FrameFolders, _is_picture, "pictures"),
+    }
+    for name, (kind, wanted, what) in others.items():
+        if path and place.exists() and not isinstance(collection, kind) and _holds(place, wanted):
+            return f"; it holds {what}: give --source.collection {name}"
+    return ""
+
+
 def _kinds(scale: str) -> tuple[tuple[Callable[[Path], bool], Callable[[str], Collection]], ...]:
     return (
         (is_prepared_store, lambda path: PreparedClips(path=path)),

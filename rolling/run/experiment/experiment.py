@@ -7,6 +7,7 @@ from rolling.common.errors import InputError
 from rolling.data.augment import Augmentation
 from rolling.data.source import Source
 from rolling.denoisers import Architecture, Prediction, V
+from rolling.fields import Layout
 from rolling.losses import VLoss, Weighting
 from rolling.metrics import Metric
 from rolling.outputs import Output
@@ -133,3 +134,17 @@ class Experiment(Sampling):
                 f"an experiment's name becomes a folder, {self.name!r} cannot: choose another --name"
             )
         self.objective.check(self)
+
+    def check_layout(self, layout: Layout) -> None:
+        super().check_layout(layout)
+        self.check_trained(self)
+
+    def check_trained(self, sampling: Sampling) -> None:
+        """Raises `InputError` where frames are to be made in a way for which the network is not trained."""
+        unconditional = any(getattr(part, "unconditional", False) for part in sampling.guidance)
+        if unconditional and not self.training.drop_condition:
+            raise InputError(
+                "classifier-free guidance asks the network what it makes of frames without their label and"
+                " tokens, and this one is never trained to do without them: train it with"
+                " --training.drop-condition 0.1, or leave the guidance out with --guidance none"
+            )

@@ -2,7 +2,7 @@
 
 import dataclasses
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,13 @@ import xarray as xr
 from rolling.common.errors import InputError
 from rolling.common.forecast_schema import dimensions
 from rolling.data.conditions import check_actions
-from rolling.data.source import SequencesBase
 from rolling.data.statistics import Statistics
-from rolling.denoisers import NO_LABEL
 from rolling.fields import Axis, Layout
 from rolling.run import model
 from rolling.run.checkpoint import check_shapes, load_trained
 from rolling.run.experiment import Experiment
 from rolling.run.experiment.user_code import load_code
-from rolling.run.forecasting import zarr_writer
+from rolling.run.forecasting import arrays, in_memory, zarr_writer
 from rolling.sampling import Carry, Conditions, Denoisers, Rollout, Sampler, Sampling
 
 
@@ -60,6 +58,7 @@ class Forecaster:
         The weaker one is loaded here: a run whose weaker network is gone can still forecast without it.
         """
         if self._weak is None:
+            self.experiment.check_trained(self.recipe)
             self._weak = _weak_network(self.recipe, self.layout)
         return self.params, self._weak and self._weak.params
 
@@ -114,29 +113,87 @@ class Forecaster:
         `actions [given + frames, a]` and `forcings [given + frames, height, width, f]`, of the given and the
         forecast frames, are required where the network was trained with them.
         """
-        if frames < 1 or members < 1:
-            raise InputError(f"a forecast needs frames >= 1 and members >= 1, not {frames} and {members}")
+        _check_size(frames, members)
         self._check_taken(label=label or None, tokens=tokens, actions=actions, forcings=forcings)
         given = self._given(data)
         n = self.recipe.given
         step = self.layout.step
         if self.layout.has_calendar:
             step = np.timedelta64(round(step * 3.6e12), "ns")
-        last = _last_time(data["time"].values, step, n)
+            last = _last_time(data["time"].values, step, n)
+        else:
+            times = data["time"].values if "time" in data.coords else None
+            last = arrays.last_time(times, data.sizes["time"], step, n)
         times_of = lambda steps: last + step * (steps - (n - 1))  # noqa: E731
-        sequence = _Sequence(self.layout, given, times_of, label, tokens, actions, forcings)
+        sequence = in_memory.InMemory(self.layout, given, times_of, label, tokens, actions, forcings)
         check_actions(sequence, 0, n + frames)
-        known = model.Known(sequence, [(0, 0)] * members, self.statistics.mask)
-        given = np.broadcast_to(given[None], (members, *given.shape))
-        keys = sequence_keys(seed, [(0, member) for member in range(members)])
-        chunks = self.sample(given, known, keys, frames, self.cycles(frames, 32))
-        values = np.concatenate([block for _, block, _ in chunks], axis=1)
+        values = self._members(in_memory.Joined([sequence]), range(1), frames, members, seed)
         result = zarr_writer.skeleton(self.layout, np.asarray([last]), None, members, frames)
         for channel, variable in enumerate(self.layout.variables):
             attributes = zarr_writer.attributes(variable)
-            stored = variable.stored(values[None, ..., channel])
+            stored = variable.stored(values[..., channel])
             result[variable.name] = (dimensions(self.layout), stored, attributes)
         return result
+
+    def predict(
+        self,
+        given: Any,
+        /,
+        frames: int,
+        members: int = 4,
+        seed: int = 0,
+        *,
+        label: str | Sequence[str] = "",
+        tokens: np.ndarray | None = None,
+        actions: np.ndarray | None = None,
+        forcings: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """`members` forecasts `[member, frame, height, width, channel]` of the `frames` frames after the last
+        one of `given`, for pictures and other frames without a calendar, without times or coordinates.
+
+        `given [t, height, width, channel]` holds at least as many frames as a rollout is given, or is
+        `[t, height, width]` where there is one channel; a further first axis is for several clips, and then
+        the forecasts have it, too. Pictures are grey levels from 0 to 255; the forecasts are uint8 if `given`
+        are whole numbers, else float32. `label`, `tokens [n, d]`, `actions [given + frames, a]` and
+        `forcings` are as in `forecast`, the same for all clips or one for each.
+        """
+        _check_size(frames, members)
+        self._check_taken(label=label or None, tokens=tokens, actions=actions, forcings=forcings)
+        layout, n = self.layout, self.recipe.given
+        if layout.has_calendar:
+            raise InputError("these frames have a calendar: give `forecast` an xarray.Dataset with times")
+        plain = arrays.GivenArray.of(given, layout, n)
+        self._check_finite(plain.frames)
+        clips = len(plain.frames)
+        known = (
+            arrays.labels_of(label, clips),
+            arrays.per_clip("tokens", tokens, clips, (None, layout.tokens)),
+            arrays.per_clip("actions", actions, clips, (None, layout.actions)),
+            arrays.per_clip("forcings", forcings, clips, (None, *layout.shape[:2], layout.forcings)),
+        )
+        steps = lambda index: layout.step * (index - (n - 1))  # noqa: E731
+        told: Any = zip(plain.frames, *known, strict=True)
+        parts = [in_memory.InMemory(layout, clip, steps, *rest) for clip, *rest in told]
+        sequences = in_memory.Joined(parts)
+        for clip in range(clips):
+            check_actions(sequences, clip, n + frames)
+        at_once = max(1, self.experiment.forecast.batch // members)
+        made = [
+            self._members(sequences, range(first, min(first + at_once, clips)), frames, members, seed)
+            for first in range(0, clips, at_once)
+        ]
+        return plain.alike(np.concatenate(made))
+
+    def _members(
+        self, sequences: in_memory.Joined, clips: range, frames: int, members: int, seed: int
+    ) -> np.ndarray:
+        """Forecasts `[clip, member, frame, ...]` of the first given frames of some sequences, together."""
+        n, places = self.recipe.given, [(clip, member) for clip in clips for member in range(members)]
+        known = model.Known(sequences, [(clip, 0) for clip, _ in places], self.statistics.mask)
+        given = np.stack([sequences.read(clip, 0, n) for clip, _ in places])
+        chunks = self.sample(given, known, sequence_keys(seed, places), frames, self.cycles(frames, 32))
+        values = np.concatenate([block for _, block, _ in chunks], axis=1)
+        return values.reshape(len(clips), members, *values.shape[1:])
 
     def _check_taken(self, **known: Any) -> None:
         """Raises `InputError` for conditioning that the network does not take."""
@@ -149,7 +206,8 @@ class Forecaster:
         """The given frames `[n, height, width, variable]`, checked against the layout."""
         layout, n = self.layout, self.recipe.given
         if not isinstance(data, xr.Dataset):
-            raise InputError(f"a forecast needs an xarray.Dataset, not a {type(data).__name__}")
+            kind = type(data).__name__
+            raise InputError(f"a forecast needs an xarray.Dataset, not a {kind}: `predict` takes arrays")
         missing = [name for name in layout.names if name not in data]
         if missing:
             raise InputError(f"the data lack {', '.join(missing)}; they hold {', '.join(map(str, data))}")
@@ -161,24 +219,27 @@ class Forecaster:
                 raise InputError(
                     f"{variable.name} is in {units}, the training data in {variable.units}: convert it"
                 )
-        if "time" not in data.coords or data["time"].ndim != 1 or data.sizes["time"] < max(n, 1):
+        timed = "time" in data.coords or not layout.has_calendar
+        if not timed or "time" not in data.dims or data.sizes["time"] < max(n, 1):
+            what = "coordinate" if layout.has_calendar else "dimension"
             raise InputError(
-                f"the data have fewer than the {n} frames along a coordinate `time` that a rollout needs:"
-                " give more"
+                f"the data have fewer than the {n} frames along a {what} `time` that a rollout needs: give"
+                " more"
             )
         order = ("time", layout.y.name, layout.x.name)
         recent = data.isel(time=slice(data.sizes["time"] - n, None))
         frames = [recent[name].transpose(*order).values for name in layout.names]
         given = np.stack(frames, axis=-1).astype(np.float32)
+        self._check_finite(given)
+        arrays.check_levels(given, np.result_type(*frames), layout)
+        return given
+
+    def _check_finite(self, given: np.ndarray) -> None:
         mask = self.statistics.mask
         if not (np.isfinite(given) | (False if mask is None else ~mask)).all():
-            raise InputError(f"the last {n} frames have values that are not finite: fill or drop them")
-        if layout.is_video and n and not (given.min() >= 0 and 1 < given.max() <= 255):
             raise InputError(
-                f"pictures are given in grey levels from 0 to 255, and these lie between {given.min():g} and"
-                f" {given.max():g}: scale them"
+                f"the last {self.recipe.given} frames have values that are not finite: fill or drop them"
             )
-        return given
 
     def _check_axis(self, axis: Axis, data: xr.Dataset) -> None:
         """Pixels need no coordinates (row 0 is on top); any other axis must have its training coordinates."""
@@ -192,6 +253,11 @@ class Forecaster:
             )
 
 
+def _check_size(frames: int, members: int) -> None:
+    if frames < 1 or members < 1:
+        raise InputError(f"a forecast needs frames >= 1 and members >= 1, not {frames} and {members}")
+
+
 def _last_time(times: np.ndarray, step: Any, n: int) -> Any:
     """The time of the last of `n` given frames, which must be `step` apart."""
     gaps = np.diff(times[len(times) - max(n, 1) :])
@@ -202,49 +268,6 @@ def _last_time(times: np.ndarray, step: Any, n: int) -> Any:
             f" {', '.join(map(str, gaps))}"
         )
     return times[-1]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Sequence(SequencesBase):
-    """One sequence in memory: its first frames, and the conditioning of the given and later ones."""
-
-    layout: Layout
-    given: np.ndarray
-    times_of: Callable[[np.ndarray], np.ndarray]
-    label: str
-    embeddings: np.ndarray | None
-    actions: np.ndarray | None
-    forcings: np.ndarray | None
-    mask = None
-
-    def __len__(self):
-        return 1
-
-    def read(self, index, start, stop):
-        return self.given[start:stop]
-
-    def length(self, index):
-        """Frames for which all conditioning that the layout requires is known."""
-        given = ((self.layout.actions, self.actions), (self.layout.forcings, self.forcings))
-        return min((0 if part is None else len(part) for count, part in given if count), default=0)
-
-    def times(self, index, start, stop):
-        return self.times_of(np.arange(start, stop))
-
-    def conditioning(self, index, start, stop):
-        found, layout = {}, self.layout
-        if layout.labels:
-            if self.label and self.label not in layout.labels:
-                raise InputError(f"no class {self.label!r}: choose one of {', '.join(layout.labels)}")
-            found["label"] = np.int32(layout.labels.index(self.label) if self.label else NO_LABEL)
-        if layout.tokens:
-            none = np.zeros((1, layout.tokens), np.float32)
-            found["tokens"] = none if self.embeddings is None else np.asarray(self.embeddings, np.float32)
-        if layout.actions:
-            found["actions"] = np.asarray(self.actions, np.float32)[start:stop]
-        if layout.forcings:
-            found["fields"] = np.asarray(self.forcings, np.float32)[start:stop]
-        return found
 
 
 def _weak_network(recipe: Sampling, layout: Layout) -> Forecaster | None:

@@ -4,12 +4,12 @@ import dataclasses
 import re
 import shutil
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from rolling.common.errors import InputError
-from rolling.common.files import one_line
+from rolling.common.files import one_line, safe_name
 from rolling.data.conditions import label
 from rolling.data.source import Sequences
 from rolling.outputs import Output, Shown
@@ -90,11 +90,27 @@ def write_outputs(outputs: Sequence[Output], store: Path, test: Sequences) -> No
 def _shown(forecast: StoredForecast, test: Sequences, start: int) -> Shown:
     sequence, frame = int(forecast.sequence[start]), int(forecast.frame[start])
     count = min(forecast.leads, test.length(sequence) - frame)
-    words = re.findall(r"\w+", label(test, sequence).lower())
     return Shown(
-        name="-".join(["start", str(start + 1), *words]),
+        name=_name(forecast, test, start),
         layout=test.layout,
         given=test.read(sequence, max(0, frame - forecast.given), frame),
         truth=_Truth(test, sequence, frame, count),
         forecast=[_Member(forecast, start, member) for member in range(forecast.members)],
     )
+
+
+def _name(forecast: StoredForecast, test: Sequences, start: int) -> str:
+    """`CLIP-frame-12` for a forecast whose first frame is frame 12 of a clip, else `start-1-CLASS`."""
+    sequence, frame = int(forecast.sequence[start]), int(forecast.frame[start])
+    clip = test.name(sequence)
+    if not clip:
+        words = re.findall(r"\w+", label(test, sequence).lower())
+        return "-".join(["start", str(start + 1), *words])
+    stem = _stem(clip)
+    others = {test.name(int(other)) for other in forecast.sequence} - {clip}
+    alike = any(_stem(other) == stem for other in others)  # `a/b.mp4` and `a-b.mp4`
+    return f"{stem}-{sequence + 1}-frame-{frame}" if alike else f"{stem}-frame-{frame}"
+
+
+def _stem(clip: str) -> str:
+    return safe_name(str(PurePosixPath(clip).with_suffix("")))

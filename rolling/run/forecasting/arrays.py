@@ -1,0 +1,120 @@
+"""Plain arrays as the given frames of a forecast, and forecasts as arrays of the same kind."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rolling.common.errors import InputError
+from rolling.fields import Layout
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GivenArray:
+    """`frames [clip, n, height, width, channel]`, float32: the last `n` frames of every clip of an array.
+
+    `batched`, `channels` and `dtype` say whether the array had an axis for clips, one for channels, and whole
+    numbers or floats.
+    """
+
+    frames: np.ndarray
+    layout: Layout
+    batched: bool
+    channels: bool
+    dtype: np.dtype
+
+    @classmethod
+    def of(cls, given: Any, layout: Layout, n: int) -> "GivenArray":
+        """From an array `[clip, t, height, width, channel]`, in which the axes of clips and, for frames of
+        one channel, of channels may be missing. Raises `InputError`."""
+        array = np.asarray(given)
+        if array.dtype.kind not in "uif":
+            kind = type(given).__name__
+            raise InputError(
+                f"frames are an array of numbers, not {kind} of {array.dtype}: an xarray.Dataset is for"
+                " `forecast`"
+            )
+        channels = array.shape[-3:] == layout.shape
+        full = array if channels else array[..., None] if layout.shape[-1] == 1 else array
+        if full.shape[-3:] != layout.shape or full.ndim not in (4, 5):
+            raise InputError(_misshapen(array.shape, layout))
+        if full.shape[-4] < n:
+            raise InputError(f"a forecast is given {n} frames, and these are {full.shape[-4]}: give more")
+        clips = full if full.ndim == 5 else full[None]
+        frames = clips[:, clips.shape[1] - n :].astype(np.float32)
+        check_levels(frames, array.dtype, layout)
+        return cls(frames=frames, layout=layout, batched=full.ndim == 5, channels=channels, dtype=array.dtype)
+
+    def alike(self, values: np.ndarray) -> np.ndarray:
+        """Forecasts `[clip, member, frame, height, width, channel]` as an array of the kind that was given:
+        with its axes, and grey levels as whole numbers if they were."""
+        if self.dtype.kind != "f":
+            stored = [v.stored(values[..., i]) for i, v in enumerate(self.layout.variables)]
+            values = np.stack(stored, axis=-1)
+        else:
+            values = values.astype(np.float32, copy=False)
+        values = values if self.channels else values[..., 0]
+        return values if self.batched else values[0]
+
+
+def _misshapen(shape: tuple[int, ...], layout: Layout) -> str:
+    height, width, channels = layout.shape
+    wanted = f"[t, {height}, {width}, {channels}]"
+    wanted += f" or [t, {height}, {width}]" if channels == 1 else ""
+    what = "put the axis of the channels last"
+    if shape[-3:] != (channels, height, width):
+        what = "bring them to the size of the pictures that the network was trained on"
+    return f"the frames have the shape {shape}, not {wanted}, with or without an axis of clips first: {what}"
+
+
+def check_levels(frames: np.ndarray, dtype: np.dtype, layout: Layout) -> None:
+    """Raises `InputError` for pictures that are not in grey levels; bytes always are."""
+    if not layout.is_video or dtype == np.uint8 or not frames.size:
+        return
+    low, high = frames.min(), frames.max()
+    if not (low >= 0 and 1 < high <= 255):
+        raise InputError(
+            f"pictures are given in grey levels from 0 to 255, and these lie between {low:g} and {high:g}:"
+            " scale them"
+        )
+
+
+def last_time(times: np.ndarray | None, count: int, step: float, n: int) -> float:
+    """The time of the last of `count` frames, of which the last `n` are given, `step` apart; times may be
+    missing where there is no calendar. Raises `InputError`."""
+    if times is None:
+        return (count - 1) * step
+    found = times[len(times) - max(n, 1) :]
+    if found.dtype.kind not in "uif" or not np.allclose(np.diff(found), step, rtol=0.12, atol=0):
+        shown = ", ".join(str(time) for time in found[:3])
+        raise InputError(
+            f"times are numbers that are {step:g} apart, as in training, and these begin {shown}: give such"
+            " times, or leave the coordinate out, and the frames are taken to be one step apart"
+        )
+    return float(found[-1])
+
+
+def per_clip(name: str, value: Any, clips: int, shape: tuple[int | None, ...]) -> list[Any]:
+    """What is known of every clip: arrays of a shape (None: any length), one for all clips or stacked along a
+    further axis."""
+    if value is None:
+        return [None] * clips
+    array, axes = np.asarray(value, np.float32), len(shape)
+    several = array.ndim == axes + 1 and len(array) == clips
+    pairs = zip(shape, array.shape[several:], strict=False)
+    if array.ndim - several != axes or not all(want in (None, found) for want, found in pairs):
+        wanted = ", ".join("any" if length is None else str(length) for length in shape)
+        raise InputError(
+            f"{name} have the shape {array.shape}: give [{wanted}], or [{clips}, {wanted}] for the {clips}"
+            " clips"
+        )
+    return list(array) if several else [array] * clips
+
+
+def labels_of(label: str | Sequence[str], clips: int) -> list[str]:
+    """The name of the class of every clip."""
+    names: list[Any] = list(label) if isinstance(label, list | tuple) else [label] * clips
+    if len(names) != clips or not all(isinstance(name, str) for name in names):
+        raise InputError(f"label is the name of a class, or a list of {clips} names, one a clip: not {label}")
+    return names

@@ -1,0 +1,81 @@
+"""Sequences in memory: the frames that a forecast is given from Python, and what is known of later ones."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from rolling.common.errors import InputError
+from rolling.data.source import Sequences, SequencesBase
+from rolling.denoisers import NO_LABEL
+from rolling.fields import Layout
+
+
+@dataclasses.dataclass(frozen=True)
+class InMemory(SequencesBase):
+    """One sequence in memory: its first frames, and the conditioning of the given and later ones."""
+
+    layout: Layout
+    given: np.ndarray
+    times_of: Callable[[np.ndarray], np.ndarray]
+    label: str
+    embeddings: np.ndarray | None
+    actions: np.ndarray | None
+    forcings: np.ndarray | None
+    mask = None
+
+    def __len__(self):
+        return 1
+
+    def read(self, index, start, stop):
+        return self.given[start:stop]
+
+    def length(self, index):
+        """Frames for which all conditioning that the layout requires is known."""
+        given = ((self.layout.actions, self.actions), (self.layout.forcings, self.forcings))
+        return min((0 if part is None else len(part) for count, part in given if count), default=0)
+
+    def times(self, index, start, stop):
+        return self.times_of(np.arange(start, stop))
+
+    def conditioning(self, index, start, stop):
+        found, layout = {}, self.layout
+        if layout.labels:
+            if self.label and self.label not in layout.labels:
+                raise InputError(f"no class {self.label!r}: choose one of {', '.join(layout.labels)}")
+            found["label"] = np.int32(layout.labels.index(self.label) if self.label else NO_LABEL)
+        if layout.tokens:
+            none = np.zeros((1, layout.tokens), np.float32)
+            found["tokens"] = none if self.embeddings is None else np.asarray(self.embeddings, np.float32)
+        if layout.actions:
+            found["actions"] = np.asarray(self.actions, np.float32)[start:stop]
+        if layout.forcings:
+            found["fields"] = np.asarray(self.forcings, np.float32)[start:stop]
+        return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Joined(SequencesBase):
+    """Several sequences, each the only one of its part."""
+
+    parts: Sequence[Sequences]
+    mask = None
+
+    @property
+    def layout(self):
+        return self.parts[0].layout
+
+    def __len__(self):
+        return len(self.parts)
+
+    def length(self, index):
+        return self.parts[index].length(0)
+
+    def read(self, index, start, stop):
+        return self.parts[index].read(0, start, stop)
+
+    def times(self, index, start, stop):
+        return self.parts[index].times(0, start, stop)
+
+    def conditioning(self, index, start, stop):
+        return self.parts[index].conditioning(0, start, stop)
