@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,21 +27,30 @@ def command(*words: str | Path, cwd: Path, env: dict[str, str], check: bool = Tr
 
 def kill_when(seen: Callable[[], bool], *words: str | Path, cwd: Path, env: dict[str, str]) -> bool:
     """Runs `rolling WORDS` and kills it with SIGKILL as soon as `seen()`; False if it ended before."""
+    return send_when(signal.SIGKILL, seen, *words, cwd=cwd, env=env)[0] == -signal.SIGKILL
+
+
+def send_when(
+    number: signal.Signals, seen: Callable[[], bool], *words: str | Path, cwd: Path, env: dict[str, str]
+) -> tuple[int, str]:
+    """Runs `rolling WORDS` and sends it a signal as soon as `seen()`; the exit code and what was printed."""
     line = [sys.executable, "-m", "rolling.run.cli", *map(str, words)]
-    process = subprocess.Popen(line, cwd=cwd, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 300
-        while process.poll() is None:
-            if seen():
-                process.send_signal(signal.SIGKILL)
-                process.wait()
-                return True
-            assert time.monotonic() < deadline, "the moment to kill never came"
-            time.sleep(0.01)
-        return False
-    finally:
-        process.kill()
-        process.wait()
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(line, cwd=cwd, env=env, stdout=said, stderr=subprocess.STDOUT)
+        try:
+            deadline = time.monotonic() + 300
+            while process.poll() is None:
+                if seen():
+                    process.send_signal(number)
+                    break
+                assert time.monotonic() < deadline, "the moment to send it never came"
+                time.sleep(0.01)
+            code = process.wait(120)
+        finally:
+            process.kill()
+            process.wait()
+        said.seek(0)
+        return code, said.read()
 
 
 def tree(folder: Path) -> dict[str, bytes]:

@@ -1,13 +1,14 @@
 """A run that is killed at any moment goes on to the identical bits."""
 
 import json
+import signal
 
 import jax
 import numpy as np
 import pytest
 
 from rolling.run.checkpoint import Checkpoints
-from tests.run_tools import command, environment, kill_when, tree
+from tests.run_tools import command, environment, kill_when, send_when, tree
 
 STEPS = ("--training.steps", "60", "--training.checkpoint-every", "10", "--training.log-every", "5")
 
@@ -31,6 +32,33 @@ def trees(run):
     return found
 
 
+def same_bits(first, second):
+    a, b = trees(first), trees(second)
+    assert a["iterator"] == b["iterator"]
+    assert int(a["progress"]["step"]) == 60
+    for name in ("params", "ema", "optimiser", "progress"):
+        leaves = jax.tree.leaves(a[name]), jax.tree.leaves(b[name])
+        assert len(leaves[0]) == len(leaves[1]) > 0
+        for one, other in zip(*leaves, strict=True):
+            np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
+
+
+def test_a_training_that_is_asked_to_stop_leaves_the_checkpoint_of_that_step(place):
+    folder, env = place
+    run = folder / "runs" / "asked"
+    words = ("train", "debug", "--name", "asked", *STEPS)
+    at = (10, 30)
+    for number, code, step in ((signal.SIGINT, 130, at[0]), (signal.SIGTERM, 75, at[1])):
+        more = ("--resume",) if run.exists() else ()
+        seen = (run / "checkpoints" / str(step)).exists
+        found, said = send_when(number, seen, *words, *more, cwd=folder, env=env)
+        last = max(int(path.name) for path in (run / "checkpoints").iterdir())
+        assert found == code and "Traceback" not in said
+        assert f"rolling: stopped after step {last} of 60" in said and step <= last < 60
+    command(*words, "--resume", cwd=folder, env=env)
+    same_bits(folder / "runs" / "whole", run)
+
+
 def test_a_training_that_is_killed_twice_reaches_the_same_bits(place):
     folder, env = place
     run = folder / "runs" / "killed"
@@ -39,14 +67,7 @@ def test_a_training_that_is_killed_twice_reaches_the_same_bits(place):
     assert kill_when((run / "checkpoints" / "40").exists, *words, "--resume", cwd=folder, env=env)
     command(*words, "--resume", cwd=folder, env=env)
 
-    whole, killed = trees(folder / "runs" / "whole"), trees(run)
-    assert whole["iterator"] == killed["iterator"]
-    assert int(killed["progress"]["step"]) == 60
-    for name in ("params", "ema", "optimiser", "progress"):
-        a, b = jax.tree.leaves(whole[name]), jax.tree.leaves(killed[name])
-        assert len(a) == len(b) > 0
-        for one, other in zip(a, b, strict=True):
-            np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
+    same_bits(folder / "runs" / "whole", run)
 
     logs = [(folder / "runs" / name / "log.jsonl").read_text().splitlines() for name in ("whole", "killed")]
     losses = [[(json.loads(line)["step"], json.loads(line)["loss"]) for line in log] for log in logs]

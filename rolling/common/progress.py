@@ -5,6 +5,8 @@ import time
 
 from tqdm import tqdm
 
+from rolling.common import signals
+
 SECONDS_BETWEEN_LINES = 15.0
 
 
@@ -25,7 +27,7 @@ class Progress:
         return self
 
     def update(self, count: int = 1, **figures: float) -> None:
-        """Adds `count` to what is done; `figures` are shown beside the count."""
+        """Adds `count` to what is done, with `figures` beside it. Raises `Stopped` after a signal."""
         self.done += count
         if self.steady is None:  # so far mostly compilation, which says nothing about the rest
             self.steady = (time.monotonic(), self.done)
@@ -36,6 +38,7 @@ class Progress:
         elif time.monotonic() - self.last_line > SECONDS_BETWEEN_LINES:
             shown = "".join(f", {name} {value:.4g}" for name, value in figures.items())
             self._say(f"{100 * self.done / max(self.total, 1):.0f} %{self._left()}{shown}")
+        signals.check()
 
     def __exit__(self, kind, error, trace) -> None:
         if self.bar is not None:

@@ -1,16 +1,16 @@
 """The command line: `rolling run kolmogorov`, or its steps one by one."""
 
 import dataclasses
-import errno
 import json
 import math
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import rolling
+from rolling.common import signals
 from rolling.common.errors import InputError
+from rolling.run import failures
 from rolling.run.arguments import experiment_and_options, find_weights, first, overridden, take, take_code
 from rolling.run.training.allocator import keep_freed_memory
 
@@ -35,12 +35,41 @@ EXPERIMENT is a preset, a Python file that defines `experiment`, or a run. Every
 `rolling run kolmogorov --window.size 12 --solver ancestral`. `rolling COMMAND --help` lists them.
 """
 
-CONTINUE = "give the same command again (`run` and `train` with --resume)"
-
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one command; bad input exits with code 2 and prints one sentence to standard error."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    """Runs one command, and returns the exit code; without arguments, as the program that was started.
+
+    Bad input, files that cannot be used and signals end it with one sentence on standard error; whatever else
+    is raised is a defect of the project and keeps its traceback.
+    """
+    if arguments is not None:
+        return _ended(arguments)
+    failures.open_closed_streams()
+    code = _ended(sys.argv[1:])
+    signals.leave_with(code)
+    return code
+
+
+def _ended(words: list[str]) -> int:
+    with signals.handled():
+        try:
+            code = _answer(list(words))
+            sys.stdout.flush()
+            return code
+        except BaseException as error:
+            end = failures.end_of(error)
+            if end is None:
+                raise
+            if end.words:
+                failures.say(end.words)
+        try:
+            sys.stdout.flush()
+        except OSError:
+            failures.detach(1)
+        return end.code
+
+
+def _answer(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help"):
         print(USAGE, end="")
         return 0 if words else 2
@@ -48,37 +77,17 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"rolling {rolling.__version__}")
         return 0
     keep_freed_memory()
-    try:
-        words = find_weights(take_code(words))
-        if not words:
-            raise InputError("--code needs a command before it: `rolling run mine.py`, `rolling report RUN`")
-        if _asks_for_usage(words):
-            print(_usage_of(words[0]))
-            return 0
-        command = COMMANDS.get(words[0])
-        if command is None:
-            raise InputError(f"there is no command {words[0]!r}: choose one of {', '.join(COMMANDS)}")
-        command(words[1:])
+    words = find_weights(take_code(words))
+    if not words:
+        raise InputError("--code needs a command before it: `rolling run mine.py`, `rolling report RUN`")
+    if _asks_for_usage(words):
+        print(_usage_of(words[0]))
         return 0
-    except InputError as error:
-        print(f"rolling: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"rolling: stopped; to continue, {CONTINUE}", file=sys.stderr)
-        return 130
-    except PermissionError as error:
-        print(f"rolling: {error.filename} cannot be opened or written: {error.strerror}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        # The reader of our output has closed it (`rolling list | head`): nothing more to write.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception as error:
-        full = _disk_full(error)
-        if full is None:
-            raise
-        print(f"rolling: {full}", file=sys.stderr)
-        return 2
+    command = COMMANDS.get(words[0])
+    if command is None:
+        raise InputError(f"there is no command {words[0]!r}: choose one of {', '.join(COMMANDS)}")
+    command(words[1:])
+    return 0
 
 
 def _asks_for_usage(words: list[str]) -> bool:
@@ -93,21 +102,6 @@ def _asks_for_usage(words: list[str]) -> bool:
 def _usage_of(command: str) -> str:
     lines = [line for line in USAGE.splitlines() if line.split()[:1] == [command]]
     return "\n".join(["usage: rolling COMMAND ...", "", *lines, "", *USAGE.splitlines()[-3:]])
-
-
-def _disk_full(error: BaseException | None) -> str | None:
-    """The sentence to print when an error comes from a full disk, whichever library raised it."""
-    while error is not None:
-        words = str(error)
-        if (
-            getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
-            or "No space left on device" in words
-        ):
-            name = getattr(error, "filename", None)
-            where = f" ({name})" if name else ""
-            return f"the disk is full{where}: what was finished is kept; free some space and {CONTINUE}"
-        error = error.__cause__ or error.__context__
-    return None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -43,7 +43,8 @@ def check_folder(experiment: Experiment, folder: Path, *, resume: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file, and a run needs a folder: choose another --name or --folder")
     if described.exists():
-        changed = codec.differences(experiments.read_json(described), codec.encode(experiment))
+        # Decoded, as fields that were added since have their defaults there.
+        changed = codec.differences(codec.encode(experiments.from_json(described)), codec.encode(experiment))
         if changed:
             raise InputError(
                 f"{folder} holds another experiment (there / here: {'; '.join(changed)}): choose another"

@@ -43,6 +43,8 @@ class Training:
     """Steps between two lines of the log."""
     checkpoint_every: int = 200
     """Steps between two checkpoints."""
+    checkpoint_minutes: float = 10.0
+    """A checkpoint is also written after this many minutes without one."""
     keep: int = 2
     """Checkpoints kept."""
 
@@ -52,6 +54,10 @@ class Training:
                 raise InputError(
                     f"training.{name} must be a whole number of at least 1, not {getattr(self, name)}"
                 )
+        if not self.checkpoint_minutes > 0:
+            raise InputError(
+                f"training.checkpoint_minutes must be a number above 0, not {self.checkpoint_minutes}"
+            )
         if self.batch % self.accumulate:
             raise InputError(
                 f"training.batch, {self.batch}, cannot be split into training.accumulate ="

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rolling.common import signals
 from rolling.common.errors import InputError
 from rolling.common.forecast_schema import GIVEN, NAMES
 from rolling.common.progress import Progress
@@ -112,9 +113,10 @@ def _write_batches(forecaster, test, forecast, starts, cycles, target, note, lab
                 _check_finite(
                     frames, forecaster.statistics.mask, batches[number].places, lead, starts, target.path
                 )
-                for (start, member), values in zip(batches[number].places, frames, strict=False):
-                    target.write(start, member, lead, values)
-                target.save_note(_pack(number, lead + count, carry))
+                with signals.deferred():
+                    for (start, member), values in zip(batches[number].places, frames, strict=False):
+                        target.write(start, member, lead, values)
+                    target.save_note(_pack(number, lead + count, carry))
                 progress.update(count * len(batches[number].places))
             if number + 1 < len(batches):
                 target.save_note({"batch": np.asarray(number + 1), "lead": np.asarray(0)})

@@ -4,6 +4,7 @@ Each step's key is the run's key folded with the step, the input pipeline saves 
 holds both: a resumed run ends with the same bits as an uninterrupted one.
 """
 
+import contextlib
 import dataclasses
 import json
 import time
@@ -19,6 +20,7 @@ import optax
 from jax.sharding import NamedSharding, PartitionSpec
 from tensorboardX import SummaryWriter
 
+from rolling.common import signals
 from rolling.common.errors import InputError
 from rolling.common.progress import Progress
 from rolling.data.pipeline import clips
@@ -264,10 +266,21 @@ class Trainer:
         )
 
     def run(self) -> None:
-        """Trains to the last step and saves a checkpoint of it."""
-        training, step = self.experiment.training, int(self.state.step)
-        log = Log(self.folder, step)
+        """Trains to the last step and saves a checkpoint of it.
+
+        A signal is answered between two steps, by a checkpoint and `Stopped`.
+        """
+        step = int(self.state.step)
+        with contextlib.closing(Log(self.folder, step)) as log, signals.deferred():
+            try:
+                self._train(log, step)
+            finally:
+                self.checkpoints.wait()
+
+    def _train(self, log: Log, step: int) -> None:
+        training = self.experiment.training
         pending, since = [], time.monotonic()
+        saved = since
         rate = learning_rate(training, self.experiment.optimiser.peak)
         with Progress("train", training.steps, done=step) as progress:
             while step < training.steps:
@@ -275,7 +288,9 @@ class Trainer:
                 self.state, figures = self.step(self.state, batch, self.frozen)
                 pending.append(figures)
                 step += 1
-                due = step % training.checkpoint_every == 0 or step == training.steps
+                stop = signals.requested() is not None
+                late = time.monotonic() - saved > 60 * training.checkpoint_minutes
+                due = step % training.checkpoint_every == 0 or step == training.steps or late or stop
                 if due or step % training.log_every == 0:
                     loss, norm = self._check(pending, step)
                     seconds = time.monotonic() - since
@@ -291,8 +306,13 @@ class Trainer:
                     pending, since = [], time.monotonic()
                 if due:
                     self.save(step)
-        self.checkpoints.wait()
-        log.close()
+                    saved = time.monotonic()
+                if stop:
+                    self.checkpoints.wait()
+                    raise signals.Stopped(
+                        f"stopped after step {step} of {training.steps}; its checkpoint is in"
+                        f" {self.checkpoints.folder}: go on with --resume"
+                    )
 
     def close(self) -> None:
         self.checkpoints.close()
