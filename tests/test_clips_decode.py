@@ -161,7 +161,7 @@ def test_what_cannot_be_used_is_told(tmp_path):
         (tmp_path / "empty.mp4", "the file is empty"),
         (tmp_path / "garbage.mp4", "cannot be decoded"),
         (tmp_path / "text.avi", "cannot be decoded"),
-        (write_sound(tmp_path / "sound.wav"), "no video stream"),
+        (write_sound(tmp_path / "sound.wav"), "of none of the formats"),
         (cut_off(coded("a.mp4", "libx264"), 0.5), "cannot be decoded"),  # its table stood at the end
         (cut_off(coded("a.avi", "mpeg4"), 0.5), "of the 40 frames that it promises|cannot be decoded"),
         (cut_off(coded("a.mkv", "mpeg4"), 0.5), "of the 4.0 s that it promises"),

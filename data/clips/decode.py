@@ -14,6 +14,8 @@ import numpy as np
 
 from rolling.common.errors import InputError
 from rolling.data.clips.protocol import BadClip, Block, Picture
+from rolling.data.untrusted import Refused
+from rolling.data.untrusted.videos import limit_pixels, open_video
 
 BLOCK = 32  # frames per block
 FAR = 2.0  # seconds; a cut that starts later is worth a seek
@@ -80,15 +82,18 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     """The container and its video stream; errors of the library become `BadClip`."""
     av = _library()
     try:
-        with av.open(str(path), metadata_errors="ignore") as container:
+        with open_video(av, path) as container:
             cover = av.stream.Disposition.attached_pic
             streams = [s for s in container.streams.video if not s.disposition & cover]
             if not streams:
                 raise BadClip("there is no video stream in it")
             if streams[0].codec_context is None:
                 raise BadClip("its codec is not known to PyAV")
+            limit_pixels(streams[0])
             streams[0].thread_type = "NONE"  # all cores are kept busy by several files at once
             yield container, streams[0]
+    except Refused as error:
+        raise BadClip(str(error)) from None
     except av.error.FFmpegError as error:
         raise BadClip(f"it cannot be decoded: {error.strerror or error}") from None
 

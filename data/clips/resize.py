@@ -12,6 +12,7 @@ from PIL import Image
 
 from rolling.common.errors import InputError
 from rolling.data.clips.protocol import BadClip, Block, Entry, Picture
+from rolling.data.untrusted import Refused
 
 SCALES = {"levels": (0.0, 255.0), "unit": (0.0, 1.0), "signed": (-1.0, 1.0)}
 """The values of black and of white: grey levels, [0, 1], [-1, 1]."""
@@ -167,6 +168,8 @@ def readable(name: str, kind: str) -> Iterator[None]:
     """
     try:
         yield
+    except Refused as error:
+        raise BadClip(f"{name}: {error}") from error
     except (InputError, MemoryError):
         raise
     except FileNotFoundError as error:

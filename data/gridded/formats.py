@@ -17,6 +17,8 @@ import zarr
 from xarray.backends import list_engines
 
 from rolling.common.errors import InputError
+from rolling.data.untrusted.fields import check_source
+from rolling.data.untrusted.zarr_stores import open_group
 
 STORE_MARKS = ("zarr.json", ".zgroup", ".zmetadata", ".zarray")
 KINDS = "NetCDF, HDF5, GRIB or Zarr"
@@ -113,7 +115,7 @@ def frames_written(path: str, name: str, axis: int) -> int | None:
     if "://" in path or not place.is_dir() or not is_zarr_store(place):
         return None
     with explained(path, "opened"):
-        array = zarr.open_group(place, mode="r")[name]
+        array = open_group(place)[name]
         assert isinstance(array, zarr.Array), f"{name} is no array"
         sizes = array.shards or array.chunks  # what is one file
         counts = [-(-length // size) for length, size in zip(array.shape, sizes, strict=True)]
@@ -148,6 +150,7 @@ def _is_data(item: Path) -> bool:
 
 def _open(path: str, engine: str | None) -> list[xr.Dataset]:
     with explained(path, "opened"):
+        check_source(path, engine)
         if "://" not in path and Path(path).is_file() and Path(path).stat().st_size == 0:
             raise InputError(f"{path} is empty: fetch or write it again")
         known = format_of(path)

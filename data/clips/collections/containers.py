@@ -10,6 +10,8 @@ import h5py
 import numpy as np
 
 from rolling.data.clips.resize import readable
+from rolling.data.untrusted import hdf5
+from rolling.data.untrusted.sizes import check_regular, load_npy, npz_shape
 
 COMPANIONS = ("labels", "actions", "tokens")
 """Names of the arrays that may accompany frames."""
@@ -46,7 +48,7 @@ class Npy:
 
     def take(self, name: str, index: Any) -> np.ndarray:
         with readable("the file" if name == "frames" else self._of(name).name, "npy file of numbers"):
-            return np.load(self._of(name), mmap_mode="r", allow_pickle=False)[index]
+            return load_npy(self._of(name))[index]
 
     def _of(self, name: str) -> Path:
         return self.file if name == "frames" else self.file.with_suffix(f".{name}.npy")
@@ -63,13 +65,14 @@ class Npz:
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         with readable("the file", "npz file"), np.load(self.file, allow_pickle=False) as held:
-            return {name: _header(held.zip, f"{name}.npy") for name in held.files}
+            return {name: npz_shape(held, name) for name in held.files}
 
     def take(self, name: str, index: Any) -> np.ndarray:
         with readable("the file", "npz file of numbers"):
             kept = _unpacked(self.file, self.state())
             if name not in kept:
                 with np.load(self.file, allow_pickle=False) as held:
+                    npz_shape(held, name)  # it may have changed
                     kept[name] = held[name]
             return kept[name][index]
 
@@ -78,16 +81,6 @@ class Npz:
 def _unpacked(file: Path, state: tuple) -> dict[str, np.ndarray]:
     """The unpacked arrays of a file, kept while it is the last one read and unchanged."""
     return {}
-
-
-def _header(held: Any, member: str) -> tuple[int, ...]:
-    """The shape of an array, without unpacking it."""
-    with held.open(member) as stream:
-        version = np.lib.format.read_magic(stream)
-        read = (
-            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        )
-        return read(stream)[0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,20 +93,14 @@ class Hdf5:
         return _state(self.file)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        found: dict[str, tuple[int, ...]] = {}
-
-        def visit(name: str, item: Any) -> None:
-            if isinstance(item, h5py.Dataset) and item.shape is not None:
-                found[name] = item.shape
-
-        with readable("the file", "HDF5 file"), h5py.File(self.file) as held:
-            held.visititems(visit)
-        return found
+        with readable("the file", "HDF5 file"), hdf5.opened(self.file) as held:
+            return {name: array.shape for name, array in hdf5.data_sets(held).items()}
 
     def take(self, name: str, index: Any) -> np.ndarray:
         with readable("the file", "HDF5 file"), h5py.File(self.file) as held:
             array = held[name]
             assert isinstance(array, h5py.Dataset), f"{name} is no data set"
+            hdf5.check_part(array, index)
             if h5py.check_string_dtype(array.dtype):
                 return np.asarray(array.asstr()[index], str)
             return np.asarray(array[index])
@@ -130,6 +117,7 @@ CONTAINERS: dict[str, Callable[[Path], Container]] = {
 
 def _state(file: Path) -> tuple[int, int]:
     with readable("the file", "file"):
+        check_regular(file)
         found = file.stat()
     return found.st_mtime_ns, found.st_size
 

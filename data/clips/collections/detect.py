@@ -11,6 +11,7 @@ from rolling.data.clips.collections.frames import PICTURE_SUFFIXES, FrameFolders
 from rolling.data.clips.collections.rolling_stores import ForecastClips, PreparedClips, forecast_store
 from rolling.data.clips.protocol import Collection, Entry
 from rolling.data.clips.store.reader import is_prepared_store
+from rolling.data.untrusted.videos import open_video
 
 LOSSY_PICTURES = (".jpg", ".jpeg", ".webp")
 
@@ -81,7 +82,7 @@ def _is_lossy(video: Path) -> bool:
     try:
         import av
 
-        with av.open(str(video), metadata_errors="ignore") as container:
+        with open_video(av, video) as container:
             return bool(container.streams.video[0].codec_context.codec.lossy)
     except (ImportError, OSError, ValueError, IndexError, AttributeError):
         return False  # reading it will say what is wrong

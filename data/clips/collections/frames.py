@@ -15,6 +15,8 @@ from rolling.data.clips.collections.folders import settle_validation
 from rolling.data.clips.collections.names import existing_path, in_order, label_of, natural, split_of
 from rolling.data.clips.protocol import BadClip, Block, Entry, Picture
 from rolling.data.clips.resize import check_rate, readable, resized_clip
+from rolling.data.untrusted.pictures import open_picture
+from rolling.data.untrusted.sizes import load_npy
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
 # Pillow's modes of more than eight bits, which it would clip at 255.
@@ -119,7 +121,7 @@ def _unbroken(names: list[str]) -> None:
 
 def _decoded(file: Path) -> np.ndarray:
     """`[H, W, 3]`, uint8, upright; transparent pixels are put on black."""
-    with readable(file.name, "picture"), Image.open(file) as image:
+    with readable(file.name, "picture"), open_picture(file) as image:
         if image.mode.startswith(DEEP):
             raise BadClip(
                 f"{file.name} has more than eight bits ({image.mode}): write frames of grey levels 0 to 255"
@@ -145,4 +147,4 @@ def _companion(file: Path) -> np.ndarray | None:
     if not file.exists():
         return None
     with readable(file.name, "npy file of numbers"):
-        return np.load(file, allow_pickle=False)
+        return load_npy(file)

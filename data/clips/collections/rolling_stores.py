@@ -14,6 +14,7 @@ from rolling.common.forecast_schema import STORE, is_unfinished
 from rolling.data.clips.protocol import TEST, TRAIN, Block, Entry, Picture
 from rolling.data.clips.resize import readable, resized_clip
 from rolling.data.clips.store.reader import Prepared, open_store
+from rolling.data.untrusted.zarr_stores import open_group
 from rolling.fields import COLOUR, GREY
 
 
@@ -70,7 +71,7 @@ class ForecastClips:
         """Colours by name. Raises `InputError` if the forecast is not of pictures or not finished."""
         store = forecast_store(Path(self.path).expanduser())
         with readable(self.path, "Zarr store of pictures"):
-            group = zarr.open_group(store, mode="r")
+            group = open_group(store)
             arrays = dict(group.arrays())
         if is_unfinished(group.attrs):
             raise InputError(f"the forecast {store} is not finished: finish it with `rolling rollout`")

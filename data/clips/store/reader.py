@@ -23,6 +23,7 @@ from rolling.common.errors import InputError
 from rolling.data.clips.protocol import Picture
 from rolling.data.source import Split
 from rolling.data.statistics import Statistics, from_sums
+from rolling.data.untrusted.sizes import load_npy, load_npz
 from rolling.fields import Layout, video
 
 FORMAT = 1
@@ -176,10 +177,9 @@ def shard_name(index: int) -> str:
 
 @lru_cache(maxsize=OPEN_SHARDS)
 def _mapped(path: Path) -> np.ndarray:
-    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    return np.asarray(load_npy(path))
 
 
 @lru_cache(maxsize=8)
 def _columns(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path / INDEX, allow_pickle=False) as file:
-        return dict(file)
+    return load_npz(path / INDEX)

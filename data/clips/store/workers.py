@@ -12,7 +12,10 @@ from collections.abc import Callable, Generator
 from multiprocessing import Pipe, connection
 from typing import Any
 
+import rolling
+
 REPORTED, DONE, FAILED, DIED = "reported", "done", "failed", "died"
+START = f"import sys; _, line, *sys.path = sys.argv; from {__name__} import main; main(int(line))"
 
 
 @dataclasses.dataclass(eq=False)
@@ -61,15 +64,23 @@ def _hire(function: Callable) -> _Worker:
     here, there = Pipe()
     with there:  # our copy is closed, so that the pipe ends with the process
         process = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(there.fileno())],
+            # Without -P the current folder would come before the standard library.
+            [sys.executable, "-P", "-c", START, str(there.fileno()), *_folders_of_modules()],
             stdin=subprocess.PIPE,
             pass_fds=[there.fileno()],
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
         )
     worker = _Worker(process, here)
     with contextlib.suppress(OSError):
         here.send(function)
     return worker
+
+
+def _folders_of_modules() -> list[str]:
+    """The folders that this process imports from. The current one comes last, unless this package lies in it:
+    it may be someone else's, and no file in it may pass for one of the standard library."""
+    folders = [os.path.abspath(folder) for folder in sys.path]
+    home = os.path.dirname(os.path.dirname(os.path.abspath(rolling.__file__)))
+    return sorted(folders, key=lambda folder: folder == os.getcwd() != home)
 
 
 def _give(worker: _Worker, task: Any) -> None:
@@ -114,5 +125,6 @@ def _work(line: connection.Connection) -> None:
         line.send(answer)
 
 
-if __name__ == "__main__":
-    _work(connection.Connection(int(sys.argv[1])))
+def main(line: int) -> None:
+    """A worker, at its end of the line `line`, a file descriptor."""
+    _work(connection.Connection(line))

@@ -10,6 +10,7 @@ from rolling.common import forecast_schema as schema
 from rolling.common.errors import InputError
 from rolling.common.files import one_line
 from rolling.data.source import Sequences
+from rolling.data.untrusted.zarr_stores import check_store
 from rolling.fields import Layout
 
 HOUR = np.timedelta64(1, "h")
@@ -110,9 +111,12 @@ def open_forecast(path: Path, layout: Layout) -> StoredForecast:
     if not path.exists():
         raise InputError(f"there is no forecast at {path}: make one with `rolling rollout {path.parent}`")
     try:
+        check_store(path)
         dataset = xr.open_dataset(
             path, engine="zarr", chunks=None, consolidated=False, decode_timedelta={schema.LEAD: True}
         )
+    except InputError:
+        raise
     except Exception as error:  # zarr, xarray and the file system each raise their own
         raise InputError(
             f"{path} cannot be read as a Zarr store ({one_line(error)}): delete it and roll out again"

@@ -1,0 +1,22 @@
+"""Files and stores of gridded fields, whatever library opens them then."""
+
+from pathlib import Path
+
+import h5py
+
+from rolling.data.untrusted import hdf5
+from rolling.data.untrusted.sizes import check_regular
+from rolling.data.untrusted.zarr_stores import check_store, refuse_references
+
+
+def check_source(path: str, engine: str | None) -> None:
+    """Raises `Refused` for a path, folder or file whose opening could run code, read other files or fill the
+    memory. What is wrong otherwise is left to whoever opens it."""
+    refuse_references(path, engine)
+    place, remote = Path(path), "://" in path
+    if engine == "zarr" or path.rstrip("/").endswith(".zarr") or (not remote and place.is_dir()):
+        check_store(path)
+    elif not remote:
+        check_regular(place)
+        if h5py.is_hdf5(place):
+            hdf5.check_file(place)

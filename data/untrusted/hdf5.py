@@ -1,0 +1,79 @@
+"""HDF5 and NetCDF4 files: they may name other files as parts of themselves, by external links, external
+storage and virtual data sets. None is followed: the file of a stranger could show any file of ours."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from rolling.data.untrusted import Refused
+from rolling.data.untrusted.sizes import check_memory, check_regular
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[h5py.File]:
+    """A file for reading. Raises `Refused` if any of its parts lies in another file."""
+    check_regular(file)
+    with h5py.File(file, "r") as held:
+        _check_links(held)
+        yield held
+
+
+def check_file(file: str | Path) -> None:
+    """`opened` for what another library opens then; also for a chunk or an axis larger than the memory."""
+    with opened(Path(file)) as held:
+        for array in data_sets(held).values():
+            check_memory(f"{array.name}, a chunk,", array.chunks or (), array.dtype.itemsize)
+            if array.ndim == 1:  # coordinates are read whole
+                check_memory(str(array.name), array.shape, array.dtype.itemsize)
+
+
+def data_sets(held: h5py.File) -> dict[str, h5py.Dataset]:
+    """The data sets of a file that have a shape, by name. Raises `Refused` if one is stored elsewhere."""
+    found: dict[str, h5py.Dataset] = {}
+
+    def visit(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and item.shape is not None:
+            found[name] = item
+
+    held.visititems(visit)  # nothing may be raised in there
+    for array in found.values():
+        check_inside(array)
+    return found
+
+
+def check_part(array: h5py.Dataset, index: Any) -> None:
+    """Raises `Refused` for part of a data set, by an index and slices, that is to be read and must not be."""
+    check_inside(array)
+    part = np.broadcast_to(np.int8(0), array.shape)[index]
+    check_memory(str(array.name), part.shape, array.dtype.itemsize)
+    check_memory(f"{array.name}, a chunk,", array.chunks or (), array.dtype.itemsize)
+
+
+def check_inside(array: h5py.Dataset) -> None:
+    """Raises `Refused` for a data set whose values, or some of them, are in another file."""
+    if array.external:
+        raise _elsewhere(f"{array.name} has external storage", array.external[0][0])
+    if array.is_virtual:
+        others = [source.file_name for source in array.virtual_sources() if source.file_name != "."]
+        if others:
+            raise _elsewhere(f"{array.name} is a virtual data set", others[0])
+
+
+def _check_links(held: h5py.File) -> None:
+    def visit(name: str, link: Any) -> tuple[str, str] | None:
+        return (name, link.filename) if isinstance(link, h5py.ExternalLink) else None
+
+    found = held.visititems_links(visit)
+    if found is not None:
+        raise _elsewhere(f"{found[0]} is an external link", found[1])
+
+
+def _elsewhere(what: str, where: str) -> Refused:
+    return Refused(
+        f"{what}, to {where!r}: what is stored in other files is not read, as that could be any file of this"
+        " machine; if the file is your own, write its values into a file of their own"
+    )

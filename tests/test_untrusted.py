@@ -1,0 +1,272 @@
+"""Data from others run nothing, read nothing outside their folder and take no more memory than there is.
+
+Each test is an attack: the file or folder that someone sends, and what must not happen.
+"""
+
+import io
+import json
+import os
+import pickle
+import sys
+import zipfile
+import zlib
+
+import h5py
+import numpy as np
+import pytest
+import xarray as xr
+from PIL import Image
+
+from rolling.common.errors import InputError
+from rolling.data.clips.collections import ArrayFiles, FrameFolders
+from rolling.data.clips.collections.rolling_stores import ForecastClips
+from rolling.data.clips.protocol import Picture
+from rolling.data.gridded.formats import open_files
+from rolling.data.untrusted import pictures
+from rolling.fields import Axis, Layout, Variable
+from rolling.run.forecasting.zarr_reader import open_forecast
+from tests.record_tools import prepared, refused
+
+NOISE = np.random.default_rng(0)
+
+
+@pytest.fixture
+def evidence(tmp_path):
+    """A file that does not exist as long as nothing has run that was to be left alone."""
+    place = tmp_path / "evidence"
+    yield place
+    assert not place.exists(), f"code was run: {place.read_text()}"
+
+
+def clips(place, name="clips.npy"):
+    """A file of two clips of noise, as an honest sender has it."""
+    place.mkdir(parents=True, exist_ok=True)
+    np.save(place / name, NOISE.integers(0, 255, (2, 3, 8, 8, 1), np.uint8))
+    return ArrayFiles(path=str(place))
+
+
+@pytest.mark.parametrize("front", [[], [""]], ids=["console script", "interactive session"])
+def test_python_files_of_the_current_folder_are_not_run(tmp_path, evidence, monkeypatch, front):
+    """Neither in the place of the standard library, of what is installed, nor of this package."""
+    hostile = tmp_path / "received"
+    collection = clips(hostile)
+    code = f"open({str(evidence)!r}, 'a').write(__file__ + ' ')\n"
+    names = ["random", "tempfile", "numpy", "sitecustomize", "data/__init__", "zarr/__init__"]
+    for name in names + (["rolling"] if not front else []):
+        file = hostile / f"{name}.py"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(code)
+    monkeypatch.chdir(hostile)
+    monkeypatch.setattr(sys, "path", [*front, *sys.path])
+    assert len(prepared(collection, tmp_path / "cache", workers=1).train) == 1
+
+
+class Payload:
+    """Writes down that it was unpickled."""
+
+    def __init__(self, file):
+        self.file = str(file)
+
+    def __reduce__(self):
+        return os.mkdir, (self.file,)
+
+
+def zarr_v2(place, evidence, **array):
+    """A store of format 2 whose array `x` and coordinate `time` are as given, and pickled."""
+    about = {"zarr_format": 2, "shape": [1], "chunks": [1], "dtype": "|O", "order": "C", "fill_value": None}
+    about |= {"compressor": None, "filters": None} | array
+    documents = {".zgroup": {"zarr_format": 2}}
+    for name in ("x", "time"):
+        documents[f"{name}/.zarray"] = about
+        documents[f"{name}/.zattrs"] = {"_ARRAY_DIMENSIONS": ["time"]}
+        (place / name).mkdir(parents=True)
+        (place / name / "0").write_bytes(pickle.dumps(Payload(evidence)))
+    documents[".zmetadata"] = {"zarr_consolidated_format": 1, "metadata": dict(documents)}
+    for name, document in documents.items():
+        (place / name).write_text(json.dumps(document))
+    return place
+
+
+LINE = Axis(name="x", values=(0.0, 1.0, 2.0))
+PLANE = Layout(variables=(Variable(name="x"),), y=LINE, x=LINE)
+READERS = {
+    "fields": lambda place: open_files(str(place)),
+    "fields, by engine": lambda place: open_files(str(place), "zarr"),
+    "scores of a forecast": lambda place: open_forecast(place, PLANE),
+    "clips of a forecast": lambda place: ForecastClips(path=str(place)).entries(),
+}
+CODECS = {
+    "filter": {"filters": [{"id": "pickle"}]},
+    "compressor": {"compressor": {"id": "pickle", "protocol": 4}},
+    "behind another": {"filters": [{"id": "pickle"}], "compressor": {"id": "zlib", "level": 1}},
+    "bytes": {"dtype": "|u1", "compressor": {"id": "pickle"}},
+    "json2": {"filters": [{"id": "json2"}]},
+    "msgpack2": {"filters": [{"id": "msgpack2"}]},
+    "module": {"filters": [{"id": "os"}]},
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("codec", CODECS)
+def test_codecs_of_zarr_stores_that_run_code_are_refused(tmp_path, evidence, monkeypatch, reader, codec):
+    """Also where numcodecs would run them."""
+    monkeypatch.setattr("numcodecs.pickles.ALLOW_UNSAFE_PICKLE_DECODE", True)
+    store = zarr_v2(tmp_path / "x.zarr", evidence, **CODECS[codec])
+    word = codec if codec in ("json2", "msgpack2") else "os" if codec == "module" else "pickle"
+    with pytest.raises(InputError, match=rf"codec '{word}'.* none of those that are known to run nothing"):
+        READERS[reader](store)
+
+
+def test_codecs_within_shards_are_refused(tmp_path):
+    shard = {"name": "numcodecs.pickle", "configuration": {}}
+    codecs = [{"name": "sharding_indexed", "configuration": {"chunk_shape": [1], "codecs": [shard]}}]
+    about = {"zarr_format": 3, "node_type": "array", "shape": [1], "data_type": "uint8", "fill_value": 0}
+    about |= {"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [1]}}, "codecs": codecs}
+    about |= {"chunk_key_encoding": {"name": "default"}, "attributes": {}}
+    (tmp_path / "a.zarr" / "x").mkdir(parents=True)
+    (tmp_path / "a.zarr" / "x" / "zarr.json").write_text(json.dumps(about))
+    (tmp_path / "a.zarr" / "zarr.json").write_text(
+        '{"zarr_format": 3, "node_type": "group", "attributes": {}}'
+    )
+    with pytest.raises(InputError, match=r"codec 'pickle'"):
+        open_files(str(tmp_path / "a.zarr"))
+
+
+def test_stores_of_references_are_refused():
+    for path, engine in (
+        ("refs.json", "kerchunk"),
+        ("reference://::refs.json.zarr", None),
+        ("reference://x.zarr", "zarr"),
+    ):
+        with pytest.raises(InputError, match=r"there is no engine|store of references"):
+            open_files(path, engine)
+
+
+SECRET = np.arange(3 * 8 * 8, dtype=np.uint8).reshape(3, 8, 8)
+
+
+def hdf5_external_storage(file, secret):
+    (secret.with_suffix(".raw")).write_bytes(SECRET.tobytes())
+    file.create_dataset("x", SECRET.shape, "u1", external=[(str(secret.with_suffix(".raw")), 0, SECRET.size)])
+
+
+def hdf5_virtual(file, secret):
+    layout = h5py.VirtualLayout(SECRET.shape, "u1")
+    layout[:] = h5py.VirtualSource(secret, "x", SECRET.shape)
+    file.create_virtual_dataset("x", layout)
+
+
+def hdf5_external_link(file, secret):
+    file["x"] = h5py.ExternalLink(str(secret), "x")
+
+
+def hdf5_link_in_a_group(file, secret):
+    file.create_group("inner")["x"] = h5py.ExternalLink(str(secret), "x")
+    file["x"] = h5py.SoftLink("/inner/x")
+
+
+@pytest.mark.parametrize(
+    "attack", [hdf5_external_storage, hdf5_virtual, hdf5_external_link, hdf5_link_in_a_group]
+)
+def test_hdf5_files_show_no_other_file(tmp_path, attack):
+    secret = tmp_path / "secret.h5"
+    with h5py.File(secret, "w") as file:
+        file["x"] = SECRET
+    received = tmp_path / "received"
+    received.mkdir()
+    with h5py.File(received / "a.h5", "w", userblock_size=512) as file:
+        attack(file, secret)
+    with pytest.raises(InputError, match=r"x .*what is stored in other files is not read"):
+        ArrayFiles(path=str(received)).entries()
+    for engine in (None, "h5netcdf"):
+        with pytest.raises(InputError, match=r"what is stored in other files is not read|of no kind"):
+            open_files(str(received / "a.h5"), engine)
+
+
+def test_hdf5_files_may_refer_to_themselves(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["y"] = SECRET
+        file["link"] = h5py.SoftLink("/y")
+    assert len(ArrayFiles(path=str(tmp_path)).entries()) == 1
+    with xr.open_dataset(tmp_path / "a.h5", engine="h5netcdf", phony_dims="access") as dataset:
+        assert dataset.link.shape == SECRET.shape
+    (opened,) = open_files(str(tmp_path / "a.h5"))
+    assert opened[1].link.shape == SECRET.shape
+
+
+def picture(place, content, name="000.png"):
+    (place / "clip").mkdir(parents=True)
+    (place / "clip" / name).write_bytes(content)
+    return FrameFolders(path=str(place))
+
+
+def test_a_frame_that_is_postscript_starts_no_program(tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *a, **k: started.append(a))
+    head = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n"
+    collection = picture(tmp_path, head)
+    refused(collection, collection.entries()[0], "000.png cannot be read")
+    assert not started
+
+
+def test_only_formats_of_frames_are_tried(tmp_path, monkeypatch):
+    """No other reader of Pillow is asked, whatever a frame begins with."""
+
+    def asked(*_):
+        raise AssertionError("another reader was asked")
+
+    Image.init()
+    for kind in set(Image.OPEN) - set(pictures.FORMATS):
+        monkeypatch.setitem(Image.OPEN, kind, (asked, None))
+    collection = picture(tmp_path, b"anything")
+    refused(collection, collection.entries()[0], "000.png cannot be read .*identify")
+
+
+def test_pictures_of_too_many_pixels_are_not_decoded(tmp_path):
+    content = io.BytesIO()
+    Image.new("1", (12_000, 12_000)).save(content, "png")
+    assert len(content.getvalue()) < 50_000
+    for number, (width, height) in enumerate(((12_000, 12_000), (60_000, 60_000))):
+        head = bytearray(content.getvalue())
+        head[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+        head[29:33] = zlib.crc32(bytes(head[12:29])).to_bytes(4, "big")
+        collection = picture(tmp_path / str(number), bytes(head))
+        refused(collection, collection.entries()[0], "pixels")
+
+
+def huge_npz(place):
+    """A header that promises 32 TiB over a body of nothing."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "|u1", "fortran_order": False, "shape": (2**31, 128, 128)}
+    )
+    with zipfile.ZipFile(place / "a.npz", "w") as file:
+        file.writestr("x.npy", header.getvalue())
+
+
+def huge_npy(place):
+    with open(place / "a.npy", "wb") as file:
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "|u1", "fortran_order": False, "shape": (2**31, 128, 128)}
+        )
+
+
+def huge_frames(place):
+    with h5py.File(place / "a.h5", "w") as file:
+        file.create_dataset("x", (32, 2**20, 2**20), "u1", chunks=(1, 64, 64))
+
+
+def huge_labels(place):
+    with h5py.File(place / "a.h5", "w") as file:
+        file.create_dataset("x", (2**40, 4, 8, 8, 1), "u1", chunks=(1, 4, 8, 8, 1))
+        file.create_dataset("labels", (2**40,), "i8", chunks=(64,))
+
+
+@pytest.mark.parametrize("attack", [huge_npz, huge_npy, huge_frames, huge_labels])
+def test_arrays_that_promise_more_than_the_memory_are_refused(tmp_path, attack):
+    attack(tmp_path)
+    collection = ArrayFiles(path=str(tmp_path))
+    with pytest.raises(InputError, match=r"promises|greater than"):
+        for entry in collection.entries():
+            for _ in collection.read(entry, Picture(height=0, width=0)):
+                raise AssertionError("it was read")
