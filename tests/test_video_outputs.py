@@ -1,6 +1,7 @@
 """Films, GIFs, contact sheets and lossless videos, read back by the libraries that read them anywhere."""
 
 import dataclasses
+import os
 import sys
 
 import numpy as np
@@ -260,8 +261,10 @@ def test_a_store_is_shown_by_some_of_its_starts(tmp_path):
         write_outputs((Failing(),), store, test)
     assert len(list(folder.iterdir())) == 5  # those of before, and no half of others
     assert [path.name for path in folder.parent.iterdir()] == ["forecast"]
-    (folder.parent / ".forecast.new").mkdir()
-    (folder.parent / ".forecast.new" / "half").write_text("")  # what a killed command leaves
+    half = folder.parent / ".0123456789abcdef.tmp"  # what a killed command leaves
+    half.mkdir()
+    (half / "one.gif").write_text("")
+    os.utime(half, (0, 0))
     write_outputs((ContactSheet(),), store, test)
     assert [path.name for path in folder.parent.iterdir()] == ["forecast"]
     assert [path.name for path in folder.iterdir()] == ["contact-sheet.png"]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rolling.common.errors import InputError
-from rolling.common.files import write_file
+from rolling.common.files import check_links, write_file
 from rolling.common.forecast_schema import STORE
 from rolling.data.source import Described, Split
 from rolling.outputs import Output
@@ -27,6 +27,7 @@ from rolling.run.forecasting.streaming import write_forecast
 from rolling.run.report.page import write_report
 from rolling.run.report.pictures import poster as draw_poster
 from rolling.run.report.video_files import write_outputs
+from rolling.run.run_folder import LOCK, alone_in
 from rolling.run.training.cost import cost_of, cost_table
 from rolling.run.training.distillation import beside
 from rolling.run.training.trainer import Trainer
@@ -60,7 +61,7 @@ def check_folder(experiment: Experiment, folder: Path, *, resume: bool) -> None:
                 f"{folder} exists: add --resume to continue it, or choose another --name; delete the folder"
                 " to start again"
             )
-    elif folder.exists() and any(folder.iterdir()):
+    elif folder.exists() and any(path.name != LOCK for path in folder.iterdir()):
         raise InputError(f"{folder} exists and holds no run: choose another --name or --folder")
 
 
@@ -79,10 +80,16 @@ def prepare_folder(experiment: Experiment, folder: Path, *, resume: bool) -> Non
 
 def train(experiment: Experiment, folder: Path, *, resume: bool = False) -> Split:
     """Trains from the start or from the last checkpoint; returns the data."""
+    check_folder(experiment, folder, resume=resume)
+    with alone_in(folder):
+        return _train(experiment, folder, resume)
+
+
+def _train(experiment: Experiment, folder: Path, resume: bool) -> Split:
     split = experiment.source.open()  # before the folder is made, so that bad data leave no trace
     _check(experiment.outputs, split)
     experiment.check_layout(split.train.layout)
-    fresh = not folder.exists()
+    fresh = not (folder / "experiment.json").exists()
     prepare_folder(experiment, folder, resume=resume)
     try:
         trainer = Trainer(experiment, folder, split)
@@ -100,7 +107,13 @@ def train(experiment: Experiment, folder: Path, *, resume: bool = False) -> Spli
 
 def run(experiment: Experiment, folder: Path, *, resume: bool = False) -> None:
     """Everything: train, roll out, evaluate, report. A resumed run keeps the steps that it has finished."""
-    split = train(experiment, folder, resume=resume)
+    check_folder(experiment, folder, resume=resume)
+    with alone_in(folder):
+        _run(experiment, folder, resume)
+
+
+def _run(experiment: Experiment, folder: Path, resume: bool) -> None:
+    split = _train(experiment, folder, resume)
     if not (experiment.forecast.frames or experiment.long.frames):
         print(f"trained; the experiment makes no forecast: `rolling rollout {folder} --frames 20` makes one")
         return
@@ -208,6 +221,7 @@ def _cost(experiment: Experiment) -> str:
 
 def open_run(folder: Path) -> tuple[Experiment, Forecaster, Split]:
     """A trained run and its data, whose layout must be the one it was trained on."""
+    check_links(folder)
     forecaster = load(folder)
     split = forecaster.experiment.source.open()
     if split.test.layout != forecaster.layout:

@@ -1,9 +1,9 @@
 """An experiment: a value composed of parts from the lower packages, with everything that a run depends on."""
 
 import dataclasses
-from pathlib import Path
 
 from rolling.common.errors import InputError
+from rolling.common.files import check_name
 from rolling.data.augment import Augmentation
 from rolling.data.source import Source
 from rolling.denoisers import Architecture, Prediction, V
@@ -135,10 +135,7 @@ class Experiment(Sampling):
 
     def __post_init__(self):
         super().__post_init__()
-        if not self.name or self.name != Path(self.name).name:
-            raise InputError(
-                f"an experiment's name becomes a folder, {self.name!r} cannot: choose another --name"
-            )
+        check_name(self.name, "an experiment's --name")
         self.objective.check(self)
 
     def check_layout(self, layout: Layout) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rolling.common.errors import InputError
+from rolling.common.files import write_text
 from rolling.run.experiment import codec, registry, user_code
 from rolling.run.experiment.experiment import Experiment
 
@@ -89,14 +90,12 @@ def find(name: str) -> Experiment:
 
 
 def save(experiment: Experiment, path: Path) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(codec.encode(experiment), indent=2) + "\n")
-    temporary.replace(path)
+    write_text(path, json.dumps(codec.encode(experiment), indent=2) + "\n")
 
 
 def read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"there is no file {path}") from None
     except (OSError, ValueError) as error:

@@ -75,22 +75,22 @@ def write_forecast(
         "starts": [[s.sequence, s.frame, str(time)] for s, time in zip(starts, times, strict=True)],
     }
     target = zarr_writer.ForecastStore(path, forecaster.layout, identity)
-    note = None
-    if target.exists() and target.check_identity(overwrite=overwrite):
-        if target.is_complete():
-            return path
-        note = target.load_note()
-    if note is None:
-        coordinates = zarr_writer.skeleton(
-            forecaster.layout, times, starts, forecast.members, forecast.frames
-        )
-        names = [test.name(start.sequence) for start in starts]
-        if any(names):
-            coordinates.attrs[NAMES] = names
-        coordinates.attrs[GIVEN] = max(forecaster.recipe.given, 1)
-        target.create(coordinates, forecaster.rollout(cycles).frames_per_chunk)
-    _write_batches(forecaster, test, forecast, starts, cycles, target, note, label)
-    target.complete()
+    begun = target.exists() and target.check_identity(overwrite=overwrite)
+    if begun and target.is_complete():
+        return path
+    with target.alone():
+        note = target.load_note() if begun else None
+        if note is None:
+            coordinates = zarr_writer.skeleton(
+                forecaster.layout, times, starts, forecast.members, forecast.frames
+            )
+            names = [test.name(start.sequence) for start in starts]
+            if any(names):
+                coordinates.attrs[NAMES] = names
+            coordinates.attrs[GIVEN] = max(forecaster.recipe.given, 1)
+            target.create(coordinates, forecaster.rollout(cycles).frames_per_chunk)
+        _write_batches(forecaster, test, forecast, starts, cycles, target, note, label)
+        target.complete()
     return path
 
 

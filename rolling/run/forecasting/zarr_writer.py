@@ -4,10 +4,11 @@ One write fills whole shards, so no two writes touch the same file, and repeatin
 bytes.
 """
 
+import contextlib
 import dataclasses
 import json
-import shutil
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +18,8 @@ import zarr
 
 from rolling.common import forecast_schema as schema
 from rolling.common.errors import InputError
+from rolling.common.files import cannot_write, check_links, new_folder, write_file
+from rolling.common.lock import alone
 from rolling.data.source import Sequences
 from rolling.fields import Layout, Variable
 from rolling.run.experiment import codec
@@ -104,10 +107,32 @@ class ForecastStore:
         self.path, self.layout, self.identity = path, layout, identity
         self._note = path.with_name(path.name + ".progress.npz")
 
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Holds the lock of the store.
+
+        Raises `InputError` where another process writes it, where a link leads out of it, and where its
+        folder cannot be written to.
+        """
+        with contextlib.ExitStack() as lock:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                if self.path.exists():
+                    check_links(self.path)
+                place = self.path.with_name(f".{self.path.name}.lock")
+                lock.enter_context(alone(place, str(self.path)))
+            except OSError as error:
+                raise cannot_write(self.path, error) from error
+            yield
+
     def create(self, coordinates: xr.Dataset, chunk: int) -> None:
         """An empty store; `chunk` frames are written at a time."""
-        temporary = self.path.with_name(self.path.name + ".new")
-        shutil.rmtree(temporary, ignore_errors=True)
+        with new_folder(self.path) as temporary:
+            self._fill(temporary, coordinates, chunk)
+            # The old store is removed only now that the new one is complete.
+            self._note.unlink(missing_ok=True)
+
+    def _fill(self, temporary: Path, coordinates: xr.Dataset, chunk: int) -> None:
         coordinates.attrs[schema.IDENTITY] = json.dumps(self.identity, sort_keys=True)
         coordinates.to_zarr(temporary, zarr_format=3, consolidated=False)
         group = zarr.open_group(temporary, mode="r+")
@@ -125,11 +150,6 @@ class ForecastStore:
                 dimension_names=names,
                 attributes=attributes(variable),
             )
-        # The old store is removed only now that the new one is complete.
-        self._note.unlink(missing_ok=True)
-        if self.path.exists():
-            shutil.rmtree(self.path)
-        temporary.replace(self.path)
 
     def write(self, start: int, member: int, lead: int, frames: np.ndarray) -> None:
         """Writes `frames [time, height, width, variable]` from lead `lead` on: a whole shard per variable."""
@@ -166,10 +186,12 @@ class ForecastStore:
 
     def save_note(self, note: dict[str, np.ndarray]) -> None:
         """Saves, atomically, the state from which to resume."""
-        temporary = self._note.with_name(self._note.name + ".tmp")
-        with temporary.open("wb") as file:
-            np.savez(file, **cast(dict[str, Any], note))
-        temporary.replace(self._note)
+
+        def write(path: Path) -> None:
+            with path.open("wb") as file:
+                np.savez(file, **cast(dict[str, Any], note))
+
+        write_file(self._note, write)
 
     def load_note(self) -> dict[str, np.ndarray] | None:
         if not self._note.exists():

@@ -2,14 +2,12 @@
 
 import dataclasses
 import re
-import shutil
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from rolling.common.errors import InputError
-from rolling.common.files import one_line, safe_name
+from rolling.common.files import cannot_write, new_folder, safe_name
 from rolling.data.conditions import label
 from rolling.data.source import Sequences
 from rolling.outputs import Output, Shown
@@ -65,25 +63,17 @@ def write_outputs(outputs: Sequence[Output], store: Path, test: Sequences) -> No
     for output in outputs:
         output.check(test.layout)
     folder = store.parent / FOLDER / store.stem
-    fresh = folder.with_name(f".{folder.name}.new")
     found: list[Path] = []
     forecast = open_forecast(store, test.layout)
     with forecast.dataset:
         forecast.truth_leads(test)  # checks that the store is of these data
         try:
-            shutil.rmtree(fresh, ignore_errors=True)
-            fresh.mkdir(parents=True)
-            for output in outputs:
-                chosen = spaced(forecast.starts, output.starts or forecast.starts)
-                found += output.write([_shown(forecast, test, start) for start in chosen], fresh)
-            shutil.rmtree(folder, ignore_errors=True)
-            fresh.replace(folder)
+            with new_folder(folder) as fresh:
+                for output in outputs:
+                    chosen = spaced(forecast.starts, output.starts or forecast.starts)
+                    found += output.write([_shown(forecast, test, start) for start in chosen], fresh)
         except OSError as error:
-            raise InputError(
-                f"{folder} cannot be written ({one_line(error)}): free some space, or make it writable"
-            ) from error
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+            raise cannot_write(folder, error) from error
     print(f"{folder}: {len(found)} files")
 
 

@@ -22,6 +22,7 @@ from tensorboardX import SummaryWriter
 
 from rolling.common import signals
 from rolling.common.errors import InputError
+from rolling.common.files import write_text
 from rolling.common.progress import Progress
 from rolling.data.pipeline import clips
 from rolling.data.source import Split
@@ -156,13 +157,13 @@ class Log:
     def __init__(self, folder: Path, step: int):
         self._path = folder / "log.jsonl"
         # A resumed run drops what it logged after the checkpoint from which it resumes.
-        old = self._path.read_text().splitlines() if self._path.exists() else []
+        old = self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else []
         kept = [line for line in old if _step_of(line) <= step]
-        self._path.write_text("".join(line + "\n" for line in kept))
+        write_text(self._path, "".join(line + "\n" for line in kept))
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step)
 
     def write(self, step: int, **figures: float) -> None:
-        with self._path.open("a") as file:
+        with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **figures}) + "\n")
         for name, value in figures.items():
             self._board.add_scalar(name, value, step)
