@@ -32,14 +32,14 @@ def curves(run: Path, calls: int) -> dict[str, np.ndarray]:
     """`[metric, lead]` of the first variable for each solver."""
     forecaster = load(run)
     experiment = forecaster.experiment
-    test, found = experiment.source.open().test, {}
+    split, found = experiment.source.open(), {}
     for name, solver in SOLVERS.items():
         forecaster.sample_with(dataclasses.replace(experiment, solver=solver, calls_per_frame=calls))
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "forecast.zarr"
-            store = write_forecast(forecaster, test, experiment.forecast, path, name)
+            store = write_forecast(forecaster, split.test, experiment.forecast, path, name)
             stem = Path(folder) / "scores"
-            scores = evaluate(store, test, forecaster.statistics, experiment.metrics, stem)
+            scores = evaluate(store, split, forecaster.statistics, experiment.metrics, stem)
         variable = forecaster.layout.names[0]
         found[name] = np.array(
             [[scores.score(metric, variable).values[lead - 1] for lead in LEADS] for metric in METRICS]

@@ -1,4 +1,4 @@
-"""Comparisons: the bootstrap against closed forms, and the whole command on runs of seconds."""
+"""Comparisons: estimates against closed forms, and the whole command on runs of seconds."""
 
 import dataclasses
 import json
@@ -9,27 +9,28 @@ import jax
 import numpy as np
 import pytest
 import xarray as xr
+from scipy import stats
 
 from rolling.common.errors import InputError
 from rolling.configs.debug import experiment as debug
 from rolling.metrics import About, Ranking
-from rolling.metrics.bootstrap import RESAMPLES, draws
 from rolling.metrics.ensemble import Crps, Rmse, SpreadSkillRatio, StandardDeviation
+from rolling.metrics.intervals import without_each
 from rolling.physics.metrics import SpectrumLogError
 from rolling.run import commands
 from rolling.run.cli import main
-from rolling.run.compare import comparison_table, estimates, page, runs
+from rolling.run.compare import comparison_table, estimates, page, run_scores, runs
 from rolling.run.compare.comparison import Comparison
 from rolling.run.compare.runs import Group, Run, grouped
-from rolling.run.compare.wording import with_interval
-from rolling.run.evaluation.evaluate import evaluate
-from rolling.run.evaluation.tables import Cell, Table
+from rolling.run.evaluation.evaluate import tally
+from rolling.run.evaluation.scores import Drawn
+from rolling.run.evaluation.tables import Cell, Table, with_interval
 from rolling.run.experiment import presets as experiments, registry
 from rolling.run.report.units import Words
 from rolling.solvers import Heun
 from tests.fake_runs import weather
 from tests.run_tools import tree
-from tests.test_evaluate import Walk, constant, plain, store_forecast
+from tests.test_evaluate import Walk, both, constant, plain, store_forecast
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -41,26 +42,13 @@ SHORT = (
 )
 
 
-def curve_of(values, resamples=RESAMPLES):
-    """The resampled means of `values [start, lead]`, as a metric that is a mean has them."""
-    weights = draws(len(values), estimates.STARTS, resamples)
+def curve_of(values):
+    """The means of `values [start, lead]` over all starts, and without each."""
+    weights = without_each(len(values))
     return weights @ values / weights.sum(axis=1, keepdims=True)
 
 
-# The bootstrap.
-
-
-def test_intervals_over_starts_are_those_of_normal_theory():
-    """Half of the 95 % interval of a mean of n numbers is 1.96 s / sqrt(n), also for few of them."""
-    rng = np.random.default_rng(3)
-    for count in (8, 100):
-        values = rng.normal(size=(count, 20)) * 3.0 + 5.0
-        found = estimates.Estimate.over_seeds([curve_of(values, 4000)])
-        np.testing.assert_allclose(found.value, values.mean(axis=0))
-        deviation = values.std(axis=0, ddof=1) / np.sqrt(count)
-        np.testing.assert_allclose(found.draws[1:].std(axis=0), deviation, rtol=0.05)
-        low, high = found.interval
-        np.testing.assert_allclose(((high - low) / 2 / deviation).mean(), 1.96, rtol=0.04)
+# Estimates.
 
 
 def test_a_run_is_no_second_seed_of_itself(tmp_path):
@@ -70,13 +58,17 @@ def test_a_run_is_no_second_seed_of_itself(tmp_path):
 
 
 def test_intervals_cover_seeds_and_starts():
-    """Variances of a mean over seeds and starts add up, with those of the seeds unbiased for three."""
+    """Variances of a mean over seeds and starts add up, and so do their degrees of freedom as Welch's do."""
     rng = np.random.default_rng(4)
-    starts, seeds = rng.normal(size=(30, 1)), rng.normal(size=3) * 2.0
-    found = estimates.Estimate.over_seeds([curve_of(starts + seed, 8000) for seed in seeds])
-    expected = starts.var(ddof=1) / 30 + seeds.var(ddof=1) / 3
-    np.testing.assert_allclose(found.draws[1:].var(axis=0), expected, rtol=0.06)
+    starts, seeds = rng.normal(size=(30, 1)), rng.normal(size=3) * 0.2
+    found = estimates.Estimate.over_seeds([curve_of(starts + seed) for seed in seeds])
     np.testing.assert_allclose(found.runs[:, 0], starts.mean() + seeds)
+    np.testing.assert_allclose(found.value, starts.mean() + seeds.mean())
+    welch = stats.ttest_ind(starts[:, 0], -seeds, equal_var=False).confidence_interval()
+    np.testing.assert_allclose(found.interval[:, 0], welch, rtol=1e-9)
+    alone = estimates.Estimate.over_seeds([curve_of(starts)])
+    expected = stats.t.interval(0.95, 29, starts.mean(), stats.sem(starts[:, 0]))
+    np.testing.assert_allclose(alone.interval[:, 0], expected, rtol=1e-9)
 
 
 def test_a_constant_offset_is_certain():
@@ -116,47 +108,22 @@ def test_the_metrics_that_rank_are_chosen_and_ordered_by_what_they_say():
     assert estimates.ranked(debug.long_metrics, long=True) == list(LONG)
 
 
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory):
-    """A stored forecast of three starts, and its evaluation."""
-    folder, test = tmp_path_factory.mktemp("stored"), Walk(plain())
-    store_forecast(folder / "forecast.zarr", test)
-    metrics = list(METRICS.values())
-    found = evaluate(folder / "forecast.zarr", test, constant(test), metrics, folder / "evaluation")
-    states = estimates.per_start(folder / "forecast.zarr", test, constant(test), metrics)
-    return found, {metric.name: (metric, rows) for metric, rows in states}
-
-
-def test_scores_of_single_starts_average_to_the_crps(stored):
-    found, states = stored
-    metric, rows = states["crps"]
-    (single,) = estimates.curves(metric, rows, np.eye(3))
-    assert single.values.shape == (3, 8) and np.ptp(single.values, axis=0).min() > 0
-    np.testing.assert_allclose(
-        single.values.mean(axis=0), found.score("crps", "vorticity").values, rtol=1e-12
-    )
-
-
-@pytest.mark.parametrize("name", METRICS)
-def test_all_starts_together_score_as_the_evaluation(stored, name):
-    found, states = stored
-    metric, rows = states[name]
-    curves = estimates.curves(metric, rows, draws(3, estimates.STARTS, 7))
-    assert [curve.variable for curve in curves] == list(found.scores[name])
-    for curve in curves:
-        score = found.score(name, curve.variable)
-        wanted = score.values / score.reference if name == "cumulative_standard_deviation" else score.values
-        wanted = wanted[-1:] if name.startswith("cumulative") else wanted
-        np.testing.assert_allclose(curve.values[0], wanted, rtol=1e-12)
-        assert curve.values.shape == (8, len(wanted)) and len(curve.coordinate) == len(wanted)
-
-
-def test_a_resample_is_the_score_of_the_starts_drawn(stored):
-    """A root mean square is the root of the mean, not the mean of the roots."""
-    metric, rows = stored[1]["rmse"]
-    (curve,) = estimates.curves(metric, rows, np.vstack([np.eye(3), [2, 0, 1]]))
-    one, _, three, drawn = curve.values**2
-    np.testing.assert_allclose(drawn, (2 * one + three) / 3, rtol=1e-12)
+def test_a_curve_has_the_scores_without_each_block(tmp_path):
+    """The root mean square error without a start is the root of the mean over the others; a cumulative metric
+    counts at its last lead, over the truth's."""
+    test = Walk(plain())
+    fields = store_forecast(tmp_path / "forecast.zarr", test)
+    found = tally(tmp_path / "forecast.zarr", both(test), constant(test), list(METRICS.values()))
+    places = ((0, 5), (0, 20), (1, 10))
+    truth = np.stack([test.frames[s][f : f + 8] for s, f in places])
+    square = ((fields.mean(1) - truth) ** 2).mean((2, 3))[..., 0]
+    curve = lambda name: estimates.curve(found.scores["model"][name][0], METRICS[name].about)  # noqa: E731
+    rows = [square.mean(0), *(np.delete(square, i, axis=0).mean(0) for i in range(3))]
+    np.testing.assert_allclose(curve("rmse").values, np.sqrt(rows), rtol=1e-5)
+    last = curve("cumulative_standard_deviation")
+    expected = [np.delete(fields, i, 0).std() / np.delete(truth, i, 0).std() for i in range(3)]
+    np.testing.assert_allclose(last.values[1:, 0], expected, rtol=1e-5)
+    assert last.values.shape == (4, 1) and last.units == "1" and len(last.coordinate) == 1
 
 
 # In words.
@@ -382,7 +349,7 @@ def test_what_cannot_run_is_left_out_with_a_note(place):
     class TwoCalls:
         experiment = dataclasses.replace(experiments.find("debug"), solver=Heun(), calls_per_frame=2)
 
-    note = comparison_table._forecast(TwoCalls(), None, 1, None, place[0] / "none.zarr", 0)
+    note = run_scores._forecast(TwoCalls(), None, 1, None, place[0] / "none.zarr", 0)
     assert "choose a whole multiple of 2" in note and not (place[0] / "none.zarr").exists()
 
 
@@ -398,7 +365,7 @@ def invented(tmp_path):
         ratio, last = metric.name in RATIOS, metric in LONG
         curve = np.full(20, 0.9) if ratio else np.sqrt(leads)
         curve = curve[-1:] if last else curve / (k or 1) ** 0.3
-        noise = lambda: curve * (1 + 0.1 * rng.normal(size=(501, 1)) + 0.01 * rng.normal())  # noqa: E731
+        noise = lambda: curve * (1 + 0.03 * rng.normal(size=(9, 1)) + 0.01 * rng.normal())  # noqa: E731
         return comparison_table.ComparisonTable(
             metric=metric.name,
             about=metric.about,
@@ -410,23 +377,22 @@ def invented(tmp_path):
                 name: estimates.Estimate.over_seeds([noise() for _ in range(3)])
                 for name in (names[1:] if k == 1 else names)
             },
-            baselines={} if ratio or last else {"persistence": np.linspace(2, 5, 20)},
+            baselines={}
+            if ratio or last
+            else {"persistence": estimates.Estimate.over_seeds([np.tile(np.linspace(2, 5, 20), (9, 1))])},
         )
 
     kinds = [(k, metric) for k in calls for metric in FORECAST] + [(None, metric) for metric in LONG]
-    scored = comparison_table.Scored(
-        layout=layout,
-        parameters=1_234_567,
-        starts={1: 8, None: 1},
-        curves={},
-        evaluations={},
-        notes=["one is left out"],
-    )
+    kept = {
+        1: run_scores.Kept(drawn=Drawn(starts=12, blocks=8), curves={}),
+        None: run_scores.Kept(drawn=Drawn(starts=1, blocks=1), curves={}),
+    }
+    each = run_scores.Scored(layout=layout, parameters=1_234_567, kept=kept, notes=["one is left out"])
     return Comparison(
         title="invented",
         command="rolling compare runs/a runs/b",
         groups=groups,
-        scored={name: [scored] * 3 for name in names},
+        scored={name: [each] * 3 for name in names},
         results=[result(metric, v, k) for k, metric in kinds for v in ("t2m", "u10")],
         words=Words(layout),
     )

@@ -4,12 +4,14 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from rolling.common.errors import InputError
 from rolling.fields import video
 from rolling.metrics.frechet import Gaussian, Sampled, frechet_distance
 from rolling.metrics.metric import EvaluationSetup, Metric, Sample
 from rolling.run.evaluation.evaluate import climatology, persistence
+from rolling.run.experiment import codec
 from rolling.video.metrics import distances
 from rolling.video.metrics.distances import FrechetDistance, Halved, KernelDistance
 
@@ -160,11 +162,15 @@ def test_halves_have_no_start_in_common():
 
 def test_a_forecast_of_the_same_law_is_at_the_floor():
     """Means over many experiments: the model in halves is as far as real clips are, all clips are nearer."""
-    found, metric = [], Frechet(frames=4, resamples=0)
+    found, metric, everything = [], Frechet(frames=4), np.ones((1, 80))
     rng = np.random.default_rng(0)
     for _ in range(200):
-        clips, half = metric.between(rng.normal(size=(40, 3)), rng.normal(size=(40, 3)))
-        found.append([clips.values[0], half.values[0], half.reference[0]])
+        real = Sampled(features=rng.normal(size=(40, 3)), start=np.arange(40))
+        fake = Sampled(features=rng.normal(size=(40, 3)), start=np.arange(40, 80))
+        first, second, pairs = Halved.of(real, fake)
+        distances = [metric.distance(*pair, everything)[0] for pair in pairs]
+        whole, floor = (metric.distance(*pair, everything)[0] for pair in ((real, fake), (first, second)))
+        found.append([whole, np.mean(distances), floor])
     clips, half, floor = np.mean(found, axis=0)
     np.testing.assert_allclose(half, floor, rtol=0.1)
     np.testing.assert_allclose(clips, half / 2, rtol=0.1)
@@ -181,10 +187,10 @@ def test_sets_of_real_clips_that_are_twice_as_many_give_the_floor_at_full_size()
 
 def test_intervals_cover_what_other_starts_would_have_given():
     """Over many experiments: the mean lies in most of the intervals, which err to the side of wide ones."""
-    metric, rng = Frechet(frames=4, resamples=50), np.random.default_rng(2)
+    metric, rng = Frechet(frames=4), np.random.default_rng(2)
     found = []
     for _ in range(40):
-        real, fake = rng.normal(size=(40, 10)), rng.normal(size=(40, 10)) * 1.5 + 0.5
+        real, fake = rng.normal(size=(40, 4)), rng.normal(size=(40, 4)) * 1.5 + 0.5
         found.append(metric.between(real, fake)[0])
     values, low, high = (np.array([getattr(s, n)[0] for s in found]) for n in ("values", "low", "high"))
     assert np.mean((low <= values.mean()) & (values.mean() <= high)) >= 0.9
@@ -194,16 +200,40 @@ def test_intervals_cover_what_other_starts_would_have_given():
 def test_few_starts_have_no_interval_and_one_has_no_distance(capsys):
     assert scores(Frechet(frames=4), setup(leads=3), 7)[0].low is None
     assert scores(Frechet(frames=4), setup(leads=3), 8)[0].low is not None
-    assert scores(Frechet(frames=4, resamples=0), setup(leads=3), 8)[0].low is None
     assert [score.variable for score in scores(Frechet(frames=4), setup(leads=3), 3)] == ["clips"]
     assert scores(Frechet(frames=4), setup(leads=3), 1) == ()
     assert "at least 2 starts" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("settings", [{"frames": 0}, {"resamples": -1}])
-def test_settings_that_make_no_sense_are_refused(settings):
-    with pytest.raises(InputError, match="frames >= 1 and resamples >= 0"):
-        Frechet(**settings)
+def test_settings_that_make_no_sense_are_refused():
+    with pytest.raises(InputError, match="frames >= 1, not 0"):
+        Frechet(frames=0)
+
+
+def test_starts_of_one_clip_are_left_out_and_halved_together():
+    """Eight clips of three starts each: the interval is that of the clips, and no half has a part of one."""
+    told, metric = setup(leads=3), Frechet(frames=4)
+    state = metric.start(told)
+    for seed in range(24):
+        for sample in samples(seed, told, (3,)):
+            state = metric.update(state, dataclasses.replace(sample, block=seed // 3))
+    ((real, fake),) = state.sets()
+    assert real.start.tolist() == fake.start.tolist() == np.repeat(np.arange(8), 3).tolist()
+    halved = Halved.of(real, fake)
+    assert not set(halved.first.start) & set(halved.second.start)
+    assert len(halved.first) == len(halved.second) == 12
+    (value, _) = metric.result(state)
+    others = [
+        frechet_distance(*(Gaussian.of(each.features[each.start != clip]) for each in (real, fake)))
+        for clip in range(8)
+    ]
+    half = stats.t.ppf(0.975, 7) * np.sqrt(7 / 8 * np.sum((others - np.mean(others)) ** 2))
+    np.testing.assert_allclose(value.high - value.values, half, rtol=1e-6)
+
+
+def test_a_distance_saved_with_a_number_of_resamples_is_read():
+    saved = {"type": "metric.fvd", "frames": 8, "with_given": True, "resamples": 100}
+    assert codec.upgraded(saved) == {"type": "metric.fvd", "frames": 8, "with_given": True}
 
 
 def test_a_measure_that_makes_no_sense_is_left_out(capsys):

@@ -7,13 +7,15 @@ import shutil
 import numpy as np
 import pytest
 import xarray as xr
+from scipy import stats
 
 from rolling.common.errors import InputError
 from rolling.configs._metrics import FIELDS, FIELDS_LONG
 from rolling.data import calendar
+from rolling.data.source import Split
 from rolling.data.statistics import Statistics, measure
 from rolling.fields import Axis, Layout, Variable
-from rolling.metrics.ensemble import Crps, MemberRmse, Rmse, SpreadSkillRatio
+from rolling.metrics.ensemble import Bias, Crps, MemberRmse, Rmse, SpreadSkillRatio
 from rolling.run.evaluation.evaluate import evaluate
 from rolling.run.evaluation.scores import CURVES, encoded, read
 from rolling.run.evaluation.summary import summary_table
@@ -65,6 +67,11 @@ def constant(test, value=0.0):
         climatology=np.full((calendar.phases(test.layout), *shape), value, np.float32),
         mask=test.mask,
     )
+
+
+def both(test):
+    """A data set whose training part is the test part, too."""
+    return Split(train=test, test=test)
 
 
 def plain(names=("vorticity",)):
@@ -129,8 +136,10 @@ def store_forecast(path, test, members=4, leads=8, starts=((0, 5), (0, 20), (1, 
 def test_scores_by_hand(tmp_path):
     test = Walk(plain())
     fields = store_forecast(tmp_path / "forecast.zarr", test)
-    metrics = (Rmse(), MemberRmse(), SpreadSkillRatio())
-    found = evaluate(tmp_path / "forecast.zarr", test, constant(test, 0.5), metrics, tmp_path / "evaluation")
+    metrics = (Rmse(), MemberRmse(), SpreadSkillRatio(), Bias())
+    found = evaluate(
+        tmp_path / "forecast.zarr", both(test), constant(test, 0.5), metrics, tmp_path / "evaluation"
+    )
     truth = np.stack([test.frames[s][f : f + 8] for s, f in ((0, 5), (0, 20), (1, 10))]).astype(float)
     initial = np.stack([test.frames[s][f - 1] for s, f in ((0, 5), (0, 20), (1, 10))]).astype(float)
     root = lambda error: np.sqrt((error**2).mean((0, 2, 3))[:, 0])  # noqa: E731
@@ -143,7 +152,13 @@ def test_scores_by_hand(tmp_path):
     # Three starts with noise of one size: an ensemble that is right but for the truth, which has no noise.
     assert found.score("spread_skill_ratio", "vorticity").baselines == {}
     written = json.loads((tmp_path / "evaluation.json").read_text())
-    assert set(written["spread_skill_ratio"]["vorticity"]) == {"unit", "leads", "model"}
+    assert set(written["spread_skill_ratio"]["vorticity"]) == {"unit", "leads", "model", "low", "high"}
+    # The interval of a mean over three independent starts is Student's.
+    bias, single = found.score("bias", "vorticity"), (fields.mean(1) - truth).mean((2, 3))[..., 0]
+    expected = stats.t.interval(0.95, 2, single.mean(0), stats.sem(single, axis=0))
+    np.testing.assert_allclose([bias.low, bias.high], expected, rtol=1e-5)
+    assert written["independent"] == {"starts": 3, "blocks": 3, "clips": 0}
+    assert read(tmp_path / "evaluation.json").drawn.words() == "3 independent starts"
     assert written["rmse"]["vorticity"]["model"] == score.values.tolist()
     assert written["about"]["rmse"]["title"] == "Root mean square error"
     assert not list(tmp_path.glob(".*"))
@@ -154,7 +169,9 @@ def test_scores_by_hand(tmp_path):
 def test_both_files_say_the_same(tmp_path, metrics, names):
     test = Walk(plain(names))
     store_forecast(tmp_path / "forecast.zarr", test)
-    found = evaluate(tmp_path / "forecast.zarr", test, constant(test), metrics, tmp_path / "evaluation-0.5")
+    found = evaluate(
+        tmp_path / "forecast.zarr", both(test), constant(test), metrics, tmp_path / "evaluation-0.5"
+    )
     with xr.open_dataset(tmp_path / "evaluation-0.5.nc", engine="h5netcdf") as dataset:
         assert dataset.sizes["forecast"] == len(CURVES)
         assert dataset.attrs["starts"] == 3
@@ -184,7 +201,7 @@ def test_weather_with_land(tmp_path):
     mask[:3, :4, 0] = False
     test = Walk(layout, mask=mask)
     fields = store_forecast(tmp_path / "forecast.zarr", test, members=1)
-    found = evaluate(tmp_path / "forecast.zarr", test, constant(test), FIELDS, tmp_path / "evaluation")
+    found = evaluate(tmp_path / "forecast.zarr", both(test), constant(test), FIELDS, tmp_path / "evaluation")
     assert "spread" not in found.scores
     assert "rank_histogram" not in found.scores
     assert set(found.scores["energy_spectrum"]) == {"u10"}
@@ -202,7 +219,7 @@ def test_weather_with_land(tmp_path):
 def test_any_block_gives_the_same(tmp_path, leads):
     test = Walk(plain(("u", "v")))
     store_forecast(tmp_path / "forecast.zarr", test)
-    arguments = (tmp_path / "forecast.zarr", test, constant(test), FIELDS, tmp_path / "evaluation")
+    arguments = (tmp_path / "forecast.zarr", both(test), constant(test), FIELDS, tmp_path / "evaluation")
     whole = evaluate(*arguments)
     parts = evaluate(*arguments, read_bytes=leads * 4 * 4 * 12 * 16 * 2)
     assert whole.scores.keys() == parts.scores.keys()
@@ -217,7 +234,9 @@ def test_any_block_gives_the_same(tmp_path, leads):
 def test_only_leads_with_truth_count(tmp_path):
     test = Walk(plain())
     store_forecast(tmp_path / "long.zarr", test, leads=25, starts=((0, 5), (1, 12)))
-    found = evaluate(tmp_path / "long.zarr", test, constant(test), (Rmse(),), tmp_path / "evaluation-long")
+    found = evaluate(
+        tmp_path / "long.zarr", both(test), constant(test), (Rmse(),), tmp_path / "evaluation-long"
+    )
     assert len(found.score("rmse", "vorticity").values) == 18
 
 
@@ -232,7 +251,9 @@ def test_climatology_by_hour_of_day(tmp_path):
 
     test = Day(weather(), lengths=(60, 30))
     store_forecast(tmp_path / "forecast.zarr", test)
-    found = evaluate(tmp_path / "forecast.zarr", test, measure(test), (Rmse(),), tmp_path / "evaluation")
+    found = evaluate(
+        tmp_path / "forecast.zarr", both(test), measure(test), (Rmse(),), tmp_path / "evaluation"
+    )
     np.testing.assert_allclose(found.score("rmse", "t2m").baselines["climatology"], 0.0, atol=1e-6)
     assert min(found.score("rmse", "t2m").baselines["persistence"]) > 0.1
 
@@ -241,7 +262,7 @@ def test_summary_table(tmp_path):
     test = Walk(weather())
     store_forecast(tmp_path / "forecast.zarr", test)
     metrics = (Rmse(), Crps(), SpreadSkillRatio())
-    found = evaluate(tmp_path / "forecast.zarr", test, constant(test), metrics, tmp_path / "evaluation")
+    found = evaluate(tmp_path / "forecast.zarr", both(test), constant(test), metrics, tmp_path / "evaluation")
     lines = summary_table(found).splitlines()
     assert lines[0] == "rmse of t2m (K)"
     assert lines[1].split() == ["frame", "lead", "ours", "persistence", "climatology", "spread/skill"]
@@ -352,7 +373,7 @@ def test_what_cannot_be_scored(tmp_path, damage, words):
     (tmp_path / "evaluation.json").write_text("before")
     damage(test, path)
     with pytest.raises(InputError, match=words) as error:
-        evaluate(path, test, constant(test), (Rmse(),), tmp_path / "evaluation")
+        evaluate(path, both(test), constant(test), (Rmse(),), tmp_path / "evaluation")
     assert "\n" not in str(error.value)
     # Nothing is lost and nothing is left behind.
     assert (tmp_path / "evaluation.json").read_text() == "before"
@@ -364,7 +385,7 @@ def test_a_folder_that_does_not_exist(tmp_path):
     store_forecast(tmp_path / "forecast.zarr", test)
     with pytest.raises(InputError, match="cannot be written"):
         evaluate(
-            tmp_path / "forecast.zarr", test, constant(test), (Rmse(),), tmp_path / "nowhere" / "evaluation"
+            tmp_path / "forecast.zarr", both(test), constant(test), (Rmse(),), tmp_path / "no" / "evaluation"
         )
 
 

@@ -28,6 +28,13 @@ class EvaluationSetup:
     members: int
     given: int = 1
     mask: np.ndarray | None = None
+    _shared: dict[Hashable, Any] = dataclasses.field(
+        init=False, default_factory=dict, repr=False, compare=False
+    )
+
+    def share(self, key: Hashable, compute: Callable[[], Any]) -> Any:
+        """The result of `compute`, called once in this setup: what all states have in common."""
+        return _remembered(self._shared, key, compute)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,7 +43,8 @@ class Sample:
 
     `forecast [member, T, height, width, variable]`; `truth`, `climatology [T, height, width, variable]`;
     `given [n, height, width, variable]`, the frames before lead 0, at least one. NaN only where the mask is
-    False. The samples of one start come one after another, in the order of their leads.
+    False. The samples of one start come one after another, in the order of their leads. Starts of one `block`
+    are not independent (`rolling.metrics.intervals`); None: a start depends on no other.
     """
 
     first: int
@@ -44,6 +52,7 @@ class Sample:
     truth: np.ndarray
     climatology: np.ndarray
     given: np.ndarray
+    block: int | None = None
     of_truth: dict[Hashable, Any] = dataclasses.field(default_factory=dict, repr=False, compare=False)
     """What `share_truth` remembers, common to the samples of all forecasts of one truth."""
     _shared: dict[Hashable, Any] = dataclasses.field(
@@ -80,8 +89,9 @@ class Score:
 
     `axis` is `"lead"` (coordinate: lead time in the layout's time units) or what the metric is a function of
     (`"wavenumber"`, `"rank"`, ...). `reference` is the truth's own curve where there is one, as for a
-    spectrum. `low` and `high`, where a metric gives them, bound the values over other draws of starts.
-    `baselines` are the values of other forecasts by their name: an evaluation fills them in.
+    spectrum. `low` and `high` bound the values over other draws of starts, and `without` has the same score
+    without each of the independent blocks of starts: an evaluation fills them in where a metric is
+    `Resampled`. `baselines` are the values of other forecasts by their name: an evaluation's, too.
     """
 
     variable: str
@@ -93,6 +103,7 @@ class Score:
     low: np.ndarray | None = None
     high: np.ndarray | None = None
     baselines: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    without: tuple["Score", ...] = ()
 
     @property
     def curves(self) -> dict[str, np.ndarray]:
@@ -170,10 +181,10 @@ class Metric(Protocol):
 
 @runtime_checkable
 class Resampled(Metric, Protocol):
-    """A metric whose sums can be weighted by start, so that a bootstrap gives intervals of its scores."""
+    """A metric whose sums over parts of the data add up, so that its scores get intervals."""
 
     def resample(self, states: Sequence[Any], weights: np.ndarray) -> Iterator[Any]:
-        """For each row of `weights [resample, state]` the sums in which the data of `states[i]` count
+        """For each row of `weights [row, state]` the sums in which the data of `states[i]` count
         `weights[., i]` times; all states are of one setup."""
         ...
 

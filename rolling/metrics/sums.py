@@ -76,7 +76,7 @@ class Averaged:
     shared: ClassVar[str] = ""
 
     def start(self, setup: EvaluationSetup) -> Sums | None:
-        tools = self.tools(setup)
+        tools = setup.share(repr(self), functools.partial(self.tools, setup))
         return None if tools is None else Sums(setup, tools)
 
     def update(self, state: Sums, sample: Sample) -> Sums:

@@ -239,7 +239,7 @@ def _evaluate(forecaster: Forecaster, split: Split, folder: Path) -> str:
     for name, stem in STORES.items():
         store = folder / f"{name}.zarr"
         if store.exists():
-            found = score(store, split.test, forecaster.statistics, metrics[name], folder / stem)
+            found = score(store, split, forecaster.statistics, metrics[name], folder / stem)
             evaluations.append(found)
     if not evaluations:
         raise InputError(f"{folder} has no forecast yet: `rolling rollout {folder}` makes one")

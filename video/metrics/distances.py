@@ -12,28 +12,28 @@ forecasts of one half are compared with the real clips of the other, and so are 
 half, which gives the floor, as `reference`. "half" is larger, as its sets are smaller; its excess over the
 floor is due to the forecast.
 
-The interval of a value is a bootstrap over starts. Drawing with replacement repeats clips, which raises a
-distance as fewer clips would; so the spread of the resamples around their mean is centred on the value. It is
-about right if forecast and truth differ, and up to twice too wide if they do not.
+The interval of a value is that of `rolling.metrics.intervals`: each block of starts, which for clips is a
+whole sequence, is left out in turn. It is about right if forecast and truth differ, and too wide if they do
+not.
 """
 
 import dataclasses
 import functools
 import sys
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from rolling.common.errors import InputError
 from rolling.fields import Layout
-from rolling.metrics.bootstrap import draws, interval
 from rolling.metrics.frechet import Gaussian, Sampled, frechet_distance, kernel_distance
+from rolling.metrics.intervals import interval, joined, without_each
 from rolling.metrics.metric import About, EvaluationSetup, Sample, Score
 
-FEWEST = 8  # starts, below which no interval is given
+FEWEST = 8  # blocks of starts, below which no interval is given
 PARTS = 4  # sets of forecasts that are compared with a half of the real clips, and averaged
-HALVES, STARTS = 0, 1  # seeds of the two streams of draws
+HALVES = 0  # the seed of the split
 
 
 def about_distance(title: str, note: str, order: int) -> About:
@@ -60,6 +60,7 @@ class ClipFeatures:
         self.setup, self.space, self.given = setup, space, given
         self.real: list[list[np.ndarray]] = []  # place, start: [d]
         self.fake: list[list[np.ndarray]] = []  # place, start: [member, d]
+        self.block: list[int] = []  # start: starts of one block are not independent
         self.pending: tuple[np.ndarray, ...] = ()  # frames of clips that are not complete yet
         self.place = 0
 
@@ -67,6 +68,7 @@ class ClipFeatures:
         """A new start: its first clip begins with the given frames."""
         given = sample.given[len(sample.given) - self.given :]
         members = np.broadcast_to(given, (len(sample.forecast), *given.shape))
+        self.block.append(len(self.block) if sample.block is None else sample.block)
         self.place, self.pending = 0, (self._stored(given[None]), self._stored(members))
 
     def add(self, sample: Sample, frames: int) -> None:
@@ -86,11 +88,12 @@ class ClipFeatures:
         """Real and forecast clips for each place, the forecasts member by member."""
         for real, fake in zip(self.real, self.fake, strict=True):
             starts, members = len(real), len(fake[0])
+            block = np.unique(self.block, return_inverse=True)[1]
             yield (
-                Sampled(features=np.stack(real), start=np.arange(starts)),
+                Sampled(features=np.stack(real), start=block),
                 Sampled(
                     features=np.stack(fake, axis=1).reshape(members * starts, -1),
-                    start=np.tile(np.arange(starts), members),
+                    start=np.tile(block, members),
                 ),
             )
 
@@ -108,8 +111,8 @@ class ClipFeatures:
 
 
 class Halved(NamedTuple):
-    """Starts split into two random halves, with real clips `first` and `second`, and `pairs` of sets of equal
-    size, forecast and real, that have no start in common."""
+    """Blocks of starts split into two random halves, with real clips `first` and `second`, and `pairs` of
+    sets of equal size, forecast and real, that have no block in common."""
 
     first: Sampled
     second: Sampled
@@ -118,12 +121,17 @@ class Halved(NamedTuple):
     @classmethod
     def of(cls, real: Sampled, fake: Sampled) -> "Halved | None":
         """None if a half would have fewer than two clips."""
-        size = min(len(real) // 2, len(fake))
+        known = np.unique(real.start)
+        order = np.random.default_rng(HALVES).permutation(len(known))
+        cut = min(len(known) // 2, len(fake))
+        chosen = known[order[:cut]], known[order[cut : 2 * cut]]
+        halves = [np.flatnonzero(np.isin(real.start, half)) for half in chosen]
+        size = min(*map(len, halves), len(fake)) if cut else 0
         if size < 2:
             return None
-        order = np.random.default_rng(HALVES).permutation(len(real))
-        first, second = real[np.sort(order[:size])], real[np.sort(order[size : 2 * size])]
-        fake = fake[~np.isin(fake.start, real.start[order[2 * size :]])]
+        first, second = (real[which[:size]] for which in halves)
+        used = np.union1d(first.start, second.start)
+        fake = fake[np.isin(fake.start, np.setdiff1d(known, used), invert=True)]
         pairs = []
         for half in (first, second):
             others = fake[~np.isin(fake.start, half.start)]
@@ -153,15 +161,10 @@ class SetDistance:
     """Frames per clip; 16 in the usual protocols."""
     with_given: bool = True
     """Whether the first clip begins with the given frames."""
-    resamples: int = 100
-    """Bootstrap draws of the starts for the interval of a value; 0: no interval."""
 
     def __post_init__(self):
-        if self.frames < 1 or self.resamples < 0:
-            raise InputError(
-                f"a distance between clips needs frames >= 1 and resamples >= 0, not {self.frames} and"
-                f" {self.resamples}"
-            )
+        if self.frames < 1:
+            raise InputError(f"a distance between clips needs frames >= 1, not {self.frames}")
 
     def space(self, layout: Layout) -> Space | None:
         """The feature space in which clips are compared; None if there is none for such frames."""
@@ -219,33 +222,34 @@ class SetDistance:
         return scores
 
     def _whole(self, real: Sampled, fake: Sampled) -> dict[str, Any]:
-        weights = self._draws(real.start, np.setdiff1d(fake.start, real.start))
-        return self._bounded(self.distance(real, fake, weights))
+        kinds = real.start, np.setdiff1d(fake.start, real.start)
+        return self._bounded(lambda weights: self.distance(real, fake, weights), *kinds)
 
     def _half(self, halved: Halved) -> dict[str, Any]:
         first, second, pairs = halved
-        known = np.concatenate([first.start, second.start])
+        known = np.union1d(first.start, second.start)
         others = np.setdiff1d(np.concatenate([fake.start for fake, _ in pairs]), known)
-        weights = self._draws(first.start, second.start, others)
-        values = np.mean([self.distance(real, fake, weights) for fake, real in pairs], axis=0)
-        floor = self.distance(first, second, weights[:1])[0]
-        return self._bounded(values) | {"reference": floor}
+        mean = lambda w: np.mean([self.distance(real, fake, w) for fake, real in pairs], axis=0)  # noqa: E731
+        everything = np.ones((1, 1 + max([*known, *others])))
+        return self._bounded(mean, known, others) | {"reference": self.distance(first, second, everything)[0]}
 
-    def _bounded(self, values: np.ndarray) -> dict[str, Any]:
-        """The value, and the bounds of its interval if there are resamples."""
-        if len(values) == 1:
-            return {"values": values[0]}
-        low, high = values[0] + interval(values) - values[1:].mean()
-        return {"values": values[0], "low": max(low, self.least), "high": high}
-
-    def _draws(self, *strata: np.ndarray) -> np.ndarray:
-        """`[row, start]`: how often each start is drawn, separately in each stratum; once in row 0."""
-        filled = [starts for starts in strata if len(starts)]
-        enough = min(map(len, filled)) >= FEWEST
-        weights = np.zeros((1 + self.resamples * enough, 1 + max(starts.max() for starts in filled)))
-        for stream, starts in enumerate(filled, STARTS):
-            weights[:, starts] = draws(len(starts), stream, len(weights) - 1)
-        return weights
+    def _bounded(self, distance: Callable[[np.ndarray], np.ndarray], *kinds: np.ndarray) -> dict[str, Any]:
+        """The value and the bounds of its interval, if there are enough blocks of each of the `kinds` that
+        are drawn independently; `distance [row]` is a function of `weights [row, block]`."""
+        kinds = tuple(np.unique(kind) for kind in kinds if len(kind))
+        everything = np.ones((1, 1 + max(kind.max() for kind in kinds)))
+        if min(map(len, kinds)) < FEWEST:
+            return {"values": distance(everything)[0]}
+        left = []
+        for kind in kinds:
+            weights = np.repeat(everything, 1 + joined(np.arange(len(kind))).max(), axis=0)
+            weights[:, kind] = without_each(len(weights))[1:, joined(np.arange(len(kind)))]
+            left.append(weights)
+        value, *others = np.split(
+            distance(np.vstack([everything, *left])), np.cumsum([1, *map(len, left[:-1])])
+        )
+        low, high = interval(value[0], *others)
+        return {"values": value[0], "low": max(low, self.least), "high": high}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,13 @@ from pathlib import Path
 from rolling.common.errors import InputError
 from rolling.run.compare import page, runs
 from rolling.run.compare.comparison import Comparison
-from rolling.run.compare.comparison_table import score_run, tabulate
+from rolling.run.compare.comparison_table import tabulate
+from rolling.run.compare.run_scores import score_run
 from rolling.run.compare.runs import Group
 from rolling.run.experiment import Experiment, presets as experiments
 from rolling.run.report.units import Words
+
+MARKS = "* the best of its column; ~ tied with it: the interval of their paired difference contains zero"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,8 +102,10 @@ def _compare(
         words=Words(scored[groups[0].name][0].layout),
     )
     page.write_comparison(comparison, output)
-    tables = [table.plain() for table in comparison.main_tables() or comparison.tables()]
-    return "\n\n".join([*tables, *comparison.notes, f"comparison: {output / 'comparison.html'}"])
+    tables = comparison.main_tables() or comparison.tables()
+    legend = [MARKS] if any(table.marked for table in tables) else []
+    parts = [*(table.plain() for table in tables), *legend, comparison.method(), comparison.verdict()]
+    return "\n\n".join(filter(None, [*parts, *comparison.notes, f"comparison: {output / 'comparison.html'}"]))
 
 
 def _calls(words: str, groups: Sequence[Group]) -> tuple[float, ...]:

@@ -2,21 +2,23 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from rolling.metrics.bootstrap import LEVEL, RESAMPLES
+from rolling.metrics.intervals import LEVEL
 from rolling.metrics.metric import About
-from rolling.run.compare.comparison_table import ComparisonTable, Scored
-from rolling.run.compare.estimates import Estimate, ideal, rank
+from rolling.run.compare.comparison_table import ComparisonTable
+from rolling.run.compare.estimates import Estimate, difference, ideal, rank
+from rolling.run.compare.run_scores import Scored
 from rolling.run.compare.runs import Group
 from rolling.run.compare.wording import at_calls, by_calls, by_lead, heading, of_rollouts
-from rolling.run.evaluation.scores import finite
+from rolling.run.evaluation.scores import Drawn, finite
 from rolling.run.evaluation.tables import Cell, Table
 from rolling.run.report.describe import Part, describe
 from rolling.run.report.units import Words, counted, listed
+from rolling.run.report.verdict import where
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,18 +48,19 @@ class Comparison:
     def notes(self) -> list[str]:
         return [note for runs in self.scored.values() for run in runs for note in run.notes]
 
-    def starts(self, *, long: bool = False) -> int:
-        """The number of starts of the forecasts, or of the long rollouts."""
+    def drawn(self, *, long: bool = False) -> Drawn:
+        """The starts of the forecasts, or of the long rollouts, and the independent blocks of them."""
         runs = [run for runs in self.scored.values() for run in runs]
-        return max((n for run in runs for key, n in run.starts.items() if (key is None) == long), default=0)
+        found = [kept.drawn for run in runs for key, kept in run.kept.items() if (key is None) == long]
+        return max(found, key=lambda each: each.starts, default=Drawn(starts=0, blocks=0))
 
     @property
     def seeds(self) -> int:
         return max(len(group.runs) for group in self.groups)
 
     def covers(self, *, long: bool = False) -> list[str]:
-        """What the intervals cover: seeds and starts, as far as there are several of them."""
-        there = {"seeds": self.seeds, "starts": self.starts(long=long)}
+        """What the intervals cover: seeds and starts, as far as there are several that are independent."""
+        there = {"seeds": self.seeds, "starts": self.drawn(long=long).blocks}
         return [name for name, count in there.items() if count > 1]
 
     def series(self) -> list[list[ComparisonTable]]:
@@ -108,7 +111,8 @@ class Comparison:
         return Table(heads=("", *heads), rows=tuple(rows))
 
     def verdict(self) -> str:
-        """The best group by the first metric at each number of calls, and those tied with it."""
+        """The best group by the first metric at each number of calls, those tied with it, and those that do
+        not beat a baseline."""
         results = next(iter(self.series()), [])
         sentences = []
         for result in results:
@@ -117,7 +121,25 @@ class Comparison:
                 what = f"{_superlative(result.about)} {heading(result, self.words)}"
                 clause = f"the {what}, averaged over all leads, is that of {self._best(result)}"
             sentences.append(f"At {at_calls(result.calls)} {clause}.")
+            unbeaten = "; ".join(self._unbeaten(result))
+            if unbeaten:
+                sentences.append(f"{unbeaten[0].upper()}{unbeaten[1:]}.")
         return " ".join(sentences)
+
+    def _unbeaten(self, result: ComparisonTable) -> Iterator[str]:
+        """Which groups are not better than a baseline, and where: the interval of their paired difference
+        from it is not wholly on their side."""
+        for baseline, reference in result.baselines.items():
+            places: dict[str, list[str]] = {}
+            for name, estimate in result.estimates.items():
+                value, _, high = difference(result.about, estimate, reference)
+                short = ~(np.where(np.isfinite(high), high, value) < 0) & np.isfinite(reference.value)
+                if short.any():
+                    place = where(short.tolist(), self.words.leads(result.leads), self.words.lead_unit)
+                    places.setdefault(place, []).append(name)
+            if places:
+                found = [f"by {listed(names)} {place}" for place, names in places.items()]
+                yield f"{baseline} is not beaten {', '.join(found)}"
 
     def _best(self, result: ComparisonTable) -> str:
         """The group with the best mean over leads, and those tied with it."""
@@ -131,19 +153,20 @@ class Comparison:
 
     def method(self) -> str:
         """How the intervals are computed, in words."""
-        covers, few = self.covers(), " With so few seeds they are rather too narrow." * (1 < self.seeds < 5)
+        covers, few = self.covers(), ""
         if not covers:
-            return "There is one seed and one start, so there are no intervals."
+            return f"One seed, and {self.drawn().words()}."
         only = "" if len(covers) == 2 else f" They cover {covers[0]} only."
         fewest = min(len(group.runs) for group in self.groups)
         seeds = counted(self.seeds, "seed") if fewest == self.seeds else f"{fewest} to {self.seeds} seeds"
         if fewest == 1 < self.seeds:
-            few = " The interval of a method with one seed covers starts only." + few
+            few = " The interval of a method with one seed covers starts only."
         return (
-            f"Means over {seeds} of scores over {counted(self.starts(), 'start')}, the same for all; ±"
-            f" is half of the {LEVEL:.0%} interval of a bootstrap over {' and '.join(covers)}"
-            f" ({RESAMPLES} resamples). The best of a column is bold; ≈ marks those for which the interval of"
-            f" the paired difference from the best contains zero.{only}{few}"
+            f"Means over {seeds} of scores over {self.drawn().words()}, the same for all; ± is half of the"
+            f" {LEVEL:.0%} interval over {' and '.join(covers)}, each left out in turn, with Student's t for"
+            f" the few that there are. The best of a column is bold; ≈ marks those for which the interval of"
+            f" the paired difference from the best contains zero. Persistence and climatology are lines of"
+            f" reference and not ranked.{only}{few}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -152,10 +175,11 @@ class Comparison:
             "title": self.title,
             "command": self.command,
             "level": LEVEL,
-            "resamples": RESAMPLES,
             "intervals_cover": self.covers(),
-            "starts": self.starts(),
-            "long_starts": self.starts(long=True),
+            "starts": self.drawn().starts,
+            "independent_blocks": self.drawn().blocks,
+            "long_starts": self.drawn(long=True).starts,
+            "long_independent_blocks": self.drawn(long=True).blocks,
             "groups": {group.name: self._facts(group) for group in self.groups},
             "forecast": [_result(result) for result in self.forecasts],
             "long": [_result(result) for result in self.rollouts],
@@ -212,7 +236,7 @@ def _result(result: ComparisonTable) -> dict[str, Any]:
             }
             for name, estimate in result.estimates.items()
         },
-        **{name: finite(values) for name, values in result.baselines.items()},
+        **{name: finite(estimate.value) for name, estimate in result.baselines.items()},
     }
 
 

@@ -1,29 +1,19 @@
-"""Estimates of scores with their uncertainty: a bootstrap over seeds and starts, paired across groups.
+"""Estimates of scores with their uncertainty: over seeds and blocks of starts, paired across groups.
 
-Every run forecasts the same starts, so seeds and starts are crossed. A resample draws starts, the same for
-all runs, and seeds, the same for all groups of equal size, and recomputes the score from the sums over the
-starts drawn: a root mean square error is the root of the mean over those starts, a spectral error that of
-their mean spectrum. Drawing rows and columns of a crossed table independently errs on the side of wide
-intervals (Owen 2007, arXiv 0712.1111).
+Every run forecasts the same starts, so seeds and starts are crossed: the variance of a group's mean is the
+sum of that over its seeds and that over the blocks of starts (`rolling.metrics.intervals`). A score without
+a block is computed from the sums over the other ones: a root mean square error is the root of their mean, a
+spectral error that of their mean spectrum. Differences between groups are taken without the same block, or
+the same seed, in both.
 """
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, TypeVar
 
 import numpy as np
 
-from rolling.data.source import Sequences
-from rolling.data.statistics import Statistics
-from rolling.metrics.bootstrap import draws, interval
+from rolling.metrics.intervals import interval, without_each
 from rolling.metrics.metric import About, Metric, Ranking, Resampled, Score, about_of
-from rolling.run.evaluation.evaluate import samples, setup_of
-from rolling.run.forecasting.zarr_reader import open_forecast
-
-M = TypeVar("M", bound=Metric)
-
-STARTS, SEEDS = 0, 1  # seeds of the two random streams
 
 
 def ranked(metrics: Iterable[Metric], *, long: bool = False) -> list[Resampled]:
@@ -59,7 +49,7 @@ def loss(about: About, values: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Curve:
-    """A score of one run at every lead: `values [weights, lead]`, one row per row of weights."""
+    """A score of one run at every lead: `values [1 + block, lead]`, of all starts and without each block."""
 
     variable: str
     units: str
@@ -67,76 +57,68 @@ class Curve:
     values: np.ndarray
 
 
-def per_start(
-    store: Path, test: Sequences, statistics: Statistics, metrics: Sequence[M]
-) -> list[tuple[M, list[Any]]]:
-    """Every metric with its sums over each single start; metrics that do not suit the data are left out.
-
-    Raises `InputError` where the store is missing, incomplete, damaged or does not belong to `test`.
-    """
-    forecast = open_forecast(store, test.layout)
-    with forecast.dataset:
-        setup = setup_of(forecast, test, statistics, forecast.truth_leads(test))
-        useful = [metric for metric in metrics if metric.start(setup) is not None]
-        rows = []
-        for start in range(forecast.starts):
-            states = [metric.start(setup) for metric in useful]
-            for sample in samples(forecast, start, test, statistics, setup):
-                states = [m.update(state, sample) for m, state in zip(useful, states, strict=True)]
-            rows.append(states)
-    return list(zip(useful, map(list, zip(*rows, strict=True)), strict=True))
-
-
-def curves(metric: Resampled, states: Sequence[Any], weights: np.ndarray) -> list[Curve]:
-    """A metric's curves for each row of `weights [row, start]`, one per variable."""
-    about = about_of(metric)
+def curve(score: Score, about: About) -> Curve:
+    """What ranks forecasts in a score: over the truth's where the metric says so, at the last lead where it
+    is cumulative."""
     chosen = slice(-1, None) if about.cumulative else slice(None)
-    found = [metric.result(state) for state in metric.resample(states, weights)]
-    return [
-        Curve(
-            variable=scores[0].variable,
-            units="1" if ranking_of(about).relative else scores[0].units,
-            coordinate=np.asarray(scores[0].coordinate)[chosen],
-            values=np.stack([_values(score, about)[chosen] for score in scores]),
-        )
-        for scores in zip(*found, strict=True)
-    ]
-
-
-def _values(score: Score, about: About) -> np.ndarray:
-    return score.values / score.reference if ranking_of(about).relative else score.values
+    relative = ranking_of(about).relative
+    rows = [each.values / each.reference if relative else each.values for each in (score, *score.without)]
+    return Curve(
+        variable=score.variable,
+        units="1" if relative else score.units,
+        coordinate=np.asarray(score.coordinate)[chosen],
+        values=np.stack(rows)[:, chosen],
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Estimate:
-    """A curve of a group of runs: `runs [seed, lead]` of each run, and `draws [1 + resample, lead]` of their
-    mean, the first row being that of the sample itself."""
+    """A curve of a group of runs: `runs [seed, lead]` of each run, `value [lead]` their mean, and the mean
+    without each block of starts, `blocks [block, lead]`, and without each seed, `seeds [seed, lead]`."""
 
     runs: np.ndarray
-    draws: np.ndarray
+    value: np.ndarray
+    blocks: np.ndarray
+    seeds: np.ndarray
 
     @classmethod
     def over_seeds(cls, curves: Sequence[np.ndarray]) -> "Estimate":
-        """From the curves `[1 + resample, lead]` of a group's runs, resampled by the same starts."""
+        """From the curves `[1 + block, lead]` of a group's runs, of the same blocks of starts."""
         stacked = np.stack(curves)
-        weights = draws(len(stacked), SEEDS, stacked.shape[1] - 1)
-        weights = weights / weights.sum(axis=1, keepdims=True)
-        return cls(runs=stacked[:, 0], draws=np.einsum("rs,srl->rl", weights, stacked))
-
-    @property
-    def value(self) -> np.ndarray:
-        return self.draws[0]
+        weights = without_each(len(stacked))[1:]
+        mean = stacked.mean(axis=0)
+        return cls(
+            runs=stacked[:, 0],
+            value=mean[0],
+            blocks=mean[1:],
+            seeds=weights @ stacked[:, 0] / max(len(stacked) - 1, 1),
+        )
 
     @property
     def interval(self) -> np.ndarray:
-        """`[2, lead]`: the bounds of the interval of level `bootstrap.LEVEL`."""
-        return interval(self.draws)
+        """`[2, lead]`: the bounds, of level `intervals.LEVEL`; NaN for a single seed and a single block."""
+        return interval(self.value, self.blocks, self.seeds)
 
     def over_leads(self) -> "Estimate":
         """The mean over leads, as a curve of one value."""
-        return Estimate(
-            runs=self.runs.mean(axis=1, keepdims=True), draws=self.draws.mean(axis=1, keepdims=True)
+        mean = {name: each.mean(axis=-1, keepdims=True) for name, each in vars(self).items()}
+        return Estimate(**mean)
+
+
+def difference(about: About, one: Estimate, other: Estimate) -> np.ndarray:
+    """`[3, lead]`: the loss of one estimate less that of another, and the bounds of its interval.
+
+    The seeds of groups of equal size are paired, as their starts always are.
+    """
+    a, b = ({name: loss(about, each) for name, each in vars(e).items()} for e in (one, other))
+    with np.errstate(invalid="ignore"):
+        seeds = (
+            [a["seeds"] - b["seeds"]]
+            if len(a["seeds"]) == len(b["seeds"])
+            else [a["seeds"] - b["value"], a["value"] - b["seeds"]]
         )
+        value = a["value"] - b["value"]
+        return np.stack([value, *interval(value, a["blocks"] - b["blocks"], *seeds)])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -152,14 +134,16 @@ class Ranks:
 def rank(estimates: Mapping[str, Estimate], about: About) -> Ranks:
     """Ranks groups; those whose paired difference from the best may be zero are tied with it."""
     names = list(estimates)
-    losses = np.stack([loss(about, estimates[name].draws) for name in names])
-    losses = np.where(np.isfinite(losses), losses, np.inf)
-    best = np.argmin(losses[:, 0], axis=0)
-    smallest = np.take_along_axis(losses, best[None, None], axis=0)
-    with np.errstate(invalid="ignore"):
-        bounds = {name: interval(loss - smallest[0]) for name, loss in zip(names, losses, strict=True)}
+    losses = np.stack([loss(about, estimates[name].value) for name in names])
+    best = [names[i] for i in np.argmin(np.where(np.isfinite(losses), losses, np.inf), axis=0)]
+    bounds = {
+        name: np.stack(
+            [difference(about, estimates[name], estimates[b])[1:, i] for i, b in enumerate(best)], axis=-1
+        )
+        for name in names
+    }
     return Ranks(
-        best=[names[i] for i in best],
+        best=best,
         tied={name: (low <= 0) & (high >= 0) for name, (low, high) in bounds.items()},
         difference=bounds,
     )

@@ -13,9 +13,11 @@ from rolling.run.evaluation.tables import Table
 from rolling.run.report import markup
 from rolling.run.report.describe import Part, describe
 from rolling.run.report.page import compose
-from rolling.run.report.units import counted
 
-NOTE = "Bands and bars are the intervals; plots against calls per frame show the mean over all leads."
+NOTE = (
+    "Bands and bars are the intervals, thin lines persistence and climatology; plots against calls per frame"
+    " show the mean over all leads."
+)
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> None:
@@ -102,11 +104,10 @@ def _rollouts(comparison: Comparison, table: Table | None) -> str:
     if table is None:
         return ""
     covers = comparison.covers(long=True)
-    starts = comparison.starts(long=True)
     over = f"intervals over {' and '.join(covers)}" if covers else "without intervals"
     lead = (
         "Far beyond what can be predicted, frames differ from the truth's and their statistics should not:"
-        f" {counted(starts, 'start')}, {over}."
+        f" {comparison.drawn(long=True).words()}, {over}."
     )
     notes = dict.fromkeys(result.about.note for result in comparison.rollouts)
     lead = " ".join(filter(None, [lead, *map(markup.text, notes)]))

@@ -18,6 +18,9 @@ MARKERS = "osD^vP"
 STROKES = ("-", (0, (5, 2)), (0, (1, 1.6)))
 
 
+REFERENCE = {"color": INK, "linewidth": 1.2}
+
+
 def line(place: int) -> dict:
     """The style of the group at a place: its colour and marker, with other strokes from the seventh on."""
     at = place % len(SERIES)
@@ -67,8 +70,8 @@ def overview(results: Sequence[ComparisonTable], words: Words, names: Sequence[s
 
 def _draw_leads(axes: Axes, result: ComparisonTable, words: Words, names: Sequence[str]) -> None:
     leads, faint = words.leads(result.leads), min(0.16, 0.5 / len(names))
-    for name, values in result.baselines.items():
-        draw_line(axes, leads, values, LINES[name] | {"color": INK, "linewidth": 1.2})
+    for name, estimate in result.baselines.items():
+        draw_line(axes, leads, estimate.value, LINES[name] | REFERENCE)
     for place, name in reversed(list(enumerate(names))):
         style = line(place) | {"label": name} | ({} if len(leads) <= 24 else {"marker": None})
         if name in result.estimates:
@@ -82,6 +85,8 @@ def _draw_leads(axes: Axes, result: ComparisonTable, words: Words, names: Sequen
 def _draw_calls(axes: Axes, results: Sequence[ComparisonTable], names: Sequence[str]) -> None:
     """Draws intervals as bars, side by side so that none hides another."""
     calls = [result.calls for result in results if result.calls is not None]
+    for name, estimate in results[0].baselines.items():
+        axes.axhline(estimate.over_leads().value[0], **LINES[name] | REFERENCE)
     for place, name in reversed(list(enumerate(names))):
         found = [(b.calls, b.estimates[name].over_leads()) for b in results if name in b.estimates]
         if not found:

@@ -1,28 +1,14 @@
 """The wording of a comparison: numbers to their significant digits, titles, and tables."""
 
-import math
 from collections.abc import Sequence
-
-import numpy as np
 
 from rolling.run.compare.comparison_table import ComparisonTable
 from rolling.run.compare.estimates import Estimate, Ranks, rank
-from rolling.run.evaluation.tables import Cell, Table
+from rolling.run.evaluation.tables import Cell, Table, with_interval
 from rolling.run.report.units import Words, counted, pretty_units, with_units
 
 FRAMES = (1, 3, 5, 8, 12, 20)
 """The leads shown, as far as the forecasts reach."""
-
-
-def with_interval(value: float, bounds: Sequence[float] | np.ndarray | None = None) -> str:
-    """`0.1234 ± 0.0042`, half of the interval to two digits; without one, the value to three."""
-    if not math.isfinite(value):
-        return "–"
-    half = 0.0 if bounds is None else (bounds[1] - bounds[0]) / 2
-    if not (math.isfinite(half) and half > 0):
-        return f"{value:.3g}"
-    decimals = max(0, 1 - math.floor(math.log10(half)))
-    return f"{value:.{decimals}f} ± {half:.{decimals}f}"
 
 
 def at_calls(calls: float | None) -> str:
@@ -50,8 +36,8 @@ def by_lead(result: ComparisonTable, words: Words, names: Sequence[str], *, sure
         if name in result.estimates
     ]
     rows += [
-        (name, tuple(Cell(text=with_interval(values[i])) for i in chosen))
-        for name, values in result.baselines.items()
+        (name, tuple(_reference(estimate, i, sure) for i in chosen))
+        for name, estimate in result.baselines.items()
     ]
     first = "lead (frames)" if words.lead_unit == "frames" else "lead time"
     return Table(
@@ -72,6 +58,10 @@ def by_calls(results: Sequence[ComparisonTable], words: Words, names: Sequence[s
     rows = [
         (name, tuple(_cell(means.get(name), ranking, name, 0, sure) for means, ranking in columns))
         for name in names
+    ]
+    rows += [
+        (name, tuple(_reference(result.baselines[name].over_leads(), 0, sure) for result in results))
+        for name in first.baselines
     ]
     return Table(
         caption=f"{title(first, words)}, mean over {len(first.leads)} leads",
@@ -99,6 +89,10 @@ def of_rollouts(
         heads=("", *(title(result, words) for result in results)),
         rows=tuple(rows),
     )
+
+
+def _reference(estimate: Estimate, lead: int, sure: bool) -> Cell:
+    return Cell(text=with_interval(estimate.value[lead], estimate.interval[:, lead] if sure else None))
 
 
 def _cell(estimate: Estimate | None, ranking: Ranks, name: str, lead: int, sure: bool) -> Cell:

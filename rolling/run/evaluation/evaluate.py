@@ -9,6 +9,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -16,10 +17,12 @@ import xarray as xr
 from rolling.common.errors import InputError
 from rolling.common.files import write_file
 from rolling.common.progress import Progress
-from rolling.data.source import Sequences
+from rolling.data.source import Sequences, Split
 from rolling.data.statistics import Statistics
-from rolling.metrics.metric import EvaluationSetup, Metric, Sample, Score
-from rolling.run.evaluation.scores import ABOUT, CURVES, Evaluation, Scores, write
+from rolling.fields import Layout
+from rolling.metrics.intervals import MOST, blocks, interval, without_each
+from rolling.metrics.metric import EvaluationSetup, Metric, Resampled, Sample, Score
+from rolling.run.evaluation.scores import ABOUT, CURVES, INDEPENDENT, Drawn, Evaluation, Scores, write
 from rolling.run.forecasting.zarr_reader import StoredForecast, open_forecast
 
 READ_BYTES = 2**26  # bytes of the forecast, all members in float32, read at a time
@@ -28,45 +31,90 @@ SCORE_BYTES = 2**20  # ... and scored at a time: blocks that fit into the cache 
 
 def evaluate(
     store: Path,
-    test: Sequences,
+    split: Split,
     statistics: Statistics,
     metrics: Sequence[Metric],
     output_stem: Path,
     *,
     read_bytes: int = READ_BYTES,
 ) -> Evaluation:
-    """Scores the forecast `store` and writes `output_stem` + `.json` and `.nc`; returns their content.
+    """Scores the forecast `store` of `split.test` and writes `output_stem` + `.json` and `.nc`; returns their
+    content. For the arguments and errors see `tally`."""
+    return tally(store, split, statistics, metrics, read_bytes=read_bytes).write(output_stem)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Tally:
+    """The scores of a stored forecast and of the baselines, by the name of the forecast."""
+
+    scores: dict[str, Scores]
+    metrics: Sequence[Metric]
+    layout: Layout
+    drawn: Drawn
+    members: int
+    leads: int
+
+    def write(self, output_stem: Path) -> Evaluation:
+        """Writes `output_stem` + `.json` and `.nc`."""
+        evaluation = Evaluation.of(self.scores, self.metrics, self.drawn)
+        dataset = to_dataset(evaluation, self.layout.time_units)
+        dataset.attrs |= {"starts": self.drawn.starts, "independent_blocks": self.drawn.blocks}
+        dataset.attrs |= {"members": self.members, "leads": self.leads}
+        write(evaluation, output_stem.with_name(output_stem.name + ".json"))
+        write_file(
+            output_stem.with_name(output_stem.name + ".nc"),
+            lambda path: dataset.to_netcdf(path, engine="h5netcdf"),
+        )
+        return evaluation
+
+
+def tally(
+    store: Path,
+    split: Split,
+    statistics: Statistics,
+    metrics: Sequence[Metric],
+    *,
+    read_bytes: int = READ_BYTES,
+) -> Tally:
+    """Scores the forecast `store` of `split.test`, persistence and climatology.
 
     Only leads with truth at every start count.
 
-    Raises `InputError` where the store is missing, incomplete, damaged or does not belong to `test`.
+    Raises `InputError` where the store is missing, incomplete, damaged or does not belong to `split.test`.
     """
     names = [metric.name for metric in metrics]
     if len(set(names)) < len(names):
         raise InputError(
             f"two metrics of one evaluation have the same name, among {', '.join(names)}: leave one out"
         )
-    if ABOUT in names:
+    for name in {ABOUT, INDEPENDENT} & set(names):
         raise InputError(
-            f"a metric cannot have the name {ABOUT!r}, which evaluation.json uses itself: choose another"
+            f"a metric cannot have the name {name!r}, which evaluation.json uses itself: choose another"
         )
-    forecast = open_forecast(store, test.layout)
+    forecast = open_forecast(store, split.test.layout)
     with forecast.dataset:
-        leads = forecast.truth_leads(test)
-        found = _score(forecast, test, statistics, metrics, leads, read_bytes)
-    evaluation = Evaluation.of(found, metrics)
-    dataset = to_dataset(evaluation, test.layout.time_units)
-    dataset.attrs |= {"starts": forecast.starts, "members": forecast.members, "leads": leads}
-    write(evaluation, output_stem.with_name(output_stem.name + ".json"))
-    write_file(
-        output_stem.with_name(output_stem.name + ".nc"),
-        lambda path: dataset.to_netcdf(path, engine="h5netcdf"),
+        leads = forecast.truth_leads(split.test)
+        video = split.test.layout.is_video
+        labels = blocks(forecast.sequence, forecast.frame, leads, whole=video)
+        scores = _score(forecast, split, statistics, metrics, leads, labels, read_bytes)
+        drawn = Drawn(
+            starts=forecast.starts,
+            blocks=int(labels.max()) + 1,
+            clips=len(np.unique(forecast.sequence)) if video else 0,
+        )
+    return Tally(
+        scores=scores,
+        metrics=metrics,
+        layout=split.test.layout,
+        drawn=drawn,
+        members=forecast.members,
+        leads=leads,
     )
-    return evaluation
 
 
-def _score(forecast, test, statistics, metrics, leads, read_bytes) -> dict[str, Scores]:
+def _score(forecast, split, statistics, metrics, leads, labels, read_bytes) -> dict[str, Scores]:
     """The scores by forecast: model, persistence, climatology."""
+    test = split.test
     setup = setup_of(forecast, test, statistics, leads)
     single = dataclasses.replace(setup, members=1)
     running = {
@@ -75,8 +123,8 @@ def _score(forecast, test, statistics, metrics, leads, read_bytes) -> dict[str, 
         "climatology": Running(metrics, single, climatology),
     }
     with Progress("evaluate", total=forecast.starts * leads, unit="frame") as progress:
-        for start in range(forecast.starts):
-            for sample in samples(forecast, start, test, statistics, setup, read_bytes):
+        for start, block in enumerate(labels.tolist()):
+            for sample in samples(forecast, start, test, statistics, setup, block, read_bytes):
                 for one in running.values():
                     one.update(sample)
                 progress.update(len(sample.truth))
@@ -84,19 +132,43 @@ def _score(forecast, test, statistics, metrics, leads, read_bytes) -> dict[str, 
 
 
 class Running:
-    """The sums of all metrics for one forecast, which `of` makes from each sample."""
+    """The sums of all metrics for one forecast, which `of` makes from each sample: one state for each block
+    of starts, or a single one for a metric that is not `Resampled`."""
 
     def __init__(self, metrics: Sequence[Metric], setup: EvaluationSetup, of: Callable[[Sample], Sample]):
-        self.of = of
-        started = ((metric, metric.start(setup)) for metric in metrics)
-        self.states = [(metric, state) for metric, state in started if state is not None]
+        self.of, self.setup, self.starts = of, setup, 0
+        self.metrics = [metric for metric in metrics if metric.start(setup) is not None]
+        self.states: list[dict[int, Any]] = [{} for _ in self.metrics]
 
     def update(self, sample: Sample) -> None:
-        sample = self.of(sample)
-        self.states = [(metric, metric.update(state, sample)) for metric, state in self.states]
+        self.starts += sample.first == 0
+        block = sample.block
+        if block is None:
+            block = (self.starts - 1) % MOST
+        sample = dataclasses.replace(self.of(sample), block=block)
+        for metric, states in zip(self.metrics, self.states, strict=True):
+            part = block if isinstance(metric, Resampled) else 0
+            state = states[part] if part in states else metric.start(self.setup)
+            states[part] = metric.update(state, sample)
 
     def result(self) -> Scores:
-        return {metric.name: metric.result(state) for metric, state in self.states}
+        found = zip(self.metrics, self.states, strict=True)
+        return {metric.name: _scores(metric, list(states.values())) for metric, states in found if states}
+
+
+def _scores(metric: Metric, states: Sequence[Any]) -> tuple[Score, ...]:
+    """The scores of all blocks together, with their intervals where the metric's sums add up."""
+    if not isinstance(metric, Resampled):
+        return metric.result(states[0])
+    rows = [metric.result(state) for state in metric.resample(states, without_each(len(states)))]
+    return tuple(_bounded(score, others) for score, *others in zip(*rows, strict=True))
+
+
+def _bounded(score: Score, without: Sequence[Score]) -> Score:
+    if not without:
+        return score
+    low, high = interval(score.values, np.stack([each.values for each in without]))
+    return dataclasses.replace(score, low=low, high=high, without=tuple(without))
 
 
 def persistence(sample: Sample) -> Sample:
@@ -125,6 +197,7 @@ def samples(
     test: Sequences,
     statistics: Statistics,
     setup: EvaluationSetup,
+    block: int,
     read_bytes: int = READ_BYTES,
 ) -> Iterator[Sample]:
     """One start of a stored forecast beside its truth, in blocks of leads."""
@@ -146,6 +219,7 @@ def samples(
                 truth=test.read(sequence, frame + a, frame + b),
                 climatology=np.asarray(statistics.climatology_at(layout, times)),
                 given=given,
+                block=block,
             )
 
 

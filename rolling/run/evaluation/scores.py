@@ -3,8 +3,9 @@
 The file is `{metric: {variable: {"unit": str, "leads" or another axis: [...], "model": [...], ...}}}`, lists
 of finite numbers or null. Beside "model" there are "persistence" and "climatology", unless the metric makes
 no sense for them; "reference", the truth's own curve, where there is one; and "low" and "high", the bounds of
-the model's confidence interval, where a metric has one. Another key, "about", has the descriptions of the
-metrics, so that a report needs none of their classes.
+the model's confidence interval, where a metric has one. Two other keys: "about" has the descriptions of the
+metrics, so that a report needs none of their classes; "independent" the number of starts, and of the blocks
+of them that are independent and stand behind the intervals.
 """
 
 import dataclasses
@@ -21,20 +22,47 @@ from rolling.metrics.metric import About, Metric, Ranking, Score, named_so
 
 BASELINES = ("persistence", "climatology")
 CURVES = ("model", *BASELINES, "reference", "low", "high")
-ABOUT = "about"
+ABOUT, INDEPENDENT = "about", "independent"
 Scores = dict[str, tuple[Score, ...]]
 """Scores by metric name."""
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """How many starts were scored, in how many independent `blocks` (`rolling.metrics.intervals`), and for
+    pictures the number of `clips` that they are from."""
+
+    starts: int
+    blocks: int
+    clips: int = 0
+
+    def words(self) -> str:
+        """`12 starts in 3 independent blocks`."""
+        found = f"{self.starts} start{'s' * (self.starts != 1)}"
+        if self.blocks == 1 < self.starts:
+            return f"{found} in one {'clip' if self.clips else 'block'}, so without intervals"
+        if self.starts == 1:
+            return f"{found}, so without intervals"
+        if self.clips:
+            return f"{found} in {self.clips} clips"
+        if self.blocks == self.starts:
+            return f"{self.starts} independent starts"
+        return f"{found} in {self.blocks} independent blocks"
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Evaluation:
-    """`scores[metric][variable]`, each with its baselines, and the metrics' descriptions."""
+    """`scores[metric][variable]`, each with its baselines, the metrics' descriptions, and what was `drawn`,
+    None where a file does not say."""
 
     scores: Mapping[str, Mapping[str, Score]]
     abouts: Mapping[str, About] = dataclasses.field(default_factory=dict)
+    drawn: Drawn | None = None
 
     @classmethod
-    def of(cls, forecasts: Mapping[str, Scores], metrics: Sequence[Metric] = ()) -> "Evaluation":
+    def of(
+        cls, forecasts: Mapping[str, Scores], metrics: Sequence[Metric] = (), drawn: Drawn | None = None
+    ) -> "Evaluation":
         """From the scores by forecast, model and baselines; a metric without scores is left out."""
         scores = {
             metric: {
@@ -45,7 +73,7 @@ class Evaluation:
             if found
         }
         abouts = {name: about for name, about in _abouts(metrics).items() if name in scores}
-        return cls(scores=scores, abouts=abouts)
+        return cls(scores=scores, abouts=abouts, drawn=drawn)
 
     def score(self, metric: str, variable: str) -> Score | None:
         return self.scores.get(metric, {}).get(variable)
@@ -74,6 +102,8 @@ def _abouts(metrics: Sequence[Metric]) -> dict[str, About]:
 def write(evaluation: Evaluation, path: Path) -> None:
     """Writes `evaluation.json`."""
     content = encoded(evaluation) | {ABOUT: {name: _changed(a) for name, a in evaluation.abouts.items()}}
+    if evaluation.drawn is not None:
+        content[INDEPENDENT] = dataclasses.asdict(evaluation.drawn)
     text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
     write_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
@@ -86,6 +116,7 @@ def read(path: Path, metrics: Sequence[Metric] = ()) -> Evaluation:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         abouts = {name: _about(words) for name, words in content.pop(ABOUT, {}).items()}
+        drawn = Drawn(**found) if (found := content.pop(INDEPENDENT, None)) else None
         scores = {
             metric: {variable: decoded(variable, entry) for variable, entry in found.items()}
             for metric, found in content.items()
@@ -98,7 +129,7 @@ def read(path: Path, metrics: Sequence[Metric] = ()) -> Evaluation:
         raise InputError(
             f"{path} is not an evaluation ({error}): write it again with `rolling evaluate {path.parent}`"
         ) from error
-    return Evaluation(scores=scores, abouts=_abouts(metrics) | abouts)
+    return Evaluation(scores=scores, abouts=_abouts(metrics) | abouts, drawn=drawn)
 
 
 def encoded(evaluation: Evaluation) -> dict[str, Any]:
@@ -119,7 +150,7 @@ def encoded(evaluation: Evaluation) -> dict[str, Any]:
 def decoded(variable: str, entry: Mapping[str, Any]) -> Score:
     """The score of an entry, whose axis is the one key that is neither a curve nor the unit."""
     axis = next(key for key in entry if key not in (*CURVES, "unit"))
-    curves = {name: np.array(entry[name], float) for name in CURVES if name in entry}
+    curves: dict[str, Any] = {name: np.array(entry[name], float) for name in CURVES if name in entry}
     if not len(entry[axis]) == len(curves["model"]) > 0:
         raise ValueError("a curve has no values, or more or fewer than its coordinate")
     return Score(

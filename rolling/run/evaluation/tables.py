@@ -29,10 +29,9 @@ class Table:
 
     def plain(self) -> str:
         """Lines of text; `*` marks the best, `~` what is tied with it."""
-        marked = any(cell.best or cell.tied for _, cells in self.rows for cell in cells)
         lines = [list(self.heads)]
         for name, cells in self.rows:
-            marks = ["*" if cell.best else "~" if cell.tied else " " * marked for cell in cells]
+            marks = ["*" if cell.best else "~" if cell.tied else " " * self.marked for cell in cells]
             lines.append([name, *(cell.text + mark for cell, mark in zip(cells, marks, strict=True))])
         widths = [max(len(line[i]) for line in lines) for i in range(len(self.heads))]
         body = [
@@ -43,6 +42,11 @@ class Table:
             for line in lines
         ]
         return "\n".join([*filter(None, [self.caption]), *(line.rstrip() for line in body)])
+
+    @property
+    def marked(self) -> bool:
+        """Whether some cell is marked as the best, or as tied with it."""
+        return any(cell.best or cell.tied for _, cells in self.rows for cell in cells)
 
     def markdown(self) -> str:
         """The best is bold; `≈` marks what is tied with it."""
@@ -73,3 +77,14 @@ def columns(named: Mapping[str, Sequence[float] | np.ndarray | None], caption: s
 
 def number(value: float) -> str:
     return f"{value:.4g}" if math.isfinite(value) else "-"
+
+
+def with_interval(value: float, bounds: Sequence[float] | np.ndarray | None = None) -> str:
+    """`0.1234 ± 0.0042`, half of the interval to two digits; without one, the value to three."""
+    if not math.isfinite(value):
+        return "–"
+    half = 0.0 if bounds is None else (bounds[1] - bounds[0]) / 2
+    if not (math.isfinite(half) and half > 0):
+        return f"{value:.3g}"
+    decimals = max(0, 1 - math.floor(math.log10(half)))
+    return f"{value:.{decimals}f} ± {half:.{decimals}f}"

@@ -17,8 +17,9 @@ FIELDS = {
     "oracle": SAMPLING,
     "forecast": {"beginnings": "from_clip_start"},
     "window": {"roll": "inner"},
+    "metric": {"resamples": None},
 }
-"""By short name, or by kind: former field to present field."""
+"""By short name, or by kind: former field to present field; None for one that is no more."""
 
 HOMES = {
     "window": ("rolling.windows",),
@@ -75,7 +76,8 @@ def upgraded(value: Any) -> Any:
         return value
     kind = _present(value["type"])
     renamed = FIELDS.get(kind, {}) | FIELDS.get(kind.partition(".")[0], {})
-    return {renamed.get(name, name): item for name, item in value.items()} | {"type": kind}
+    present = {renamed.get(name, name): item for name, item in value.items()}
+    return {name: item for name, item in present.items() if name is not None} | {"type": kind}
 
 
 def _present(name: str) -> str:

@@ -1,6 +1,7 @@
 """A user's own Python file: loaded on purpose, copied into the runs that use it, compared with the copy."""
 
 import dataclasses
+import hashlib
 import importlib.util
 import shutil
 import sys
@@ -64,6 +65,11 @@ def keep_code(value: Any, run: Path) -> None:
         if not kept.exists():
             kept.parent.mkdir(exist_ok=True)
             write_file(kept, lambda path, file=file: shutil.copyfile(file, path))
+
+
+def digests(value: Any) -> dict[str, str]:
+    """The SHA-256 of each file that defines one of the user's own parts of a value, by name."""
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in _files(value)}
 
 
 def changed(value: Any, run: Path) -> Iterator[tuple[Path, Path]]:

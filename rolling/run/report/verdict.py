@@ -80,11 +80,11 @@ def verdict(evaluation: Evaluation, members: int, words: Words) -> str:
         beaten: dict[str, list[str]] = {}  # baselines by the leads at which they are beaten
         for baseline, values in score.baselines.items():
             wins = score.values > values if higher else score.values < values
-            where = _where(wins.tolist(), words.leads(score.coordinate), words.lead_unit)
-            beaten.setdefault(where, []).append(baseline)
+            place = where(wins.tolist(), words.leads(score.coordinate), words.lead_unit)
+            beaten.setdefault(place, []).append(baseline)
         if beaten:
             of = f" of {words.title(name)}" if len(scores) > 1 else ""
-            parts = [f"{listed(baselines)} {where}" for where, baselines in beaten.items()]
+            parts = [f"{listed(baselines)} {place}" for place, baselines in beaten.items()]
             sentences.append(f"{subject}{of} beats {listed(parts)}.")
     return " ".join([*sentences, *_distance(evaluation)])
 
@@ -100,7 +100,7 @@ def _distance(evaluation: Evaluation) -> Iterator[str]:
             return
 
 
-def _where(wins: Sequence[bool], leads: np.ndarray, unit: str) -> str:
+def where(wins: Sequence[bool], leads: np.ndarray, unit: str) -> str:
     """`at every lead from 1 to 20`, `up to lead 9`, `from 3 h on`, `at no lead`, ..."""
     shown = [plain(float(lead)) for lead in leads]
     name = (lambda i: f"lead {shown[i]}") if unit == "frames" else (lambda i: f"{shown[i]} {unit}")
