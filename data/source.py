@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+import xarray as xr
 
 from rolling.fields import Layout
 
@@ -102,5 +103,18 @@ class Described(Protocol):
         """The layout of what `open` gives, without simulating, preparing or reading frames.
 
         Raises `InputError` where it cannot be known.
+        """
+        ...
+
+
+@runtime_checkable
+class ReadsOther(Protocol):
+    """A source that reads other data than its own in the same way, to forecast from them."""
+
+    def read_like(self, layout: Layout, mask: np.ndarray | None, data: str | xr.Dataset) -> Sequences:
+        """The frames of `data`, a path or an open dataset, as a network of this layout and mask takes them.
+
+        Variables, units, cells and the time step are those of `layout`, wherever `data` have them; what else
+        they have is left out. Raises `InputError` where something is not there.
         """
         ...

@@ -170,8 +170,8 @@ def no_grid(tmp_path):
     return {"path": write(fields().mean("longitude"), tmp_path / "a.nc")}
 
 
-def ensemble(tmp_path):
-    return {"path": write(fields().expand_dims(number=[0, 1, 2]), tmp_path / "a.nc")}
+def percentiles(tmp_path):
+    return {"path": write(fields().expand_dims(percentile=[0, 1, 2]), tmp_path / "a.nc")}
 
 
 def no_fields(tmp_path):
@@ -289,10 +289,10 @@ CASES = {
     no_time: ["t2m of", "no time axis", "latitude (5), longitude (7)", "--source.time"],
     wrong_time: ["no time axis 'clock'"],
     no_grid: ["no two horizontal dimensions", "latitude (5)"],
-    ensemble: ["number (3)", "isel"],
+    percentiles: ["percentile (3)", "isel"],
     no_fields: ["holds no fields"],
-    other_grids: ["fine and t2m", "different axes", "--source.variables"],
-    other_grids_in_a_folder: ["other axes in", "b.nc"],
+    other_grids: ["latitude of variable t2m", "that of variable fine, 9 values", "--source.variables"],
+    other_grids_in_a_folder: ["latitude of variable t2m of", "b.nc is not that of", "a.nc, 5 values"],
     twice: ["4 frames twice", "2019-03-21", "a.nc and", "b.nc"],
     no_common_time: ["t2m, u10", "no time in common"],
     other_calendar: ["calendar 'noleap'", "convert_calendar"],

@@ -3,11 +3,10 @@
 import dataclasses
 from collections.abc import Hashable
 
-import numpy as np
 import xarray as xr
 
 from rolling.common.errors import InputError
-from rolling.fields import LATITUDE_UNITS, LONGITUDE_UNITS, Axis
+from rolling.fields import LATITUDE_UNITS, LONGITUDE_UNITS
 
 PRESSURE_UNITS = ("pa", "hpa", "mbar", "millibar", "millibars", "mb")
 
@@ -22,7 +21,7 @@ class Role:
     names: tuple[str, ...]
 
     def fits(self, name: Hashable, attributes: dict) -> bool:
-        if attributes.get("axis"):
+        if attributes.get("axis") and self.axis:
             return str(attributes["axis"]).upper() == self.axis
         return (
             attributes.get("standard_name") in self.standard_names
@@ -60,16 +59,46 @@ LEVEL = Role(
 )
 
 
+MEMBER = Role(
+    "E",
+    ("realization",),
+    (),
+    ("number", "realization", "realisation", "member", "member_id", "ensemble", "ensemble_member", "ens"),
+)
+LEAD = Role(
+    "",
+    ("forecast_period",),
+    (),
+    ("step", "lead", "lead_time", "leadtime", "prediction_timedelta", "forecast_period", "forecast_hour"),
+)
+REFERENCE = Role(
+    "",
+    ("forecast_reference_time",),
+    (),
+    ("forecast_reference_time", "init_time", "init", "reference_time", "initial_time", "start_time"),
+)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Dimensions:
-    """The names of an array's dimensions by role; `time` has two if the time is a forecast's start plus its
-    lead. `clock` is the coordinate that holds the times, "" if frames are merely numbered."""
+    """The names of an array's dimensions by role.
 
+    Frames lie along `members` and then `time`, which is empty where a file holds the one time of its scalar
+    coordinate, and two where a time is a forecast's start plus its lead. `clock` is the coordinate that holds
+    the times, "" if frames are merely numbered; `lead` is added to it, if there is one.
+    """
+
+    members: tuple[str, ...]
     time: tuple[str, ...]
     clock: str
+    lead: str
     level: str | None
     y: str
     x: str
+
+    @property
+    def frames(self) -> tuple[str, ...]:
+        return (*self.members, *self.time)
 
 
 def find_dimensions(array: xr.DataArray, where: str, time: str = "") -> Dimensions:
@@ -79,6 +108,12 @@ def find_dimensions(array: xr.DataArray, where: str, time: str = "") -> Dimensio
     """
     clock, times = _clock(array, where, time)
     free = [str(name) for name in array.dims if name not in times]
+    lead = next((d for d in free if array.sizes[d] > 1 and LEAD.fits(d, attributes_of(array, d))), "")
+    times = (*times, lead) if lead and clock else times
+    members = tuple(
+        d for d in free if d not in times and array.sizes[d] > 1 and MEMBER.fits(d, attributes_of(array, d))
+    )
+    free = [d for d in free if d not in (*times, *members)]
     found = {role: next((d for d in free if role.fits(d, attributes_of(array, d))), None) for role in (Y, X)}
     free = [d for d in free if d not in found.values()]
     found[LEVEL] = next((d for d in free if LEVEL.fits(d, attributes_of(array, d))), None)
@@ -102,7 +137,15 @@ def find_dimensions(array: xr.DataArray, where: str, time: str = "") -> Dimensio
         )
     y, x = found[Y], found[X]
     assert y is not None and x is not None  # recognised, or else the last ones that remained
-    return Dimensions(time=times, clock=clock, level=found[LEVEL], y=y, x=x)
+    return Dimensions(
+        members=members,
+        time=times,
+        clock=clock,
+        lead=lead if clock else "",
+        level=found[LEVEL],
+        y=y,
+        x=x,
+    )
 
 
 def attributes_of(array: xr.DataArray, name: str) -> dict:
@@ -119,18 +162,25 @@ def _clock(array: xr.DataArray, where: str, chosen: str) -> tuple[str, tuple[str
     if chosen:
         names = [chosen] if chosen in array.coords or chosen in array.dims else []
     else:
-        dates = [name for name, c in array.coords.items() if c.ndim and c.dtype.kind in "MO"]
-        # In a GRIB forecast, `time` is when it was initialised and `valid_time` when its fields are valid.
+        dates = [name for name, c in array.coords.items() if c.dtype.kind in "MO" and is_dates(c)]
+        # In a GRIB forecast, `time` is when it was initialised and `valid_time` when its fields are valid. A
+        # scalar coordinate is the time of a file's only frame.
         names = sorted(
             (str(n) for n in dates if TIME.fits(n, array.coords[n].attrs)),
-            key=lambda n: (array.coords[n].attrs.get("standard_name") != "time", n != "valid_time"),
+            key=lambda n: (
+                array.coords[n].ndim == 0,
+                array.coords[n].attrs.get("standard_name") != "time",
+                n != "valid_time",
+            ),
         )
-        names += [str(d) for d in array.dims if TIME.fits(d, attributes_of(array, str(d)))]
-        names += [str(n) for n in dates]
+        along = [n for n in names if array.coords[n].ndim]
+        names = along + [str(d) for d in array.dims if TIME.fits(d, attributes_of(array, str(d)))] + names
+        names += sorted((str(n) for n in dates), key=lambda n: array.coords[n].ndim == 0)
     if not names:
         raise InputError(
             f"{where} has no time axis{f' {chosen!r}' if chosen else ''}: its dimensions are"
-            f" {_listed(array, [str(d) for d in array.dims])}; name the one that is with --source.time NAME"
+            f" {_listed(array, [str(d) for d in array.dims])}; name the dimension or coordinate that is with"
+            " --source.time NAME, or give each file a scalar coordinate `time` with its date"
         )
     name = names[0]
     if name not in array.coords:
@@ -138,58 +188,8 @@ def _clock(array: xr.DataArray, where: str, chosen: str) -> tuple[str, tuple[str
     return name, tuple(str(d) for d in array.coords[name].dims)
 
 
-def times_of(array: xr.DataArray, found: Dimensions, where: str) -> np.ndarray:
-    """The time of every frame, over `found.time`: `datetime64[ns]`, or float64 for plain numbers."""
-    if not found.clock:
-        return np.arange(float(array.sizes[found.time[0]]))
-    values = array.coords[found.clock].values
-    if values.dtype.kind == "M":
-        return values.astype("datetime64[ns]")
-    if values.dtype.kind in "iuf":
-        return values.astype(float)
-    calendar = getattr(values.flat[0], "calendar", None)
-    kind = f"dates of the calendar {calendar!r}" if calendar else f"values of type {values.dtype}"
-    raise InputError(
-        f"{where} has {kind} on its time axis {found.clock}: convert it, for instance with xarray's"
-        " convert_calendar('standard')"
-    )
-
-
-def horizontal_axis(array: xr.DataArray, name: str, role: Role, where: str) -> Axis:
-    """A horizontal axis with its values and units, or numbered cells if it has no coordinate.
-
-    Longitudes are unwrapped, and periodic if they go round the globe in equal steps. Raises `InputError` if
-    values are out of order.
-    """
-    if name not in array.coords or array.coords[name].ndim != 1:
-        return Axis(name=name, values=tuple(float(i) for i in range(array.sizes[name])))
-    values = decimals(array.coords[name].values)
-    units = _units(name, attributes_of(array, name), role)
-    longitude = units in LONGITUDE_UNITS
-    if longitude:
-        values = np.round(np.unwrap(values, period=360.0), 9)
-        values = values - 360.0 if values.min() >= 180.0 or values.max() > 360.0 else values
-    steps = np.diff(values)
-    if not ((steps > 0).all() or (steps < 0).all()):
-        raise InputError(
-            f"{where} has values of {name} that neither rise nor fall throughout: sort them first"
-        )
-    wraps = longitude and len(values) > 1 and np.allclose(np.abs(steps), 360.0 / len(values), rtol=1e-3)
-    return Axis(name=name, values=tuple(values.tolist()), units=units, periodic=bool(wraps))
-
-
-def decimals(values: np.ndarray) -> np.ndarray:
-    """Float64 with the intended decimals: 50.1 stored as float32 is read as 50.1, not 50.099998."""
-    if values.dtype == np.float32:
-        return np.array([float(str(value)) for value in values])
-    return values.astype(np.float64)
-
-
-def _units(name: str, found: dict, role: Role) -> str:
-    units = str(found.get("units", ""))
-    if units.lower() in role.units:
-        return role.units[0]
-    named = found.get("standard_name") in ("latitude", "longitude") or name.lower() in (
-        ("lat", "latitude", "lon", "longitude") if not units else ()
-    )
-    return role.units[0] if named else units or "1"
+def is_dates(coordinate: xr.DataArray) -> bool:
+    """Whether a coordinate holds dates, of whatever calendar."""
+    if coordinate.dtype.kind == "O":
+        return coordinate.size > 0 and hasattr(coordinate.values.flat[0], "timetuple")
+    return coordinate.dtype.kind == "M"

@@ -5,8 +5,10 @@ import dataclasses
 import numpy as np
 
 from rolling.common.errors import InputError
+from rolling.fields import Layout
 
 HOUR = 3600 * 10**9  # ns
+MONTH = 365.2425 * 2  # hours, in the mean
 TOLERANCE = 0.01  # fraction of a step by which times may be off: decoded from floats, they often are
 
 
@@ -30,8 +32,23 @@ class Cadence:
         steps = np.diff(times).astype(float) / (HOUR if calendar else 1.0)
         if calendar and _monthly(times, steps):
             months = _most_frequent(np.diff(_month(times)).astype(float))
-            return cls(step=months * 365.2425 * 2, calendar=True, months=round(months))
+            return cls(step=months * MONTH, calendar=True, months=round(months))
         return cls(step=_most_frequent(steps), calendar=calendar)
+
+    @classmethod
+    def of_layout(cls, layout: Layout) -> "Cadence":
+        """The cadence of the data that a layout came from."""
+        months = layout.step / MONTH if layout.has_calendar else 0.0
+        whole = round(months) if abs(months - round(months)) < 1e-6 else 0
+        return cls(step=layout.step, calendar=layout.has_calendar, months=whole)
+
+    def ending(self, times: np.ndarray) -> np.ndarray:
+        """The indices of those of increasing `times` that are whole steps before the last one."""
+        if self.months:
+            ratio = (_month(times[-1:]) - _month(times)) / self.months
+        else:
+            ratio = (times[-1] - times).astype(float) / (self.step * (HOUR if self.calendar else 1.0))
+        return np.flatnonzero(np.abs(ratio - np.rint(ratio)) < TOLERANCE)
 
     def positions(self, times: np.ndarray) -> np.ndarray:
         """How many steps each time lies after the first; a time off the grid counts as after a gap."""

@@ -65,6 +65,11 @@ def open_files(path: str, engine: str | None = None) -> list[tuple[str, xr.Datas
     return [(name, dataset) for name in find_files(path) for dataset in _open(name, engine)]
 
 
+def settled(dataset: xr.Dataset) -> xr.Dataset:
+    """A dataset that somebody else opened, as it would have been opened here."""
+    return _in_order(dataset)
+
+
 def find_files(path: str) -> list[str]:
     """The files and stores that a path, folder or pattern denotes, sorted by name."""
     if not path:

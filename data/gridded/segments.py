@@ -124,6 +124,28 @@ class MissingData:
     mask: np.ndarray | None
 
 
+def series_of(frames: np.ndarray) -> list[np.ndarray]:
+    """Sorted frames, one array for each series: see `rolling.data.gridded.cubes.Cube`."""
+    ends = np.flatnonzero(frames["series"][1:] != frames["series"][:-1]) + 1
+    return np.split(frames, ends)
+
+
+def positions(frames: np.ndarray, cadence: Cadence) -> np.ndarray:
+    """How many steps each frame lies after the first; there is a gap between two series."""
+    found, first = [], 0
+    for series in series_of(frames):
+        found.append(first + cadence.positions(series["time"]))
+        first = found[-1][-1] + 2
+    return np.concatenate(found)
+
+
+def unbroken(positions: np.ndarray, missing: np.ndarray) -> list[range]:
+    """Runs of consecutive frames, none of them missing."""
+    there = np.flatnonzero(~missing)
+    breaks = np.flatnonzero(np.diff(positions[there]) != 1) + 1
+    return [range(int(run[0]), int(run[-1]) + 1) for run in np.split(there, breaks) if len(run)]
+
+
 def find_missing(
     counts: NanCounts, layout: Layout, times: np.ndarray, path: str, mask_moving: bool
 ) -> MissingData:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import sys
-from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +10,9 @@ import xarray as xr
 from rolling.common.errors import InputError
 from rolling.data import cache, calendar
 from rolling.data.gridded.cadence import HOUR, Cadence, show
-from rolling.data.gridded.cubes import Cube, FilePart
+from rolling.data.gridded.cubes import Cube
 from rolling.data.gridded.formats import fingerprint, open_files
+from rolling.data.gridded.other import read_like
 from rolling.data.gridded.segments import (
     FileFrames,
     FrameSegments,
@@ -20,7 +20,11 @@ from rolling.data.gridded.segments import (
     MemoryFrames,
     NanCounts,
     find_missing,
+    positions,
+    series_of,
+    unbroken,
 )
+from rolling.data.gridded.selection import Selection, common_frames
 from rolling.data.source import Split
 from rolling.fields import Layout, Variable
 
@@ -80,19 +84,20 @@ class Gridded:
 
     def layout(self) -> Layout:
         """From the files' headers and coordinates."""
-        cubes, times, cadence = self._axes()
-        return self._layout(cubes, times, cadence)
+        cubes, frames, cadence = self._axes()
+        return self._layout(cubes, frames["time"], cadence)
 
     def open(self) -> Split:
         """Raises `InputError` for whatever cannot be used."""
-        cubes, times, cadence = self._axes()
+        cubes, chosen, cadence = self._axes()
         for cube in cubes:
             cube.check_written()
+        times = chosen["time"]
         layout = self._layout(cubes, times, cadence)
         frames, counts = self._look(FileFrames(cubes), layout, len(times))
         found = find_missing(counts, layout, times, self.path, self.mask_moving)
-        ranges = _unbroken(cadence.positions(times), found.missing)
-        train, test = _split(ranges, self.test_fraction, self.path)
+        ranges = unbroken(positions(chosen, cadence), found.missing)
+        train, test = _split(ranges, times, self.test_fraction, self.path)
         _report(self.path, layout, found, train, test)
         both = {
             "layout": layout,
@@ -102,6 +107,11 @@ class Gridded:
             "frames": frames,
         }
         return Split(train=FrameSegments(ranges=train, **both), test=FrameSegments(ranges=test, **both))
+
+    def read_like(self, layout: Layout, mask: np.ndarray | None, data: str | xr.Dataset) -> FrameSegments:
+        """Other data, read as those of training: see `rolling.data.source.ReadsOther`."""
+        selection = self._selection("the data" if isinstance(data, xr.Dataset) else data)
+        return read_like(selection, layout, mask, data, self.engine, self.every)
 
     def _look(self, frames: FrameSeries, layout: Layout, count: int) -> tuple[FrameSeries, NanCounts]:
         """Reads every frame once to count missing values; keeps small data, caches the counts of large."""
@@ -115,45 +125,22 @@ class Gridded:
         name = f"gaps-{cache.key((self, fingerprint(self.path)))}"
         return frames, NanCounts.load(cache.fetch(cache.folder() / name, make))
 
-    def _cubes(self) -> list[Cube]:
-        """The chosen variables, all on one grid."""
-        files = open_files(self.path, self.engine)
-        names = self.variables or _fields(files, self.time)
-        known = sorted({str(name) for _, dataset in files for name in dataset.data_vars})
-        cubes = []
-        for name in names:
-            if name not in known:
-                near = get_close_matches(name, known, n=1)
-                hint = f", perhaps {near[0]!r}" if near else ""
-                raise InputError(
-                    f"{self.path} has no variable {name!r}{hint}: choose from {', '.join(known) or 'none'}"
-                )
-            arrays = [(file, dataset[name]) for file, dataset in files if name in dataset]
-            cubes.append(Cube.of(name, [FilePart.of(file, a, self.time) for file, a in arrays], self.levels))
-        if self.levels and not any(cube.levels for cube in cubes):
-            raise InputError(f"{self.path} has no levels to choose from: leave --source.levels out")
-        for cube in cubes[1:]:
-            if (cube.y, cube.x) != (cubes[0].y, cubes[0].x) or cube.times.dtype != cubes[0].times.dtype:
-                raise InputError(
-                    f"{cubes[0].name} and {cube.name} of {self.path} have different axes: choose variables of"
-                    " one grid with --source.variables"
-                )
-        return cubes
+    def _selection(self, where: str) -> Selection:
+        return Selection(where=where, names=self.variables, levels=self.levels, time=self.time)
 
     def _axes(self) -> tuple[list[Cube], np.ndarray, Cadence]:
-        """The chosen variables at the chosen times."""
-        cubes = self._cubes()
-        times, cadence = self._times(cubes)
-        return [cube.at(times) for cube in cubes], times, cadence
+        """The chosen variables at the chosen frames."""
+        cubes = self._selection(self.path).cubes(open_files(self.path, self.engine))
+        frames, cadence = self._frames(cubes)
+        return [cube.at(frames) for cube in cubes], frames, cadence
 
-    def _times(self, cubes: list[Cube]) -> tuple[np.ndarray, Cadence]:
-        """The times that all variables have, within the chosen range, `every` steps apart."""
-        times = cubes[0].times
-        for cube in cubes[1:]:
-            times = np.intersect1d(times, cube.times)
-        if not len(times):
+    def _frames(self, cubes: list[Cube]) -> tuple[np.ndarray, Cadence]:
+        """The frames that all variables have, within the chosen range, `every` steps apart."""
+        frames = common_frames(cubes)
+        if not len(frames):
             names = ", ".join(cube.name for cube in cubes)
             raise InputError(f"the variables {names} of {self.path} have no time in common: choose others")
+        times = frames["time"]
         inside = np.ones(len(times), bool)
         if self.start:
             inside &= times >= _bound(self.start, times, after=False)
@@ -162,17 +149,19 @@ class Gridded:
         if not inside.any():
             raise InputError(
                 f"no frame of {self.path} lies between {self.start or 'its start'} and"
-                f" {self.stop or 'its end'}: choose a range within {show(times[0])} and {show(times[-1])}"
+                f" {self.stop or 'its end'}: choose a range within {show(times.min())} and"
+                f" {show(times.max())}"
             )
-        times = times[inside]
-        if len(times) < 2:
+        frames = frames[inside]
+        longest = max(series_of(frames), key=len)
+        if len(longest) < 2:
             raise InputError(
-                f"too few frames: {self.path} has only that of {show(times[0])} in the chosen time range;"
-                " choose a longer one"
+                f"too few frames: {self.path} has only that of {show(longest['time'][0])} in the chosen time"
+                " range; choose a longer one"
             )
-        cadence = Cadence.of(times)
-        chosen = times[cadence.positions(times) % self.every == 0]
-        return chosen, cadence.every(self.every)
+        cadence = Cadence.of(longest["time"])
+        kept = [s[cadence.positions(s["time"]) % self.every == 0] for s in series_of(frames)]
+        return np.concatenate(kept), cadence.every(self.every)
 
     def _layout(self, cubes: list[Cube], times: np.ndarray, cadence: Cadence) -> Layout:
         y, x = (
@@ -202,31 +191,17 @@ class Gridded:
         return layout
 
 
-def _fields(files: list[tuple[str, xr.Dataset]], time: str) -> list[str]:
-    """The names of all variables that are sequences of fields. If none is, raises the first one's error."""
-    good, first_error = set(), None
-    for file, dataset in files:
-        bounds = {variable.attrs.get("bounds") for variable in dataset.variables.values()}
-        for name, array in dataset.data_vars.items():
-            if name in bounds or array.dtype.kind not in "iuf" or array.ndim < 2:
-                continue
-            try:
-                FilePart.of(file, array, time)
-                good.add(str(name))
-            except InputError as error:
-                first_error = first_error or error
-    if not good:
-        raise first_error or InputError(f"{files[0][0]} holds no fields: choose another file")
-    return sorted(good)
-
-
 def _variables(cube: Cube) -> list[Variable]:
     """One per level, with names and units from the file."""
     attributes = cube.parts[0].array.attrs
     long_name, standard_name = (str(attributes.get(key, "")) for key in ("long_name", "standard_name"))
     found = []
     for level in cube.level_values:
-        at = "" if level is None else f"{long_name or cube.name} at {level:g} {cube.level_units}".strip()
+        at = (
+            ""
+            if level is None
+            else f"{long_name or cube.name} at {level:g} {cube.parts[0].level_units}".strip()
+        )
         found.append(
             Variable(
                 name=cube.name if level is None else f"{cube.name}_{level:g}",
@@ -275,23 +250,20 @@ def _phase(cadence: Cadence, times: np.ndarray, test_fraction: float, values: in
     return "none"
 
 
-def _unbroken(positions: np.ndarray, missing: np.ndarray) -> list[range]:
-    """Runs of consecutive frames, none of them missing."""
-    there = np.flatnonzero(~missing)
-    breaks = np.flatnonzero(np.diff(positions[there]) != 1) + 1
-    return [range(int(run[0]), int(run[-1]) + 1) for run in np.split(there, breaks) if len(run)]
-
-
 def _split(
-    ranges: list[range], test_fraction: float, path: str
+    ranges: list[range], times: np.ndarray, test_fraction: float, path: str
 ) -> tuple[tuple[range, ...], tuple[range, ...]]:
-    """Splits the frames so that the last `test_fraction` of them are the test part."""
-    total = sum(len(run) for run in ranges)
+    """Splits every sequence at one time, so that the last `test_fraction` of the frames are the test part.
+
+    Members of an ensemble are split at the same time: they share their weather, or their forcing.
+    """
+    used = np.sort(np.concatenate([times[run.start : run.stop] for run in ranges] or [times[:0]]))
+    total = len(used)
     left = total - round(total * test_fraction)
     train, test = [], []
     for run in ranges:
-        cut = min(max(left, 0), len(run))
-        left -= len(run)
+        within = times[run.start : run.stop]
+        cut = int(np.searchsorted(within, used[left])) if left < total else len(run)
         train += [run[:cut]] if cut else []
         test += [run[cut:]] if cut < len(run) else []
     for name, part in (("training", train), ("test", test)):

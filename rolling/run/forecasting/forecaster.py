@@ -20,7 +20,7 @@ from rolling.run import model
 from rolling.run.checkpoint import check_shapes, load_trained
 from rolling.run.experiment import Experiment
 from rolling.run.experiment.user_code import load_code
-from rolling.run.forecasting import arrays, in_memory, zarr_writer
+from rolling.run.forecasting import arrays, context, in_memory, zarr_writer
 from rolling.sampling import Carry, Conditions, Denoisers, Rollout, Sampler, Sampling
 
 
@@ -107,23 +107,21 @@ class Forecaster:
     ) -> xr.Dataset:
         """`members` forecasts of the `frames` frames after the last frame of `data`.
 
-        `data` holds the variables that the network was trained on, in the same units and on the same grid,
-        with a dimension `time` of at least as many frames as a rollout is given. `label` names a class, and
-        `tokens [n, d]` describe the sequence; both may be left out.
+        `data` holds the variables that the network was trained on, as `xarray.open_dataset` opens them.
+        Fields are read as those of training were: units are converted, axes may run in another order or be
+        called otherwise, and the grid may be part of a larger one. At the end there are at least as many
+        frames, a step apart, as a rollout is given. `label` names a class, and `tokens [n, d]` describe the
+        sequence; both may be left out.
         `actions [given + frames, a]` and `forcings [given + frames, height, width, f]`, of the given and the
         forecast frames, are required where the network was trained with them.
         """
         _check_size(frames, members)
         self._check_taken(label=label or None, tokens=tokens, actions=actions, forcings=forcings)
-        given = self._given(data)
+        given, last = self._given(data)
         n = self.recipe.given
         step = self.layout.step
         if self.layout.has_calendar:
             step = np.timedelta64(round(step * 3.6e12), "ns")
-            last = _last_time(data["time"].values, step, n)
-        else:
-            times = data["time"].values if "time" in data.coords else None
-            last = arrays.last_time(times, data.sizes["time"], step, n)
         times_of = lambda steps: last + step * (steps - (n - 1))  # noqa: E731
         sequence = in_memory.InMemory(self.layout, given, times_of, label, tokens, actions, forcings)
         check_actions(sequence, 0, n + frames)
@@ -202,37 +200,39 @@ class Forecaster:
             if value is not None and not taken[name]:
                 raise InputError(f"the network was trained without {name}: leave {name}= out")
 
-    def _given(self, data: xr.Dataset) -> np.ndarray:
-        """The given frames `[n, height, width, variable]`, checked against the layout."""
+    def _given(self, data: xr.Dataset) -> tuple[np.ndarray, Any]:
+        """The given frames `[n, height, width, variable]` and the time of the last one."""
         layout, n = self.layout, self.recipe.given
         if not isinstance(data, xr.Dataset):
             kind = type(data).__name__
             raise InputError(f"a forecast needs an xarray.Dataset, not a {kind}: `predict` takes arrays")
+        if layout.is_video:
+            return self._given_pictures(data)
+        mask = self.statistics.mask
+        return context.last_frames(context.read_other(self.experiment.source, layout, mask, data), n)
+
+    def _given_pictures(self, data: xr.Dataset) -> tuple[np.ndarray, Any]:
+        """As `_given`, for pictures; times may be missing."""
+        layout, n = self.layout, self.recipe.given
         missing = [name for name in layout.names if name not in data]
         if missing:
             raise InputError(f"the data lack {', '.join(missing)}; they hold {', '.join(map(str, data))}")
         for axis in (layout.y, layout.x):
             self._check_axis(axis, data)
-        for variable in layout.variables:
-            units = data[variable.name].attrs.get("units", variable.units)
-            if units != variable.units:
-                raise InputError(
-                    f"{variable.name} is in {units}, the training data in {variable.units}: convert it"
-                )
-        timed = "time" in data.coords or not layout.has_calendar
-        if not timed or "time" not in data.dims or data.sizes["time"] < max(n, 1):
-            what = "coordinate" if layout.has_calendar else "dimension"
+        if "time" not in data.dims or data.sizes["time"] < max(n, 1):
             raise InputError(
-                f"the data have fewer than the {n} frames along a {what} `time` that a rollout needs: give"
+                f"the data have fewer than the {n} frames along a dimension `time` that a rollout needs: give"
                 " more"
             )
+        times = data["time"].values if "time" in data.coords else None
+        last = arrays.last_time(times, data.sizes["time"], layout.step, n)
         order = ("time", layout.y.name, layout.x.name)
         recent = data.isel(time=slice(data.sizes["time"] - n, None))
         frames = [recent[name].transpose(*order).values for name in layout.names]
         given = np.stack(frames, axis=-1).astype(np.float32)
         self._check_finite(given)
         arrays.check_levels(given, np.result_type(*frames), layout)
-        return given
+        return given, last
 
     def _check_finite(self, given: np.ndarray) -> None:
         mask = self.statistics.mask
@@ -242,32 +242,17 @@ class Forecaster:
             )
 
     def _check_axis(self, axis: Axis, data: xr.Dataset) -> None:
-        """Pixels need no coordinates (row 0 is on top); any other axis must have its training coordinates."""
-        if self.layout.is_video and data.sizes.get(axis.name, 0) == len(axis):
-            return
-        found = data[axis.name].values if axis.name in data.coords else np.empty(0)
-        if len(found) != len(axis) or not np.allclose(found, axis.values):
+        """Pixels need no coordinates: row 0 is on top."""
+        if data.sizes.get(axis.name, 0) != len(axis):
             raise InputError(
-                f"the data's {axis.name} is not that of the training data, {len(axis)} values from"
-                f" {axis.values[0]:g} to {axis.values[-1]:g}: put the data on that grid"
+                f"the pictures have {data.sizes.get(axis.name, 0)} cells along {axis.name}, and those of"
+                f" training {len(axis)}: bring them to that size"
             )
 
 
 def _check_size(frames: int, members: int) -> None:
     if frames < 1 or members < 1:
         raise InputError(f"a forecast needs frames >= 1 and members >= 1, not {frames} and {members}")
-
-
-def _last_time(times: np.ndarray, step: Any, n: int) -> Any:
-    """The time of the last of `n` given frames, which must be `step` apart."""
-    gaps = np.diff(times[len(times) - max(n, 1) :])
-    # The step of monthly data is a mean month, from which months differ by up to a tenth.
-    if not all(abs(gap / step - 1) < 0.12 for gap in gaps):
-        raise InputError(
-            f"the last {n} frames of the data must be one step ({step}) apart, as in training, not"
-            f" {', '.join(map(str, gaps))}"
-        )
-    return times[-1]
 
 
 def _weak_network(recipe: Sampling, layout: Layout) -> Forecaster | None:

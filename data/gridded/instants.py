@@ -1,0 +1,81 @@
+"""The time of every frame of an array, the start of the forecast and the member to which it belongs."""
+
+import numpy as np
+import xarray as xr
+
+from rolling.common.errors import InputError
+from rolling.data.gridded.axes import MEMBER, REFERENCE, Dimensions
+from rolling.data.gridded.units import conversion
+
+
+def times_of(array: xr.DataArray, found: Dimensions, where: str) -> np.ndarray:
+    """The time of every frame, over `found.frames`: `datetime64[ns]`, or float64 for plain numbers."""
+    shape = tuple(array.sizes[name] for name in found.frames)
+    if not found.clock:
+        return np.broadcast_to(np.arange(float(array.sizes[found.time[0]])), shape)
+    values = _numbers(array.coords[found.clock].values, found.clock, where)
+    if found.lead:
+        values = values[..., None] + _leads(array, found, values.dtype, where)
+    return np.broadcast_to(values, shape)
+
+
+def reference_of(array: xr.DataArray, found: Dimensions) -> np.ndarray | None:
+    """When the forecast of every frame began, over `found.frames`; None for what is no forecast."""
+    shape = tuple(array.sizes[name] for name in found.frames)
+    starts = [found.clock] if found.lead else []
+    starts += [
+        str(name)
+        for name, c in array.coords.items()
+        if name != found.clock
+        and c.dtype.kind == "M"
+        and (REFERENCE.fits(name, c.attrs) or (found.clock == "valid_time" and name == "time"))
+    ]
+    for name in starts:
+        coordinate = array.coords[name].variable
+        if set(coordinate.dims) <= set(found.frames):
+            return coordinate.set_dims(dict(zip(found.frames, shape, strict=True))).values
+    return None
+
+
+def members_of(array: xr.DataArray, found: Dimensions) -> np.ndarray:
+    """The name of the member to which every frame belongs, over `found.frames`; "" where it has none."""
+    shape = tuple(array.sizes[name] for name in found.frames)
+    names = np.full(shape, "", dtype=object)
+    scalars = [str(n) for n, c in array.coords.items() if c.size == 1 and MEMBER.fits(n, c.attrs)]
+    for name in (*scalars, *found.members):
+        labels = array.coords[name].values.ravel() if name in array.coords else range(array.sizes[name])
+        labels = np.array([f"{name}={label} " for label in labels], dtype=object)
+        names = names + labels.reshape([-1 if name == dimension else 1 for dimension in found.frames])
+    return names.astype(str)
+
+
+def _leads(array: xr.DataArray, found: Dimensions, kind: np.dtype, where: str) -> np.ndarray:
+    """The leads of a forecast, to be added to its starts."""
+    coordinate = array.coords.get(found.lead)
+    if coordinate is None:
+        raise InputError(
+            f"{where} has a dimension {found.lead} of leads without values: give it its coordinate"
+        )
+    if kind.kind != "M" or coordinate.dtype.kind == "m":
+        return coordinate.values
+    units = str(coordinate.attrs.get("units", "hours")).split(" ")[0]
+    factor = conversion(units, "ns")
+    if factor is None:
+        raise InputError(
+            f"{where} has leads along {found.lead} in {units!r}, no unit of time: write them in hours"
+        )
+    return np.round(factor(coordinate.values.astype(np.float64))).astype("timedelta64[ns]")
+
+
+def _numbers(values: np.ndarray, name: str, where: str) -> np.ndarray:
+    """Times in the two types that are computed with."""
+    if values.dtype.kind == "M":
+        return values.astype("datetime64[ns]")
+    if values.dtype.kind in "iuf":
+        return values.astype(float)
+    calendar = getattr(values.flat[0], "calendar", None)
+    kind = f"dates of the calendar {calendar!r}" if calendar else f"values of type {values.dtype}"
+    raise InputError(
+        f"{where} has {kind} on its time axis {name}: convert it, for instance with xarray's"
+        " convert_calendar('standard')"
+    )

@@ -1,0 +1,94 @@
+"""Data that a network was not trained on, read as those that it was."""
+
+import dataclasses
+
+import numpy as np
+import xarray as xr
+
+from rolling.common.errors import InputError
+from rolling.data.gridded.cadence import Cadence
+from rolling.data.gridded.cubes import Cube
+from rolling.data.gridded.formats import open_files, settled
+from rolling.data.gridded.segments import FileFrames, FrameSegments, positions, series_of, unbroken
+from rolling.data.gridded.selection import Files, Selection, common_frames
+from rolling.fields import Layout
+
+TRAINED = "the training data"
+
+
+def read_like(
+    selection: Selection,
+    layout: Layout,
+    mask: np.ndarray | None,
+    data: str | xr.Dataset,
+    engine: str | None = None,
+    every: int = 1,
+) -> FrameSegments:
+    """The frames of `data`, a path or an open dataset, with the variables, units, grid and step of `layout`.
+
+    Frames of a shorter step are thinned, counted back from the last one of each series; frames without times
+    are taken to be a step apart, of which training used each `every`-th. Nothing is read yet, and no missing
+    values are looked for. Raises `InputError` where `data` have not what `layout` asks for.
+    """
+    in_memory = isinstance(data, xr.Dataset)
+    files = [(selection.where, settled(data))] if in_memory else open_files(data, engine)
+    cubes = [_channel(selection, files, layout, index) for index in range(len(layout.variables))]
+    frames = common_frames(cubes)
+    if not len(frames):
+        raise InputError(f"the variables {', '.join(layout.names)} of {selection.where} share no time")
+    if (frames["time"].dtype.kind == "M") != layout.has_calendar:
+        kinds = ("dates", "plain numbers") if layout.has_calendar else ("plain numbers", "dates")
+        raise InputError(f"the times of {TRAINED} are {kinds[0]}, those of {selection.where} {kinds[1]}")
+    if not any(part.dims.clock for cube in cubes for part in cube.parts):
+        frames = _scaled(frames, layout.step / every)
+        cubes = [
+            dataclasses.replace(cube, frames=_scaled(cube.frames, layout.step / every)) for cube in cubes
+        ]
+    cadence = Cadence.of_layout(layout)
+    frames = np.concatenate([series[cadence.ending(series["time"])] for series in series_of(frames)])
+    kept = [cube.at(frames) for cube in cubes]
+    return FrameSegments(
+        layout=layout,
+        mask=mask,
+        cadence=cadence,
+        all_times=frames["time"],
+        frames=FileFrames(kept),
+        ranges=tuple(unbroken(positions(frames, cadence), np.zeros(len(frames), bool))),
+    )
+
+
+def _channel(selection: Selection, files: Files, layout: Layout, index: int) -> Cube:
+    """One variable at one level, as the layout has it."""
+    variable = layout.variables[index]
+    names = {str(name) for _, dataset in files for name in dataset.data_vars}
+    name, levels = _name_and_level(variable.name, names)
+    if name not in names:
+        missing = [n for n in layout.names if _name_and_level(n, names)[0] not in names]
+        raise InputError(
+            f"{', '.join(missing)} of {TRAINED} is not in {selection.where}: it holds"
+            f" {', '.join(sorted(names)) or 'no variables'}"
+        )
+    cube = dataclasses.replace(selection, levels=levels).cube(files, name)
+    for part in cube.parts if levels else ():
+        part.check_level(levels[0])
+    if len(cube.level_values) > 1:
+        raise InputError(
+            f"{name} of {selection.where} has {len(cube.level_values)} levels, and {TRAINED} had one: choose"
+            " it"
+        )
+    return cube.in_units(variable.units, of=TRAINED).on(layout.y, layout.x, of=TRAINED, crop=True)
+
+
+def _scaled(frames: np.ndarray, step: float) -> np.ndarray:
+    scaled = frames.copy()
+    scaled["time"] *= step
+    return scaled
+
+
+def _name_and_level(channel: str, names: set[str]) -> tuple[str, tuple[float, ...]]:
+    """`u_500` is `u` at 500, unless the data have a variable of that very name."""
+    name, _, level = channel.rpartition("_")
+    try:
+        return (channel, ()) if channel in names or name not in names else (name, (float(level),))
+    except ValueError:
+        return channel, ()

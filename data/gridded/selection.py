@@ -1,0 +1,80 @@
+"""What is chosen from open files: variables at levels, all on one grid and at the times that they share."""
+
+import dataclasses
+from difflib import get_close_matches
+
+import numpy as np
+import xarray as xr
+
+from rolling.common.errors import InputError
+from rolling.data.gridded.cubes import Cube
+from rolling.data.gridded.parts import FilePart
+
+Files = list[tuple[str, xr.Dataset]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Selection:
+    """The variables `names`, all fields if there are none, at `levels`; `time` names the time axis if it
+    would not be recognised. `where` is what an error calls the files."""
+
+    where: str
+    names: tuple[str, ...] = ()
+    levels: tuple[float, ...] = ()
+    time: str = ""
+
+    def cubes(self, files: Files) -> list[Cube]:
+        """One per variable, on the grid of the first. Raises `InputError` for what does not fit together."""
+        cubes = [self.cube(files, name) for name in self.names or _fields(files, self.time)]
+        if self.levels and not any(cube.levels for cube in cubes):
+            raise InputError(f"{self.where} has no levels to choose from: leave --source.levels out")
+        first = cubes[0]
+        for cube in cubes[1:]:
+            if cube.frames.dtype["time"] != first.frames.dtype["time"]:
+                raise InputError(
+                    f"{first.name} and {cube.name} of {self.where} have different axes of time, dates and"
+                    " numbers: choose variables of one of them with --source.variables"
+                )
+        try:
+            return [first, *(cube.on(first.y, first.x, of=f"variable {first.name}") for cube in cubes[1:])]
+        except InputError as error:
+            raise InputError(f"{error}, or choose variables of one grid with --source.variables") from error
+
+    def cube(self, files: Files, name: str) -> Cube:
+        known = sorted({str(name) for _, dataset in files for name in dataset.data_vars})
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f", perhaps {near[0]!r}" if near else ""
+            raise InputError(
+                f"{self.where} has no variable {name!r}{hint}: choose from {', '.join(known) or 'none'}"
+            )
+        arrays = [(file, dataset[name]) for file, dataset in files if name in dataset]
+        return Cube.of(name, [FilePart.of(file, a, self.time).at(self.levels) for file, a in arrays])
+
+
+def common_frames(cubes: list[Cube]) -> np.ndarray:
+    """The frames that all variables have, sorted; perhaps none."""
+    width = max(cube.frames.dtype["series"].itemsize for cube in cubes) // 4
+    kind = [("series", f"U{width}"), ("time", cubes[0].frames.dtype["time"])]
+    frames = cubes[0].frames.astype(kind)
+    for cube in cubes[1:]:
+        frames = np.intersect1d(frames, cube.frames.astype(kind), assume_unique=True)
+    return frames
+
+
+def _fields(files: Files, time: str) -> list[str]:
+    """The names of all variables that are sequences of fields. If none is, raises the first one's error."""
+    good, first_error = set(), None
+    for file, dataset in files:
+        bounds = {variable.attrs.get("bounds") for variable in dataset.variables.values()}
+        for name, array in dataset.data_vars.items():
+            if name in bounds or array.dtype.kind not in "iuf" or array.ndim < 2:
+                continue
+            try:
+                FilePart.of(file, array, time)
+                good.add(str(name))
+            except InputError as error:
+                first_error = first_error or error
+    if not good:
+        raise first_error or InputError(f"{files[0][0]} holds no fields: choose another file")
+    return sorted(good)
