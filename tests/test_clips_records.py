@@ -323,3 +323,36 @@ def test_a_missing_library_is_named_with_what_to_do(prepared, bair, monkeypatch)
         list(collection.read(collection.entries()[0], BAIR))
     with pytest.raises(InputError, match=r"pip install 'rolling-diffusion\[video\]'"):
         Tfds(path=str(prepared)).entries()
+
+
+def rewritten(prepared, place, file, old, new):
+    about = copied(prepared, place) / file
+    assert old in about.read_text()
+    about.write_text(about.read_text().replace(old, new))
+    return Tfds(path=str(place))
+
+
+def test_a_data_set_imports_no_module(prepared, tmp_path, monkeypatch):
+    (tmp_path / "hostile.py").write_text(f"open({str(tmp_path / 'evidence')!r}, 'w')")
+    monkeypatch.syspath_prepend(tmp_path)
+    kind = "tensorflow_datasets.core.features.text_feature.Text"
+    collection = rewritten(prepared, tmp_path / "a", "features.json", kind, "hostile.Text")
+    with pytest.raises(InputError, match=r"kind 'hostile.Text', which is none of tensorflow-datasets' own"):
+        collection.entries()
+    assert not (tmp_path / "evidence").exists()
+
+
+@pytest.mark.parametrize(
+    "template", ["../{DATASET}", "/etc/{SPLIT}", "{DATASET:>9999999999}", "{SPLIT.name}"]
+)
+def test_a_data_set_reads_no_files_outside(prepared, tmp_path, template):
+    old = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
+    with pytest.raises(InputError, match="in files that cannot be in its folder"):
+        rewritten(prepared, tmp_path, "dataset_info.json", old, template).entries()
+
+
+def test_a_picture_in_a_record_starts_no_program(prepared, monkeypatch):
+    """Whatever is decoded, it is of one of the formats of frames."""
+    monkeypatch.setattr("rolling.data.untrusted.pictures.FORMATS", ("JPEG",))
+    collection = Tfds(path=str(prepared), key="pictures")
+    refused(collection, collection.entries()[0], "the record cannot be read .*identify")

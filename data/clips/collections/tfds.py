@@ -1,6 +1,5 @@
 """Data sets that tensorflow-datasets has prepared as array_record, read without TensorFlow."""
 
-import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -14,6 +13,7 @@ from rolling.data.clips.collections.folders import SPLITS, settle_validation
 from rolling.data.clips.collections.names import existing_path
 from rolling.data.clips.protocol import UNSPECIFIED, Block, Entry, Picture
 from rolling.data.clips.resize import check_rate, check_scale, readable, resized_clip, to_grey_levels
+from rolling.data.untrusted.tfds_features import check_names, restrained
 
 HOLDS = "data sets of tensorflow-datasets"
 MARK = "features.json"  # in the folder of a version of a data set
@@ -71,7 +71,8 @@ class Tfds:
         split, _, index = record.rstrip("]").rpartition("[")
         decode = self._decoder(builder, self.key, self.actions, self.tokens)
         with readable("the record", "record of this data set"):
-            record = decode(_records(builder, split)[int(index)])
+            with restrained():
+                record = decode(_records(builder, split)[int(index)])
             frames = np.asarray(record[self.key])
             frames = frames[..., None] if frames.ndim == 3 else frames
         yield from resized_clip(
@@ -108,7 +109,8 @@ class Tfds:
         decode, names = self._decoder(builder, self.label), builder.info.features[self.label]
         with readable(split, "split of this data set"):
             for record in _records(builder, split):
-                value = decode(record)[self.label]
+                with restrained():
+                    value = decode(record)[self.label]
                 value = names.int2str(int(value)) if hasattr(names, "int2str") else value
                 yield value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
@@ -131,9 +133,10 @@ def _opened(place: Path) -> Any:
 
 @lru_cache(maxsize=4)
 def _builder(place: Path, changed: int) -> Any:
-    with _videos_without_tensorflow():
+    with restrained():
         builder = _library().builder_from_directory(place)
         kind = builder.info.file_format.value
+    check_names(builder)
     if kind != "array_record":
         raise InputError(
             f"{place} was prepared as {kind}, which cannot be read record by record: prepare it again with"
@@ -156,22 +159,3 @@ def _library() -> Any:
             f" ({error}): install it with pip install 'rolling-diffusion[video]'"
         ) from error
     return tensorflow_datasets
-
-
-@contextlib.contextmanager
-def _videos_without_tensorflow() -> Iterator[None]:
-    """Makes the feature `Video` a plain sequence of images: its own constructor would need TensorFlow."""
-    features = _library().features
-    original = features.Video.__init__
-
-    def without(self, shape=None, encoding_format="png", dtype=np.uint8, **others):
-        image = features.Image(
-            shape=tuple(shape)[1:] if shape else None, dtype=dtype, encoding_format=encoding_format
-        )
-        features.Sequence.__init__(self, image, length=shape[0] if shape else None)
-
-    features.Video.__init__ = without
-    try:
-        yield
-    finally:
-        features.Video.__init__ = original
