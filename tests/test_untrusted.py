@@ -12,19 +12,24 @@ import zipfile
 import zlib
 
 import h5py
+import matplotlib
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.figure import Figure
 from PIL import Image
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collections import ArrayFiles, FrameFolders
+from rolling.common.files import safe_name
+from rolling.data.clips.collections import ArrayFiles, FrameFolders, SomethingSomething, Videos
 from rolling.data.clips.collections.rolling_stores import ForecastClips
 from rolling.data.clips.protocol import Picture
 from rolling.data.gridded.formats import open_files
 from rolling.data.untrusted import pictures
 from rolling.fields import Axis, Layout, Variable
 from rolling.run.forecasting.zarr_reader import open_forecast
+from rolling.run.report.plots import styled
+from tests.clip_tools import levels, write_video
 from tests.record_tools import prepared, refused
 
 NOISE = np.random.default_rng(0)
@@ -262,11 +267,143 @@ def huge_labels(place):
         file.create_dataset("labels", (2**40,), "i8", chunks=(64,))
 
 
-@pytest.mark.parametrize("attack", [huge_npz, huge_npy, huge_frames, huge_labels])
-def test_arrays_that_promise_more_than_the_memory_are_refused(tmp_path, attack):
+def huge_bomb(place):
+    """A header that is honest, over a body of zeros: 1 KB for every MB."""
+    with zipfile.ZipFile(place / "a.npz", "w", zipfile.ZIP_DEFLATED) as file, file.open("x.npy", "w") as x:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (4, 1024, 1024)}
+        np.lib.format.write_array_header_1_0(x, header)
+        x.write(bytes(4 * 2**20))
+
+
+@pytest.mark.parametrize("attack", [huge_npz, huge_npy, huge_frames, huge_labels, huge_bomb])
+def test_arrays_that_promise_more_than_the_memory_are_refused(tmp_path, monkeypatch, attack):
+    if attack is huge_bomb:  # as if the machine were smaller
+        monkeypatch.setattr("rolling.data.untrusted.sizes.SHARE", 1e-6)
     attack(tmp_path)
     collection = ArrayFiles(path=str(tmp_path))
     with pytest.raises(InputError, match=r"promises|greater than"):
         for entry in collection.entries():
             for _ in collection.read(entry, Picture(height=0, width=0)):
                 raise AssertionError("it was read")
+
+
+def zarr_v3(place, shape, chunks, dtype="uint8"):
+    """A store without any chunk."""
+    about = {"zarr_format": 3, "node_type": "array", "shape": shape, "data_type": dtype, "fill_value": 0}
+    about |= {"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunks}}}
+    about |= {"chunk_key_encoding": {"name": "default"}, "codecs": [{"name": "bytes"}], "attributes": {}}
+    about |= {"dimension_names": ["time", "y", "x"][: len(shape)]}
+    name = "x" if len(shape) > 1 else "time"
+    (place / name).mkdir(parents=True)
+    (place / name / "zarr.json").write_text(json.dumps(about))
+    group = {"zarr_format": 3, "node_type": "group", "attributes": {}}
+    (place / "zarr.json").write_text(json.dumps(group))
+    return str(place)
+
+
+@pytest.mark.parametrize(
+    ("shape", "chunks"),
+    [([2**42], [64]), ([9, 2**20, 2**20], [9, 2**20, 2**20]), ([9, 2**24, 2**20], [9, 64, 64])],
+)
+def test_zarr_stores_that_promise_more_than_the_memory_are_refused(tmp_path, shape, chunks):
+    """As a coordinate, a chunk or a field."""
+    with pytest.raises(InputError, match="promises"):
+        open_files(zarr_v3(tmp_path / "a.zarr", shape, chunks))
+
+
+def test_axes_of_netcdf_files_that_promise_more_than_the_memory_are_refused(tmp_path):
+    with h5py.File(tmp_path / "a.nc", "w") as file:
+        file.create_dataset("time", (2**42,), "f8", chunks=(64,)).make_scale("time")
+    with pytest.raises(InputError, match="/time promises"):
+        open_files(str(tmp_path / "a.nc"))
+
+
+def test_pipes_are_not_waited_for(tmp_path):
+    """An archive may hold them, and reading one would never end."""
+    for name in ("a.npy", "a.nc", "0.png"):
+        (tmp_path / name).mkdir()
+        os.mkfifo(tmp_path / name / name)
+    with pytest.raises(InputError, match="no regular file"):
+        ArrayFiles(path=str(tmp_path / "a.npy")).entries()
+    with pytest.raises(InputError, match="no regular file"):
+        open_files(str(tmp_path / "a.nc"))
+    frames = FrameFolders(path=str(tmp_path / "0.png"))
+    refused(frames, frames.entries()[0], "no regular file")
+
+
+HLS = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{0}\n#EXT-X-ENDLIST\n"
+SVG = '<svg xmlns="http://www.w3.org/2000/svg"><image href="{0}"/></svg>'
+PLAYLISTS = {
+    "ffconcat": "ffconcat version 1.0\nfile '{0}'\n",
+    "hls": HLS,
+    "hls over a protocol": HLS.replace("{0}", "concat:{0}|{0}"),
+    "dash": '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"><BaseURL>{0}</BaseURL></MPD>',
+    "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\nc=IN IP4 127.0.0.1\nm=video 9 RTP/AVP 96\n",
+    "subtitles": "1\n00:00:00,000 --> 00:00:01,000\n{0}\n",
+    "svg": SVG,
+}
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+def test_playlists_fetch_nothing(tmp_path, suffix):
+    secret = write_video(tmp_path / "secret.mkv", levels(3))
+    for kind, text in PLAYLISTS.items():
+        received = tmp_path / kind
+        received.mkdir()
+        (received / f"a.{suffix}").write_text(text.format(secret))
+        videos = Videos(path=str(received))
+        refused(videos, videos.entries()[0], "none of the formats|cannot be decoded")
+
+
+def test_names_of_files_are_no_addresses(tmp_path, monkeypatch):
+    write_video(tmp_path / "secret.mkv", levels(3))
+    received = tmp_path / "received"
+    (received / "concat:..").mkdir(parents=True)
+    (received / "concat:.." / "secret.mkv").write_bytes(b"no video")
+    monkeypatch.chdir(received)
+    videos = Videos(path=".")
+    assert videos.entries()[0].name == "concat:../secret.mkv"
+    refused(videos, videos.entries()[0], "none of the formats|cannot be decoded")
+
+
+def test_videos_of_too_many_pixels_are_not_decoded(tmp_path):
+    """60,000 x 60,000, by the header of a GIF that holds one pixel."""
+    screen = b"GIF89a" + (60_000).to_bytes(2, "little") * 2 + b"\x80\0\0" + bytes(3) + b"\xff" * 3
+    image = b"," + bytes(4) + (60_000).to_bytes(2, "little") * 2 + b"\0\x02\x02D\x01\0;"
+    (tmp_path / "a.gif").write_bytes(screen + image)
+    videos = Videos(path=str(tmp_path))
+    refused(videos, videos.entries()[0], "pixels|cannot be decoded")
+
+
+@pytest.mark.parametrize("name", ["../secret", "/{}/secret"])
+def test_lists_of_clips_lead_to_no_file_outside(tmp_path, name):
+    write_video(tmp_path / "secret.mkv", levels(3)).rename(tmp_path / "secret.webm")
+    received = tmp_path / "received"
+    received.mkdir()
+    identity = name.format(tmp_path)
+    for split in ("train", "test"):
+        (received / f"{split}.json").write_text(json.dumps([{"id": identity, "label": "walking"}]))
+    collection = SomethingSomething(path=str(received))
+    refused(collection, collection.entries()[0], "leads out of the folder")
+
+
+def test_names_of_arrays_are_of_a_usual_length(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x" * 50_000] = SECRET
+    with pytest.raises(InputError, match="longer than"):
+        ArrayFiles(path=str(tmp_path)).entries()
+
+
+@pytest.mark.parametrize(
+    "name", ["..", "a/../../b", "/etc/x", "a\nb\x1b[2J", "-rf", "x" * 5000, "\udcff", "con\0"]
+)
+def test_names_of_clips_become_names_of_files(tmp_path, name):
+    file = tmp_path / safe_name(name)
+    file.touch()
+    assert list(tmp_path.iterdir()) == [file] and file.name.isprintable() and file.name[0] not in ".-"
+
+
+def test_settings_of_matplotlib_in_the_current_folder_start_no_tex(monkeypatch):
+    monkeypatch.setitem(matplotlib.rcParams, "text.usetex", True)
+    figure = styled(lambda: Figure(layout="constrained"))()
+    assert not styled(lambda: figure.text(0, 0, "a"))().get_usetex() and matplotlib.rcParams["text.usetex"]

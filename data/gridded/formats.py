@@ -17,7 +17,7 @@ import zarr
 from xarray.backends import list_engines
 
 from rolling.common.errors import InputError
-from rolling.data.untrusted.fields import check_source
+from rolling.data.untrusted.fields import check_fields, check_source
 from rolling.data.untrusted.zarr_stores import open_group
 
 STORE_MARKS = ("zarr.json", ".zgroup", ".zmetadata", ".zarray")
@@ -172,7 +172,8 @@ def _open(path: str, engine: str | None) -> list[xr.Dataset]:
 
 def _open_plain(path: str, engine: str | None, **settings) -> list[xr.Dataset]:
     # A field in units like "hours" is not turned into timedelta64; values are cached by us, if at all.
-    return [xr.open_dataset(path, engine=engine, decode_timedelta=False, cache=False, **settings)]
+    dataset = xr.open_dataset(path, engine=engine, decode_timedelta=False, cache=False, **settings)
+    return [check_fields(path, dataset)]
 
 
 def _open_hdf5(path: str, engine: str | None) -> list[xr.Dataset]:

@@ -3,10 +3,18 @@
 from pathlib import Path
 
 import h5py
+import xarray as xr
 
 from rolling.data.untrusted import hdf5
-from rolling.data.untrusted.sizes import check_regular
+from rolling.data.untrusted.sizes import check_memory, check_regular
 from rolling.data.untrusted.zarr_stores import check_store, refuse_references
+
+
+def check_fields(path: str, dataset: xr.Dataset) -> xr.Dataset:
+    """The dataset, if one field of each variable fits the memory. Raises `Refused` otherwise."""
+    for name, array in dataset.variables.items():
+        check_memory(f"a field of {path}, {name},", array.shape[-2:], array.dtype.itemsize)
+    return dataset
 
 
 def check_source(path: str, engine: str | None) -> None:

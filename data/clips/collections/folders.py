@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from rolling.common.errors import InputError
 from rolling.data.clips.decode import read_video
-from rolling.data.clips.protocol import TEST, TRAIN, UNSPECIFIED, Block, Entry, Picture
+from rolling.data.clips.protocol import TEST, TRAIN, UNSPECIFIED, BadClip, Block, Entry, Picture
 
 VIDEO_SUFFIXES = {
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts"),
@@ -29,6 +29,8 @@ class VideoFolder:
     """The folder, with its subfolders."""
 
     def read(self, entry: Entry, picture: Picture) -> Iterator[Block]:
+        if PurePosixPath(entry.name).is_absolute() or ".." in PurePosixPath(entry.name).parts:
+            raise BadClip(f"its name leads out of the folder {self.path}")  # a list may hold any
         return read_video(Path(self.path).expanduser() / entry.name, picture, entry.start, entry.stop)
 
 

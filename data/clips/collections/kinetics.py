@@ -14,6 +14,7 @@ from rolling.data.clips.collections.folders import (
     video_folder,
 )
 from rolling.data.clips.protocol import UNSPECIFIED, Entry
+from rolling.data.untrusted.sizes import check_regular
 
 COLUMNS = ("youtube_id", "time_start", "time_end")
 
@@ -53,6 +54,7 @@ class Kinetics(VideoFolder):
 
 
 def _listed(file: Path, by_stem: dict[str, str]) -> Iterator[Entry]:
+    check_regular(file)
     try:
         with file.open(newline="", encoding="utf-8-sig") as lines:
             rows = csv.DictReader(lines)

@@ -14,6 +14,7 @@ from rolling.data.clips.collections.folders import (
     video_folder,
 )
 from rolling.data.clips.protocol import Entry
+from rolling.data.untrusted.sizes import check_regular
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,7 @@ def _splits(file: Path) -> list[str]:
 
 
 def _listed(file: Path, split: str, by_stem: dict[str, str]) -> Iterator[Entry]:
+    check_regular(file)
     try:
         for item in json.loads(file.read_text(encoding="utf-8")):
             identity, template = str(item["id"]), str(item.get("template") or item.get("label") or "")

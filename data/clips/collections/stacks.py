@@ -16,6 +16,8 @@ from rolling.data.clips.protocol import BadClip
 AXES = {3: "t h w", 4: "t h w c", 5: "n t h w c"}
 """The default order of an array's axes, by their number."""
 
+LONGEST = 1000  # characters of the name of an array
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Stack:
@@ -108,6 +110,8 @@ def stacks(file: Path, key: str, axes: str) -> dict[str, Stack]:
 @lru_cache(maxsize=8)  # a file may hold thousands of clips: search it once
 def _stacks(file: Container, state: tuple, key: str, axes: str) -> dict[str, Stack]:
     shapes = file.shapes()
+    if any(len(name) > LONGEST for name in shapes):  # it would be part of the name of every clip
+        raise BadClip(f"it has an array whose name is longer than {LONGEST} characters")
     if key:
         found = [name for name in shapes if fnmatch.fnmatchcase(name, key)]
     else:

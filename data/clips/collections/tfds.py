@@ -13,6 +13,7 @@ from rolling.data.clips.collections.folders import SPLITS, settle_validation
 from rolling.data.clips.collections.names import existing_path
 from rolling.data.clips.protocol import UNSPECIFIED, Block, Entry, Picture
 from rolling.data.clips.resize import check_rate, check_scale, readable, resized_clip, to_grey_levels
+from rolling.data.untrusted.sizes import check_regular
 from rolling.data.untrusted.tfds_features import check_names, restrained
 
 HOLDS = "data sets of tensorflow-datasets"
@@ -128,6 +129,7 @@ class Tfds:
 
 def _opened(place: Path) -> Any:
     with readable(str(place), "data set of tensorflow-datasets"):
+        check_regular(place / MARK)
         return _builder(place, (place / MARK).stat().st_mtime_ns)
 
 

@@ -20,6 +20,7 @@ from rolling.data.clips.collections.folders import files_below, settle_validatio
 from rolling.data.clips.collections.names import existing_path, in_order, split_of
 from rolling.data.clips.protocol import BadClip, Block, Entry, Picture
 from rolling.data.clips.resize import check_rate, readable, resized_clip
+from rolling.data.untrusted.sizes import check_regular
 
 MARK = ".tfrecord"  # clips.tfrecords, clips.tfrecord-00000-of-00008
 HEAD, TAIL = struct.Struct("<QI"), struct.Struct("<I")  # length, CRC of it; the record; CRC of that
@@ -106,6 +107,7 @@ class BairPushing:
 def offsets(file: Path) -> Iterator[int]:
     """The byte offsets of the records of a file, up to the first one after which no other can be found;
     `record` says why: a damaged length, or a truncated file."""
+    check_regular(file)
     with readable(file.name, "TFRecord file"), open(file, "rb") as handle:
         size, place = os.fstat(handle.fileno()).st_size, 0
         while place < size or not place:

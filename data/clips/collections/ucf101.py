@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from rolling.common.errors import InputError
 from rolling.data.clips.collections.folders import VideoFolder, video_folder
 from rolling.data.clips.protocol import TEST, TRAIN, Entry
+from rolling.data.untrusted.sizes import check_regular
 
 LISTS = "ucfTrainTestlist"
 
@@ -45,6 +46,7 @@ class UCF101(VideoFolder):
 
 def _names(file: Path) -> list[str]:
     """The first words of the lines; in a training list, the number of the class follows."""
+    check_regular(file)
     try:
         return [line.split()[0] for line in file.read_text().splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:

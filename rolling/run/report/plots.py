@@ -77,7 +77,10 @@ def styled(draw):
 
     @functools.wraps(draw)
     def wrapper(*args, **options) -> Figure:
-        with matplotlib.rc_context(STYLE):
+        with matplotlib.rc_context():
+            # A file `matplotlibrc` in the current folder, which may be anybody's, can ask for TeX.
+            matplotlib.rcdefaults()
+            matplotlib.rcParams.update(STYLE)
             return draw(*args, **options)
 
     return wrapper
