@@ -311,6 +311,15 @@ def test_zarr_stores_that_promise_more_than_the_memory_are_refused(tmp_path, sha
         open_files(zarr_v3(tmp_path / "a.zarr", shape, chunks))
 
 
+@pytest.mark.parametrize("form", [2, 3])
+def test_honest_zarr_stores_are_opened(tmp_path, form):
+    """Here and by an address; texts along an axis are no objects."""
+    texts = {"x": ("time", [1, 2]), "place": ("time", ["a", "bb"])}
+    xr.Dataset(texts).to_zarr(tmp_path / "a.zarr", zarr_format=form, consolidated=form == 2)
+    for path in (str(tmp_path / "a.zarr"), f"file://{tmp_path}/a.zarr"):
+        assert [dataset.x.shape for _, dataset in open_files(path)] == [(2,)]
+
+
 def test_axes_of_netcdf_files_that_promise_more_than_the_memory_are_refused(tmp_path):
     with h5py.File(tmp_path / "a.nc", "w") as file:
         file.create_dataset("time", (2**42,), "f8", chunks=(64,)).make_scale("time")

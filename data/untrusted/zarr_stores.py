@@ -115,7 +115,9 @@ def _names(codecs: Any) -> Iterator[str]:
 
 
 def _itemsize(dtype: Any) -> int:
+    if isinstance(dtype, Mapping):  # of texts of a fixed length, for instance
+        return int(dtype.get("configuration", {}).get("length_bytes", 8))
     try:
         return np.dtype(dtype).itemsize
-    except TypeError:  # of an extension, or of several parts
+    except (TypeError, ValueError):  # of an extension, or of several parts
         return 8
