@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from rolling.common.checks import check_seed
 from rolling.common.errors import InputError
 from rolling.common.progress import Progress
 from rolling.data import cache
@@ -47,6 +48,7 @@ class Simulated:
         for name in ("train", "frames", "test", "test_frames"):
             if getattr(self, name) < 1:
                 raise InputError(f"a simulated source needs {name} >= 1, not {getattr(self, name)}")
+        check_seed("source", self)
 
     def layout(self) -> Layout:
         return self.simulator.layout

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
+from rolling.common.checks import check_least, check_numbers
 from rolling.common.errors import InputError
 from rolling.fields import Axis, Layout, Variable
 
@@ -105,11 +106,8 @@ class Kolmogorov:
                 f"the force of mode {self.mode} is not resolved by a grid of {self.grid} cells: it must lie"
                 f" between 1 and {math.ceil(self.grid / 3) - 1}, or the grid must be finer"
             )
-        if self.viscosity < 0 or self.drag < 0:
-            raise InputError(
-                f"viscosity ({self.viscosity}) and drag ({self.drag}) take energy out of the flow and must"
-                " not be negative"
-            )
+        check_least("simulator", self, "viscosity", "drag")  # they take energy out of the flow
+        check_numbers("simulator", self, "forcing")
 
     @property
     def layout(self) -> Layout:
@@ -174,10 +172,11 @@ class KuramotoSivashinsky:
 
     def __post_init__(self):
         _check(self)
+        check_numbers("simulator", self, "domain", above=0)
         # Dealiasing keeps wavenumbers up to a third of the grid. If they end below about 2.7, crests are cut
         # off and the front blows up, however small the time step.
         needed = math.ceil(2.7 * self.domain / (2 * math.pi)) * 3
-        if self.domain <= 0 or self.grid < needed:
+        if self.grid < needed:
             raise InputError(
                 f"a grid of {self.grid} cells does not resolve fronts on a domain of {self.domain}: it needs"
                 f" at least {max(needed, 6)}, or a smaller domain"
@@ -300,9 +299,8 @@ def _layout(variables, domain, resolution, interval):
 def _check(simulator) -> None:
     """Raises `InputError` if the settings common to all simulators do not fit together."""
     name = type(simulator).__name__
-    for field in ("resolution", "grid", "dt", "interval"):
-        if getattr(simulator, field) <= 0:
-            raise InputError(f"{name} needs {field} > 0, not {getattr(simulator, field)}")
+    check_numbers("simulator", simulator, "resolution", "grid", "dt", "interval", above=0)
+    check_least("simulator", simulator, "spin_up")
     if simulator.resolution > simulator.grid:
         raise InputError(
             f"{name} cannot show {simulator.resolution} cells of a simulation on {simulator.grid}: make the"
@@ -314,5 +312,3 @@ def _check(simulator) -> None:
             f"{name} needs an interval between frames ({simulator.interval}) that is a whole number of time"
             f" steps ({simulator.dt})"
         )
-    if simulator.spin_up < 0:
-        raise InputError(f"{name} needs spin_up >= 0, not {simulator.spin_up}")

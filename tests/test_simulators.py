@@ -155,7 +155,11 @@ def test_chunks_drop_the_spin_up_and_cut_the_last():
         (lambda: Kolmogorov(interval=0.41), "whole number"),
         (lambda: Kolmogorov(mode=20), "mode 20"),
         (lambda: Kolmogorov(viscosity=-1.0), "viscosity"),
-        (lambda: Kolmogorov(dt=0.0), "dt > 0"),
+        (lambda: Kolmogorov(dt=0.0), "dt must be a finite number above 0"),
+        (lambda: Kolmogorov(dt=math.nan), "dt must be a finite number above 0, not nan"),
+        (lambda: Kolmogorov(forcing=math.inf), "forcing must be a finite number, not inf"),
+        (lambda: KuramotoSivashinsky(domain=math.inf), "domain must be a finite number above 0"),
+        (lambda: KuramotoSivashinsky(spin_up=math.nan), "spin_up must be a finite number"),
         (lambda: KuramotoSivashinsky(domain=32.0), "domain of 32"),
     ],
 )

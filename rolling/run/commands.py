@@ -9,9 +9,10 @@ videos/            some of the forecasts in the formats of `outputs`, one folder
 report.html
 """
 
+import contextlib
 import dataclasses
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from rolling.common.errors import InputError
@@ -72,10 +73,25 @@ def prepare_folder(experiment: Experiment, folder: Path, *, resume: bool) -> Non
         folder.mkdir(parents=True, exist_ok=True)
         experiments.save(experiment, folder / "experiment.json")
         user_code.keep_code(experiment, folder)
-    except (PermissionError, FileNotFoundError, NotADirectoryError) as error:
+    except OSError as error:
         raise InputError(
-            f"the folder {folder} cannot be made or written to: choose another --folder"
+            f"the folder {folder} cannot be made or written to ({error.strerror}): choose another --folder"
         ) from error
+
+
+@contextlib.contextmanager
+def _nothing_left(folder: Path) -> Iterator[None]:
+    """Empties the folder of a run that could not even start; the lock goes when it is given back."""
+    fresh = not (folder / "experiment.json").exists()
+    try:
+        yield
+    except BaseException:
+        for path in folder.iterdir() if fresh else ():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name != LOCK:
+                path.unlink(missing_ok=True)
+        raise
 
 
 def train(experiment: Experiment, folder: Path, *, resume: bool = False) -> Split:
@@ -89,14 +105,9 @@ def _train(experiment: Experiment, folder: Path, resume: bool) -> Split:
     split = experiment.source.open()  # before the folder is made, so that bad data leave no trace
     _check(experiment.outputs, split)
     experiment.check_layout(split.train.layout)
-    fresh = not (folder / "experiment.json").exists()
-    prepare_folder(experiment, folder, resume=resume)
-    try:
+    with _nothing_left(folder):
+        prepare_folder(experiment, folder, resume=resume)
         trainer = Trainer(experiment, folder, split)
-    except InputError:
-        if fresh:  # an experiment that cannot run leaves no trace
-            shutil.rmtree(folder)
-        raise
     print(_facts(experiment, split, trainer.parameters))
     try:
         trainer.run()

@@ -44,7 +44,7 @@ def _decode(value: Any, hint: Any, where: str) -> Any:
     if isinstance(value, list):
         return tuple(_decode(item, None, f"{where}[{i}]") for i, item in enumerate(value))
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return float(value) if abs(value) < 2**1023 else math.inf
     if value in ("inf", "-inf", "nan") and not fits(value, hint):
         return float(value)
     return value
@@ -86,8 +86,13 @@ def _decode_dataclass(value: dict, where: str) -> Any:
             shown = item.get("type") if isinstance(item, dict) else item
             wanted = getattr(hints[name], "__name__", str(hints[name]))
             raise InputError(f"{where}.{name} must be of type {wanted}, not {shown!r}: give it another value")
+    return made(kind, arguments, where)
+
+
+def made(kind: type[Any], fields: dict[str, Any], where: str) -> Any:
+    """A part of these fields. Raises `InputError` where its own checks fail, whatever they raise."""
     try:
-        return kind(**arguments)
+        return kind(**fields)
     except InputError:
         raise
     except (TypeError, ValueError, ArithmeticError) as error:

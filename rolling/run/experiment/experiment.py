@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from rolling.common.checks import check_least, check_numbers, check_seed
 from rolling.common.errors import InputError
 from rolling.common.files import check_name
 from rolling.data.augment import Augmentation
@@ -54,10 +55,9 @@ class Training:
                 raise InputError(
                     f"training.{name} must be a whole number of at least 1, not {getattr(self, name)}"
                 )
-        if not self.checkpoint_minutes > 0:
-            raise InputError(
-                f"training.checkpoint_minutes must be a number above 0, not {self.checkpoint_minutes}"
-            )
+        check_numbers("training", self, "checkpoint_minutes", above=0)
+        check_least("training", self, "warmup")
+        check_seed("training", self)
         if self.batch % self.accumulate:
             raise InputError(
                 f"training.batch, {self.batch}, cannot be split into training.accumulate ="
@@ -96,6 +96,7 @@ class Forecast:
                 raise InputError(
                     f"a forecast's {name} must be a whole number of at least 1, not {getattr(self, name)}"
                 )
+        check_seed("forecast", self)
         if self.frames < 0:
             raise InputError(f"a forecast's frames must be a whole number of at least 0, not {self.frames}")
 

@@ -7,6 +7,8 @@ import jax
 import optax
 import optax.contrib
 
+from rolling.common.checks import check_least, check_numbers
+
 
 @runtime_checkable
 class Optimiser(Protocol):
@@ -31,6 +33,11 @@ class AdamW:
     weight_decay: float = 1e-4
     """Decay of the parameters, times the learning rate, in a step."""
 
+    def __post_init__(self):
+        check_numbers("optimiser", self, "peak", above=0)
+        check_least("optimiser", self, "weight_decay")
+        check_least("optimiser", self, "b1", "b2", most=1)
+
     def transform(self, learning_rate):
         return optax.adamw(learning_rate, b1=self.b1, b2=self.b2, weight_decay=self.weight_decay)
 
@@ -48,6 +55,11 @@ class Muon:
     """Decay of the parameters, times the learning rate, in a step."""
     adam_ratio: float = 0.3
     """The learning rate of AdamW as a fraction of Muon's."""
+
+    def __post_init__(self):
+        check_numbers("optimiser", self, "peak", "adam_ratio", above=0)
+        check_least("optimiser", self, "weight_decay")
+        check_least("optimiser", self, "beta", most=1)
 
     def transform(self, learning_rate):
         def dimensions(params):

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import tyro
 
 from rolling.common.errors import InputError
+from rolling.run.experiment.codec import made
 from rolling.run.experiment.former import FIELDS
 from rolling.run.experiment.registry import alternatives, lacking
 
@@ -249,7 +250,7 @@ def _widen(value: Any, kind: Any) -> Any:
             part = getattr(value, field.name)
             deep = dataclasses.is_dataclass(part) or isinstance(part, tuple)
             fields[field.name] = _widen(part, type(part).__base__) if deep else part
-    return kind(**fields)
+    return made(kind, fields, "the options")
 
 
 def _holds_parts(value: tuple) -> bool:
