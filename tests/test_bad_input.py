@@ -1,7 +1,9 @@
 """Bad input gets one sentence (what, where, what to do) and exit code 2, and leaves nothing behind."""
 
+import collections
 import errno
 import json
+import random
 import re
 import shutil
 
@@ -10,7 +12,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from rolling.run.cli import main
+from rolling.configs.debug import experiment as debug
+from rolling.run import commands
+from rolling.run.cli import COMMANDS as COMMAND_LINE, main
+from rolling.run.experiment.options import option_names
 from rolling.run.forecasting import zarr_writer
 from tests.run_tools import tree
 
@@ -155,6 +160,18 @@ COMMANDS = {
     "an empty path": (["run", "gridded"], r"--source.path"),
     "a Python file that is not there": (["run", "mine.py"], r"no Python file mine.py"),
     "too long a window": (["train", "debug", "--window.size", "40"], r"40"),
+    "a negative seed": (["run", "debug", "--training.seed", "-1"], r"training.seed must be .* from 0"),
+    "a negative seed of data": (["run", "debug", "--source.seed", "-1"], r"source.seed must be"),
+    "a negative seed of forecasts": (["run", "debug", "--forecast.seed", "-1"], r"forecast.seed must be"),
+    "a negative warm-up": (["train", "debug", "--training.warmup", "-5"], r"training.warmup must be"),
+    "no learning rate": (["train", "debug", "--optimiser.peak", "0"], r"optimiser.peak must be .* above 0"),
+    "an infinite learning rate": (["train", "debug", "--optimiser.peak", "inf"], r"peak must be a finite"),
+    "a step that is no number": (["run", "debug", "--source.simulator.dt", "nan"], r"dt must be a finite"),
+    "a file in place of a folder": (["train", "debug", "--folder", "file/below"], r"file/below.* cannot be"),
+    "a path of 300 letters": (["evaluate", 300 * "a"], r"a{300}"),
+    "a file of 300 letters": (["run", 300 * "a" + ".py"], r"a{300}"),
+    "a spoiled file of one's own": (["run", "syntax.py"], r"syntax.py, line 1: SyntaxError"),
+    "spoiled code": (["list", "--code", "syntax.py"], r"syntax.py, line 1: SyntaxError"),
     "an oracle that is not stationary": (["oracle", "--correlation", "1.1"], r"no stationary process"),
 }
 
@@ -162,9 +179,34 @@ COMMANDS = {
 @pytest.mark.parametrize("name", COMMANDS)
 def test_commands(name, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "syntax.py").write_text("experiment = (")
+    (tmp_path / "file").write_text("")
     words, says = COMMANDS[name]
-    refused(capsys, words, says)
-    assert not (tmp_path / "runs" / "debug").exists()
+    refused(capsys, words, says, tmp_path)
+
+
+def test_nothing_that_is_typed_ends_in_a_traceback(tmp_path, monkeypatch):
+    """Whatever reaches the work is enough: it does nothing here."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("train", "run", "show_experiment"):
+        monkeypatch.setattr(commands, name, lambda *rest, **more: "")
+    rng = random.Random(0)
+    options = [f"--{name}" for name in option_names(debug)]
+    values = ["-1", "0", "nan", "inf", "-inf", "1e400", "", " ", "None", "abc", "x,y", "none", "../.."]
+    values += ["9" * 400, "\udcff", "\x1b[31m", "ü" * 300, "--", "-", "[]", "1 2", "true", "ddim", "rolling"]
+    ends = collections.Counter()
+    for _ in range(300):
+        more = [rng.choice(pool) for _ in range(rng.randint(0, 2)) for pool in (options, values)]
+        words = [
+            rng.choice([*COMMAND_LINE, "nonsense", ""]),
+            rng.choice([*["debug"] * len(values), *values]),
+            *more,
+        ]
+        try:
+            ends[main(words)] += 1
+        except SystemExit as stop:  # --help
+            ends[stop.code] += 1
+    assert set(ends) <= {0, 2} and ends[2] > 150, ends
 
 
 @pytest.mark.slow
@@ -215,6 +257,17 @@ def test_an_unfinished_forecast_is_not_scored(copy, capsys):
     chunk = next(p for p in (copy / "forecast.zarr" / "height" / "c").rglob("*") if p.is_file())
     cut(chunk)
     refused(capsys, ["evaluate", copy], r"forecast.zarr")
+
+
+@pytest.mark.slow
+def test_what_is_spoiled_in_a_run(copy, capsys):
+    """Its coordinates, which are read when they are first asked for, and its log."""
+    (copy / "log.jsonl").write_bytes(b"\xff\xfe\n[]\n{}\n" + (copy / "log.jsonl").read_bytes())
+    assert main(["report", str(copy)]) == 0
+    chunk = next(p for p in (copy / "forecast.zarr" / "sequence" / "c").rglob("*") if p.is_file())
+    chunk.write_bytes(b"spoiled")
+    for command in ("evaluate", "report"):
+        refused(capsys, [command, copy], r"forecast.zarr cannot be read as a Zarr store")
 
 
 @pytest.mark.slow

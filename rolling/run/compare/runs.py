@@ -12,6 +12,7 @@ from rolling.run import commands
 from rolling.run.checkpoint import Checkpoints
 from rolling.run.compare.estimates import ranked
 from rolling.run.experiment import Experiment, codec, presets as experiments
+from rolling.run.training.log import records
 from rolling.windows import training_frames
 
 COMPARED = {part: ("starts", "members", "frames", "from_clip_start") for part in ("forecast", "long")}
@@ -27,14 +28,13 @@ class Run:
     @property
     def training_seconds(self) -> float:
         """Duration of the training, including compilation, from the speeds in its log; NaN without a log."""
-        path, training = self.folder / "log.jsonl", self.experiment.training
-        if not path.exists():
-            return math.nan
-        seconds, last = 0.0, 0
-        for record in map(json.loads, path.read_text().splitlines()):
+        training, seconds, last = self.experiment.training, 0.0, 0
+        for record in records(self.folder):
             frames = (record["step"] - last) * training.batch * training_frames(self.experiment.window)
-            seconds, last = seconds + frames / record["frames_per_second"], record["step"]
-        return seconds
+            speed = record.get("frames_per_second")
+            seconds += frames / speed if isinstance(speed, float) and speed > 0 else math.nan
+            last = record["step"]
+        return seconds if last else math.nan
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

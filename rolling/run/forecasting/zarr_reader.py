@@ -115,6 +115,8 @@ def open_forecast(path: Path, layout: Layout) -> StoredForecast:
         dataset = xr.open_dataset(
             path, engine="zarr", chunks=None, consolidated=False, decode_timedelta={schema.LEAD: True}
         )
+        for name in dataset.coords:
+            dataset[name].load()
     except InputError:
         raise
     except Exception as error:  # zarr, xarray and the file system each raise their own

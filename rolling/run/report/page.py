@@ -5,9 +5,9 @@ sprite sheets. What a run does not have, such as a long rollout or more than one
 the page.
 """
 
+import contextlib
 import dataclasses
 import io
-import json
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
@@ -31,6 +31,7 @@ from rolling.run.report.pictures import filmstrip
 from rolling.run.report.player import data_uri, manifest, panels
 from rolling.run.report.units import Words, counted, pretty_units, with_units
 from rolling.run.report.verdict import headline, score_table, verdict
+from rolling.run.training.log import records
 
 MOST_GIVEN = 8  # frames shown before a forecast
 FIELDS = Budget()
@@ -202,10 +203,7 @@ class _Page:
 
     def training(self) -> str:
         """The loss against the step; empty where the run has no logged losses."""
-        path = self.run / "log.jsonl"
-        if not path.exists():
-            return ""
-        losses = _losses(path)
+        losses = _losses(self.run)
         if len(losses) < 2:
             return ""
         figure = plots.loss_curve(*zip(*sorted(losses.items()), strict=True))
@@ -231,15 +229,12 @@ class _Page:
         return [f"{clip.start + 1} ({name})" for clip, name in zip(first, names, strict=True)]
 
 
-def _losses(path: Path) -> dict[int, float]:
+def _losses(run: Path) -> dict[int, float]:
     """Loss by step; where a step is logged twice, because training resumed, the later entry counts."""
     losses = {}
-    for line in path.read_text().splitlines():
-        try:
-            record = json.loads(line)
-            losses[int(record["step"])] = float(record["loss"])
-        except (ValueError, KeyError, TypeError):
-            continue  # another kind of record, or a last line cut short by a kill
+    for record in records(run):
+        with contextlib.suppress(ValueError, KeyError, TypeError):  # another kind of record
+            losses[record["step"]] = float(record["loss"])
     return {step: loss for step, loss in losses.items() if np.isfinite(loss)}
 
 

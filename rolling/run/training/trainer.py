@@ -6,7 +6,6 @@ holds both: a resumed run ends with the same bits as an uninterrupted one.
 
 import contextlib
 import dataclasses
-import json
 import time
 from collections.abc import Callable
 from functools import partial
@@ -18,11 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import NamedSharding, PartitionSpec
-from tensorboardX import SummaryWriter
 
 from rolling.common import signals
 from rolling.common.errors import InputError
-from rolling.common.files import write_text
 from rolling.common.progress import Progress
 from rolling.data.pipeline import clips
 from rolling.data.source import Split
@@ -33,6 +30,7 @@ from rolling.run.checkpoint import Checkpoints, fitted
 from rolling.run.experiment import Experiment, Training, codec
 from rolling.run.experiment.objectives import LossInputs
 from rolling.run.training.distillation import load_teacher
+from rolling.run.training.log import Log
 from rolling.windows import training_frames
 
 RESUMED = ("params", "ema", "optimiser", "progress", "statistics", "iterator", "layout", "lengths")
@@ -149,34 +147,6 @@ class Shardings:
             )
         mesh = jax.sharding.Mesh(np.asarray(devices), ("data",))
         return cls(NamedSharding(mesh, PartitionSpec("data")), NamedSharding(mesh, PartitionSpec()))
-
-
-class Log:
-    """`log.jsonl`, one JSON object per line, and the same figures for TensorBoard."""
-
-    def __init__(self, folder: Path, step: int):
-        self._path = folder / "log.jsonl"
-        # A resumed run drops what it logged after the checkpoint from which it resumes.
-        old = self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else []
-        kept = [line for line in old if _step_of(line) <= step]
-        write_text(self._path, "".join(line + "\n" for line in kept))
-        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step)
-
-    def write(self, step: int, **figures: float) -> None:
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, **figures}) + "\n")
-        for name, value in figures.items():
-            self._board.add_scalar(name, value, step)
-
-    def close(self) -> None:
-        self._board.close()
-
-
-def _step_of(line: str) -> float:
-    try:
-        return json.loads(line)["step"]
-    except (ValueError, KeyError):
-        return float("inf")  # a line cut short by a kill
 
 
 class Trainer:
