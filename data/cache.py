@@ -49,15 +49,26 @@ def key(value: Any) -> str:
     """A name for a value made of dataclasses, tuples, numbers and strings: equal values, equal names.
 
     The name does not depend on the module of a class of ours, so that a class can move without every
-    simulation and prepared store being made again. Its fields count: a renamed field is a new name.
+    simulation and prepared store being made again. Its fields count: a renamed field is a new name. One that
+    was `added` later counts only where it is not its default.
     """
     text = json.dumps(_plain(value), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def added(default: Any) -> Any:
+    """A field of a dataclass that was not there before: at its default it leaves the names in the cache."""
+    return dataclasses.field(default=default, metadata={"added": True})
+
+
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
-        fields = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        known = {field.name: (field, getattr(value, field.name)) for field in dataclasses.fields(value)}
+        fields = {
+            name: _plain(found)
+            for name, (field, found) in known.items()
+            if not (field.metadata.get("added") and found == field.default)
+        }
         return {"": _class_name(type(value)), **fields}
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]

@@ -342,6 +342,107 @@ def test_settings_out_of_range(settings):
         Gridded(path="a.nc", **settings)
 
 
+def filled(value, where=(7, 2, 3), **settings):
+    """Temperatures of which one stands for a missing value, undeclared."""
+
+    def case(tmp_path):
+        dataset = fields().astype(np.float64)
+        dataset.t2m[where] = value
+        return {"path": write(dataset, tmp_path / "a.nc"), **settings}
+
+    return case
+
+
+@pytest.mark.parametrize("in_memory", [1.0, 0.0])
+@pytest.mark.parametrize("value", [-9999.0, 1e30, 9.969209968386869e36, -32767.0, 1e20, 1e300])
+def test_a_fill_value_that_is_not_declared_is_told_with_its_place_and_can_be_masked(
+    value, in_memory, tmp_path
+):
+    settings = filled(value, in_memory=in_memory)(tmp_path)
+    settings["path"] = str(settings["path"])
+    with pytest.raises(InputError, match=r"t2m of .*a\.nc has .*--source\.missing-value") as caught:
+        Gridded(**settings).open()
+    told = str(caught.value)
+    if value != 1e300:
+        assert "at 2019-03-08T00:00, latitude 54, longitude -4," in told
+    named = float(told.rsplit(" ", 1)[1])
+    split = Gridded(**settings, missing_value=(named,), mask_moving=True).open()
+    assert np.argwhere(~split.train.mask).tolist() == [[2, 3, 0]]
+    with pytest.raises(InputError, match=r"1 of 24 frames .* first at 2019-03-08"):
+        Gridded(**settings, missing_value=(named,)).open()
+
+
+def test_values_far_from_all_others_are_told_and_used(tmp_path, capfd):
+    settings = filled(12345.0)(tmp_path)
+    split = Gridded(path=str(settings["path"])).open()
+    said = capfd.readouterr().err
+    assert "t2m of" in said and "has the value 12345.0 at 2019-03-08T00:00, latitude 54" in said
+    assert split.train.read(0, 7, 8)[0, 2, 3, 0] == 12345.0
+
+
+def test_values_that_may_be_there_are_not_told(tmp_path, capfd):
+    """Rain, with -999 and 9999 among values of their size, and a field of zeros and ones."""
+    sizes, dims = (24, 5, 7), ("time", "latitude", "longitude")
+    rain = RNG.gamma(0.1, 1.0, sizes) * (RNG.random(sizes) < 0.2)
+    height = RNG.normal(0, 5000, sizes)
+    height[3, 2, 1], height[4, 2, 1] = 9999.0, -999.0
+    dataset = fields(rain=(dims, rain), height=(dims, height), wet=(dims, (rain > 0).astype(float)))
+    Gridded(path=str(write(dataset, tmp_path / "a.nc"))).open()
+    assert "note" not in capfd.readouterr().err
+
+
+def test_infinite_values_are_called_infinite(tmp_path):
+    settings = filled(-np.inf)(tmp_path)
+    with pytest.raises(
+        InputError, match=r"has infinite values that come and go: 1 cell\(s\) are infinite in 1"
+    ):
+        Gridded(path=str(settings["path"])).open()
+    dataset = fields()
+    dataset.t2m[:] = np.inf
+    with pytest.raises(InputError, match="is infinite everywhere"):
+        Gridded(path=str(write(dataset, tmp_path / "b.nc"))).open()
+
+
+def test_what_is_left_out_is_told(tmp_path, capfd):
+    """Variables without common times, static ones, and files that hold something else."""
+    dims = ("time", "latitude", "longitude")
+    folder = tmp_path / "f"
+    folder.mkdir()
+    static = {"oro": (dims[1:], np.ones((5, 7))), "u10": (dims, RNG.normal(size=(24, 5, 7)))}
+    write(fields(**static), folder / "a.nc")
+    later = fields()
+    write(later.assign_coords(time=later.time + np.timedelta64(24, "D")), folder / "b.nc")
+    write(fields(**static)[["oro"]], folder / "c.nc")
+    split = Gridded(path=str(folder)).open()
+    assert sum(split.train.length(i) for i in range(len(split.train))) == 18
+    assert [name for name, _ in split.skipped] == ["c.nc", "oro", "t2m"]
+    reasons = dict(split.skipped)
+    assert reasons["t2m"] == "24 of its 48 times are not those of all variables"
+    assert reasons["oro"].startswith("has no time axis")
+    said = capfd.readouterr().err
+    assert all(f"left out: {name}: {reason}" in said for name, reason in split.skipped)
+
+
+def test_irregular_times_are_told(tmp_path, capfd):
+    dataset = fields(30)
+    hours = np.cumsum(RNG.integers(6, 400, 30)) * 3600 * 10**9
+    dataset = dataset.assign_coords(time=dataset.time[0].values + hours.astype("timedelta64[ns]"))
+    Gridded(path=str(write(dataset, tmp_path / "a.nc"))).open()
+    assert "sequences are a single frame" in capfd.readouterr().err
+
+
+def test_units_that_change_between_files_are_told(tmp_path, capfd):
+    (tmp_path / "f").mkdir()
+    first, later = fields(), fields()
+    later = later.assign_coords(time=later.time + np.timedelta64(24, "D"))
+    later["t2m"] = (later.t2m - 273.15).assign_attrs(units="degC")
+    first["t2m"] = first.t2m.assign_attrs(units="K")
+    write(first, tmp_path / "f" / "a.nc")
+    write(later, tmp_path / "f" / "b.nc")
+    Gridded(path=str(tmp_path / "f")).open()
+    assert "note: t2m is converted from degC to K in 1 file(s), such as b.nc" in capfd.readouterr().err
+
+
 def test_too_few_frames_for_a_window(tmp_path):
     split = Gridded(path=str(write(fields(count=12), tmp_path / "a.nc"))).open()
     with pytest.raises(InputError, match=r"takes 10 in a row, but the longest .* has 9"):

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import rolling.data.gridded.contents
 import rolling.data.gridded.segments
-import rolling.data.gridded.source
+import rolling.data.gridded.survey
 from rolling.common.errors import InputError
 from rolling.data.gridded.formats import frames_written
 from rolling.data.gridded.source import Gridded
@@ -99,7 +100,7 @@ def test_lazy_reading_gives_the_same(tmp_path, monkeypatch):
     dataset.t2m[7] = np.nan
     dataset.u10[:, 1, 2:4, 3] = np.nan
     path = write(dataset, tmp_path / "a.nc")
-    monkeypatch.setattr(rolling.data.gridded.segments, "BLOCK_VALUES", 5 * 5 * 7 * 4)
+    monkeypatch.setattr(rolling.data.gridded.survey, "BLOCK_VALUES", 5 * 5 * 7 * 4)
     kept, lazy, again = (Gridded(path=path, in_memory=size).open() for size in (1.0, 0.0, 0.0))
     assert len(list((tmp_path / "cache").iterdir())) == 1 and again.train.ranges == lazy.train.ranges
     np.testing.assert_array_equal(lazy.train.mask, kept.train.mask)
@@ -263,7 +264,7 @@ def test_features_and_phase_suit_the_data(tmp_path, step, count, features, phase
 
 def test_a_large_climatology_is_not_chosen_unasked(tmp_path, monkeypatch):
     path = write(fields(count=4 * 366 * 3, lat=(1, 0, 2), lon=(0, 1, 2)), tmp_path / "a.nc")
-    monkeypatch.setattr(rolling.data.gridded.source, "CLIMATOLOGY", 4 * 100 * 8)
+    monkeypatch.setattr(rolling.data.gridded.contents, "CLIMATOLOGY", 4 * 100 * 8)
     assert Gridded(path=path).open().train.layout.phase == "month_of_year"
 
 

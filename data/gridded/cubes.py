@@ -76,12 +76,11 @@ class Cube:
         return dataclasses.replace(self, parts=tuple(part.in_units(units, of=of) for part in self.parts))
 
     def read(self, index: np.ndarray) -> np.ndarray:
-        """Some of the frames, `[n, height, width, level]` float32, infinite values as NaN."""
+        """Some of the frames, `[n, height, width, level]` float32."""
         part, place = self.part[index], self.place[index]
         frames = np.empty((len(index), *self.parts[0].shape), np.float32)
         for p in np.unique(part):
             frames[part == p] = self.parts[p].read(place[part == p])
-        frames[~np.isfinite(frames)] = np.nan
         return frames
 
     def check_written(self) -> None:

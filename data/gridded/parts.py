@@ -35,6 +35,8 @@ class FilePart:
     rows: Index = dataclasses.field(default_factory=lambda: slice(None))
     columns: Index = dataclasses.field(default_factory=lambda: slice(None))
     convert: Conversion = SAME
+    missing: tuple[float, ...] = ()
+    """Values that stand for missing ones, beside those that the file declares."""
 
     @property
     def name(self) -> str:
@@ -64,7 +66,9 @@ class FilePart:
         return len(np.arange(y)[self.rows]), len(np.arange(x)[self.columns]), len(self.levels) or 1
 
     @classmethod
-    def of(cls, file: str, array: xr.DataArray, time: str = "") -> "FilePart":
+    def of(
+        cls, file: str, array: xr.DataArray, time: str = "", missing: tuple[float, ...] = ()
+    ) -> "FilePart":
         """Raises `InputError` if the array is not a sequence of fields."""
         where = f"variable {array.name} of {file}"
         dims = axes.find_dimensions(array, where, time)
@@ -84,6 +88,7 @@ class FilePart:
             members=members,
             references=None if references is None else references.ravel(),
             stored=stored,
+            missing=missing,
             columns=evenly(grids.eastward(array, dims.x), array.sizes[dims.x]),
         )
 
@@ -153,7 +158,7 @@ class FilePart:
         if self.dims.level is not None:
             chosen[self.dims.level] = np.asarray(self.levels)
         with explained(self.file, "read"):
-            values = self.array.isel(chosen).values.astype(np.float32)
+            values = self._single(self.array.isel(chosen).values)
         values = values if shape else np.broadcast_to(values, (len(index), *values.shape))
         values = values[..., None] if self.dims.level is None else np.moveaxis(values, 1, -1)
         if isinstance(self.rows, np.ndarray):
@@ -187,6 +192,29 @@ class FilePart:
             shown = ", ".join(f"{value:g}" for value in self.level_values)
             raise InputError(f"{self.name} of {self.file} has no level {level:g}: choose from {shown}")
         return near
+
+    def _single(self, values: np.ndarray) -> np.ndarray:
+        """In single precision, with NaN for missing values. Raises `InputError` for those that do not fit."""
+        with np.errstate(over="ignore"):
+            single = values.astype(np.float32)
+            missing = np.array(self.missing)
+            known = (
+                np.isin(values, missing) | np.isin(single, missing.astype(np.float32))
+                if len(missing)
+                else False
+            )
+        lost = (
+            np.isinf(single) & ~np.isinf(values) & ~known if values.dtype == np.float64 else np.zeros(0, bool)
+        )
+        if lost.any():
+            value = values[np.unravel_index(np.argmax(lost), lost.shape)]
+            raise InputError(
+                f"{self.where} has values beyond single precision, such as {value:g}: if it stands for a"
+                f" missing value, name it with --source.missing-value {value:g}"
+            )
+        if len(missing):
+            single[known] = np.nan
+        return single
 
     def check_level(self, level: float) -> None:
         """Raises `InputError` for an array that is at another level, also if it has only one."""

@@ -1,21 +1,15 @@
-"""Unbroken sequences cut from one long series of frames, and where that series has missing values."""
+"""Unbroken sequences cut from one long series of frames."""
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 
-from rolling.common.errors import InputError
-from rolling.common.progress import Progress
-from rolling.data.gridded.cadence import Cadence, show
+from rolling.data.gridded.cadence import Cadence
 from rolling.data.gridded.cubes import Cube
 from rolling.data.source import SequencesBase
 from rolling.fields import Layout
-
-BLOCK_VALUES = 2**24  # values read at a time: 64 MiB
 
 
 class FrameSeries(Protocol):
@@ -33,6 +27,12 @@ class FileFrames:
     cubes: Sequence[Cube]
 
     def read(self, start: int, stop: int) -> np.ndarray:
+        frames = self.raw(start, stop)
+        frames[~np.isfinite(frames)] = np.nan
+        return frames
+
+    def raw(self, start: int, stop: int) -> np.ndarray:
+        """With infinite values as they are."""
         index = np.arange(start, stop)
         return np.concatenate([cube.read(index) for cube in self.cubes], axis=-1)
 
@@ -42,13 +42,6 @@ class MemoryFrames:
     """Frames held in memory."""
 
     array: np.ndarray
-
-    @classmethod
-    def of(cls, frames: FrameSeries, layout: Layout, count: int, label: str) -> "MemoryFrames":
-        array = np.empty((count, *layout.shape), np.float32)
-        for start, stop in _blocks(count, layout, label):
-            array[start:stop] = frames.read(start, stop)
-        return cls(array)
 
     def read(self, start: int, stop: int) -> np.ndarray:
         return self.array[start:stop].copy()
@@ -88,42 +81,6 @@ class FrameSegments(SequencesBase):
         return known[start:stop]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class NanCounts:
-    """The number of NaN cells in each frame, `frames [N, variable]`, and of NaN frames in each cell, `cells
-    [height, width, variable]`."""
-
-    frames: np.ndarray
-    cells: np.ndarray
-
-    @classmethod
-    def of(cls, frames: FrameSeries, layout: Layout, count: int, label: str = "") -> "NanCounts":
-        """Reads every frame once; shows progress if there is a label."""
-        per_frame = np.zeros((count, layout.shape[2]), np.int64)
-        per_cell = np.zeros(layout.shape, np.int64)
-        for start, stop in _blocks(count, layout, label):
-            gone = np.isnan(frames.read(start, stop))
-            per_frame[start:stop] = gone.sum((1, 2))
-            per_cell += gone.sum(0)
-        return cls(frames=per_frame, cells=per_cell)
-
-    def save(self, folder: Path) -> None:
-        for name, array in vars(self).items():
-            np.save(folder / f"{name}.npy", array)
-
-    @classmethod
-    def load(cls, folder: Path) -> "NanCounts":
-        return cls(**{name: np.load(folder / f"{name}.npy") for name in ("frames", "cells")})
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class MissingData:
-    """`missing [N]`: frames wholly NaN in some channel; `mask`: see `rolling.data.source.Sequences`."""
-
-    missing: np.ndarray
-    mask: np.ndarray | None
-
-
 def series_of(frames: np.ndarray) -> list[np.ndarray]:
     """Sorted frames, one array for each series: see `rolling.data.gridded.cubes.Cube`."""
     ends = np.flatnonzero(frames["series"][1:] != frames["series"][:-1]) + 1
@@ -144,55 +101,3 @@ def unbroken(positions: np.ndarray, missing: np.ndarray) -> list[range]:
     there = np.flatnonzero(~missing)
     breaks = np.flatnonzero(np.diff(positions[there]) != 1) + 1
     return [range(int(run[0]), int(run[-1]) + 1) for run in np.split(there, breaks) if len(run)]
-
-
-def find_missing(
-    counts: NanCounts, layout: Layout, times: np.ndarray, path: str, mask_moving: bool
-) -> MissingData:
-    """Distinguishes missing frames from masked cells.
-
-    A cell of a channel is masked if it is NaN in all of the channel's frames that are not missing. Raises
-    `InputError` for a channel without data, and for cells that are NaN in only some frames, unless
-    `mask_moving` masks them too.
-    """
-    missing = counts.frames == np.prod(layout.shape[:2])
-    there = len(times) - missing.sum(0)
-    if not there.all():
-        raise InputError(
-            f"{layout.names[int(np.argmin(there))]} of {path} is NaN everywhere in the chosen time range:"
-            " leave it out of --source.variables"
-        )
-    lost = counts.cells - missing.sum(0)
-    never, sometimes = lost == there, (lost > 0) & (lost < there)
-    if sometimes.any() and not mask_moving:
-        raise InputError(_moving(layout, times, path, counts.frames, missing, never, sometimes))
-    mask = ~(never | sometimes)
-    empty = ~mask.any((0, 1))
-    if empty.any():
-        raise InputError(
-            f"every cell of {layout.names[int(np.argmax(empty))]} of {path} is NaN in some frame, so that"
-            " masking leaves none: leave the variable out, or fill its gaps first"
-        )
-    return MissingData(missing=missing.any(1), mask=None if mask.all() else mask)
-
-
-def _moving(layout, times, path, per_frame, missing, never, sometimes) -> str:
-    channel = int(np.argmax(sometimes.any((0, 1))))
-    more = (per_frame[:, channel] > never[..., channel].sum()) & ~missing[:, channel]
-    first = int(np.argmax(more))
-    return (
-        f"{layout.names[channel]} of {path} has NaN that comes and goes:"
-        f" {sometimes[..., channel].sum()} cell(s) are NaN in {more.sum()} of {len(times)} frames but not in"
-        f" others, first at {show(times[first])}; fill them, or mask such cells throughout with"
-        " --source.mask-moving"
-    )
-
-
-def _blocks(count: int, layout: Layout, label: str) -> Iterator[tuple[int, int]]:
-    size = max(1, BLOCK_VALUES // int(np.prod(layout.shape)))
-    with Progress(label, total=count, unit="frame") if label else contextlib.nullcontext() as progress:
-        for start in range(0, count, size):
-            stop = min(start + size, count)
-            yield start, stop
-            if progress is not None:
-                progress.update(stop - start)

@@ -16,12 +16,14 @@ Files = list[tuple[str, xr.Dataset]]
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Selection:
     """The variables `names`, all fields if there are none, at `levels`; `time` names the time axis if it
-    would not be recognised. `where` is what an error calls the files."""
+    would not be recognised, and `missing` are values that stand for missing ones. `where` is what an error
+    calls the files."""
 
     where: str
     names: tuple[str, ...] = ()
     levels: tuple[float, ...] = ()
     time: str = ""
+    missing: tuple[float, ...] = ()
 
     def cubes(self, files: Files) -> list[Cube]:
         """One per variable, on the grid of the first. Raises `InputError` for what does not fit together."""
@@ -49,7 +51,8 @@ class Selection:
                 f"{self.where} has no variable {name!r}{hint}: choose from {', '.join(known) or 'none'}"
             )
         arrays = [(file, dataset[name]) for file, dataset in files if name in dataset]
-        return Cube.of(name, [FilePart.of(file, a, self.time).at(self.levels) for file, a in arrays])
+        parts = [FilePart.of(file, a, self.time, self.missing).at(self.levels) for file, a in arrays]
+        return Cube.of(name, parts)
 
 
 def common_frames(cubes: list[Cube]) -> np.ndarray:
@@ -62,13 +65,18 @@ def common_frames(cubes: list[Cube]) -> np.ndarray:
     return frames
 
 
+def is_field(dataset: xr.Dataset, array: xr.DataArray) -> bool:
+    """Whether a variable may be a field: numbers on at least two axes that are not the bounds of others."""
+    bounds = {variable.attrs.get("bounds") for variable in dataset.variables.values()}
+    return array.name not in bounds and array.dtype.kind in "iuf" and array.ndim >= 2
+
+
 def _fields(files: Files, time: str) -> list[str]:
     """The names of all variables that are sequences of fields. If none is, raises the first one's error."""
     good, first_error = set(), None
     for file, dataset in files:
-        bounds = {variable.attrs.get("bounds") for variable in dataset.variables.values()}
         for name, array in dataset.data_vars.items():
-            if name in bounds or array.dtype.kind not in "iuf" or array.ndim < 2:
+            if not is_field(dataset, array):
                 continue
             try:
                 FilePart.of(file, array, time)

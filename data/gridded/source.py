@@ -1,7 +1,6 @@
 """Sequences from files of gridded fields: whatever xarray can open that has a time axis and a grid."""
 
 import dataclasses
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,8 @@ import xarray as xr
 
 from rolling.common.errors import InputError
 from rolling.data import cache, calendar
-from rolling.data.gridded.cadence import HOUR, Cadence, show
+from rolling.data.gridded.cadence import Cadence, show
+from rolling.data.gridded.contents import features_of, phase_of, variables_of
 from rolling.data.gridded.cubes import Cube
 from rolling.data.gridded.formats import fingerprint, open_files
 from rolling.data.gridded.other import read_like
@@ -18,18 +18,17 @@ from rolling.data.gridded.segments import (
     FrameSegments,
     FrameSeries,
     MemoryFrames,
-    NanCounts,
-    find_missing,
     positions,
     series_of,
     unbroken,
 )
-from rolling.data.gridded.selection import Selection, common_frames
+from rolling.data.gridded.selection import Files, Selection, common_frames
+from rolling.data.gridded.survey import Survey, check_values, find_missing
+from rolling.data.gridded.told import conspicuous, left_out, say
 from rolling.data.source import Split
-from rolling.fields import Layout, Variable
+from rolling.fields import Layout
 
 GIB = 2**30
-CLIMATOLOGY = 2**26  # bytes of the largest climatology that `phase="auto"` chooses: checkpoints contain it
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,6 +71,8 @@ class Gridded:
     """The engine of xarray that opens the file; by default the one for its first bytes."""
     in_memory: float = 1.0
     """GiB up to which the data are read once and kept in memory; larger ones are read during training."""
+    missing_value: tuple[float, ...] = cache.added(())
+    """Values that stand for missing ones, such as -9999, where the file does not declare them."""
 
     def __post_init__(self):
         if not 0 < self.test_fraction < 1:
@@ -84,21 +85,25 @@ class Gridded:
 
     def layout(self) -> Layout:
         """From the files' headers and coordinates."""
-        cubes, frames, cadence = self._axes()
+        cubes, frames, cadence = self._axes(open_files(self.path, self.engine))
         return self._layout(cubes, frames["time"], cadence)
 
     def open(self) -> Split:
         """Raises `InputError` for whatever cannot be used."""
-        cubes, chosen, cadence = self._axes()
+        files = open_files(self.path, self.engine)
+        cubes, chosen, cadence = self._axes(files)
         for cube in cubes:
             cube.check_written()
         times = chosen["time"]
         layout = self._layout(cubes, times, cadence)
-        frames, counts = self._look(FileFrames(cubes), layout, len(times))
-        found = find_missing(counts, layout, times, self.path, self.mask_moving)
+        frames, survey = self._look(FileFrames(cubes), layout, len(times))
+        words = check_values(survey, layout, times, self.path)
+        found = find_missing(survey, layout, times, self.path, self.mask_moving)
         ranges = unbroken(positions(chosen, cadence), found.missing)
         train, test = _split(ranges, times, self.test_fraction, self.path)
-        _report(self.path, layout, found, train, test)
+        skipped = left_out(files, cubes, self._selection(self.path))
+        words += conspicuous(cubes, ranges, times, cadence)
+        say(self.path, layout, found, (train, test), words, skipped)
         both = {
             "layout": layout,
             "mask": found.mask,
@@ -106,31 +111,39 @@ class Gridded:
             "all_times": times,
             "frames": frames,
         }
-        return Split(train=FrameSegments(ranges=train, **both), test=FrameSegments(ranges=test, **both))
+        parts = (FrameSegments(ranges=part, **both) for part in (train, test))
+        return Split(train=next(parts), test=next(parts), skipped=skipped)
 
     def read_like(self, layout: Layout, mask: np.ndarray | None, data: str | xr.Dataset) -> FrameSegments:
         """Other data, read as those of training: see `rolling.data.source.ReadsOther`."""
         selection = self._selection("the data" if isinstance(data, xr.Dataset) else data)
         return read_like(selection, layout, mask, data, self.engine, self.every)
 
-    def _look(self, frames: FrameSeries, layout: Layout, count: int) -> tuple[FrameSeries, NanCounts]:
-        """Reads every frame once to count missing values; keeps small data, caches the counts of large."""
+    def _look(self, frames: FileFrames, layout: Layout, count: int) -> tuple[FrameSeries, Survey]:
+        """Reads every frame once; keeps small data in memory, and the survey of large ones in the cache."""
         if 4 * count * np.prod(layout.shape) <= self.in_memory * GIB:
-            frames = MemoryFrames.of(frames, layout, count, f"read {self.path}")
-            return frames, NanCounts.of(frames, layout, count)
+            array = np.empty((count, *layout.shape), np.float32)
+            survey = Survey.of(frames, layout, count, f"read {self.path}", into=array)
+            return MemoryFrames(array), survey
 
         def make(folder: Path) -> None:
-            NanCounts.of(frames, layout, count, f"check {self.path}").save(folder)
+            Survey.of(frames, layout, count, f"check {self.path}").save(folder)
 
-        name = f"gaps-{cache.key((self, fingerprint(self.path)))}"
-        return frames, NanCounts.load(cache.fetch(cache.folder() / name, make))
+        name = f"survey-{cache.key((self, fingerprint(self.path)))}"
+        return frames, Survey.load(cache.fetch(cache.folder() / name, make))
 
     def _selection(self, where: str) -> Selection:
-        return Selection(where=where, names=self.variables, levels=self.levels, time=self.time)
+        return Selection(
+            where=where,
+            names=self.variables,
+            levels=self.levels,
+            time=self.time,
+            missing=self.missing_value,
+        )
 
-    def _axes(self) -> tuple[list[Cube], np.ndarray, Cadence]:
+    def _axes(self, files: Files) -> tuple[list[Cube], np.ndarray, Cadence]:
         """The chosen variables at the chosen frames."""
-        cubes = self._selection(self.path).cubes(open_files(self.path, self.engine))
+        cubes = self._selection(self.path).cubes(files)
         frames, cadence = self._frames(cubes)
         return [cube.at(frames) for cube in cubes], frames, cadence
 
@@ -171,17 +184,17 @@ class Gridded:
         unknown = [name for name in self.periodic if name not in (y.name, x.name)]
         if unknown:
             raise InputError(f"there is no horizontal axis {unknown[0]!r}: they are {y.name} and {x.name}")
-        variables = tuple(variable for cube in cubes for variable in _variables(cube))
+        variables = tuple(variable for cube in cubes for variable in variables_of(cube))
         phase = self.phase
         if phase == "auto":
-            phase = _phase(cadence, times, self.test_fraction, len(y) * len(x) * len(variables))
+            phase = phase_of(cadence, times, self.test_fraction, len(y) * len(x) * len(variables))
         layout = Layout(
             variables=variables,
             y=y,
             x=x,
             step=cadence.step,
             time_units="hours" if cadence.calendar else "1",
-            features=_features(cadence) if self.features is None else self.features,
+            features=features_of(cadence) if self.features is None else self.features,
             phase=phase,
         )
         calendar.check(layout)
@@ -189,28 +202,6 @@ class Gridded:
         if twice:
             raise InputError(f"the channel {min(twice)} is chosen twice: name each variable and level once")
         return layout
-
-
-def _variables(cube: Cube) -> list[Variable]:
-    """One per level, with names and units from the file."""
-    attributes = cube.parts[0].array.attrs
-    long_name, standard_name = (str(attributes.get(key, "")) for key in ("long_name", "standard_name"))
-    found = []
-    for level in cube.level_values:
-        at = (
-            ""
-            if level is None
-            else f"{long_name or cube.name} at {level:g} {cube.parts[0].level_units}".strip()
-        )
-        found.append(
-            Variable(
-                name=cube.name if level is None else f"{cube.name}_{level:g}",
-                units=str(attributes.get("units", "")) or "1",
-                long_name=at or long_name,
-                standard_name="" if standard_name == "unknown" else standard_name,
-            )
-        )
-    return found
 
 
 def _bound(text: str, times: np.ndarray, after: bool) -> np.float64 | np.datetime64:
@@ -225,29 +216,6 @@ def _bound(text: str, times: np.ndarray, after: bool) -> np.float64 | np.datetim
         raise InputError(
             f"the time range's {'stop' if after else 'start'} {text!r} is not {example}"
         ) from error
-
-
-def _features(cadence: Cadence) -> tuple[str, ...]:
-    """The hour of day for steps below a day, the day of year for all data with dates."""
-    if not cadence.calendar:
-        return ()
-    return ("hour_of_day", "day_of_year") if cadence.step < 24 else ("day_of_year",)
-
-
-def _phase(cadence: Cadence, times: np.ndarray, test_fraction: float, values: int) -> str:
-    """The finest phase of which training sees two whole cycles and whose climatology is small enough.
-
-    `values` is the number of values in a frame.
-    """
-    if not cadence.calendar:
-        return "none"
-    hours = (times[-1] - times[0]).astype(float) / HOUR * (1 - test_fraction)
-    within_a_day = cadence.step < 24
-    for name in ("month_and_hour", "month_of_year", "hour_of_day") if within_a_day else ("month_of_year",):
-        phase = calendar.PHASES[name]
-        if hours >= 2 * 24 * phase.days and 4 * phase.count * values <= CLIMATOLOGY:
-            return name
-    return "none"
 
 
 def _split(
@@ -273,18 +241,3 @@ def _split(
                 f" test_fraction = {test_fraction}: use more data or another fraction"
             )
     return tuple(train), tuple(test)
-
-
-def _report(path: str, layout: Layout, found, train, test) -> None:
-    """Reports how the user's data were interpreted."""
-    height, width, channels = layout.shape
-    words = f"{path}: {channels} channel(s) ({', '.join(layout.names[:8])}{', ...' if channels > 8 else ''})"
-    words += f" on {height} x {width} cells"
-    words += f", every {layout.step:g} h" if layout.has_calendar else f", every {layout.step:g}"
-    for name, part in (("training", train), ("test", test)):
-        words += f"; {name} {sum(map(len, part))} frames in {len(part)} sequence(s)"
-    if found.missing.any():
-        words += f"; {np.count_nonzero(found.missing)} frames missing"
-    if found.mask is not None:
-        words += f"; {100 * (1 - found.mask.mean()):.1f} % of the cells masked"
-    print(words, file=sys.stderr, flush=True)
