@@ -108,6 +108,23 @@ def damaged_grib(tmp_path):
     return {"path": path}
 
 
+def damaged_member(tmp_path):
+    (tmp_path / "f").mkdir()
+    write(fields(), tmp_path / "f" / "a.nc")
+    damage(write(fields(), tmp_path / "f" / "b.nc"))
+    return {"path": tmp_path / "f"}
+
+
+def unreadable_times(tmp_path):
+    dataset = fields().assign_coords(time=("time", np.arange(24), {"units": "fortnights since 2000-01-01"}))
+    return {"path": write(dataset, tmp_path / "a.nc")}
+
+
+def no_reader(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    return {"path": "s3://bucket/a.zarr"}
+
+
 def no_grib_reader(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "cfgrib", None)
     (tmp_path / "a.grib").write_bytes(b"GRIB" + b"\0" * 100)
@@ -276,6 +293,9 @@ CASES = {
     cut_netcdf: ["a.nc cannot be opened", "truncated"],
     cut_classic_netcdf: ["a.nc cannot be opened", "cut short"],
     damaged_chunk: ["a.nc cannot be read", "damaged"],
+    damaged_member: ["f/b.nc cannot be opened", "truncated"],
+    unreadable_times: ["a.nc cannot be opened", "fortnights", "its times cannot be read", "`units`"],
+    no_reader: ["a.zarr cannot be opened without the package s3fs", "pip install 's3fs'"],
     cut_grib: ["a.grib cannot be opened", "cut short"],
     damaged_grib: ["a.grib cannot be opened", "damaged"],
     no_grib_reader: ["pip install 'rolling-diffusion[weather]'"],

@@ -88,6 +88,21 @@ def test_data_in_another_arrangement_give_the_same_forecast(trained):
     )
 
 
+def test_a_file_is_forecast_from_its_last_frame(trained, tmp_path, capsys):
+    run, dataset = trained
+    other = dataset.isel(latitude=slice(None, None, -1), time=slice(40)).rename(longitude="lon")
+    other.to_netcdf(tmp_path / "today.nc", engine="h5netcdf")
+    words = ["rollout", str(run), "--data", str(tmp_path / "today.nc"), "--frames", "4", "--members", "2"]
+    assert main(words) == 0
+    path = run / "forecast-today.zarr"
+    assert str(path) in capsys.readouterr().out
+    forecaster = load(run)
+    expected = forecaster.forecast(other, 4, 2, seed=forecaster.experiment.forecast.seed)
+    with xr.open_zarr(path) as store:
+        np.testing.assert_allclose(store.t2m, expected.t2m, rtol=1e-5, atol=1e-5)
+        np.testing.assert_array_equal(store.time, dataset.time[39:40])
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

@@ -175,7 +175,7 @@ def _clock(array: xr.DataArray, where: str, chosen: str) -> tuple[str, tuple[str
         )
         along = [n for n in names if array.coords[n].ndim]
         names = along + [str(d) for d in array.dims if TIME.fits(d, attributes_of(array, str(d)))] + names
-        names += sorted((str(n) for n in dates), key=lambda n: array.coords[n].ndim == 0)
+        names += [str(n) for n in dates if array.coords[n].ndim]
     if not names:
         raise InputError(
             f"{where} has no time axis{f' {chosen!r}' if chosen else ''}: its dimensions are"

@@ -17,11 +17,19 @@ import zarr
 from xarray.backends import list_engines
 
 from rolling.common.errors import InputError
+from rolling.data.gridded.axes import MEMBER, REFERENCE, TIME
 from rolling.data.untrusted.fields import check_fields, check_source
 from rolling.data.untrusted.zarr_stores import open_group
 
 STORE_MARKS = ("zarr.json", ".zgroup", ".zmetadata", ".zarray")
 KINDS = "NetCDF, HDF5, GRIB or Zarr"
+READERS = {
+    **dict.fromkeys(("s3", "s3a"), "s3fs"),
+    **dict.fromkeys(("gs", "gcs"), "gcsfs"),
+    **dict.fromkeys(("az", "abfs", "abfss"), "adlfs"),
+    **dict.fromkeys(("http", "https"), "fsspec[http]"),
+}
+"""The package that reads from a place on the network, by the beginning of its address."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,12 +70,20 @@ def open_files(path: str, engine: str | None = None) -> list[tuple[str, xr.Datas
             f"there is no engine {engine!r} to open {path}: leave it out, or choose from"
             f" {', '.join(list_engines())}"
         )
-    return [(name, dataset) for name in find_files(path) for dataset in _open(name, engine)]
+    return [(name, settled(dataset)) for name in find_files(path) for dataset in _open(name, engine)]
 
 
 def settled(dataset: xr.Dataset) -> xr.Dataset:
-    """A dataset that somebody else opened, as it would have been opened here."""
-    return _in_order(dataset)
+    """A dataset as a library opened it, with longitudes in the order of the fields and with what describes
+    the frames, but is stored as a variable, as coordinates."""
+    described = [
+        name
+        for name, array in dataset.data_vars.items()
+        if array.ndim <= 1
+        and any(role.fits(name, array.attrs) for role in (TIME, REFERENCE, MEMBER))
+        and (array.dtype.kind == "M" or array.ndim == 0)
+    ]
+    return _in_order(dataset.set_coords(described))
 
 
 def find_files(path: str) -> list[str]:
@@ -194,7 +210,7 @@ def _open_grib(path: str, engine: str | None) -> list[xr.Dataset]:
             datasets = cfgrib.open_datasets(
                 path, backend_kwargs=settings, decode_timedelta=False, cache=False
             )
-    return _disambiguated([_in_order(dataset) for dataset in datasets])
+    return _disambiguated(datasets)
 
 
 def _in_order(dataset: xr.Dataset) -> xr.Dataset:
@@ -265,15 +281,23 @@ def explained(path: str, done: str) -> Iterator[None]:
     """
     try:
         yield
-    except InputError:
-        raise
-    except FileNotFoundError as error:
-        raise InputError(f"{path} cannot be {done}: it, or a part of it, does not exist") from error
-    except MemoryError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:
-        words = " ".join(str(error).split())[:200] or type(error).__name__
-        raise InputError(
-            f"{path} cannot be {done} ({words}): it is damaged, cut short or not a {KINDS} file; fetch or"
-            " write it again"
-        ) from error
+        raise InputError(f"{path} cannot be {done}{_cause(path, error)}") from error
+
+
+def _cause(path: str, error: Exception) -> str:
+    """Why a file cannot be opened or read, and what to do."""
+    words = " ".join(str(error).split())[:200] or type(error).__name__
+    if isinstance(error, FileNotFoundError):
+        return ": it, or a part of it, does not exist"
+    if isinstance(error, PermissionError):
+        return ": its permissions do not allow it; change them, or fetch it again"
+    if isinstance(error, ImportError):
+        package = READERS.get(path.partition("://")[0])
+        package = f"the package {package}: install it with pip install '{package}'" if package else words
+        return f" without {package}"
+    if "decode time" in words:
+        return f" ({words}): its times cannot be read; correct the attribute `units` of the time coordinate"
+    return f" ({words}): it is damaged, cut short or not a {KINDS} file; fetch or write it again"

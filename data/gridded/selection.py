@@ -50,7 +50,7 @@ class Selection:
             raise InputError(
                 f"{self.where} has no variable {name!r}{hint}: choose from {', '.join(known) or 'none'}"
             )
-        arrays = [(file, dataset[name]) for file, dataset in files if name in dataset]
+        arrays = [(file, field(dataset, name, self.time)) for file, dataset in files if name in dataset]
         parts = [FilePart.of(file, a, self.time, self.missing).at(self.levels) for file, a in arrays]
         return Cube.of(name, parts)
 
@@ -71,18 +71,24 @@ def is_field(dataset: xr.Dataset, array: xr.DataArray) -> bool:
     return array.name not in bounds and array.dtype.kind in "iuf" and array.ndim >= 2
 
 
+def field(dataset: xr.Dataset, name: str, time: str) -> xr.DataArray:
+    """A variable of a dataset, with the coordinate that is named as its time."""
+    return dataset.set_coords([time] if time in dataset else [])[name]
+
+
 def _fields(files: Files, time: str) -> list[str]:
     """The names of all variables that are sequences of fields. If none is, raises the first one's error."""
-    good, first_error = set(), None
+    along, single, first_error = set(), set(), None
     for file, dataset in files:
         for name, array in dataset.data_vars.items():
             if not is_field(dataset, array):
                 continue
             try:
-                FilePart.of(file, array, time)
-                good.add(str(name))
+                part = FilePart.of(file, field(dataset, str(name), time), time)
+                (along if part.dims.time else single).add(str(name))
             except InputError as error:
                 first_error = first_error or error
-    if not good:
+    if not (along or single):
         raise first_error or InputError(f"{files[0][0]} holds no fields: choose another file")
-    return sorted(good)
+    # Beside variables with a time axis, those with the one time of their file are static.
+    return sorted(along or single)

@@ -11,7 +11,7 @@ from rolling.common.errors import InputError
 from rolling.data.gridded.cadence import Cadence, show
 from rolling.data.gridded.cubes import Cube
 from rolling.data.gridded.parts import FilePart
-from rolling.data.gridded.selection import Files, Selection, is_field
+from rolling.data.gridded.selection import Files, Selection, field, is_field
 from rolling.data.gridded.survey import MissingData
 from rolling.fields import Layout
 
@@ -31,7 +31,7 @@ def left_out(files: Files, cubes: list[Cube], selection: Selection) -> tuple[tup
         for file, dataset in files:
             for name, array in dataset.data_vars.items():
                 if name not in used and str(name) not in others and is_field(dataset, array):
-                    others[str(name)] = _reason(file, array, selection)
+                    others[str(name)] = _reason(file, field(dataset, str(name), selection.time), selection)
         found += sorted(others.items())
     times = [np.unique(np.concatenate([part.times for part in cube.parts])) for cube in cubes]
     shared = functools.reduce(np.intersect1d, times)
@@ -100,4 +100,4 @@ def _reason(file: str, array: xr.DataArray, selection: Selection) -> str:
         FilePart.of(file, array, selection.time)
     except InputError as error:
         return str(error).removeprefix(f"variable {array.name} of {file} ")
-    return "is not used"
+    return "has one time only, and other variables have several"

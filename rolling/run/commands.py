@@ -11,6 +11,7 @@ report.html
 
 import contextlib
 import dataclasses
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from rolling.outputs import Output
 from rolling.run.evaluation.evaluate import evaluate as score
 from rolling.run.evaluation.summary import summary_table
 from rolling.run.experiment import Experiment, Forecast, codec, presets as experiments, user_code
+from rolling.run.forecasting import context
 from rolling.run.forecasting.forecaster import Forecaster, load
 from rolling.run.forecasting.streaming import write_forecast
 from rolling.run.report.page import write_report
@@ -149,31 +151,42 @@ def distill(experiment: Experiment, folder: Path, *, resume: bool = False) -> No
 class RolloutOptions(Sampling, Forecast):
     """Sampling as in the run, except for the parts named here."""
 
+    data: str = ""
+    """A file, folder or pattern of other fields, read as those of training, to forecast from their end."""
     output: str = ""
-    """The store to write; by default forecast.zarr in the run's folder."""
+    """The store to write; by default forecast.zarr, or forecast-DATA.zarr, in the run's folder."""
     overwrite: bool = False
     """Replace a store that holds another forecast."""
 
 
 def rollout(folder: Path, choose: Callable[[RolloutOptions], RolloutOptions]) -> Path:
-    """Writes a forecast of the held-out part; `choose` maps the run's own options to those to use."""
-    experiment, forecaster, split = open_run(folder)
+    """Writes a forecast of the held-out part, or from the end of other data; `choose` maps the run's own
+    options to those to use."""
+    forecaster = load(folder)
+    experiment = forecaster.experiment
     options = choose(RolloutOptions(**vars(experiment.recipe), **vars(experiment.forecast)))
     forecaster.sample_with(options)
     forecast = Forecast(**{name: getattr(options, name) for name in vars(experiment.forecast)})
     if not forecast.frames:
         raise InputError("a rollout needs at least one frame: give --frames")
-    output = Path(options.output) if options.output else folder / STORE
-    write_forecast(
-        forecaster,
-        split.test,
-        forecast,
-        output,
-        _label("rollout", forecast),
-        overwrite=options.overwrite,
-    )
+    if options.data:
+        if forecaster.layout.is_video:
+            raise InputError("--data is for fields: from Python, `predict` continues clips")
+        test = context.read_other(
+            experiment.source, forecaster.layout, forecaster.statistics.mask, options.data
+        )
+        starts = context.after_last(test, forecaster.recipe.given)
+        forecast = dataclasses.replace(forecast, starts=len(starts))
+        name = re.sub(r"[^\w.-]+", "_", Path(options.data).stem)
+        default = f"{Path(STORE).stem}-{name}.zarr"
+    else:
+        test, starts, default = open_run(folder)[2].test, None, STORE
+    output = Path(options.output) if options.output else folder / default
+    label = _label("rollout", forecast)
+    write_forecast(forecaster, test, forecast, output, label, overwrite=options.overwrite, starts=starts)
     print(output)
-    write_outputs(experiment.outputs, output, split.test)
+    if not options.data:  # outputs show the truth, too
+        write_outputs(experiment.outputs, output, test)
     return output
 
 

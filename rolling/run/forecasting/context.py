@@ -11,6 +11,7 @@ from rolling.data.gridded.other import read_like
 from rolling.data.gridded.selection import Selection
 from rolling.data.source import ReadsOther, Sequences
 from rolling.fields import Layout
+from rolling.run.forecasting.zarr_writer import InitTime
 
 
 def read_other(source: Any, layout: Layout, mask: np.ndarray | None, data: str | xr.Dataset) -> Sequences:
@@ -20,37 +21,45 @@ def read_other(source: Any, layout: Layout, mask: np.ndarray | None, data: str |
     return read(layout, mask, data)
 
 
-def latest(sequences: Sequences) -> list[int]:
-    """The sequences that end last: one, or one of each member of an ensemble."""
+def after_last(sequences: Sequences, count: int) -> list[InitTime]:
+    """A start right after the last frame: one, or one of each member of an ensemble.
+
+    Raises `InputError` where fewer than `count` frames without a gap come before it, or where values are
+    missing in them.
+    """
     ends = [
         sequences.times(i, sequences.length(i) - 1, sequences.length(i))[0] for i in range(len(sequences))
     ]
-    return [index for index, end in enumerate(ends) if end == max(ends)]
+    starts = [
+        InitTime(sequence=index, frame=sequences.length(index))
+        for index, end in enumerate(ends)
+        if end == max(ends)
+    ]
+    total = sum(sequences.length(i) for i in range(len(sequences)))
+    for start in starts:
+        if total < count:
+            raise InputError(f"the data have fewer than the {count} frames that a rollout needs: give more")
+        if start.frame < count:
+            raise InputError(
+                f"the last {count} frames of the data must be one step ({sequences.layout.step:g}) apart, as"
+                f" in training, and there is a gap before the last {start.frame}"
+            )
+        frames, mask = sequences.read(start.sequence, start.frame - count, start.frame), sequences.mask
+        if not (np.isfinite(frames) | (False if mask is None else ~mask)).all():
+            raise InputError(f"the last {count} frames have values that are not finite: fill or drop them")
+    return starts
 
 
 def last_frames(sequences: Sequences, count: int) -> tuple[np.ndarray, Any]:
     """The last `count` frames `[count, height, width, variable]`, and the time of the last one.
 
-    Raises `InputError` where there are fewer without a gap, or where values are missing.
+    Raises `InputError` as `after_last` does, and for an ensemble.
     """
-    indices = latest(sequences)
-    if len(indices) > 1:
+    start, *others = after_last(sequences, count)
+    if others:
         raise InputError(
-            f"the data hold {len(indices)} members or forecasts, and a forecast continues one: choose it, for"
-            " instance with xarray's isel(number=0)"
+            f"the data hold {1 + len(others)} members or forecasts, and a forecast continues one: choose it,"
+            " for instance with xarray's isel(number=0)"
         )
-    index = indices[0]
-    length = sequences.length(index)
-    total = sum(sequences.length(i) for i in range(len(sequences)))
-    if total < count:
-        raise InputError(f"the data have fewer than the {count} frames that a rollout needs: give more")
-    if length < count:
-        raise InputError(
-            f"the last {count} frames of the data must be one step ({sequences.layout.step:g}) apart, as in"
-            f" training, and there is a gap before the last {length}"
-        )
-    frames = sequences.read(index, length - count, length)
-    mask = sequences.mask
-    if not (np.isfinite(frames) | (False if mask is None else ~mask)).all():
-        raise InputError(f"the last {count} frames have values that are not finite: fill or drop them")
-    return frames, sequences.times(index, length - 1, length)[0]
+    frames = sequences.read(start.sequence, start.frame - count, start.frame)
+    return frames, sequences.times(start.sequence, start.frame - 1, start.frame)[0]

@@ -46,11 +46,13 @@ def write_forecast(
     *,
     overwrite: bool = False,
     given: int = 0,
+    starts: list[zarr_writer.InitTime] | None = None,
 ) -> Path:
     """Streams a forecast to a store at `path`, or continues the one that was started there.
 
-    Every start has at least `given` frames before it, and no fewer than the window's context: with the same
-    `given`, two windows have the same starts.
+    Unless they are named, `starts` are chosen where there is truth: every one has at least `given` frames
+    before it, and no fewer than the window's context, so that with the same `given`, two windows have the
+    same starts.
 
     Memory does not grow with the number of frames. After each chunk the carry is saved beside the store; a
     killed run resumes from it to the identical store. A store of another forecast is replaced only with
@@ -58,11 +60,12 @@ def write_forecast(
     """
     # Persistence, the baseline of every forecast, needs a frame even where the window is given none.
     before = max(forecaster.recipe.given, given, 1)
-    starts = zarr_writer.choose_starts(
-        test, before, forecast.frames, forecast.starts, from_clip_start=forecast.from_clip_start
-    )
-    if len(starts) < forecast.starts:
-        print(f"{path.name}: {len(starts)} of {forecast.starts} starts: the held-out part has no more")
+    if starts is None:
+        starts = zarr_writer.choose_starts(
+            test, before, forecast.frames, forecast.starts, from_clip_start=forecast.from_clip_start
+        )
+        if len(starts) < forecast.starts:
+            print(f"{path.name}: {len(starts)} of {forecast.starts} starts: the held-out part has no more")
     for start in starts:
         check_actions(test, start.sequence, start.frame + forecast.frames)
     cycles = forecaster.cycles(forecast.frames, forecast.chunk)
