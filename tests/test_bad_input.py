@@ -135,6 +135,11 @@ def refused(capsys, words, says, folder=None):
     return lines[0]
 
 
+def test_names_of_files_give_no_orders_to_a_terminal(capsys):
+    said = refused(capsys, ["evaluate", "\x1b[31mred\x07\u202e"], r"not a trained run")
+    assert said.isprintable() and r"\x1b[31mred\x07\u202e" in said
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_files(name, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("ROLLING_CACHE", str(tmp_path / "cache"))

@@ -1,13 +1,16 @@
 """What the report says: verdicts, units, times, places, experiments."""
 
 import dataclasses
+import io
 
+import matplotlib
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from rolling.fields import Axis
 from rolling.run.evaluation.scores import decoded, read
-from rolling.run.report import markup, verdict
+from rolling.run.report import markup, plots, verdict
 from rolling.run.report.describe import describe
 from rolling.run.report.units import Words, pretty_units, short
 from tests.fake_runs import LEADS, Trial, box, curve, evaluation_of, weather, write_rich
@@ -101,3 +104,21 @@ def test_experiment_is_told_in_its_own_words():
     assert window.settings == (("size", "8"), ("rate", "0.1"), ("inner", "Clocks (size 3, rate 0.1)"))
     assert settings.settings == (("calls", "2"),)
     assert "<code>a</code>" in markup.experiment([window])
+
+
+def test_dollars_in_names_and_units_are_no_mathematics():
+    """Nor do they end the report; the powers of ten at a logarithmic axis stay powers."""
+
+    @plots.styled
+    def draw():
+        figure = Figure()
+        axes = figure.subplots()
+        axes.semilogy([1, 2], [1e-3, 1e3], label="$\\frac{$")
+        axes.set_title("US$ in $\\nothing$")
+        axes.legend()
+        return figure
+
+    svg = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        draw().savefig(svg, format="svg")
+    assert "US$ in $\\nothing$" in svg.getvalue() and "<tspan" in svg.getvalue()

@@ -49,4 +49,4 @@ def _duration(frames: int, layout: Layout) -> str:
 def _bytes(size: float) -> str:
     units = ("bytes", "KiB", "MiB", "GiB", "TiB")
     place = min(max(int(size).bit_length() - 1, 0) // 10, len(units) - 1)
-    return f"{size / 1024**place:.3g} {units[place]}"
+    return f"{size / 1024**place:,.{1 if place else 0}f} {units[place]}"

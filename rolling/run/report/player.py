@@ -49,7 +49,7 @@ def manifest(clips: list[Clip], layout: Layout) -> str:
         },
         "reels": [_reel(clip, scales[clip.variable.name], words) for clip in clips],
     }
-    return json.dumps(found, separators=(",", ":")).replace("</", "<\\/")
+    return json.dumps(found, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _pace(clip: Clip, layout: Layout) -> tuple[int, int, int]:

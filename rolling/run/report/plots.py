@@ -14,7 +14,8 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter, LogFormatter, MaxNLocator, NullLocator
 
 from rolling.metrics.metric import Score
 from rolling.run.report.colours import CLIMATOLOGY, INK, MEMBER, OURS, PERSISTENCE, RULE, TRUTH
@@ -81,9 +82,24 @@ def styled(draw):
             # A file `matplotlibrc` in the current folder, which may be anybody's, can ask for TeX.
             matplotlib.rcdefaults()
             matplotlib.rcParams.update(STYLE)
-            return draw(*args, **options)
+            return _without_mathematics(draw(*args, **options))
 
     return wrapper
+
+
+def _without_mathematics(figure: Figure) -> Figure:
+    """Names and units are shown as they are, dollar signs too; the ticks of a logarithm keep their powers."""
+    powers = {
+        label
+        for axes in figure.axes
+        for axis in (axes.xaxis, axes.yaxis)
+        if isinstance(axis.get_major_formatter(), LogFormatter)
+        for label in axis.get_ticklabels(which="both")
+    }
+    for text in figure.findobj(Text):
+        if isinstance(text, Text) and text not in powers:
+            text.set_parse_math(False)
+    return figure
 
 
 def draw_line(
