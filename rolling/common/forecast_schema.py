@@ -20,6 +20,7 @@ SEQUENCE, FRAME = "sequence", "frame"
 # Attributes.
 IDENTITY = "rolling_forecast"  # everything that determines the frames, as JSON
 COMPLETE = "rolling_complete"
+SEAL = "rolling_seal"  # a checksum of the metadata
 GIVEN = "given_frames"
 NAMES = "sequence_names"  # one for each start
 

@@ -1,11 +1,13 @@
 """Checkpoints: one orbax composite with everything that a run needs to continue training or to forecast.
 
 Items: `params`, `ema`, `optimiser`, `progress` (step and key), `iterator` (of the input pipeline),
-`experiment`, `layout` (variables, units, coordinates), `lengths` (of the sequences) and `statistics`. Orbax
-renames a finished checkpoint into place, so a killed run never leaves a partial one.
+`experiment`, `layout` (variables, units, coordinates), `lengths` (of the sequences), `statistics` and `seal`
+(checksums of all others). Orbax renames a finished checkpoint into place, so a killed run never leaves a
+partial one, nor one without its seal.
 """
 
 import logging
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,15 +15,32 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from rolling.common import seal
 from rolling.common.errors import InputError
+from rolling.common.files import one_line
 from rolling.data.statistics import Statistics
 from rolling.fields import Layout
 from rolling.run.experiment import Experiment, codec, presets
 
-logging.getLogger("absl").setLevel(logging.ERROR)  # orbax logs every step of a save
+for _name in ("absl", "asyncio"):  # orbax logs every step of a save, and every task that failed with another
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 TREES = ("params", "ema", "optimiser", "progress", "statistics")
 JSON = ("iterator", "experiment", "layout", "lengths")
+ADVICE = "delete that folder to use the one before it"
+
+
+def _ignore_closed_loops() -> None:
+    """When orbax fails to read or write one file, Python tells of every other file that has no one left to
+    report to: dozens of lines above the sentence that matters."""
+    hook = sys.unraisablehook
+    if getattr(hook, "__name__", "") != "unless_closed":
+
+        def unless_closed(lost: Any) -> None:
+            if str(lost.exc_value) != "Event loop is closed":
+                hook(lost)
+
+        sys.unraisablehook = unless_closed
 
 
 def _host(tree: Any) -> Any:
@@ -29,18 +48,25 @@ def _host(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: np.array(leaf, copy=True), tree)
 
 
+def _checksum(name: str, item: Any) -> int:
+    return seal.checksum_of_arrays(_named(item)) if name in TREES else seal.checksum_of_json(item)
+
+
 class Checkpoints:
     """The checkpoints of a run, in `folder`."""
 
     def __init__(self, folder: Path, keep: int = 2):
         self.folder = folder
+        _ignore_closed_loops()
         options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=True)
         self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
 
     def save(self, step: int, items: dict[str, Any]) -> None:
         """Writes in the background; `items` has the keys of `TREES` and `JSON`."""
-        arguments = {name: ocp.args.StandardSave(_host(items[name])) for name in TREES}
+        items = {name: _host(item) if name in TREES else item for name, item in items.items()}
+        arguments = {name: ocp.args.StandardSave(items[name]) for name in TREES}
         arguments |= {name: ocp.args.JsonSave(items[name]) for name in JSON}
+        arguments[seal.SEAL] = ocp.args.JsonSave({name: _checksum(name, items[name]) for name in items})
         self._manager.save(step, args=ocp.args.Composite(**arguments))
 
     def latest(self) -> int | None:
@@ -51,17 +77,27 @@ class Checkpoints:
         step = self.latest()
         if step is None:
             raise InputError(f"there is no checkpoint in {self.folder}: train the run first")
-        read = {name: ocp.args.JsonRestore if name in JSON else ocp.args.StandardRestore for name in names}
-        arguments = {name: kind() for name, kind in read.items()}
+        place = self.folder / str(step)
+        is_sealed = (place / seal.SEAL).exists()
+        arguments = {
+            name: ocp.args.StandardRestore() if name in TREES else ocp.args.JsonRestore()
+            for name in (*names, *([seal.SEAL] if is_sealed else []))
+        }
         try:
             restored = self._manager.restore(step, args=ocp.args.Composite(**arguments))
-        except Exception as error:
+            found = {name: restored[name] for name in names}
+            whole = not is_sealed or all(
+                restored[seal.SEAL].get(name) == _checksum(name, item) for name, item in found.items()
+            )
+        except Exception as error:  # of orbax, tensorstore, a decoder
             raise InputError(
-                f"the checkpoint {self.folder / str(step)} cannot be read"
-                f" ({str(error).splitlines()[0][:200]}): if it is damaged, delete that folder to use the one"
-                " before it"
+                f"the checkpoint {place} cannot be read ({one_line(error)[:200]}): if it is damaged, {ADVICE}"
             ) from error
-        return {name: restored[name] for name in names}
+        if not whole:
+            raise seal.damaged(f"the checkpoint {place}", ADVICE)
+        if not is_sealed:
+            seal.tell_missing(f"the checkpoint {place}")
+        return found
 
     def wait(self) -> None:
         """Blocks until everything saved is on disk; raises errors of the background thread."""

@@ -11,6 +11,7 @@ import zarr
 
 from rolling.common.errors import InputError
 from rolling.common.forecast_schema import STORE, is_unfinished
+from rolling.common.forecast_seal import check_store_seal
 from rolling.data.clips.protocol import TEST, TRAIN, Block, Entry, Picture
 from rolling.data.clips.resize import readable, resized_clip
 from rolling.data.clips.store.reader import Prepared, open_store
@@ -72,6 +73,7 @@ class ForecastClips:
         store = forecast_store(Path(self.path).expanduser())
         with readable(self.path, "Zarr store of pictures"):
             group = open_group(store)
+            check_store_seal(store)
             arrays = dict(group.arrays())
         if is_unfinished(group.attrs):
             raise InputError(f"the forecast {store} is not finished: finish it with `rolling rollout`")

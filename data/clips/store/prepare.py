@@ -16,16 +16,19 @@ from pathlib import Path
 
 import numpy as np
 
+from rolling.common import seal
 from rolling.common.errors import InputError
 from rolling.common.progress import Progress
 from rolling.data.clips.protocol import TEST, Collection, Entry, Picture
 from rolling.data.clips.split import hash_fraction
 from rolling.data.clips.store.reader import (
     ACTIONS,
+    CHECKS,
     DESCRIPTION,
     FORMAT,
     INDEX,
     TOKENS,
+    WHOLE,
     is_complete,
     shard_name,
 )
@@ -146,9 +149,9 @@ def _finish(folder: Path, entries: Sequence[Entry], picture: Picture, shards: in
     _check_parts(index["test"], len(entries), skipped)
     _save(folder / INDEX, lambda file: np.savez(file, **index, **_sums(good, index)))
     names = [INDEX, *(shard_name(number) for number in range(shards))]
-    for name, arrays in ((ACTIONS, "actions"), (TOKENS, "tokens")):
+    for name, arrays in ((ACTIONS, "actions"), (TOKENS, "tokens"), (CHECKS, "checks")):
         parts = [getattr(note, arrays) for note in good if getattr(note, arrays) is not None]
-        if parts:
+        if parts and len(parts) == len(good):
             names.append(name)
             _save(folder / name, lambda file, parts=parts: np.save(file, np.concatenate(parts)))
     about = {
@@ -159,8 +162,10 @@ def _finish(folder: Path, entries: Sequence[Entry], picture: Picture, shards: in
         "tokens": kind[1],
         "files": {name: _written(folder / name) for name in names},
         "skipped": skipped,
+        # Of the frames each one has its own, in `CHECKS`.
+        "checksums": {name: seal.checksum_of_file(folder / name) for name in names if name in WHOLE},
     }
-    _save(folder / DESCRIPTION, lambda file: file.write(json.dumps(about).encode()))
+    _save(folder / DESCRIPTION, lambda file: file.write(json.dumps(seal.sealed(about)).encode()))
     _remove_notes(folder)
 
 
@@ -207,6 +212,7 @@ class _Notes:
     sums: PixelSums
     actions: np.ndarray | None
     tokens: np.ndarray | None
+    checks: np.ndarray | None  # none in what an earlier version began
 
     @classmethod
     def load(cls, folder: Path, number: int) -> "_Notes":
@@ -220,6 +226,7 @@ class _Notes:
             sums=PixelSums(sums=found["sums"], squares=found["squares"], count=int(found["count"])),
             actions=found.get("actions"),
             tokens=found.get("tokens"),
+            checks=found.get("checks"),
         )
 
     def unusable(self, kind: list, entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,10 @@ index.npz       for each clip its name, part, label, shard, first frame there, n
 shard-*.npy     frames [N, height, width, channel], uint8, clip after clip
 actions.npy     [N, a], float32, for the frames in the order of the index, if the collection has actions
 tokens.npy      [clips, n, d], float32, if it has tokens
+checks.npy      [N], uint32, a checksum for each frame in the order of the index
+
+`store.json` is sealed and holds the checksums of the other files, except for the shards, which may be large:
+of them each frame is checked when a process first reads it.
 
 A folder that contains `store.json` is complete: that file is written last, and then the folder is renamed.
 """
@@ -19,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from rolling.common import seal
 from rolling.common.errors import InputError
 from rolling.data.clips.protocol import Picture
 from rolling.data.source import Split
@@ -28,6 +33,9 @@ from rolling.fields import Layout, video
 
 FORMAT = 1
 DESCRIPTION, INDEX, ACTIONS, TOKENS = "store.json", "index.npz", "actions.npy", "tokens.npy"
+CHECKS = "checks.npy"
+WHOLE = (INDEX, ACTIONS, TOKENS, CHECKS)  # checked as a whole when they are first read
+ADVICE = "delete it and prepare it again"
 OPEN_SHARDS = 512  # mapped at a time: each keeps a file open, and the usual limit is 1,024
 
 
@@ -55,7 +63,21 @@ class Prepared:
         if not 0 <= start <= stop <= self._frames[clip]:
             raise IndexError(f"frames {start} to {stop} of a clip of {self._frames[clip]}")
         first = int(self._first[clip])
-        return _mapped(_shard(self.path, int(self._shard[clip])))[first + start : first + stop]
+        shard = _shard(self.path, int(self._shard[clip]))
+        frames = _mapped(shard)[first + start : first + stop]
+        if frames.dtype != np.uint8 or frames.shape != (stop - start, *self.layout.shape):
+            raise seal.damaged(str(shard), ADVICE)
+        known = int(self._offsets[clip])
+        self._check(frames, slice(known + start, known + stop), shard)
+        return frames
+
+    def _check(self, frames: np.ndarray, at: slice, shard: Path) -> None:
+        """Of each frame once in a process: reading a clip again is to cost no more than its copy."""
+        if self._checks is None or self._checked_frames[at].all():
+            return
+        if [seal.checksum(frame) for frame in frames] != self._checks[at].tolist():
+            raise seal.damaged(str(shard), ADVICE)
+        self._checked_frames[at] = True
 
     def read(self, index: int, start: int, stop: int) -> np.ndarray:
         return self.raw(index, start, stop).astype(np.float32)
@@ -68,7 +90,7 @@ class Prepared:
         if self.layout.labels:
             found["label"] = self._columns["label"][clip]
         if self.layout.tokens:
-            found["tokens"] = np.array(_mapped(self.path / TOKENS)[clip])
+            found["tokens"] = np.array(_checked(self.path, TOKENS)[clip])
         if self.layout.actions:
             if stop > self._frames[clip]:
                 raise InputError(
@@ -76,7 +98,7 @@ class Prepared:
                     f" {stop}"
                 )
             first = self._offsets[clip]
-            found["actions"] = np.array(_mapped(self.path / ACTIONS)[first + start : first + stop])
+            found["actions"] = np.array(_checked(self.path, ACTIONS)[first + start : first + stop])
         return found
 
     def name(self, index: int) -> str:
@@ -93,6 +115,14 @@ class Prepared:
     @cached_property
     def _columns(self) -> dict[str, np.ndarray]:
         return _columns(self.path)
+
+    @cached_property
+    def _checks(self) -> np.ndarray | None:
+        return _checked(self.path, CHECKS) if CHECKS in read_description(self.path)["files"] else None
+
+    @cached_property
+    def _checked_frames(self) -> np.ndarray:
+        return np.zeros(int(self._frames.sum()), bool)
 
     @cached_property
     def _frames(self) -> np.ndarray:
@@ -129,7 +159,7 @@ def is_complete(path: Path) -> bool:
 def read_description(path: Path) -> dict:
     """The contents of `store.json`. Raises `InputError` for a store of another format."""
     try:
-        found = json.loads((path / DESCRIPTION).read_text())
+        found = json.loads((path / DESCRIPTION).read_text(encoding="utf-8"))
         version = found["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
@@ -139,6 +169,8 @@ def read_description(path: Path) -> dict:
         raise InputError(
             f"the store {path} has format {version}, and this version reads {FORMAT}: prepare it again"
         )
+    if seal.is_sealed(found):
+        seal.check_sealed(found, str(path), ADVICE)
     return found
 
 
@@ -147,6 +179,8 @@ def open_store(path: Path, *, labelled: bool = True) -> Split:
     about = read_description(path)
     if not is_complete(path):
         raise InputError(f"the prepared store {path} is damaged, or was not copied in full: prepare it again")
+    if not seal.is_sealed(about) or CHECKS not in about["files"]:
+        seal.tell_missing(f"the prepared store {path}")
     layout = layout_of(
         Picture(**about["picture"]),
         labels=tuple(about["labels"]) if labelled else (),
@@ -177,9 +211,28 @@ def shard_name(index: int) -> str:
 
 @lru_cache(maxsize=OPEN_SHARDS)
 def _mapped(path: Path) -> np.ndarray:
-    return np.asarray(load_npy(path))
+    try:
+        return np.asarray(load_npy(path))
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:
+        raise seal.damaged(str(path), ADVICE) from error
+
+
+@lru_cache(maxsize=8)
+def _checked(path: Path, name: str) -> np.ndarray:
+    """A file that is read whole or often, mapped after it was found to be what was written."""
+    _check_file(path, name)
+    return np.asarray(load_npy(path / name))
 
 
 @lru_cache(maxsize=8)
 def _columns(path: Path) -> dict[str, np.ndarray]:
+    _check_file(path, INDEX)
     return load_npz(path / INDEX)
+
+
+def _check_file(path: Path, name: str) -> None:
+    noted = read_description(path).get("checksums")
+    if noted is not None and noted[name] != seal.checksum_of_file(path / name):
+        raise seal.damaged(str(path / name), ADVICE)

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from rolling.common import seal
 from rolling.common.errors import InputError
 from rolling.data.clips.protocol import TRAIN, BadClip, Block, Collection, Entry, Picture
 from rolling.data.clips.store.reader import shard_name
@@ -107,6 +108,7 @@ class _Shard:
         self.actions: list[np.ndarray] = []
         self.tokens: list[np.ndarray] = []
         self.skipped: list[tuple[str, str]] = []
+        self.checks: list[int] = []  # a checksum for each frame
         self.kind: list | None = None  # number of actions, shape of the tokens
         self.sums, self.frames = PixelSums(sums=np.zeros(self.shape, np.uint64)), 0
         self._write_header()
@@ -114,12 +116,13 @@ class _Shard:
     def add(self, number: int, entry: Entry, collection: Collection, min_frames: int) -> None:
         """Appends one clip, or raises `BadClip` and leaves no trace of it."""
         begin, frames, sums = self.file.tell(), 0, PixelSums()
-        actions, tokens = [], None
+        actions, tokens, checks = [], None, []
         try:
             for block in _guarded(collection, entry, self.picture):
                 self._check(block)
                 self.file.write(np.ascontiguousarray(block.frames).data)
                 frames += len(block.frames)
+                checks += [seal.checksum(frame) for frame in block.frames]
                 if entry.split == TRAIN:
                     sums.add(block.frames)
                 if block.actions is not None:
@@ -134,6 +137,7 @@ class _Shard:
             raise
         self.rows.append((number, self.frames, frames))
         self.frames += frames
+        self.checks += checks
         self.sums.join(sums)
         self.actions += actions
         self.tokens += [] if tokens is None else [np.asarray(tokens, np.float32)]
@@ -146,6 +150,7 @@ class _Shard:
         words = json.dumps({"kind": self.kind, "skipped": self.skipped}).encode()
         notes = {
             "rows": np.array(self.rows, np.int64).reshape(-1, 3),
+            "checks": np.array(self.checks, np.uint32),
             "words": np.frombuffer(words, np.uint8),
             "sums": self.sums.sums,
             "squares": np.asarray(self.sums.squares, np.uint64) * np.ones(self.shape[-1], np.uint64),

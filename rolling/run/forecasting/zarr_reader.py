@@ -9,6 +9,7 @@ import xarray as xr
 from rolling.common import forecast_schema as schema
 from rolling.common.errors import InputError
 from rolling.common.files import one_line
+from rolling.common.forecast_seal import check_store_seal
 from rolling.data.source import Sequences
 from rolling.data.untrusted.zarr_stores import check_store
 from rolling.fields import Layout
@@ -112,11 +113,12 @@ def open_forecast(path: Path, layout: Layout) -> StoredForecast:
         raise InputError(f"there is no forecast at {path}: make one with `rolling rollout {path.parent}`")
     try:
         check_store(path)
+        check_store_seal(path)
         dataset = xr.open_dataset(
             path, engine="zarr", chunks=None, consolidated=False, decode_timedelta={schema.LEAD: True}
         )
         for name in dataset.coords:
-            dataset[name].load()
+            dataset[name].load()  # now, as damage to it is found by reading it
     except InputError:
         raise
     except Exception as error:  # zarr, xarray and the file system each raise their own

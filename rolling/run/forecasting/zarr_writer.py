@@ -15,16 +15,19 @@ from typing import Any, cast
 import numpy as np
 import xarray as xr
 import zarr
+from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from rolling.common import forecast_schema as schema
 from rolling.common.errors import InputError
 from rolling.common.files import cannot_write, check_links, new_folder, write_file
+from rolling.common.forecast_seal import check_store_seal, seal_store
 from rolling.common.lock import alone
 from rolling.data.source import Sequences
 from rolling.fields import Layout, Variable
 from rolling.run.experiment import codec
 
 INNER_CHUNK = 2**18  # numbers: about 1 MiB of float32
+COMPRESSORS = (ZstdCodec(level=0), Crc32cCodec())  # Zarr's default, and a checksum by which damage is found
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -134,7 +137,8 @@ class ForecastStore:
 
     def _fill(self, temporary: Path, coordinates: xr.Dataset, chunk: int) -> None:
         coordinates.attrs[schema.IDENTITY] = json.dumps(self.identity, sort_keys=True)
-        coordinates.to_zarr(temporary, zarr_format=3, consolidated=False)
+        encoding = {name: {"compressors": COMPRESSORS} for name in coordinates.variables}
+        coordinates.to_zarr(temporary, zarr_format=3, consolidated=False, encoding=encoding)
         group = zarr.open_group(temporary, mode="r+")
         names = schema.dimensions(self.layout)
         shape = tuple(coordinates.sizes[name] for name in names)
@@ -146,10 +150,12 @@ class ForecastStore:
                 dtype=variable.dtype,
                 shards=(1, 1, chunk, *shape[3:]),
                 chunks=(1, 1, inner, *shape[3:]),
+                compressors=COMPRESSORS,
                 fill_value=float("nan") if variable.dtype == "float32" else 0,
                 dimension_names=names,
                 attributes=attributes(variable),
             )
+        seal_store(temporary)
 
     def write(self, start: int, member: int, lead: int, frames: np.ndarray) -> None:
         """Writes `frames [time, height, width, variable]` from lead `lead` on: a whole shard per variable."""
@@ -176,6 +182,8 @@ class ForecastStore:
                 f"{self.path} exists and is not a forecast of rolling-diffusion ({error}): choose another"
                 " --output"
             ) from error
+        if not overwrite:
+            check_store_seal(self.path)
         if found != self.identity and not overwrite:
             changed = "; ".join(codec.differences(found, self.identity))
             raise InputError(
