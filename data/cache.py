@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rolling.common.errors import InputError
+from rolling.common.lock import alone
 
 CHECKSUMS = "checksums.json"
 PACKAGE = "rolling."
@@ -108,56 +108,26 @@ def grow(path: Path, make: Callable[[Path], None], whole: Callable[[Path], bool]
     """Like `fetch`, for results that take hours: `make` is given the folder as an interruption left it, and
     finds out itself what is finished there; `whole` says whether a folder is complete.
 
-    A second process waits for the first. Partial results are kept for the next time if the disk is full or
-    the process is killed, but not if the data are unusable (`InputError`).
+    A second process says for whom it waits, and waits. Partial results are kept for the next time if the
+    disk is full or the process is killed, but not if the data are unusable (`InputError`).
     """
     if whole(path):
         return path
     with _explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         work = path.with_name(f".{path.name}.part")
-        with _alone(work):
+        with alone(path.with_name(f".{path.name}.lock"), str(path), wait=True):
             if not whole(path):
                 if path.exists():
                     print(f"{path} is damaged and is made again", file=sys.stderr, flush=True)
+                work.mkdir(exist_ok=True)
                 try:
                     make(work)
                 except InputError:
                     shutil.rmtree(work, ignore_errors=True)
                     raise
                 _replace(work, path, whole)
-            else:
-                work.rmdir()
     return path
-
-
-@contextlib.contextmanager
-def _alone(work: Path) -> Iterator[None]:
-    """Holds the lock of a folder, which is made if it is missing; the system frees the lock when we die."""
-    handle = _locked(work)
-    while handle is None:
-        handle = _locked(work)
-    try:
-        yield
-    finally:
-        os.close(handle)
-
-
-def _locked(work: Path) -> int | None:
-    """The handle that holds the lock; None if the folder was moved to its place meanwhile."""
-    work.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(work)
-    handle = None
-    try:
-        handle = os.open(work, os.O_RDONLY)
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        if os.path.samestat(os.fstat(handle), work.stat()):
-            return handle
-    except FileNotFoundError:
-        pass
-    if handle is not None:
-        os.close(handle)
-    return None
 
 
 def seal(path: Path) -> None:

@@ -84,6 +84,8 @@ class Split:
     test: Sequences
     skipped: tuple[tuple[str, str], ...] = ()
     """What could not be used, and why: a name and a reason each."""
+    told: tuple[str, ...] = ()
+    """What else is worth knowing of the data, a sentence each."""
 
 
 @runtime_checkable

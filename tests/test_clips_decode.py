@@ -1,5 +1,6 @@
 """Video files as blocks of pictures: what is in them, when it is shown, and what cannot be used."""
 
+import re
 import struct
 import sys
 from fractions import Fraction
@@ -151,11 +152,6 @@ def test_what_cannot_be_used_is_told(tmp_path):
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "garbage.mp4").write_bytes(rng.bytes(5000))
     (tmp_path / "text.avi").write_text("not found")
-    scratched = coded("scratched.mp4", "libx264")
-    content = bytearray(scratched.read_bytes())
-    place = len(content) // 2
-    content[place : place + 2000] = rng.bytes(2000)
-    scratched.write_bytes(content)
     for path, words in (
         (tmp_path / "nowhere.mp4", "the file is missing"),
         (tmp_path / "empty.mp4", "the file is empty"),
@@ -163,12 +159,43 @@ def test_what_cannot_be_used_is_told(tmp_path):
         (tmp_path / "text.avi", "cannot be decoded"),
         (write_sound(tmp_path / "sound.wav"), "of none of the formats"),
         (cut_off(coded("a.mp4", "libx264"), 0.5), "cannot be decoded"),  # its table stood at the end
-        (cut_off(coded("a.avi", "mpeg4"), 0.5), "of the 40 frames that it promises|cannot be decoded"),
-        (cut_off(coded("a.mkv", "mpeg4"), 0.5), "of the 4.0 s that it promises"),
-        (scratched, "corrupt|cannot be decoded"),
     ):
         with pytest.raises(BadClip, match=words):
             frames(path, Picture(height=16, width=16))
+
+
+def test_a_corrupt_frame_costs_only_those_after_it(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), np.uint8)
+    path = write_video(tmp_path / "a.mp4", noise, codec="libx264")
+    whole = frames(path, Picture(height=16, width=16))
+    content = bytearray(path.read_bytes())
+    place = len(content) // 2
+    content[place : place + 2000] = bytes(2000)
+    path.write_bytes(content)
+    blocks = list(read_video(path, Picture(height=16, width=16)))
+    left = np.concatenate([block.frames for block in blocks])
+    assert 5 < len(left) < 30
+    np.testing.assert_array_equal(left, whole[: len(left)])
+    assert [block.fault for block in blocks] == [*[""] * (len(blocks) - 1), f"frame {len(left)} is corrupt"]
+    assert {block.rate for block in blocks} == {10.0}
+    content[200:-2000] = bytes(len(content) - 2200)  # from the first frame on
+    path.write_bytes(content)
+    with pytest.raises(BadClip, match=r"corrupt|cannot be decoded"):
+        frames(path, Picture(height=16, width=16))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "says"),
+    [("avi", r"corrupt|of the 40 frames that it promises"), ("mkv", r"of the 4\.0 s that it promises")],
+)
+def test_a_file_that_was_cut_short_is_used_up_to_there(tmp_path, suffix, says):
+    noise = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), np.uint8)
+    path = write_video(tmp_path / f"a.{suffix}", noise, codec="mpeg4")
+    whole = frames(path, Picture(height=16, width=16))
+    *_, last = blocks = list(read_video(cut_off(path, 0.5), Picture(height=16, width=16)))
+    left = np.concatenate([block.frames for block in blocks])
+    assert 5 < len(left) < 30 and re.search(says, last.fault)
+    np.testing.assert_array_equal(left, whole[: len(left)])
 
 
 def test_a_missing_library_is_no_bad_clip(tmp_path, monkeypatch):

@@ -2,6 +2,8 @@
 
 import dataclasses
 import os
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -13,15 +15,17 @@ import pytest
 
 from rolling.common.errors import InputError
 from rolling.data import cache, conditions
+from rolling.data.clips.collections.arrays import ArrayFiles
 from rolling.data.clips.protocol import TEST, TRAIN, UNSPECIFIED, BadClip, Entry, Picture
 from rolling.data.clips.source import Clips
-from rolling.data.clips.split import hash_fraction, split_entries
+from rolling.data.clips.split import Draw, hash_fraction, split_entries
 from rolling.data.clips.store.prepare import prepare
 from rolling.data.clips.store.reader import DESCRIPTION, open_store
 from rolling.data.clips.store.shards import Task, is_written, write_shard
 from rolling.data.pipeline import clips
-from rolling.data.source import Sequences, Source, Stored
+from rolling.data.source import Sequences, Source, Split, Stored
 from rolling.data.statistics import Measured, measure
+from rolling.run.experiment import codec
 from tests.clip_tools import Made, levels, write_video
 
 PICTURE = Picture(height=8, width=12, colour=False)
@@ -136,16 +140,102 @@ def test_bad_clips_are_skipped_and_told_whoever_reads_them(tmp_path):
         assert not isinstance(caught.value, BadClip)
 
 
-def test_a_drawn_test_part_is_drawn_again_where_it_is_bad(tmp_path):
+def copied(folder: Path, count: int, copies: dict[str, str], split: dict[str, str] | None = None) -> Path:
+    """Clips as npy files of 6 frames, some of them copies of others, in the folders of a split or flat."""
+    for number in range(count):
+        file = folder / (split or {}).get(str(number), "") / f"{number}.npy"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        frames = np.random.default_rng(number).integers(0, 256, (6, 8, 12), dtype=np.uint8)
+        np.save(file, frames)
+    for name, of in copies.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(next(folder.rglob(f"{of}.npy")), folder / name)
+    return folder
+
+
+def arrays(folder: Path, cache: Path, **settings) -> Split:
+    settings = {"picture": PICTURE, "workers": 0, "collection": ArrayFiles(axes="t h w")} | settings
+    return Clips(path=str(folder), cache=str(cache), **settings).open()
+
+
+def names(part) -> set[str]:
+    return {part.name(i).removesuffix("/frames") for i in range(len(part))}
+
+
+def check_statistics(split: Split) -> None:
+    """Those of exactly the clips that are trained on."""
+    frames = np.concatenate([split.train.read(i, 0, split.train.length(i)) for i in range(len(split.train))])
+    found = measure(split.train)
+    np.testing.assert_allclose(found.climatology[0], frames.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(found.std, frames.std((0, 1, 2)), rtol=1e-5)
+
+
+def test_copies_and_links_lie_on_one_side(tmp_path):
+    folder = copied(tmp_path / "clips", 20, {f"copy{i}.npy": str(i) for i in range(20)})
+    for number in range(20):
+        (folder / f"link{number}.npy").symlink_to(folder / f"{number}.npy")
+    split = arrays(folder, tmp_path / "cache")
+    assert len(split.test) == 5  # a quarter of 20 different clips, each once
+    numbers = lambda part: {re.findall(r"\d+", name)[0] for name in names(part)}  # noqa: E731
+    held_out = numbers(split.test)
+    assert len(held_out) == 5 and not held_out & numbers(split.train)
+    assert len(split.train) == 45 and len(split.skipped) == 10
+    assert all("it is a copy of" in why and "held out" in why for _, why in split.skipped)
+    check_statistics(split)
+    # Of pictures of another size, the same clips are held out.
+    small = arrays(folder, tmp_path / "cache", picture=Picture(height=4, width=6, colour=False))
+    assert names(small.test) == names(split.test)
+
+
+def test_a_copy_of_a_clip_of_the_test_folder_is_not_trained_on(tmp_path):
+    folder = copied(
+        tmp_path / "clips",
+        6,
+        {"train/again.npy": "5", "test/again.npy": "5", "train/twice.npy": "0"},
+        {str(i): "test" if i > 3 else "train" for i in range(6)},
+    )
+    split = arrays(folder, tmp_path / "cache", labelled=False)
+    assert names(split.test) == {"test/4.npy", "test/5.npy"}
+    assert names(split.train) == {*(f"train/{i}.npy" for i in range(4)), "train/twice.npy"}
+    assert split.skipped == (
+        ("test/again.npy/frames", "it is a copy of test/5.npy/frames, held out"),
+        ("train/again.npy/frames", "it is a copy of test/5.npy/frames, held out"),
+    )
+    check_statistics(split)
+    with pytest.raises(InputError, match=r"no clip is left to train on: 1 of 2 .*a copy of"):
+        arrays(copied(tmp_path / "two", 1, {"b.npy": "0"}), tmp_path / "cache", test=("b.npy/frames",))
+
+
+@pytest.mark.parametrize(("by", "count"), [("pictures", 3), ("names", 1)])
+def test_a_drawn_test_part_is_of_clips_that_can_be_used(tmp_path, by, count):
+    entries = [dataclasses.replace(e, split=UNSPECIFIED) for e in Made(actions=1, tokens=2).entries()]
+    made = Made(actions=1, tokens=2, odd=("5 bad",))
+    draw, folder = Draw(share=0.001, by=by), tmp_path / "a"
+    folder.mkdir()
+    prepare(folder, made, split_entries(entries, ()), PICTURE, draw=draw, workers=0)
+    split = open_store(folder)
+    assert len(split.test) == min(count, 11 // 4) and len(split.train) + len(split.test) == 11
+    for part in (split.train, split.test):  # what goes with a clip stays with it
+        for index in range(len(part)):
+            number = int(part.name(index).removeprefix("clip"))
+            told = part.conditioning(index, 0, 2)
+            assert told["actions"][0] == number and told["tokens"][0, 0] == number
+    check_statistics(split)
+
+
+def test_the_rule_of_earlier_versions_draws_by_names(tmp_path):
     entries = [dataclasses.replace(e, split=UNSPECIFIED) for e in Made().entries()]
-    order = sorted(range(12), key=lambda i: hash_fraction(f"clip{i}"))
+    order = sorted(range(12), key=lambda i: hash_fraction(b"clip%d" % i))
     made = Made(odd=(f"{order[0]} bad",))
     tmp_path.joinpath("a").mkdir()
-    prepare(tmp_path / "a", made, split_entries(entries, (), 0.001), PICTURE, drawn=True, workers=0)
-    split = open_store(tmp_path / "a")
-    assert len(split.train) == 10 and [split.test.name(0)] == [f"clip{order[1]}"]
-    frames = np.concatenate([split.train.read(i, 0, 15) for i in range(10)])
-    np.testing.assert_allclose(measure(split.train).climatology[0], frames.mean(0), rtol=1e-5)
+    draw = Draw(share=0.001, by="names")
+    assert [e.name for e in draw.marked(entries) if e.split == TEST] == [f"clip{order[0]}"]
+    prepare(tmp_path / "a", made, split_entries(entries, ()), PICTURE, draw=draw, workers=0)
+    assert names(open_store(tmp_path / "a").test) == {f"clip{order[1]}"}
+    # An experiment that was saved before there was a choice keeps its split.
+    now = codec.encode(Clips(path="x"))
+    before = {name: value for name, value in now.items() if name != "holdout_by"}
+    assert codec.decode(now).holdout_by == "pictures" and codec.decode(before).holdout_by == "names"
 
 
 def test_a_codec_that_crashes_costs_one_clip(tmp_path):
@@ -158,6 +248,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from rolling.data.clips.store.prepare import prepare
+from rolling.run.experiment import codec
 from tests.clip_tools import Made
 from rolling.data.clips.protocol import Picture
 if __name__ == "__main__":
@@ -301,6 +392,26 @@ def test_a_folder_of_another_kind_is_told(tmp_path, name, says):
         source(tmp_path, tmp_path).open()
 
 
+def test_what_the_clips_are_is_told(tmp_path):
+    folder = tmp_path / "videos"
+    for number, rate in enumerate((10, 10, 10, 30, 1)):
+        write_video(
+            folder / "ab"[number % 2] / f"clip{number}.mkv", levels(12, 8, 12) + np.uint8(number), rate=rate
+        )
+    asked = dataclasses.replace(PICTURE, rate=10.0)
+    split = source(folder, tmp_path, picture=asked).open()
+    assert split.told == (
+        "only 2 clips held out: every score rests on so few",
+        "2 classes, clips to train on + held out: a 3 + 0, b 0 + 2",
+        "frames a second found: 10 (3 clips), 1 (1 clip), 30 (1 clip)",
+        "stretched: 1 clip of far fewer than the 10 frames a second asked for, so that a frame is shown up"
+        " to 10 times: a/clip4.mkv (1); lower --source.picture.rate, or leave them out",
+    )
+    assert "used as they are, and a step is not the same time" in source(folder, tmp_path).open().told[-1]
+    made = stored(tmp_path / "made", Made(actions=2, tokens=4))
+    assert made.told[2:] == ("actions: 2 numbers with each frame", "tokens: 3 x 4 with each clip")
+
+
 def test_names_that_are_no_text(tmp_path):
     folder = videos(tmp_path / "videos", count=3)
     os.rename(folder / "a" / "clip0.mkv", os.path.join(os.fsencode(folder), b"\xff\xe9.mkv"))
@@ -335,7 +446,7 @@ def test_a_full_disk_keeps_what_was_finished(tmp_path, monkeypatch):
     ]
 
 
-def test_of_two_who_prepare_at_once_one_waits(tmp_path):
+def test_of_two_who_prepare_at_once_one_waits(tmp_path, capfd):
     made = []
 
     def make(folder):
@@ -348,23 +459,32 @@ def test_of_two_who_prepare_at_once_one_waits(tmp_path):
         futures = [pool.submit(cache.grow, tmp_path / "it", make, whole) for _ in range(8)]
     assert {future.result() for future in futures} == {tmp_path / "it"}
     assert len(made) == 1 and [path.name for path in tmp_path.iterdir()] == ["it"]
+    said = capfd.readouterr().err.splitlines()
+    assert (
+        f"{tmp_path / 'it'} is in use by process {os.getpid()} on " in said[0] and "waiting for it" in said[0]
+    )
 
 
 def test_who_is_held_out():
     unsaid = [Entry(name=f"{i}.mp4") for i in range(400)]
-    drawn = {e.name for e in split_entries(unsaid, (), 0.1) if e.split == TEST}
-    assert 20 < len(drawn) < 60
-    # Of fewer clips the same ones, in any order.
-    some = {e.name for e in split_entries(unsaid[100::-1], (), 0.1) if e.split == TEST}
-    assert some == drawn & {e.name for e in unsaid[:101]}
+    digests = [b"%d" % i for i in range(400)]
+    drawn = lambda n, draw: set(np.flatnonzero(draw.settled(unsaid[:n], digests[:n])[0]).tolist())  # noqa: E731
+    for draw in (Draw(), Draw(by="names")):
+        assert 20 < len(drawn(400, draw)) < 60
+        # Of fewer clips the same ones.
+        assert drawn(300, draw) == {i for i in drawn(400, draw) if i < 300}
+    assert [len(drawn(n, Draw(share=0.001))) for n in (2, 3, 8, 20, 40, 400)] == [1, 1, 2, 5, 10, 10]
+    assert len(drawn(4, Draw(share=0.999))) == 3
     said = [dataclasses.replace(e, split=TEST if i < 3 else TRAIN) for i, e in enumerate(unsaid)]
-    assert [e.name for e in split_entries(said, (), 0.1) if e.split == TEST] == ["0.mp4", "1.mp4", "2.mp4"]
-    assert [e.name for e in split_entries(said, ("7", "9.mp4"), 0.1) if e.split == TEST] == ["7.mp4", "9.mp4"]
-    assert sum(e.split == TEST for e in split_entries(unsaid[:2], (), 0.001)) == 1
+    held_out = lambda *of: [e.name for e in split_entries(*of) if e.split == TEST]  # noqa: E731
+    assert held_out(said, ()) == ["0.mp4", "1.mp4", "2.mp4"]
+    assert held_out(said, ("7", "9.mp4")) == ["7.mp4", "9.mp4"]
+    assert {e.split for e in split_entries(unsaid, ())} == {UNSPECIFIED}
     with pytest.raises(InputError, match="names '41x', and there is no such clip; the nearest is '41'"):
-        split_entries(unsaid, ("41x",), 0.1)
-    with pytest.raises(InputError, match="1 clip"):
-        split_entries(unsaid[:1], (), 0.1)
+        split_entries(unsaid, ("41x",))
+    for few, test in ((unsaid[:1], ()), (unsaid[:2], ("0", "1"))):
+        with pytest.raises(InputError, match="cannot be split into two parts"):
+            split_entries(few, test)
 
 
 @pytest.mark.parametrize(

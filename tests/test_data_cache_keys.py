@@ -57,8 +57,12 @@ def test_a_prepared_store_is_found_under_its_former_name(tmp_path):
     file, place = tmp_path / "clips.npy", tmp_path / "cache"
     np.save(file, (np.arange(4 * 3 * 8 * 8) % 256).astype(np.uint8).reshape(4, 3, 8, 8))
     os.utime(file, ns=(10**18, 10**18))
-    Clips(path=str(file), collection=ArrayFiles(axes="n t h w"), cache=str(place), workers=0).open()
+    clips = Clips(path=str(file), collection=ArrayFiles(axes="n t h w"), cache=str(place), workers=0)
+    former = dataclasses.replace(clips, holdout_by="names")  # the split of that time
+    former.open()
     assert [folder.name for folder in place.iterdir()] == ["arrayfiles-195583327a11bca7"]
+    clips.open()
+    assert len(list(place.iterdir())) == 2
 
 
 def test_a_class_of_ours_keeps_its_key_wherever_it_is_defined():

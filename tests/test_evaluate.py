@@ -263,8 +263,8 @@ def test_summary_table(tmp_path):
     store_forecast(tmp_path / "forecast.zarr", test)
     metrics = (Rmse(), Crps(), SpreadSkillRatio())
     found = evaluate(tmp_path / "forecast.zarr", both(test), constant(test), metrics, tmp_path / "evaluation")
-    lines = summary_table(found).splitlines()
-    assert lines[0] == "rmse of t2m (K)"
+    first, empty, *lines = summary_table(found).splitlines()
+    assert (first, empty, lines[0]) == ("3 independent starts.", "", "rmse of t2m (K)")
     assert lines[1].split() == ["frame", "lead", "ours", "persistence", "climatology", "spread/skill"]
     assert [line.split()[0] for line in lines[2:7]] == ["1", "2", "3", "5", "8"]
     assert float(lines[2].split()[2]) == pytest.approx(found.score("rmse", "t2m").values[0], rel=1e-3)

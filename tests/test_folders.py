@@ -318,3 +318,30 @@ def test_the_order_of_clips_does_not_matter_to_sets(real, fakes):
     a, b = (space(clips[:, :FRAMES].astype(np.float32)) for clips in (real, fakes[0]))
     (first, *_), (again, *_) = metric.between(a, b), metric.between(a, b[::-1])
     assert first.values == pytest.approx(again.values)
+
+
+MISTAKES = {
+    "identical": lambda x: x,
+    r"3\d\.\d dB .*they differ about as codecs": lambda x: np.clip(x + NOISE, 0, 255),
+    r"[12]\d\.\d dB .*do not agree, but do with fake clips that begin a frame later, at inf": lambda x: (
+        np.roll(x, -1, axis=1)
+    ),
+    "but do with fake clips that begin a frame earlier, at inf dB": lambda x: np.roll(x, 1, axis=1),
+    r"but do with red and blue exchanged \(BGR\), at inf dB": lambda x: x[..., ::-1],
+    r"but do with fake clips of the range 16 to 235, at [45]\d\.": lambda x: x * (219 / 255) + 16,
+    r"dB in luma: they differ in colour": lambda x: x + CHROMA * 20,
+    r"\d\.\d dB .*do not agree, so other clips": lambda x: 255 - x,
+}
+NOISE = np.random.default_rng(2).normal(0, 4, (COUNT, FRAMES + 1, SIZE, SIZE, 3))
+CHROMA = np.array([1.0, -0.299 / 0.587, 0.0])  # no luma
+
+
+@pytest.mark.parametrize("says", MISTAKES)
+def test_whether_the_given_frames_agree_is_told(tmp_path, real, capsys, says):
+    calm = 40 + real // 2  # room for what is added
+    save(tmp_path / "real.npy", calm)
+    wrong = np.clip(np.rint(MISTAKES[says](calm.astype(float))), 0, 255).astype(np.uint8)
+    save(tmp_path / "fake.npy", wrong)
+    found = scored(tmp_path, tmp_path / "real.npy", tmp_path / "fake.npy", "--given", 3)
+    assert re.search(says, found["given_frames"]), found["given_frames"]
+    assert found["given_frames"] == capsys.readouterr().out.splitlines()[1]

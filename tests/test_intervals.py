@@ -5,8 +5,13 @@ import pytest
 from scipy import stats
 
 from benchmarks.intervals import errors, of_seeds, of_starts
+from rolling.fields import video
 from rolling.metrics.intervals import MOST, blocks, interval, joined, without_each
-from rolling.run.evaluation.scores import Drawn
+from rolling.metrics.metric import Score
+from rolling.run.evaluation.scores import Drawn, Evaluation
+from rolling.run.evaluation.summary import summary_table
+from rolling.run.report.units import Words
+from rolling.run.report.verdict import verdict
 
 
 def left_out(values, count):
@@ -88,3 +93,16 @@ def test_the_simulated_forecasts_have_the_score_that_they_are_said_to_have():
 )
 def test_what_stands_behind_an_interval_is_told(drawn, words):
     assert drawn.words() == words
+
+
+@pytest.mark.parametrize(
+    ("clips", "says"), [(0, ""), (1, "Only 1 clip stands"), (9, "Only 9 clips stand"), (10, "")]
+)
+def test_few_clips_are_told_where_a_person_looks_first(clips, says):
+    drawn = Drawn(starts=40, blocks=max(clips, 1), clips=clips)
+    assert drawn.warning.startswith(says) and bool(drawn.warning) == bool(says)
+    curve = Score(variable="luma", units="1", axis="lead", coordinate=np.arange(3.0), values=np.arange(3.0))
+    evaluation = Evaluation(scores={"rmse": {"luma": curve}}, drawn=drawn)
+    first = summary_table(evaluation).splitlines()[0]
+    assert first == f"{drawn.words()}. {drawn.warning}".rstrip()
+    assert verdict(evaluation, 1, Words(video(8, 8))).endswith(drawn.warning)

@@ -1,9 +1,10 @@
 """`rolling prepare`: what a user sees of the data of an experiment."""
 
 import numpy as np
+from PIL import Image
 
+from rolling.data.reasons import by_reason
 from rolling.run.cli import main
-from rolling.run.report.data_summary import by_reason
 from tests.clip_tools import levels, write_video
 
 MINE = """
@@ -26,15 +27,27 @@ def test_clips_are_prepared_and_told(tmp_path, capsys):
     assert main(words) == 0
     told = capsys.readouterr()
     store, *lines = told.out.splitlines()
-    (made,) = (tmp_path / "cache").iterdir()
+    made, picture = sorted((tmp_path / "cache").iterdir())
     assert store.startswith(f"{made}: ") and store.endswith("KiB")
     assert lines == [
         "train: 30 frames in 3 sequence(s), 6.0 s",
         "test: 10 frames in 1 sequence(s), 2.0 s",
+        "only 1 clip held out: every score rests on so few",
+        "frames a second found: 10 (4 clips)",
         "skipped: 5",
         "  5 x the file is empty: a.mp4, b.mp4, c.mp4, ...",
+        f"thumbnails: {picture}",
     ]
+    with Image.open(picture) as sheet:
+        # Two columns of two clips, of five frames each, of a grey that rises; the first row of frames.
+        row = np.asarray(sheet)[60, : sheet.width // 2, 0]
+        assert sheet.width > 2 * 5 * 96 and np.diff(row[8::98][:5].astype(int)).min() > 0
     assert "prepare: done" in told.err
+    long = [*words, "--window.size", "11"]  # longer than the clips of 10 frames
+    assert main(long) == 0
+    assert (
+        "train: 0 frames in 0 sequence(s), 0.0 s; 3 more are shorter than the 11" in capsys.readouterr().out
+    )
     assert main([*words, "--source.test", "3x"]) == 2
     assert "names '3x', and there is no such clip; the nearest is '3'" in capsys.readouterr().err
 

@@ -42,8 +42,8 @@ def read_video(
 
     With a rate, output frame k is the frame whose time is nearest to `start + k / rate`, so that a variable
     frame rate becomes constant. If timestamps are missing, go backwards or jump, frame i is taken to be shown
-    at `i / average rate`. Raises `BadClip` for an incomplete file, and `InputError` if PyAV is not
-    installed.
+    at `i / average rate`. A corrupt frame, or the end of a file that was cut short, ends the clip, and the
+    last block says so. Raises `BadClip` if not even the first frame is left, `InputError` without PyAV.
     """
     _check_file(path)
     ways = ([_Strategy(seek=True)] if start > FAR else []) + [_Strategy(), _Strategy(count=True)]
@@ -101,31 +101,36 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
 def _blocks(
     path: Path, picture: Picture, start: float, stop: float | None, way: _Strategy
 ) -> Iterator[Block]:
+    faults: list[str] = []
     with _opened(path) as (container, stream):
-        frames = _timed(container, stream, start, way)
+        rate = float(stream.average_rate or 0) or None
+        frames = _timed(container, stream, start, way, faults)
         if start > 0 or stop is not None:
             frames = _cut(frames, start, stop)
         if picture.rate is None:
             chosen = ((frame, 1) for _, _, frame in frames)
         else:
             chosen = _resampled(frames, picture.rate, start)
-        fit, block, filled = _Resizer(picture, float(stream.sample_aspect_ratio or 1)), None, 0
+        fit = _Resizer(picture, float(stream.sample_aspect_ratio or 1))
+        block, filled = np.empty(0, np.uint8), 0
         for frame, times in chosen:
             small = fit(frame)
             for _ in range(times):
-                if block is None:
+                if filled == len(block):
+                    if filled:
+                        yield Block(frames=block, rate=rate)
                     block, filled = np.empty((BLOCK, *small.shape), np.uint8), 0
                 block[filled] = small
                 filled += 1
-                if filled == BLOCK:
-                    yield Block(frames=block)
-                    block = None
-        if block is not None:
-            yield Block(frames=block[:filled])
+        if filled:
+            yield Block(frames=block[:filled], rate=rate, fault="".join(faults))
 
 
-def _timed(container, stream, start: float, way: _Strategy) -> Iterator[tuple[float, float, Any]]:
-    """Each frame with its time after the first one and its duration, in seconds."""
+def _timed(
+    container, stream, start: float, way: _Strategy, faults: list[str]
+) -> Iterator[tuple[float, float, Any]]:
+    """Each frame with its time after the first one and its duration, in seconds; up to the first one that is
+    corrupt; `faults` is told of it."""
     rate = stream.average_rate or stream.guessed_rate
     shown = 1 / float(rate) if rate else 0.0
     if way.count and not shown:
@@ -139,9 +144,12 @@ def _timed(container, stream, start: float, way: _Strategy) -> Iterator[tuple[fl
     last = 0.0
     for packet in container.demux(stream):
         packets += packet.size > 0
-        for frame in packet.decode():
-            if frame.is_corrupt:
-                raise BadClip(f"frame {count} is corrupt")
+        for frame in _decoded(packet, count):
+            if frame is None or frame.is_corrupt:
+                if way.seek or not count:
+                    raise BadClip(f"frame {count} is corrupt")
+                faults.append(f"frame {count} is corrupt")
+                return
             time = count * shown if way.count else frame.time
             if time is None:
                 raise _Unreliable(f"frame {count} has no time")
@@ -157,7 +165,17 @@ def _timed(container, stream, start: float, way: _Strategy) -> Iterator[tuple[fl
     if not count:
         raise BadClip("there are no frames in it")
     if not way.seek:
-        _check_whole(container, stream, packets, None if way.count else last + shown)
+        faults += _missing(container, stream, packets, None if way.count else last + shown)
+
+
+def _decoded(packet, count: int) -> list[Any]:
+    """The frames of a packet; None for those of a packet that cannot be decoded, unless it is the first."""
+    try:
+        return packet.decode()
+    except _library().error.FFmpegError:
+        if not count:
+            raise
+        return [None]
 
 
 def _check_times(last: float, time: float, count: int) -> None:
@@ -167,15 +185,15 @@ def _check_times(last: float, time: float, count: int) -> None:
         raise _Unreliable(f"nothing is shown for {time - last:.0f} s before frame {count}")
 
 
-def _check_whole(container, stream, packets: int, end: float | None) -> None:
-    """Raises `BadClip` for a file that promises more than it holds: the rest is lost. `end` is the time at
-    which its last frame ends, None if its timestamps are not used."""
+def _missing(container, stream, packets: int, end: float | None) -> Iterator[str]:
+    """A sentence on a file that promises more than it holds: the rest is lost. `end` is the time at which its
+    last frame ends, None if its timestamps are not used."""
     if packets < stream.frames - max(1, SHORTFALL * stream.frames):
-        raise BadClip(f"it holds {packets} of the {stream.frames} frames that it promises")
-    if end is not None and not stream.frames and len(container.streams) == 1 and container.duration:
+        yield f"it holds {packets} of the {stream.frames} frames that it promises"
+    elif end is not None and not stream.frames and len(container.streams) == 1 and container.duration:
         promised = container.duration / 1e6
         if end < promised - max(0.5, SHORTFALL * promised):
-            raise BadClip(f"it ends after {end:.1f} s of the {promised:.1f} s that it promises")
+            yield f"it ends after {end:.1f} s of the {promised:.1f} s that it promises"
 
 
 def _cut(frames, start: float, stop: float | None):

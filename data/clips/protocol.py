@@ -60,11 +60,17 @@ class Picture:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Block:
     """Consecutive frames: `frames [T, height, width, channel]`, uint8; their `actions [T, a]`, float32, and
-    the `tokens [n, d]`, float32, of the whole clip, if the collection has them."""
+    the `tokens [n, d]`, float32, of the whole clip, if the collection has them.
+
+    `rate` is that of the recording, in frames per second, if known. `fault` says why the clip ends with this
+    block, though its file does not.
+    """
 
     frames: np.ndarray
     actions: np.ndarray | None = None
     tokens: np.ndarray | None = None
+    rate: float | None = None
+    fault: str = ""
 
 
 @runtime_checkable
@@ -78,3 +84,9 @@ class Collection(Protocol):
     def read(self, entry: Entry, picture: Picture) -> Iterator[Block]:
         """One clip, block by block, in blocks of any size. Raises `BadClip`."""
         ...
+
+
+def shown(name: str) -> str:
+    """A name in printable form: file names need not be text, and may hold what moves a terminal's cursor."""
+    printable = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+    return "".join(printable)

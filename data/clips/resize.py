@@ -45,6 +45,7 @@ def resized_clip(
             frames=resize(read(block), picture),
             actions=None if actions is None else actions[block],
             tokens=tokens,
+            rate=rate,
         )
 
 

@@ -5,14 +5,14 @@ import hashlib
 import math
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from rolling.common.errors import InputError
 from rolling.data import cache
 from rolling.data.clips.collections.detect import hint
 from rolling.data.clips.collections.folders import Videos
-from rolling.data.clips.protocol import TEST, Collection, Entry, Picture
-from rolling.data.clips.split import split_entries
+from rolling.data.clips.protocol import UNSPECIFIED, Collection, Entry, Picture
+from rolling.data.clips.split import NAMES, PICTURES, Draw, split_entries
 from rolling.data.clips.store.prepare import prepare
 from rolling.data.clips.store.reader import (
     FORMAT,
@@ -34,7 +34,8 @@ class Clips:
     afterwards that store is memory-mapped. It is made again when files are added or change.
 
     The clips held out are those named by `test`; without names, those that the collection marks; if it marks
-    none, a fraction `holdout` chosen by the names of the clips alone.
+    none, a fraction `holdout`, at least 10 or a quarter of them, chosen by their names. What is held out is
+    held out once: all other copies of it are left out.
     """
 
     path: str = ""
@@ -47,6 +48,9 @@ class Clips:
     """Clips to hold out, by their names with or without the suffix."""
     holdout: float = 0.1
     """Fraction of the clips held out where neither names nor the collection say which."""
+    holdout_by: Literal["pictures", "names"] = PICTURES
+    """What tells clips apart there: pictures, so that copies and links lie on one side, or names alone, as in
+    earlier versions, which do not see copies."""
     min_frames: int = 1
     """Clips of fewer frames are skipped; a training window is a good choice."""
     labelled: bool = True
@@ -73,11 +77,11 @@ class Clips:
             return open_store(self._own(Path(self.path).expanduser()), labelled=self.labelled)
         collection = self._placed()
         found = self._found(collection)
-        entries = split_entries(found, self.test, self.holdout)
-        drawn = not self.test and all(entry.split != TEST for entry in found)
+        entries = split_entries(found, self.test)
+        draw = Draw(share=self.holdout, by=self.holdout_by)
         kind = type(collection).__name__.lower()
-        path = cache.folder(self.cache) / f"{kind}-{self._key(collection, entries, drawn)}"
-        settings = {"min_frames": self.min_frames, "drawn": drawn, "workers": self.workers}
+        path = cache.folder(self.cache) / f"{kind}-{self._key(collection, entries, draw)}"
+        settings = {"min_frames": self.min_frames, "draw": draw, "workers": self.workers}
         make = lambda place: prepare(place, collection, entries, self.picture, **settings)  # noqa: E731
         return open_store(cache.grow(path, make, is_complete), labelled=self.labelled)
 
@@ -117,7 +121,11 @@ class Clips:
             )
         return store
 
-    def _key(self, collection: Collection, entries: Sequence[Entry], drawn: bool) -> str:
+    def _key(self, collection: Collection, entries: Sequence[Entry], draw: Draw) -> str:
+        drawn = entries[0].split == UNSPECIFIED
+        rule: Any = (draw.by, draw.share if drawn else None)
+        if draw.by == NAMES:  # the names that earlier versions gave to stores, which had this rule only
+            entries, rule = draw.marked(entries), drawn
         root = Path(getattr(collection, "path", "")).expanduser()
         if hasattr(collection, "path"):  # a moved folder stays the same collection
             collection = _moved(collection, "")
@@ -125,7 +133,7 @@ class Clips:
         listed = hashlib.sha256()
         for entry in entries:
             listed.update(repr((dataclasses.astuple(entry), _stamp(root, entry.name, seen))).encode())
-        return cache.key((collection, self.picture, self.min_frames, FORMAT, drawn, listed.hexdigest()))
+        return cache.key((collection, self.picture, self.min_frames, FORMAT, rule, listed.hexdigest()))
 
 
 def _moved(collection: Any, path: str) -> Collection:

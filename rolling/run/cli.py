@@ -121,9 +121,14 @@ def _train(words: list[str]) -> None:
 
 def _prepare(words: list[str]) -> None:
     from rolling.run.report.data_summary import summary
+    from rolling.run.report.thumbnails import write_thumbnails
 
     experiment, _ = experiment_and_options(words, "prepare", NoOptions)
-    print(summary(experiment.source.open()))
+    split = experiment.source.open()
+    print(summary(split, experiment))
+    picture = write_thumbnails(split)
+    if picture is not None:
+        print(f"thumbnails: {picture}")
 
 
 def _run(words: list[str]) -> None:

@@ -1,6 +1,7 @@
 """What the commands do with a run: the folder `runs/NAME`, which is self-contained.
 
 experiment.json    everything that determines the result
+held_out.json      the names of the clips that were not trained on, where they have names
 checkpoints/       parameters, optimiser, statistics, layout, position in the data
 log.jsonl          losses and speeds, one JSON object per line; the same in tensorboard/
 forecast.zarr      the ensemble, long.zarr the long rollouts
@@ -27,14 +28,17 @@ from rolling.run.experiment import Experiment, Forecast, codec, presets as exper
 from rolling.run.forecasting import context
 from rolling.run.forecasting.forecaster import Forecaster, load
 from rolling.run.forecasting.streaming import write_forecast
+from rolling.run.report.data_summary import long_enough
 from rolling.run.report.page import write_report
 from rolling.run.report.pictures import poster as draw_poster
 from rolling.run.report.video_files import write_outputs
 from rolling.run.run_folder import LOCK, alone_in
+from rolling.run.training import held_out
 from rolling.run.training.cost import cost_of, cost_table
 from rolling.run.training.distillation import beside
 from rolling.run.training.trainer import Trainer
 from rolling.sampling import Sampling
+from rolling.windows import training_frames
 
 STORES = {"forecast": "evaluation", "long": "evaluation-long"}
 """The stores of a run, and the file stem of the evaluation of each."""
@@ -107,8 +111,10 @@ def _train(experiment: Experiment, folder: Path, resume: bool) -> Split:
     split = experiment.source.open()  # before the folder is made, so that bad data leave no trace
     _check(experiment.outputs, split)
     experiment.check_layout(split.train.layout)
+    held_out.check(split, folder)
     with _nothing_left(folder):
         prepare_folder(experiment, folder, resume=resume)
+        held_out.keep(split, folder)
         trainer = Trainer(experiment, folder, split)
     print(_facts(experiment, split, trainer.parameters))
     try:
@@ -254,6 +260,7 @@ def open_run(folder: Path) -> tuple[Experiment, Forecaster, Split]:
             f"the data have changed since {folder} was trained (then / now: {'; '.join(changed)}): restore"
             " the old data, or train again"
         )
+    held_out.check(split, folder)
     return forecaster.experiment, forecaster, split
 
 
@@ -301,10 +308,10 @@ def _label(name: str, forecast: Forecast) -> str:
 
 def _facts(experiment: Experiment, split: Split, parameters: int) -> str:
     height, width, _ = split.train.layout.shape
-    frames = sum(split.train.length(i) for i in range(len(split.train)))
+    count, frames = long_enough(split.train, training_frames(experiment.window))
     return (
         f"{experiment.name}: {', '.join(split.train.layout.names)} on {height} x {width};"
-        f" {frames} frames in {len(split.train)} sequences to train on;"
+        f" {frames} frames in {count} sequences to train on;"
         f" a network of {parameters / 1e6:.2f} M parameters"
     )
 

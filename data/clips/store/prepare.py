@@ -11,7 +11,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,9 @@ import numpy as np
 from rolling.common import seal
 from rolling.common.errors import InputError
 from rolling.common.progress import Progress
-from rolling.data.clips.protocol import TEST, Collection, Entry, Picture
-from rolling.data.clips.split import hash_fraction
+from rolling.data.clips.protocol import Collection, Entry, Picture
+from rolling.data.clips.split import BY_PICTURES, Draw
+from rolling.data.clips.store.notes import Read
 from rolling.data.clips.store.reader import (
     ACTIONS,
     CHECKS,
@@ -32,16 +33,7 @@ from rolling.data.clips.store.reader import (
     is_complete,
     shard_name,
 )
-from rolling.data.clips.store.shards import (
-    NOTES,
-    PixelSums,
-    Task,
-    is_written,
-    notes_file,
-    shown,
-    unlike,
-    write_shard,
-)
+from rolling.data.clips.store.shards import NOTES, Task, is_written, write_shard
 from rolling.data.clips.store.workers import DIED, FAILED, REPORTED, spread
 
 SHARDS = 128  # of a small collection, so that many processes have something to do
@@ -56,14 +48,14 @@ def prepare(
     picture: Picture,
     *,
     min_frames: int = 1,
-    drawn: bool = False,
+    draw: Draw = BY_PICTURES,
     workers: int | None = None,
 ) -> None:
     """Fills `folder` with a store (see `rolling.data.clips.store.reader`), resuming where it was interrupted.
 
-    `entries` are the clips, each TRAIN or TEST; if the test part was `drawn` and none of it can be used,
-    another clip takes its place. `workers` processes decode (None: one per core; 0: the current process).
-    Raises `InputError` if a part is left without a clip.
+    `entries` are the clips, each TRAIN or TEST, or all UNSPECIFIED: then those held out are drawn. `workers`
+    processes decode (None: one per core; 0: the current process). Raises `InputError` if a part is left
+    without a clip.
     """
     size = min(LARGEST, -(-len(entries) // SHARDS))
     firsts = range(0, len(entries), size)
@@ -76,6 +68,7 @@ def prepare(
             entries=tuple(entries[first : first + size]),
             picture=picture,
             min_frames=min_frames,
+            draw=draw,
         )
         for number, first in enumerate(firsts)
     ]
@@ -89,7 +82,7 @@ def prepare(
     if missing:
         with Progress("prepare", len(entries), unit="clip", done=done) as progress:
             _write(missing, _processes(workers, collection, len(missing)), progress)
-    _finish(folder, entries, picture, len(tasks), drawn)
+    _finish(folder, entries, picture, len(tasks), draw)
 
 
 def _processes(workers: int | None, collection: Collection, tasks: int) -> int:
@@ -138,30 +131,27 @@ def _after_death(task: Task, code: int, reached: dict, deaths: collections.Count
     return dataclasses.replace(task, given_up={**task.given_up, place: reason})
 
 
-def _finish(folder: Path, entries: Sequence[Entry], picture: Picture, shards: int, drawn: bool) -> None:
+def _finish(folder: Path, entries: Sequence[Entry], picture: Picture, shards: int, draw: Draw) -> None:
     """Merges the notes of all shards into the index, and removes them."""
-    notes = [_Notes.load(folder, number) for number in range(shards)]
-    kind = _commonest(notes)
-    skipped = [bad for note in notes for bad in note.unusable(kind, entries)]
-    good = [note for note in notes if note.kind == kind]
+    read = Read.of(folder, shards, entries, draw)
+    _check_parts(read.test, len(entries), read.skipped)
     labels = sorted({entry.label for entry in entries} - {""})
-    index = _index(good, entries, labels, drawn)
-    _check_parts(index["test"], len(entries), skipped)
-    _save(folder / INDEX, lambda file: np.savez(file, **index, **_sums(good, index)))
+    index, sums = read.index(labels), read.sums(folder)
+    _save(folder / INDEX, lambda file: np.savez(file, **index, **sums))
     names = [INDEX, *(shard_name(number) for number in range(shards))]
-    for name, arrays in ((ACTIONS, "actions"), (TOKENS, "tokens"), (CHECKS, "checks")):
-        parts = [getattr(note, arrays) for note in good if getattr(note, arrays) is not None]
-        if parts and len(parts) == len(good):
+    for name, array in ((ACTIONS, read.actions), (TOKENS, read.tokens), (CHECKS, read.checks)):
+        if array is not None:
             names.append(name)
-            _save(folder / name, lambda file, parts=parts: np.save(file, np.concatenate(parts)))
+            _save(folder / name, lambda file, array=array: np.save(file, array))
     about = {
         "format": FORMAT,
         "picture": dataclasses.asdict(picture),
         "labels": labels,
-        "actions": kind[0],
-        "tokens": kind[1],
+        "actions": read.kind[0],
+        "tokens": read.kind[1],
         "files": {name: _written(folder / name) for name in names},
-        "skipped": skipped,
+        "skipped": read.skipped,
+        "shortened": read.shortened,
         # Of the frames each one has its own, in `CHECKS`.
         "checksums": {name: seal.checksum_of_file(folder / name) for name in names if name in WHOLE},
     }
@@ -169,81 +159,9 @@ def _finish(folder: Path, entries: Sequence[Entry], picture: Picture, shards: in
     _remove_notes(folder)
 
 
-def _index(good: list["_Notes"], entries: Sequence[Entry], labels: list[str], drawn: bool) -> dict:
-    """The columns of the index."""
-    rows = np.concatenate([note.rows for note in good]) if good else np.zeros((0, 4), np.int64)
-    kept = [entries[row[0]] for row in rows]
-    test = np.array([entry.split == TEST for entry in kept], bool)
-    if drawn and len(kept) > 1 and not test.any() and all(len(note.rows) < 2 for note in good):
-        test[min(range(len(kept)), key=lambda place: hash_fraction(kept[place].name))] = True
-    places = {label: place for place, label in enumerate(labels)}
-    return {
-        "name": np.array([os.fsencode(entry.name) for entry in kept]),
-        "test": test,
-        "label": np.array([places.get(entry.label, -1) for entry in kept], np.int32),
-        "shard": rows[:, 3].astype(np.int32),
-        "first": rows[:, 1],
-        "frames": rows[:, 2],
-    }
-
-
-def _sums(good: list["_Notes"], index: dict) -> dict:
-    """The sums over the training part. Those of a shard with a single clip are left out if that clip has been
-    moved to the test part."""
-    held_out, total = set(index["shard"][index["test"]].tolist()), PixelSums()
-    for note in good:
-        if not (len(note.rows) == 1 and note.rows[0, 3] in held_out):
-            total.join(note.sums)
-    return {"sums": total.sums, "squares": total.squares, "count": np.array(total.count)}
-
-
 def _remove_notes(folder: Path) -> None:
     for file in folder.glob(NOTES.format("*")):
         file.unlink()
-
-
-@dataclasses.dataclass(eq=False)
-class _Notes:
-    """The notes about one shard; `rows` are entry, first frame, frames, shard."""
-
-    rows: np.ndarray
-    kind: list | None
-    skipped: list
-    sums: PixelSums
-    actions: np.ndarray | None
-    tokens: np.ndarray | None
-    checks: np.ndarray | None  # none in what an earlier version began
-
-    @classmethod
-    def load(cls, folder: Path, number: int) -> "_Notes":
-        with np.load(notes_file(folder, number), allow_pickle=False) as file:
-            found = dict(file)
-        words = json.loads(found["words"].tobytes())
-        return cls(
-            rows=np.insert(found["rows"], 3, number, axis=1),
-            kind=words["kind"],
-            skipped=words["skipped"],
-            sums=PixelSums(sums=found["sums"], squares=found["squares"], count=int(found["count"])),
-            actions=found.get("actions"),
-            tokens=found.get("tokens"),
-            checks=found.get("checks"),
-        )
-
-    def unusable(self, kind: list, entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
-        """The clips skipped in this shard: all of them if their kind is not that of most clips."""
-        yield from self.skipped
-        if self.kind not in (None, kind):
-            for row in self.rows:
-                yield shown(entries[row[0]].name), unlike(self.kind, kind)
-
-
-def _commonest(notes: list[_Notes]) -> list:
-    """The kind (actions, tokens) of most clips; of equally common kinds, the first."""
-    counts: dict[str, int] = {}
-    for note in notes:
-        if note.kind is not None:
-            counts[json.dumps(note.kind)] = counts.get(json.dumps(note.kind), 0) + len(note.rows)
-    return json.loads(max(counts, key=lambda kind: counts[kind])) if counts else [0, []]
 
 
 def _check_parts(test: np.ndarray, tried: int, skipped: list) -> None:

@@ -1,8 +1,8 @@
 """The prepared store: pictures of one size, ready to be cut into clips.
 
-store.json      format, picture, labels, sizes of the files, what was skipped and why
-index.npz       for each clip its name, part, label, shard, first frame there, number of frames; sums over the
-                training part
+store.json      format, picture, labels, sizes of the files, what was skipped or ends at a fault, and why
+index.npz       for each clip its name, part, label, shard, first frame there, number of frames, and rate of
+                recording (NaN: not known); sums over the training part
 shard-*.npy     frames [N, height, width, channel], uint8, clip after clip
 actions.npy     [N, a], float32, for the frames in the order of the index, if the collection has actions
 tokens.npy      [clips, n, d], float32, if it has tokens
@@ -26,6 +26,7 @@ import numpy as np
 from rolling.common import seal
 from rolling.common.errors import InputError
 from rolling.data.clips.protocol import Picture
+from rolling.data.clips.store.told import told
 from rolling.data.source import Split
 from rolling.data.statistics import Statistics, from_sums
 from rolling.data.untrusted.sizes import load_npy, load_npz
@@ -187,10 +188,12 @@ def open_store(path: Path, *, labelled: bool = True) -> Split:
         tokens=about["tokens"][-1] if about["tokens"] else 0,
         actions=about["actions"],
     )
-    test = _columns(path)["test"]
+    index = _columns(path)
+    test = index["test"]
     parts = (Prepared(layout=layout, path=path, clips=np.flatnonzero(test == part)) for part in (False, True))
     train, test = parts
-    return Split(train=train, test=test, skipped=tuple(map(tuple, about["skipped"])))
+    skipped = tuple(map(tuple, about["skipped"]))
+    return Split(train=train, test=test, skipped=skipped, told=tuple(told(about, index)))
 
 
 def layout_of(picture: Picture, **conditioning: Any) -> Layout:

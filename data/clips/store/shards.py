@@ -1,6 +1,7 @@
 """One shard of the prepared store: some clips of a collection, written by one process."""
 
 import dataclasses
+import hashlib
 import json
 import os
 import zipfile
@@ -12,10 +13,12 @@ import numpy as np
 
 from rolling.common import seal
 from rolling.common.errors import InputError
-from rolling.data.clips.protocol import TRAIN, BadClip, Block, Collection, Entry, Picture
+from rolling.data.clips.protocol import TEST, BadClip, Block, Collection, Entry, Picture, shown
+from rolling.data.clips.split import BY_PICTURES, Draw
 from rolling.data.clips.store.reader import shard_name
 
 NOTES = "notes-{}.npz"
+DIGEST = hashlib.sha256().digest_size
 SUMMED = 4096  # frames summed at a time: sums of that many squares fit into 32 bits
 
 
@@ -33,6 +36,7 @@ class Task:
     entries: tuple[Entry, ...]
     picture: Picture
     min_frames: int = 1
+    draw: Draw = BY_PICTURES
     given_up: dict[int, str] = dataclasses.field(default_factory=dict)
 
 
@@ -56,6 +60,10 @@ class PixelSums:
         self.sums, self.squares = self.sums + other.sums, self.squares + other.squares
         self.count += other.count
 
+    def remove(self, other: "PixelSums") -> None:
+        self.sums, self.squares = self.sums - other.sums, self.squares - other.squares
+        self.count -= other.count
+
 
 def write_shard(task: Task, report: Callable[[int], None]) -> None:
     """Writes the frames and, last, the notes about them, whose presence marks the shard as finished.
@@ -66,7 +74,7 @@ def write_shard(task: Task, report: Callable[[int], None]) -> None:
     final = task.folder / shard_name(task.number)
     temporary = final.with_suffix(f".{os.getpid()}.tmp")
     with open(temporary, "wb") as file:
-        shard = _Shard(file, task.picture)
+        shard = _Shard(file, task.picture, task.draw)
         for place, entry in enumerate(task.entries):
             report(place)
             try:
@@ -93,7 +101,9 @@ def is_written(task: Task) -> bool:
     """Whether a shard and its notes are there and complete; after a power failure they may not be."""
     try:
         with np.load(notes_file(task.folder, task.number), allow_pickle=False) as notes:
-            return int(notes["size"]) == (task.folder / shard_name(task.number)).stat().st_size
+            return {"digests", "checks"} <= set(notes) and int(notes["size"]) == (
+                task.folder / shard_name(task.number)
+            ).stat().st_size
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
         return False
 
@@ -101,56 +111,69 @@ def is_written(task: Task) -> bool:
 class _Shard:
     """The clips written so far."""
 
-    def __init__(self, file: BinaryIO, picture: Picture):
-        self.file, self.picture = file, picture
+    def __init__(self, file: BinaryIO, picture: Picture, draw: Draw):
+        self.file, self.picture, self.draw = file, picture, draw
         self.shape = (picture.height, picture.width, picture.channels)
         self.rows: list[tuple[int, int, int]] = []  # entry, first frame, frames
+        self.digests: list[bytes] = []  # of the frames
+        self.rates: list[float | None] = []
         self.actions: list[np.ndarray] = []
         self.tokens: list[np.ndarray] = []
         self.skipped: list[tuple[str, str]] = []
         self.checks: list[int] = []  # a checksum for each frame
+        self.shortened: list[tuple[str, str]] = []
         self.kind: list | None = None  # number of actions, shape of the tokens
         self.sums, self.frames = PixelSums(sums=np.zeros(self.shape, np.uint64)), 0
         self._write_header()
 
     def add(self, number: int, entry: Entry, collection: Collection, min_frames: int) -> None:
         """Appends one clip, or raises `BadClip` and leaves no trace of it."""
-        begin, frames, sums = self.file.tell(), 0, PixelSums()
-        actions, tokens, checks = [], None, []
+        begin, frames, sums, digest = self.file.tell(), 0, PixelSums(), hashlib.sha256()
+        actions, tokens, checks, rate, fault = [], None, [], None, ""
         try:
             for block in _guarded(collection, entry, self.picture):
                 self._check(block)
-                self.file.write(np.ascontiguousarray(block.frames).data)
-                frames += len(block.frames)
-                checks += [seal.checksum(frame) for frame in block.frames]
-                if entry.split == TRAIN:
-                    sums.add(block.frames)
+                values = np.ascontiguousarray(block.frames)
+                self.file.write(values.data)
+                digest.update(values.data)
+                checks += [seal.checksum(frame) for frame in values]
+                frames += len(values)
+                if entry.split != TEST:
+                    sums.add(values)
                 if block.actions is not None:
-                    actions.append(np.asarray(block.actions, np.float32).reshape(len(block.frames), -1))
+                    actions.append(np.asarray(block.actions, np.float32).reshape(len(values), -1))
                 tokens = block.tokens if tokens is None else tokens
+                rate, fault = rate or block.rate, fault or block.fault
             if frames < max(min_frames, 1):
-                raise BadClip(f"it has {frames} frames, and {max(min_frames, 1)} are needed")
+                less = f"it has {frames} frames, and {max(min_frames, 1)} are needed"
+                raise BadClip(f"{less}: {fault}" if fault else less)
             self._check_kind(frames, actions, tokens)
         except BadClip:
             self.file.seek(begin)
             self.file.truncate()
             raise
         self.rows.append((number, self.frames, frames))
+        self.digests.append(digest.digest())
+        self.rates.append(rate)
         self.frames += frames
         self.checks += checks
-        self.sums.join(sums)
+        if self.draw.trains(entry):
+            self.sums.join(sums)
         self.actions += actions
         self.tokens += [] if tokens is None else [np.asarray(tokens, np.float32)]
+        self.shortened += [(shown(entry.name), fault)] if fault else []
 
     def finish(self) -> None:
         self.file.seek(0)
         self._write_header()
 
     def notes(self) -> dict[str, np.ndarray]:
-        words = json.dumps({"kind": self.kind, "skipped": self.skipped}).encode()
+        told = {"kind": self.kind, "skipped": self.skipped, "shortened": self.shortened}
+        words = json.dumps(told | {"rates": self.rates}).encode()
         notes = {
             "rows": np.array(self.rows, np.int64).reshape(-1, 3),
             "checks": np.array(self.checks, np.uint32),
+            "digests": np.frombuffer(b"".join(self.digests), np.uint8).reshape(-1, DIGEST),
             "words": np.frombuffer(words, np.uint8),
             "sums": self.sums.sums,
             "squares": np.asarray(self.sums.squares, np.uint64) * np.ones(self.shape[-1], np.uint64),
@@ -179,11 +202,6 @@ class _Shard:
         self.kind = self.kind or kind
         if kind != self.kind:
             raise BadClip(unlike(kind, self.kind))
-
-
-def shown(name: str) -> str:
-    """A name in printable form: file names need not be valid text."""
-    return name.encode(errors="backslashreplace").decode()
 
 
 def unlike(kind: list, others: list) -> str:

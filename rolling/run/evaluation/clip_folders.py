@@ -21,6 +21,7 @@ from rolling.data.clips.collections.pairs import Pair, paired
 from rolling.data.clips.protocol import Picture
 from rolling.fields import Layout, video
 from rolling.metrics.metric import EvaluationSetup, Metric, Sample
+from rolling.run.evaluation.agreement import Agreement
 from rolling.run.evaluation.clip_sets import ClipSet, OneSize
 from rolling.run.evaluation.evaluate import Running, persistence
 from rolling.run.evaluation.scores import Evaluation, Scores, encoded
@@ -86,12 +87,15 @@ def score_folders(options: FolderOptions) -> str:
         alone = len(real.entries) - len(pairs)
         if alone:
             print(f"left out of {options.real}: {alone} clips without a forecast", file=sys.stderr)
-        scores, count = _by_pairs(real, fake, pairs, options, size)
+        agreement = Agreement(options.given)
+        scores, count = _by_pairs(real, fake, pairs, options, size, agreement)
         counts = {"real": count, "fake": count * members}
     else:
+        agreement = None
         scores = _by_sets(real, fake, options.frames, size)
         counts = {"real": len(real), "fake": len(fake)}
     evaluation = Evaluation.of(scores)
+    told = agreement.words() if agreement and options.given else ""
     found = {
         "real": options.real,
         "fake": options.fake,
@@ -100,6 +104,7 @@ def score_folders(options: FolderOptions) -> str:
         "frames": options.frames,
         "given": options.given,
         "size": list(size.size),
+        **({"given_frames": told} if told else {}),
         "skipped": {clips.place: clips.skipped for clips in (real, fake) if clips.skipped},
         "scores": encoded(evaluation),
     }
@@ -161,7 +166,12 @@ def _batches(clips: ClipSet, size: OneSize, progress: Progress) -> Iterator[np.n
 
 
 def _by_pairs(
-    real: ClipSet, fake: ClipSet, pairs: Sequence[Pair], options: FolderOptions, size: OneSize
+    real: ClipSet,
+    fake: ClipSet,
+    pairs: Sequence[Pair],
+    options: FolderOptions,
+    size: OneSize,
+    agreement: Agreement,
 ) -> tuple[dict[str, Scores], int]:
     """Scores of the forecasts of real clips, beside those of persistence where frames were given; and the
     number of pairs."""
@@ -170,7 +180,7 @@ def _by_pairs(
     count = 0
     with Progress("clips", total=len(pairs), unit="pair") as progress:
         for pair in pairs:
-            sample = _sample(real, fake, pair, options.given, size)
+            sample = _sample(real, fake, pair, size, agreement)
             progress.update(1)
             if sample is not None:
                 count += 1
@@ -193,7 +203,7 @@ def _started(
     return running
 
 
-def _sample(real: ClipSet, fake: ClipSet, pair: Pair, given: int, size: OneSize) -> Sample | None:
+def _sample(real: ClipSet, fake: ClipSet, pair: Pair, size: OneSize, agreement: Agreement) -> Sample | None:
     """A real clip and its forecasts; None where one of them cannot be used."""
     truth, found = real.read(pair.real), [fake.read(entry) for entry in pair.fakes]
     forecasts = [frames for frames in found if frames is not None]
@@ -203,6 +213,9 @@ def _sample(real: ClipSet, fake: ClipSet, pair: Pair, given: int, size: OneSize)
     for entry, frames in zip(pair.fakes, forecasts, strict=True):
         size.check(fake, entry, frames)
     truth, forecast = truth.astype(np.float32), np.stack(forecasts).astype(np.float32)
+    given = agreement.given
+    if given:
+        agreement.update(truth, forecast)
     return Sample(
         first=0,
         forecast=forecast[:, given:],
@@ -253,6 +266,8 @@ def _summary(found: dict[str, Any], evaluation: Evaluation) -> str:
     )
     if not found["members"]:
         head += "\nThe names of fake and real clips do not pair up: they are compared as sets only."
+    if "given_frames" in found:
+        head += f"\n{found['given_frames']}"
     parts = [head, single_values(evaluation)]
     for curve, title in (("model", "fake clips"), ("persistence", "the last given frame, repeated")):
         lines = against_lead(evaluation, curve)

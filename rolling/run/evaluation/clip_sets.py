@@ -39,12 +39,15 @@ class ClipSet:
     def read(self, entry: Entry) -> np.ndarray | None:
         """`[T, height, width, 3]`, uint8; None where the clip is too short or cannot be read."""
         parts: list[np.ndarray] = []
+        fault = ""
         try:
             for block in self.collection.read(entry, self.picture):
                 parts.append(block.frames)
+                fault = block.fault
                 if sum(map(len, parts)) >= self.frames:
                     return np.concatenate(parts)[: self.frames]
-            self.skipped[entry.name] = f"it has {sum(map(len, parts))} frames, and {self.frames} are compared"
+            less = f"it has {sum(map(len, parts))} frames, and {self.frames} are compared"
+            self.skipped[entry.name] = f"{less}: {fault}" if fault else less
         except BadClip as error:
             self.skipped[entry.name] = str(error)
         return None

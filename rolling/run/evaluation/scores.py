@@ -23,6 +23,7 @@ from rolling.metrics.metric import About, Metric, Ranking, Score, named_so
 BASELINES = ("persistence", "climatology")
 CURVES = ("model", *BASELINES, "reference", "low", "high")
 ABOUT, INDEPENDENT = "about", "independent"
+FEW = 10  # clips, fewer than which say little
 Scores = dict[str, tuple[Score, ...]]
 """Scores by metric name."""
 
@@ -35,6 +36,14 @@ class Drawn:
     starts: int
     blocks: int
     clips: int = 0
+
+    @property
+    def warning(self) -> str:
+        """A sentence where all scores rest on few clips; else empty."""
+        if not 0 < self.clips < FEW:
+            return ""
+        stand = "clip stands" if self.clips == 1 else "clips stand"
+        return f"Only {self.clips} {stand} behind every score: others may give other ones."
 
     def words(self) -> str:
         """`12 starts in 3 independent blocks`."""

@@ -11,13 +11,16 @@ from rolling.run.evaluation.tables import Cell, Table, columns, number
 
 def summary_table(evaluation: Evaluation) -> str:
     """Root mean square errors at a few leads, one table per variable, beside the metrics that have a column;
-    without such errors, all scores against the lead. Below them, the scores of a single value."""
+    without such errors, all scores against the lead. Below them, the scores of a single value; first of all,
+    how much they rest on."""
     rmse = evaluation.scores.get("rmse", {})
+    drawn = evaluation.drawn
+    head = f"{drawn.words()}. {drawn.warning}".rstrip() if drawn else ""
     parts = [_errors(evaluation, score).plain() for score in rmse.values()]
     parts = parts or [against_lead(evaluation, "model")]
     if all(len(score.values) > 1 for score in rmse.values()):
         parts.append(single_values(evaluation))
-    return "\n\n".join(filter(None, [*parts, _legend(evaluation) if rmse else ""]))
+    return "\n\n".join(filter(None, [head, *parts, _legend(evaluation) if rmse else ""]))
 
 
 def _errors(evaluation: Evaluation, rmse: Score) -> Table:

@@ -21,6 +21,9 @@ FIELDS = {
 }
 """By short name, or by kind: former field to present field; None for one that is no more."""
 
+ADDED = {"source.clips": {"holdout_by": "names"}}
+"""By short name: fields that earlier versions did not have, with what they did, if it is not the default."""
+
 HOMES = {
     "window": ("rolling.windows",),
     "schedule": ("rolling.noise",),
@@ -76,7 +79,7 @@ def upgraded(value: Any) -> Any:
         return value
     kind = _present(value["type"])
     renamed = FIELDS.get(kind, {}) | FIELDS.get(kind.partition(".")[0], {})
-    present = {renamed.get(name, name): item for name, item in value.items()}
+    present = ADDED.get(kind, {}) | {renamed.get(name, name): item for name, item in value.items()}
     return {name: item for name, item in present.items() if name is not None} | {"type": kind}
 
 

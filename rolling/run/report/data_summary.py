@@ -1,20 +1,25 @@
 """`rolling prepare`: opens the data of an experiment, which prepares them, and prints a summary."""
 
-import re
-from collections.abc import Sequence
-
+from rolling.data.reasons import by_reason
 from rolling.data.source import Sequences, Split, Stored
 from rolling.fields import Layout
+from rolling.sampling import Sampling
+from rolling.windows import training_frames
 
 EXAMPLES = 3  # names shown of what was skipped for one reason
 
 
-def summary(split: Split) -> str:
-    """Where the data are, how much there is for training and testing, and what was skipped and why."""
-    lines = [_amount(name, getattr(split, name)) for name in ("train", "test")]
+def summary(split: Split, sampling: Sampling) -> str:
+    """Where the data are, how much of them can be trained on and forecast, what else is worth knowing of
+    them, and what was skipped and why."""
+    lines = [
+        _amount("train", split.train, training_frames(sampling.window), "a training window"),
+        _amount("test", split.test, max(sampling.given, 1) + 1, "a forecast"),
+    ]
     if isinstance(split.train, Stored):
         size = sum(file.stat().st_size for file in split.train.path.rglob("*") if file.is_file())
         lines.insert(0, f"{split.train.path}: {_bytes(size)}")
+    lines += split.told
     if split.skipped:
         lines.append(f"skipped: {len(split.skipped)}")
     for reason, names in by_reason(split.skipped).items():
@@ -23,19 +28,17 @@ def summary(split: Split) -> str:
     return "\n".join(lines)
 
 
-def by_reason(skipped: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
-    """Names by reason, the most frequent first; reasons that differ only in numbers are merged under the
-    first of them."""
-    groups: dict[str, list[tuple[str, str]]] = {}
-    for name, reason in skipped:
-        groups.setdefault(re.sub(r"\d+(\.\d+)?", "#", reason), []).append((name, reason))
-    largest = sorted(groups.values(), key=len, reverse=True)
-    return {group[0][1]: [name for name, _ in group] for group in largest}
+def long_enough(part: Sequences, frames: int) -> tuple[int, int]:
+    """How many sequences have at least so many frames, and how many frames these have."""
+    lengths = [length for i in range(len(part)) if (length := part.length(i)) >= frames]
+    return len(lengths), sum(lengths)
 
 
-def _amount(name: str, part: Sequences) -> str:
-    frames = sum(part.length(index) for index in range(len(part)))
-    return f"{name}: {frames:,} frames in {len(part):,} sequence(s){_duration(frames, part.layout)}"
+def _amount(name: str, part: Sequences, least: int, use: str) -> str:
+    count, frames = long_enough(part, least)
+    short = len(part) - count
+    told = f"; {short:,} more are shorter than the {least} frames of {use}" if short else ""
+    return f"{name}: {frames:,} frames in {count:,} sequence(s){_duration(frames, part.layout)}{told}"
 
 
 def _duration(frames: int, layout: Layout) -> str:

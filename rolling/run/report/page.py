@@ -132,7 +132,7 @@ class _Page:
 
     def filled(self, name: str, evaluation: Evaluation, sections: Sequence[str]) -> str:
         """The page: a head with the result, and the sections."""
-        members, facts = self.facts()
+        members, facts = self.facts(evaluation)
         return compose(
             kind="forecast report",
             title=name,
@@ -143,7 +143,7 @@ class _Page:
             sections=sections,
         )
 
-    def facts(self) -> tuple[int, str]:
+    def facts(self, evaluation: Evaluation) -> tuple[int, str]:
         """How many members the forecast has, and its size in words."""
         layout = self.test.layout
         forecast = open_forecast(self.run / STORE, layout)
@@ -154,7 +154,8 @@ class _Page:
         if layout.is_video:
             colours = "colour" if len(layout.variables) > 1 else "grey"
             grid = f"{cells} pixels in {colours}, {1 / layout.step:.4g} frames a second"
-        size = f"{counted(starts, 'start')}, {counted(members, 'member')}, {counted(leads, 'lead')}"
+        drawn = evaluation.drawn.words() if evaluation.drawn else counted(starts, "start")
+        size = f"{drawn}, {counted(members, 'member')}, {counted(leads, 'lead')}"
         return members, f"{grid} · {size}, from data that training never saw"
 
     def summary(self, evaluation: Evaluation) -> str:

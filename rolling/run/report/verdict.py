@@ -72,7 +72,8 @@ def _best(scores: Mapping[str, float], higher: bool) -> str:
 
 def verdict(evaluation: Evaluation, members: int, words: Words) -> str:
     """One sentence per variable of the headline metric: at which leads the forecast beats which baseline; and
-    one on the distance of its clips from the real ones, where that is a single number."""
+    one on the distance of its clips from the real ones, where that is a single number; and one where all
+    this rests on few clips."""
     judge = headline(evaluation)
     subject, higher = judge.several if members > 1 else judge.one, evaluation.about(judge.key).higher
     scores, sentences = evaluation.scores.get(judge.key, {}), []
@@ -86,7 +87,8 @@ def verdict(evaluation: Evaluation, members: int, words: Words) -> str:
             of = f" of {words.title(name)}" if len(scores) > 1 else ""
             parts = [f"{listed(baselines)} {place}" for place, baselines in beaten.items()]
             sentences.append(f"{subject}{of} beats {listed(parts)}.")
-    return " ".join([*sentences, *_distance(evaluation)])
+    warning = evaluation.drawn.warning if evaluation.drawn else ""
+    return " ".join(filter(None, [*sentences, *_distance(evaluation), warning]))
 
 
 def _distance(evaluation: Evaluation) -> Iterator[str]:
