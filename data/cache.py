@@ -6,18 +6,22 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
-import tempfile
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from rolling.common.errors import InputError
-from rolling.common.lock import alone
+from rolling.common.files import DAY
+from rolling.common.lock import Busy, alone
 
 CHECKSUMS = "checksums.json"
+HALF = ".half"  # the ending of a folder that is being written
+FORMER_HALF = re.compile(r"\..+-[0-9a-f]{16}-\w{8}")
 PACKAGE = "rolling."
 FORMER_MODULES = {
     "Simulated": "data.simulated",
@@ -85,22 +89,25 @@ def _class_name(kind: type) -> str:
 def fetch(path: Path, make: Callable[[Path], None]) -> Path:
     """The folder `path`, made by `make(empty folder)` if it is missing or damaged.
 
-    It is written next to its final place and then renamed, so that it is never seen half written; if two
-    processes make it at once, one wins. Raises `InputError` if it cannot be written.
+    It is written next to its final place and then renamed, so that it is never seen half written; a second
+    process waits for the first. Raises `InputError` if it cannot be written.
     """
-    if path.exists():
-        if is_intact(path):
-            return path
-        print(f"{path} is damaged and is made again", file=sys.stderr, flush=True)
-    with _explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-        try:
-            make(work)
-            seal(work)
-            _replace(work, path)
-        finally:
+    if path.parent.is_dir():
+        _remove_halves(path.parent)
+    if is_intact(path):
+        return path
+    with _explained(path), _alone(path):
+        if not is_intact(path):  # nobody else has made it meanwhile
+            _tell_damage(path)
+            work = _half(path)
             shutil.rmtree(work, ignore_errors=True)
+            work.mkdir()
+            try:
+                make(work)
+                seal(work)
+                _replace(work, path)
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
     return path
 
 
@@ -113,27 +120,61 @@ def grow(path: Path, make: Callable[[Path], None], whole: Callable[[Path], bool]
     """
     if whole(path):
         return path
-    with _explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        work = path.with_name(f".{path.name}.part")
-        with alone(path.with_name(f".{path.name}.lock"), str(path), wait=True):
-            if not whole(path):
-                if path.exists():
-                    print(f"{path} is damaged and is made again", file=sys.stderr, flush=True)
-                work.mkdir(exist_ok=True)
-                try:
-                    make(work)
-                except InputError:
-                    shutil.rmtree(work, ignore_errors=True)
-                    raise
-                _replace(work, path, whole)
+    with _explained(path), _alone(path):
+        if not whole(path):
+            _tell_damage(path)
+            work = path.with_name(f".{path.name}.part")
+            work.mkdir(exist_ok=True)
+            try:
+                make(work)
+            except InputError:
+                shutil.rmtree(work, ignore_errors=True)
+                raise
+            _replace(work, path, whole)
     return path
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Waits until nobody else makes `path`, and keeps others waiting."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with alone(_lock(path), str(path), wait=True):
+        yield
+
+
+def _lock(path: Path) -> Path:
+    return path.with_name(f".{path.name}.lock")
+
+
+def _half(path: Path) -> Path:
+    return path.with_name(f".{path.name}{HALF}")
+
+
+def _tell_damage(path: Path) -> None:
+    if path.exists():
+        print(f"{path} is damaged and is made again", file=sys.stderr, flush=True)
+
+
+def _remove_halves(parent: Path) -> None:
+    """Removes what processes that were killed have left of results that are made in one go."""
+    for half in parent.glob(f".*{HALF}"):
+        path = half.with_name(half.name[1 : -len(HALF)])
+        with contextlib.suppress(Busy, OSError), alone(_lock(path), str(path)):
+            shutil.rmtree(half)
+    for half in parent.iterdir():
+        # Earlier versions held no lock: what nobody has touched for a day is nobody's.
+        if FORMER_HALF.fullmatch(half.name) and time.time() - _touched(half) > DAY:
+            shutil.rmtree(half, ignore_errors=True)
+
+
+def _touched(folder: Path) -> float:
+    return max(place.lstat().st_mtime for place in (folder, *folder.iterdir()))
 
 
 def seal(path: Path) -> None:
     """Records the size and checksum of every file of a folder, and flushes the files to the disk."""
     sums = {file.name: _checksum(file) for file in sorted(path.iterdir())}
-    (path / CHECKSUMS).write_text(json.dumps(sums))
+    (path / CHECKSUMS).write_text(json.dumps(sums), encoding="utf-8")
     for file in path.iterdir():
         with open(file, "rb") as handle:
             os.fsync(handle.fileno())
@@ -142,7 +183,7 @@ def seal(path: Path) -> None:
 def is_intact(path: Path) -> bool:
     """Whether every file of a sealed folder is still as it was written."""
     try:
-        sums = json.loads((path / CHECKSUMS).read_text())
+        sums = json.loads((path / CHECKSUMS).read_text(encoding="utf-8"))
         return all(_checksum(path / name) == noted for name, noted in sums.items())
     except (OSError, ValueError, AttributeError):
         return False

@@ -9,6 +9,7 @@ import pytest
 
 import rolling.data.simulated
 from rolling.common.errors import InputError
+from rolling.common.lock import alone
 from rolling.data import cache
 from rolling.data.simulated import Simulated
 from rolling.data.source import Sequences, Source
@@ -72,6 +73,22 @@ def test_damage_is_found_and_mended(small, capsys):
     np.testing.assert_array_equal(small.open().train.read(0, 0, 12), expected)
     assert "damaged" in capsys.readouterr().err
     assert not [name for name in os.listdir(small.cache) if name.startswith(".")]
+
+
+def test_halves_of_dead_processes_are_removed(small, tmp_path):
+    half, kept = tmp_path / ".kolmogorov-0123456789abcdef.half", tmp_path / ".videos-0123456789abcdef.part"
+    held = tmp_path / ".kolmogorov-1123456789abcdef.half"
+    former = [tmp_path / f".kolmogorov-0123456789abcdef-{name}" for name in ("qwertz_1", "asdfgh_2")]
+    for folder in (half, kept, held, *former):
+        folder.mkdir()
+        (folder / "train.npy").touch()
+    for place in (former[0] / "train.npy", former[0]):
+        os.utime(place, (0, 0))
+    with alone(held.with_suffix(".lock"), "it"):
+        dataclasses.replace(small, cache=str(tmp_path)).open()
+    assert not half.exists() and not former[0].exists()
+    # Of a process at work, of one of an earlier version that may be, and half of what took hours.
+    assert held.exists() and former[1].exists() and kept.exists()
 
 
 def test_what_cannot_be_simulated_or_kept(small, monkeypatch, tmp_path):

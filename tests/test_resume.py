@@ -1,6 +1,7 @@
 """A run that is killed at any moment goes on to the identical bits."""
 
 import json
+import shutil
 import signal
 
 import jax
@@ -72,6 +73,24 @@ def test_a_training_that_is_killed_twice_reaches_the_same_bits(place):
     logs = [(folder / "runs" / name / "log.jsonl").read_text().splitlines() for name in ("whole", "killed")]
     losses = [[(json.loads(line)["step"], json.loads(line)["loss"]) for line in log] for log in logs]
     assert losses[0] == losses[1]
+
+
+def test_a_damaged_checkpoint_is_deleted_and_the_one_before_it_reaches_the_same_bits(place):
+    folder, env = place
+    run = folder / "runs" / "damaged"
+    shutil.copytree(folder / "runs" / "whole", run)
+    described = json.loads((run / "experiment.json").read_text()) | {"name": "damaged"}
+    (run / "experiment.json").write_text(json.dumps(described))
+    seals = run / "checkpoints" / "60" / "seal" / "metadata"
+    seals.write_text(json.dumps({name: value ^ 1 for name, value in json.loads(seals.read_text()).items()}))
+    words = ("train", "debug", "--name", "damaged", *STEPS, "--resume")
+    told = command(*words, cwd=folder, env=env, check=False)
+    assert told.returncode == 2 and "delete that folder to use the one before it" in told.stderr
+    shutil.rmtree(run / "checkpoints" / "60")
+    command(*words, cwd=folder, env=env)
+    whole, mended = trees(folder / "runs" / "whole"), trees(run)
+    for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(mended), strict=True):
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
 
 
 def test_a_rollout_that_is_killed_leaves_the_same_store(place):

@@ -1,6 +1,7 @@
 """One bit that has changed in what a run keeps is told of when it is read, and never used in silence."""
 
 import contextlib
+import errno
 import json
 import random
 import shutil
@@ -168,6 +169,27 @@ def test_a_damaged_checkpoint_is_left_for_the_one_before_it(tmp_path):
         read_checkpoint(tmp_path)
     shutil.rmtree(tmp_path / "2")
     assert read_checkpoint(tmp_path)[0] == [leaf.tolist() for _ in TREES for leaf in jax.tree.leaves(WEIGHTS)]
+
+
+# What cannot be kept.
+
+
+def test_a_full_disk_leaves_no_half_of_a_checkpoint(tmp_path, monkeypatch):
+    half = tmp_path / "2.orbax-checkpoint-tmp"
+    half.mkdir()  # of a process that was killed
+    write_checkpoint(tmp_path, (1,))
+    assert not half.exists()
+    with contextlib.closing(Checkpoints(tmp_path)) as checkpoints:
+
+        def full():
+            half.mkdir()
+            raise ValueError("RESOURCE_EXHAUSTED: Failed writing: ... No space left on device (28)")
+
+        with monkeypatch.context() as patch, pytest.raises(OSError) as told:
+            patch.setattr(checkpoints._manager, "wait_until_finished", full)
+            checkpoints.wait()
+    assert told.value.errno == errno.ENOSPC and told.value.filename == str(tmp_path)
+    assert not half.exists() and read_checkpoint(tmp_path)
 
 
 # What earlier versions have kept.

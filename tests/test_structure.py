@@ -3,6 +3,7 @@ no two files are taken for each other. Each rule names all that break it at once
 
 import ast
 import itertools
+import re
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,31 @@ def test_functions_are_short():
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
     assert {name: lines for name, lines in lengths.items() if lines > FUNCTION} == {}
+
+
+def without_encoding(tree: ast.AST) -> list[int]:
+    """The lines at which text is read or written in the encoding of whoever runs the program."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and "encoding" not in {word.arg for word in node.keywords}:
+            named = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+            builtin = isinstance(node.func, ast.Name) and node.func.id == "open"
+            places = node.args[1:2] if builtin else node.args[:1]  # of the mode
+            values = [*places, *(word.value for word in node.keywords if word.arg == "mode")]
+            words = [value.value for value in values if isinstance(value, ast.Constant)]
+            modes = [word for word in words if isinstance(word, str) and re.fullmatch(r"[rwax+bt]+", word)]
+            opened = builtin or (named == "open" and modes)
+            if named in ("read_text", "write_text") or (opened and "b" not in "".join(modes)):
+                found.append(node.lineno)
+    return found
+
+
+def test_text_is_utf_8_wherever_the_program_runs():
+    assert {module: lines for module, tree in TREES.items() if (lines := without_encoding(tree))} == {}
+    others = ("a.read_text()", "a.write_text('b')", "open('b.txt')", "a.open('w')", "open(a, mode='r')")
+    assert all(without_encoding(ast.parse(text)) for text in others)
+    fine = ("open(a, 'rb')", "source.open()", "a.read_text(encoding='utf-8')", "write_text(a, 'b')")
+    assert not any(without_encoding(ast.parse(text)) for text in fine)
 
 
 def test_every_folder_is_a_package():

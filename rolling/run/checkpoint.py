@@ -6,8 +6,13 @@ Items: `params`, `ema`, `optimiser`, `progress` (step and key), `iterator` (of t
 partial one, nor one without its seal.
 """
 
+import contextlib
+import errno
 import logging
+import os
+import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +32,7 @@ for _name in ("absl", "asyncio"):  # orbax logs every step of a save, and every 
 
 TREES = ("params", "ema", "optimiser", "progress", "statistics")
 JSON = ("iterator", "experiment", "layout", "lengths")
+UNFINISHED = "*.orbax-checkpoint-tmp*"  # names of orbax
 ADVICE = "delete that folder to use the one before it"
 
 
@@ -66,8 +72,11 @@ class Checkpoints:
         items = {name: _host(item) if name in TREES else item for name, item in items.items()}
         arguments = {name: ocp.args.StandardSave(items[name]) for name in TREES}
         arguments |= {name: ocp.args.JsonSave(items[name]) for name in JSON}
+        self.wait()
+        self._remove_halves()
         arguments[seal.SEAL] = ocp.args.JsonSave({name: _checksum(name, items[name]) for name in items})
-        self._manager.save(step, args=ocp.args.Composite(**arguments))
+        with self._writing():
+            self._manager.save(step, args=ocp.args.Composite(**arguments))
 
     def latest(self) -> int | None:
         return self._manager.latest_step()
@@ -101,7 +110,25 @@ class Checkpoints:
 
     def wait(self) -> None:
         """Blocks until everything saved is on disk; raises errors of the background thread."""
-        self._manager.wait_until_finished()
+        with self._writing():
+            self._manager.wait_until_finished()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """After an error nothing half written is left, and a full disk is called so."""
+        try:
+            yield
+        except Exception as error:
+            self._remove_halves()
+            for code in (errno.ENOSPC, errno.EDQUOT):
+                if os.strerror(code) in str(error):
+                    raise OSError(code, os.strerror(code), str(self.folder)) from None
+            raise
+
+    def _remove_halves(self) -> None:
+        """Removes what is left of checkpoints that a full disk or a kill has cut short."""
+        for half in self.folder.glob(UNFINISHED):
+            shutil.rmtree(half, ignore_errors=True)
 
     def close(self) -> None:
         self._manager.close()

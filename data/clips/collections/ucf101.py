@@ -48,6 +48,6 @@ def _names(file: Path) -> list[str]:
     """The first words of the lines; in a training list, the number of the class follows."""
     check_regular(file)
     try:
-        return [line.split()[0] for line in file.read_text().splitlines() if line.strip()]
+        return [line.split()[0] for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the list {file} cannot be read: {error}") from None

@@ -27,8 +27,8 @@ def write_comparison(comparison: Comparison, folder: Path) -> None:
     except OSError as error:
         raise InputError(f"the folder {folder} cannot be made ({error.strerror}): choose another") from error
     content = json.dumps(comparison.to_json(), indent=1, allow_nan=False) + "\n"
-    write_file(folder / "comparison.json", lambda path: path.write_text(content))
-    write_file(folder / "comparison.md", lambda path: path.write_text(markdown(comparison)))
+    write_file(folder / "comparison.json", lambda path: path.write_text(content, encoding="utf-8"))
+    write_file(folder / "comparison.md", lambda path: path.write_text(markdown(comparison), encoding="utf-8"))
     figure = _overview(comparison)
     if figure is not None:
         write_file(folder / "comparison.png", lambda path: figure.savefig(path, format="png", dpi=160))

@@ -112,7 +112,7 @@ def score_folders(options: FolderOptions) -> str:
         _report_skipped(clips)
     if options.output:
         text = json.dumps(found, indent=1, allow_nan=False) + "\n"
-        write_file(Path(options.output), lambda path: path.write_text(text))
+        write_file(Path(options.output), lambda path: path.write_text(text, encoding="utf-8"))
     return _summary(found, evaluation)
 
 
