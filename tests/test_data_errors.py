@@ -229,6 +229,27 @@ def other_calendar(tmp_path):
     return {"path": write(dataset, tmp_path / "a.nc")}
 
 
+def leads(*attributes):
+    def case(tmp_path):
+        dataset = xr.concat([fields(), fields()], "step").assign_coords(*attributes)
+        return {"path": write(dataset, tmp_path / "a.nc")}
+
+    case.__name__ = f"leads {attributes}"
+    return case
+
+
+LEADS = [
+    leads(),
+    leads({"step": [0, 6]}),
+    leads({"step": ("step", [0, 6], {"units": "m"})}),
+    leads({"step": ["a", "b"]}),
+]
+
+
+def no_numbers(tmp_path):
+    return {"path": write(fields().assign_coords(latitude=list("abcde")), tmp_path / "a.nc")}
+
+
 def unsorted_axis(tmp_path):
     return {"path": write(fields().isel(latitude=[0, 2, 1, 3, 4]), tmp_path / "a.nc")}
 
@@ -316,6 +337,9 @@ CASES = {
     twice: ["4 frames twice", "2019-03-21", "a.nc and", "b.nc"],
     no_common_time: ["t2m, u10", "no time in common"],
     other_calendar: ["calendar 'noleap'", "convert_calendar"],
+    LEADS[0]: ["dimension step of leads without values"],
+    **{case: ["leads along step that are no numbers in a unit of time"] for case in LEADS[1:]},
+    no_numbers: ["no numbers along latitude"],
     unsorted_axis: ["values of latitude", "neither rise nor fall"],
     range_outside: ["no frame of", "2020", "within 2019-03-01"],
     no_date: ["stop 'yesterday' is not a date"],

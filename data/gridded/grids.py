@@ -23,6 +23,10 @@ def horizontal_axis(
     """
     if name not in array.coords or array.coords[name].ndim != 1:
         return Axis(name=name, values=tuple(np.arange(float(array.sizes[name]))[cells].tolist()))
+    if array.coords[name].dtype.kind not in "iuf":
+        raise InputError(
+            f"{where} has no numbers along {name}: leave that coordinate out, or put numbers there"
+        )
     values = decimals(array.coords[name].values)[cells]
     units = _units(name, attributes_of(array, name), role)
     longitude = units in LONGITUDE_UNITS
@@ -44,7 +48,7 @@ def eastward(array: xr.DataArray, name: str) -> np.ndarray:
     A region across Greenwich whose longitudes were sorted, 0 1 358 359, begins after its widest gap.
     """
     cells = np.arange(array.sizes[name])
-    if name not in array.coords or array.coords[name].ndim != 1:
+    if name not in array.coords or array.coords[name].ndim != 1 or array.coords[name].dtype.kind not in "iuf":
         return cells
     values = decimals(array.coords[name].values)
     if _units(name, attributes_of(array, name), X) not in LONGITUDE_UNITS or not (np.diff(values) > 0).all():

@@ -51,18 +51,19 @@ def members_of(array: xr.DataArray, found: Dimensions) -> np.ndarray:
 
 def _leads(array: xr.DataArray, found: Dimensions, kind: np.dtype, where: str) -> np.ndarray:
     """The leads of a forecast, to be added to its starts."""
-    coordinate = array.coords.get(found.lead)
-    if coordinate is None:
+    if found.lead not in array.coords:
         raise InputError(
-            f"{where} has a dimension {found.lead} of leads without values: give it its coordinate"
+            f"{where} has a dimension {found.lead} of leads without values: give it a coordinate"
         )
+    coordinate = array.coords[found.lead]
     if kind.kind != "M" or coordinate.dtype.kind == "m":
         return coordinate.values
-    units = str(coordinate.attrs.get("units", "hours")).split(" ")[0]
+    units = str(coordinate.attrs.get("units", "")).split(" ")[0]
     factor = conversion(units, "ns")
-    if factor is None:
+    if factor is None or coordinate.dtype.kind not in "iuf":
         raise InputError(
-            f"{where} has leads along {found.lead} in {units!r}, no unit of time: write them in hours"
+            f"{where} has leads along {found.lead} that are no numbers in a unit of time, but"
+            f" {coordinate.dtype} in {units!r}: write them in hours, with that as their attribute `units`"
         )
     return np.round(factor(coordinate.values.astype(np.float64))).astype("timedelta64[ns]")
 
