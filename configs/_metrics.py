@@ -8,8 +8,8 @@ should stay as the truth is.
 import dataclasses
 
 from rolling.metrics import Metric
+from rolling.metrics.anomalies import AnomalyCorrelation, PooledAnomalyCorrelation
 from rolling.metrics.ensemble import (
-    AnomalyCorrelation,
     Bias,
     Crps,
     MemberRmse,
@@ -39,6 +39,7 @@ FIELDS: tuple[Metric, ...] = (
     MemberRmse(),
     Bias(),
     AnomalyCorrelation(),
+    PooledAnomalyCorrelation(),
     Crps(),
     SpreadSkillRatio(),
     Spread(),

@@ -16,6 +16,8 @@ from rolling.data.source import Split
 from rolling.data.statistics import Statistics, measure
 from rolling.fields import Axis, Layout, Variable
 from rolling.metrics.ensemble import Bias, Crps, MemberRmse, Rmse, SpreadSkillRatio
+from rolling.run.evaluation import climatology
+from rolling.run.evaluation.climatology import Climate
 from rolling.run.evaluation.evaluate import evaluate
 from rolling.run.evaluation.scores import CURVES, encoded, read
 from rolling.run.evaluation.summary import summary_table
@@ -164,8 +166,11 @@ def test_scores_by_hand(tmp_path):
     assert not list(tmp_path.glob(".*"))
 
 
-@pytest.mark.parametrize("metrics", [FIELDS, FIELDS_LONG], ids=["forecast", "rollout"])
-@pytest.mark.parametrize("names", [("vorticity",), ("u", "v", "t")])
+@pytest.mark.parametrize(
+    ("metrics", "names"),
+    [(FIELDS, ("u", "v", "t")), (FIELDS_LONG, ("vorticity",))],
+    ids=["forecast", "rollout"],
+)
 def test_both_files_say_the_same(tmp_path, metrics, names):
     test = Walk(plain(names))
     store_forecast(tmp_path / "forecast.zarr", test)
@@ -215,20 +220,20 @@ def test_weather_with_land(tmp_path):
         assert dataset["lead"].values.tolist() == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
-@pytest.mark.parametrize("leads", [1, 3, 5, 100])
-def test_any_block_gives_the_same(tmp_path, leads):
+def test_any_block_gives_the_same(tmp_path):
     test = Walk(plain(("u", "v")))
     store_forecast(tmp_path / "forecast.zarr", test)
     arguments = (tmp_path / "forecast.zarr", both(test), constant(test), FIELDS, tmp_path / "evaluation")
     whole = evaluate(*arguments)
-    parts = evaluate(*arguments, read_bytes=leads * 4 * 4 * 12 * 16 * 2)
-    assert whole.scores.keys() == parts.scores.keys()
-    for metric, score in whole.all():
-        other = parts.score(metric, score.variable)
-        np.testing.assert_array_equal(score.coordinate, other.coordinate)
-        assert score.curves.keys() == other.curves.keys()
-        for curve, values in score.curves.items():
-            np.testing.assert_allclose(values, other.curves[curve], rtol=1e-9, atol=1e-12)
+    for leads in (1, 3):  # less than a chunk, and a part of one
+        parts = evaluate(*arguments, read_bytes=leads * 4 * 4 * 12 * 16 * 2)
+        assert whole.scores.keys() == parts.scores.keys()
+        for metric, score in whole.all():
+            other = parts.score(metric, score.variable)
+            np.testing.assert_array_equal(score.coordinate, other.coordinate)
+            assert score.curves.keys() == other.curves.keys()
+            for curve, values in score.curves.items():
+                np.testing.assert_allclose(values, other.curves[curve], rtol=1e-9, atol=1e-12)
 
 
 def test_only_leads_with_truth_count(tmp_path):
@@ -256,6 +261,76 @@ def test_climatology_by_hour_of_day(tmp_path):
     )
     np.testing.assert_allclose(found.score("rmse", "t2m").baselines["climatology"], 0.0, atol=1e-6)
     assert min(found.score("rmse", "t2m").baselines["persistence"]) > 0.1
+
+
+@dataclasses.dataclass
+class Noise(Walk):
+    """Independent numbers with the deviation `sigma`; on dates, around a daily cycle far larger than that."""
+
+    sigma: float = 2.0
+    seed: int = 0
+
+    def __post_init__(self):
+        rng = np.random.default_rng(self.seed)
+        shapes = [(length, *self.layout.shape) for length in self.lengths]
+        self.frames = [np.float32(self.sigma * rng.normal(size=shape)) for shape in shapes]
+        for index, frames in enumerate(self.frames):
+            if self.layout.has_calendar:
+                hours = (self.times(index, 0, len(frames)) - START) / np.timedelta64(1, "h")
+                frames += 30 * np.sin(2 * np.pi * hours / 24).astype(np.float32)[:, None, None, None]
+
+
+@pytest.mark.parametrize("layout", [plain(), weather()], ids=["all fields", "hour of the day"])
+def test_climatology_is_scored_as_a_distribution(tmp_path, layout, monkeypatch):
+    """For N(0, s) the CRPS of the distribution is s / sqrt(pi), of its mean as a point s sqrt(2 / pi); the
+    root mean square error is that of the mean, s."""
+    train, test = Noise(layout, lengths=(480, 240), seed=1), Noise(layout)
+    store_forecast(tmp_path / "forecast.zarr", test)
+    split, seen = Split(train=train, test=test), []
+    fields = Climate.fields
+
+    def remembered(self, times):
+        seen.append(fields(self, times))
+        return seen[-1]
+
+    monkeypatch.setattr(Climate, "fields", remembered)
+    found = evaluate(
+        tmp_path / "forecast.zarr", split, measure(train), (Rmse(), Crps()), tmp_path / "evaluation"
+    )
+    crps, rmse = (
+        found.score(name, layout.names[0]).baselines["climatology"].mean() for name in ("crps", "rmse")
+    )
+    np.testing.assert_allclose(crps, 2 / np.sqrt(np.pi), rtol=0.03)
+    np.testing.assert_allclose(rmse, 2.0, rtol=0.03)
+    # The same draws, scored by another library.
+    drawn = np.concatenate(seen, axis=1)[..., 0]
+    truth = np.concatenate([test.frames[s][f : f + 8] for s, f in ((0, 5), (0, 20), (1, 10))])[..., 0]
+    expected = pytest.importorskip("scores.probability").crps_for_ensemble(
+        xr.DataArray(drawn, dims=("member", "frame", "y", "x")),
+        xr.DataArray(truth, dims=("frame", "y", "x")),
+        "member",
+        method="fair",
+        weights=xr.DataArray(layout.area_weights(), dims=("y", "x")),
+    )
+    np.testing.assert_allclose(crps, expected, rtol=1e-5)
+
+
+def test_draws_from_a_climatology_are_bounded(monkeypatch):
+    """The fewest frames of a phase where they are large, and no more phases kept than fit."""
+    train = Noise(weather(), lengths=(480,))
+    frame = 4 * np.prod(train.layout.shape)
+    hours = train.times(0, 0, 6)
+    assert Climate(train).fields(hours).shape == (20, 6, *train.layout.shape)  # twenty days
+    monkeypatch.setattr(climatology, "DRAWN_BYTES", 10 * frame)
+    monkeypatch.setattr(climatology, "KEPT_BYTES", 25 * frame)
+    bounded = Climate(train)
+    assert bounded.fields(hours).shape == (10, 6, *train.layout.shape)
+    assert len(bounded._kept) == 2
+    again = Climate(train).fields(hours)
+    np.testing.assert_array_equal(again, bounded.fields(hours))
+    # Hours never seen in training have the frames of all.
+    short = Noise(weather(), lengths=(4,))
+    assert Climate(short).fields(hours).shape[:2] == (4, 6)
 
 
 def test_summary_table(tmp_path):

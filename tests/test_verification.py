@@ -8,8 +8,8 @@ import xarray as xr
 
 from rolling.configs._metrics import FIELDS, FIELDS_LONG
 from rolling.fields import Axis, Layout, Variable
+from rolling.metrics.anomalies import AnomalyCorrelation, PooledAnomalyCorrelation
 from rolling.metrics.ensemble import (
-    AnomalyCorrelation,
     Bias,
     Crps,
     MemberRmse,
@@ -268,6 +268,33 @@ def test_anomaly_correlation_of_one_start_by_hand():
     expected = (area * forecast * truth).sum() / np.sqrt((area * forecast**2).sum() * (area * truth**2).sum())
     ours = values(AnomalyCorrelation(), setting_of(grid, [sample]), [sample])
     np.testing.assert_allclose(ours, [[expected]], rtol=1e-5)
+
+
+def test_pooled_anomaly_correlation_is_pearsons_of_all_centred_anomalies():
+    """Against numpy's, with an offset of a whole field, which it does not see, and of the forecast's size."""
+    grid = layout(6, 8, variables=("a",))
+    samples = starts(grid, leads=3)
+    samples = [dataclasses.replace(s, forecast=s.forecast * (i + 1) + i) for i, s in enumerate(samples)]
+    anomalies = [
+        [x - s.climatology.astype(float) for x in (s.forecast.mean(0, dtype=float), s.truth)] for s in samples
+    ]
+    centred = np.array(anomalies) - np.mean(anomalies, axis=(3, 4), keepdims=True)
+    expected = [np.corrcoef(*centred[:, :, lead].swapaxes(0, 1).reshape(2, -1))[0, 1] for lead in range(3)]
+    ours = values(PooledAnomalyCorrelation(), setting_of(grid, samples), samples)
+    np.testing.assert_allclose(ours[0], expected, rtol=1e-6)
+    assert len({metric.about.title for metric in (AnomalyCorrelation(), PooledAnomalyCorrelation())}) == 2
+
+
+def test_a_start_without_anomalies_does_not_count():
+    grid = layout(variables=("a",))
+    samples = starts(grid)
+    calm = dataclasses.replace(samples[0], truth=samples[0].climatology)
+    setup = setting_of(grid, samples)
+    for metric in (AnomalyCorrelation(), PooledAnomalyCorrelation()):
+        assert np.isfinite(values(metric, setup, [calm, *samples[1:]])).all()
+        assert np.isnan(values(metric, setup, [calm])).all()
+    found = values(AnomalyCorrelation(), setup, [calm, *samples[1:]])
+    np.testing.assert_allclose(found, values(AnomalyCorrelation(), setup, samples[1:]))
 
 
 def test_standard_deviation_of_a_warm_field():

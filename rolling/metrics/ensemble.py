@@ -105,58 +105,32 @@ class Bias(PerVariable):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AnomalyCorrelation(PerVariable):
-    """`E [<(m - c)(y - c)> / sqrt(<(m - c)^2> <(y - c)^2>)]`: uncentred, one correlation for each start.
-
-    The convention of WeatherBench 2 (arXiv 2308.15560). Climatology itself has no anomalies and so no value.
-    """
-
-    name = "anomaly_correlation"
-    about: ClassVar[About] = About(
-        title="Anomaly correlation",
-        note="Of forecast and truth as departures from the climatology; 1 is perfect.",
-        section="skill",
-        order=23,
-        higher=True,
-    )
-    dimensionless: ClassVar[bool] = True
-
-    def terms(self, tools, sample):
-        forecast = ensemble_mean(sample) - sample.climatology
-        truth = sample.truth - sample.climatology
-        with np.errstate(invalid="ignore"):
-            size = np.sqrt(tools.mean(forecast**2) * tools.mean(truth**2))
-            return {"correlation": tools.mean(forecast * truth) / size}
-
-    def values(self, sums):
-        return sums.mean("correlation")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Crps(PerVariable):
     """Fair continuous ranked probability score, `E <mean_i |x_i - y| - sum_ij |x_i - x_j| / (2 M (M - 1))>`.
 
     Unbiased for the score of the distribution that the members are drawn from (Ferro 2014,
     doi 10.1002/qj.2270). A single member counts as a deterministic forecast: its score is the mean absolute
-    error.
+    error. The climatology is scored as the distribution that it is, by fields of the training part.
     """
 
     name = "crps"
     about: ClassVar[About] = About(
         title="Continuous ranked probability score",
-        note="Fair CRPS, the error of the ensemble as a whole; lower is better.",
+        note="Fair CRPS, the error of the ensemble as a whole; lower is better. Of the climatology, that of"
+        " training fields of the same phase.",
         section="skill",
         order=22,
         ranking=Ranking(title="CRPS", first=True),
     )
 
     def terms(self, tools, sample):
-        score = np.abs(sample.forecast - sample.truth).mean(axis=0, dtype=np.float64)
-        members = len(sample.forecast)
+        drawn = sample.drawn()
+        score = np.abs(drawn - sample.truth).mean(axis=0, dtype=np.float64)
+        members = len(drawn)
         if members > 1:
             # With members sorted, half the sum over pairs is sum_i (2 i - M + 1) x_i, i = 0..M-1.
             weights = (2.0 * np.arange(members) - members + 1) / (members * (members - 1))
-            score = score - np.tensordot(weights, np.sort(sample.forecast, axis=0), axes=1)
+            score = score - np.tensordot(weights, np.sort(drawn, axis=0), axes=1)
         return {"score": tools.mean(score)}
 
     def values(self, sums):

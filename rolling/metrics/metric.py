@@ -2,7 +2,7 @@
 
 A metric never sees a whole store. It is started once for a layout, updated with one block of leads of one
 start after another, and asked for its scores at the end. The same code scores persistence and climatology, as
-forecasts of one member.
+forecasts of one member; of the climatology there are draws, too, for scores of a whole distribution.
 """
 
 import dataclasses
@@ -45,6 +45,9 @@ class Sample:
     `given [n, height, width, variable]`, the frames before lead 0, at least one. NaN only where the mask is
     False. The samples of one start come one after another, in the order of their leads. Starts of one `block`
     are not independent (`rolling.metrics.intervals`); None: a start depends on no other.
+
+    `climate` gives draws from the climatology's distribution, `[draw, T, height, width, variable]`, and
+    `distribution` those from the forecast's where that is only the mean of one, as of the climatology.
     """
 
     first: int
@@ -53,6 +56,8 @@ class Sample:
     climatology: np.ndarray
     given: np.ndarray
     block: int | None = None
+    climate: Callable[[], np.ndarray] | None = None
+    distribution: Callable[[], np.ndarray] | None = None
     of_truth: dict[Hashable, Any] = dataclasses.field(default_factory=dict, repr=False, compare=False)
     """What `share_truth` remembers, common to the samples of all forecasts of one truth."""
     _shared: dict[Hashable, Any] = dataclasses.field(
@@ -63,6 +68,11 @@ class Sample:
     def initial(self) -> np.ndarray:
         """`[height, width, variable]`: the last frame that was given."""
         return self.given[-1]
+
+    def drawn(self) -> np.ndarray:
+        """`[draw, T, height, width, variable]`: draws from the forecast's distribution, of which its members
+        are."""
+        return self.forecast if self.distribution is None else self.distribution()
 
     def share(self, key: Hashable, compute: Callable[[], Any]) -> Any:
         """The result of `compute`, called for the first metric that asks and remembered for the others.

@@ -2,10 +2,12 @@
 
 The store is read start by start and in blocks of leads, never as a whole. The model and the two baselines are
 scored by the same metrics: persistence repeats the last given frame, climatology is the mean of the training
-part at the phase of each frame; both are forecasts of one member.
+part at the phase of each frame; both are forecasts of one member. A score of a distribution takes that of the
+climatology, training fields of the same phase.
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -22,6 +24,7 @@ from rolling.data.statistics import Statistics
 from rolling.fields import Layout
 from rolling.metrics.intervals import MOST, blocks, interval, without_each
 from rolling.metrics.metric import EvaluationSetup, Metric, Resampled, Sample, Score
+from rolling.run.evaluation.climatology import Climate
 from rolling.run.evaluation.scores import ABOUT, CURVES, INDEPENDENT, Drawn, Evaluation, Scores, write
 from rolling.run.forecasting.zarr_reader import StoredForecast, open_forecast
 
@@ -114,7 +117,7 @@ def tally(
 
 def _score(forecast, split, statistics, metrics, leads, labels, read_bytes) -> dict[str, Scores]:
     """The scores by forecast: model, persistence, climatology."""
-    test = split.test
+    test, climate = split.test, Climate(split.train)
     setup = setup_of(forecast, test, statistics, leads)
     single = dataclasses.replace(setup, members=1)
     running = {
@@ -124,7 +127,7 @@ def _score(forecast, split, statistics, metrics, leads, labels, read_bytes) -> d
     }
     with Progress("evaluate", total=forecast.starts * leads, unit="frame") as progress:
         for start, block in enumerate(labels.tolist()):
-            for sample in samples(forecast, start, test, statistics, setup, block, read_bytes):
+            for sample in samples(forecast, start, test, statistics, climate, setup, block, read_bytes):
                 for one in running.values():
                     one.update(sample)
                 progress.update(len(sample.truth))
@@ -177,8 +180,8 @@ def persistence(sample: Sample) -> Sample:
 
 
 def climatology(sample: Sample) -> Sample:
-    """The climatology as a forecast."""
-    return dataclasses.replace(sample, forecast=sample.climatology[None])
+    """The climatology as a forecast: its mean, and draws from it for scores of a distribution."""
+    return dataclasses.replace(sample, forecast=sample.climatology[None], distribution=sample.climate)
 
 
 def setup_of(
@@ -196,6 +199,7 @@ def samples(
     start: int,
     test: Sequences,
     statistics: Statistics,
+    climate: Climate,
     setup: EvaluationSetup,
     block: int,
     read_bytes: int = READ_BYTES,
@@ -220,6 +224,7 @@ def samples(
                 climatology=np.asarray(statistics.climatology_at(layout, times)),
                 given=given,
                 block=block,
+                climate=functools.partial(climate.fields, times),
             )
 
 

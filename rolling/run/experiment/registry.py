@@ -74,6 +74,7 @@ KINDS = {
         Metric,
         (
             "rolling.metrics.ensemble",
+            "rolling.metrics.anomalies",
             "rolling.physics.metrics",
             "rolling.video.metrics.quality",
             "rolling.video.metrics.fvd",
