@@ -340,7 +340,7 @@ def test_summary_table(tmp_path):
     found = evaluate(tmp_path / "forecast.zarr", both(test), constant(test), metrics, tmp_path / "evaluation")
     first, empty, *lines = summary_table(found).splitlines()
     assert (first, empty, lines[0]) == ("3 independent starts.", "", "rmse of t2m (K)")
-    assert lines[1].split() == ["frame", "lead", "ours", "persistence", "climatology", "spread/skill"]
+    assert lines[1].split() == ["frame", "lead", "ours", "±", "persistence", "climatology", "spread/skill"]
     assert [line.split()[0] for line in lines[2:7]] == ["1", "2", "3", "5", "8"]
     assert float(lines[2].split()[2]) == pytest.approx(found.score("rmse", "t2m").values[0], rel=1e-3)
     assert lines[8] == "rmse of u10 (m s-1)"

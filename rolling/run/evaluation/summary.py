@@ -4,9 +4,12 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from rolling.metrics.intervals import LEVEL
 from rolling.metrics.metric import Score
 from rolling.run.evaluation.scores import Evaluation
 from rolling.run.evaluation.tables import Cell, Table, columns, number
+
+HALF = f"±: half of the {LEVEL:.0%} interval"
 
 
 def summary_table(evaluation: Evaluation) -> str:
@@ -30,6 +33,7 @@ def _errors(evaluation: Evaluation, rmse: Score) -> Table:
             "frame": np.arange(1, len(rmse.values) + 1),
             "lead": rmse.coordinate,
             "ours": rmse.values,
+            "±": _half(rmse),
             **rmse.baselines,
             **{
                 evaluation.about(metric).column: _beside(evaluation, metric, rmse)
@@ -38,6 +42,13 @@ def _errors(evaluation: Evaluation, rmse: Score) -> Table:
         },
         f"rmse of {rmse.variable}{unit}",
     )
+
+
+def _half(score: Score) -> np.ndarray | None:
+    """Half of the interval; None where there is none at any lead."""
+    if score.low is None or score.high is None or not np.isfinite(score.high - score.low).any():
+        return None
+    return (score.high - score.low) / 2
 
 
 def _with_column(evaluation: Evaluation) -> list[str]:
@@ -57,7 +68,13 @@ def _beside(evaluation: Evaluation, metric: str, rmse: Score) -> np.ndarray | No
 def _legend(evaluation: Evaluation) -> str:
     """What the columns beside the errors mean."""
     abouts = map(evaluation.about, _with_column(evaluation))
-    return "\n".join(f"{about.column}: {about.title}. {about.note}".rstrip() for about in abouts)
+    halves = [_half(score) for score in evaluation.scores["rmse"].values()]
+    return "\n".join(
+        [
+            *([] if all(half is None for half in halves) else [HALF]),
+            *(f"{about.column}: {about.title}. {about.note}".rstrip() for about in abouts),
+        ]
+    )
 
 
 def against_lead(evaluation: Evaluation, curve: str) -> str:

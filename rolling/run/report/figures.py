@@ -58,7 +58,8 @@ def _plot(metric: str, score: Score, evaluation: Evaluation, words: Words) -> Pl
 def _drawn(score: Score, curves: Mapping, about: About, words: Words, floor: float) -> Figure:
     unit = pretty_units(score.units)
     if score.axis == "rank":
-        return plots.rank_histogram(score.coordinate, score.values)
+        bounds = None if score.low is None or score.high is None else np.stack([score.low, score.high])
+        return plots.rank_histogram(score.coordinate, score.values, bounds)
     if score.axis == "wavenumber":
         return plots.spectrum_curves(score.coordinate, curves, y=with_units("energy", unit))
     lead = score.axis == "lead"

@@ -38,7 +38,7 @@ FIELDS = Budget()
 LONG = Budget(starts=1, variables=2, frames=60, cells=64, summary=False, pixels=1_000_000)
 PICTURES = Budget(starts=6, members=3, cells=128, pixels=6_000_000)
 SECTIONS = {
-    "skill": ("Skill", "Scores over all starts, against lead time."),
+    "skill": ("Skill", "Scores over all starts, against lead time; bands are 95 % intervals."),
     "calibration": ("Calibration", "Whether the ensemble is as uncertain as it ought to be."),
     "scales": ("Scales", "Whether a forecast looks like the truth, wherever its features are."),
     "realism": (
@@ -144,7 +144,7 @@ class _Page:
         )
 
     def facts(self, evaluation: Evaluation) -> tuple[int, str]:
-        """How many members the forecast has, and its size in words."""
+        """How many members the forecast has, and its size in words, with what its intervals rest on."""
         layout = self.test.layout
         forecast = open_forecast(self.run / STORE, layout)
         with forecast.dataset:

@@ -129,16 +129,34 @@ def draw_curves(
 def finish_leads(
     axes: Axes, label: str, *, ideal: float | None = None, floor: float = 0.0, zero: bool = True
 ) -> None:
-    """Common settings of the axes of a score against lead time; for the arguments see `score_curves`."""
+    """Common settings of the axes of a score against lead time; for the arguments see `score_curves`.
+
+    The axis is that of the curves, with room for their own range at both sides: a band of few independent
+    starts may be far wider, and is cut.
+    """
     low, high = axes.get_ylim()
+    curves = _drawn(axes)
+    if len(curves):
+        least, most = float(curves.min()), float(curves.max())
+        room = max(most - least, 0.2 * max(abs(least), abs(most)))
+        low, high = max(low, least - room), min(high, most + room)
+        low = max(low, 0.0) if least >= 0 and zero and ideal is None else low
+        axes.set_ylim(low, high)
     if ideal is not None:
         axes.axhline(ideal, color=INK, linewidth=1, zorder=1)
         axes.set_ylim(min(low, ideal - floor), max(high, ideal + floor))
-    elif low > 0 and zero:
+    elif low >= 0 and zero:
         axes.set_ylim(0, high + 0.05 * low)  # room above nearly constant curves
     axes.set(xlabel=label)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     axes.margins(x=0.02)
+
+
+def _drawn(axes: Axes) -> np.ndarray:
+    """All finite values of the curves."""
+    found = [np.asarray(line.get_ydata(), float) for line in axes.lines]
+    values = np.concatenate(found) if found else np.zeros(0)
+    return values[np.isfinite(values)]
 
 
 def legend(axes: Axes) -> None:
@@ -187,8 +205,9 @@ def spectrum_curves(wavenumber: np.ndarray, curves: Mapping[str, np.ndarray], *,
     draw_curves(axes, wavenumber, curves)
     _wavenumbers(axes, wavenumber)
     axes.set(yscale="log", ylabel=y)
-    top = np.nanmax(curves.get("reference", curves["model"]))
-    axes.set_ylim(bottom=max(axes.get_ylim()[0], 1e-8 * top))
+    top, found = np.nanmax(curves.get("reference", curves["model"])), _drawn(axes)
+    bottom = found[found > 0].min(initial=top) / 2
+    axes.set_ylim(max(bottom, 1e-8 * top), min(axes.get_ylim()[1], 10 * found.max(initial=top)))
     legend(axes)
     return figure
 
@@ -227,10 +246,14 @@ def _wavenumbers(axes: Axes, wavenumber: np.ndarray) -> None:
 
 
 @styled
-def rank_histogram(rank: np.ndarray, frequency: np.ndarray) -> Figure:
-    """The frequency of each rank of the truth among the members; a line marks a calibrated ensemble's."""
+def rank_histogram(rank: np.ndarray, frequency: np.ndarray, bounds: np.ndarray | None = None) -> Figure:
+    """The frequency of each rank of the truth among the members, with its interval, `bounds [2, rank]`, where
+    there is one; a line marks a calibrated ensemble's."""
     figure, axes = single()
     axes.bar(rank, frequency, width=0.86, color=OURS, label="forecast")
+    if bounds is not None and np.isfinite(bounds).all():
+        axes.vlines(rank, np.maximum(bounds[0], 0), np.minimum(bounds[1], 1), color=INK, linewidth=1)
+        axes.set_ylim(0, min(axes.get_ylim()[1], 2 * frequency.max()))
     axes.axhline(1 / len(rank), color=INK, linewidth=1, label="calibrated")
     axes.set(xlabel="rank of the truth among the members", ylabel="share of cells")
     axes.grid(False, axis="x")

@@ -7,7 +7,7 @@ import numpy as np
 
 from rolling.metrics.metric import Score
 from rolling.run.evaluation.scores import BASELINES, Evaluation
-from rolling.run.evaluation.tables import Cell, Table
+from rolling.run.evaluation.tables import Cell, Table, with_interval
 from rolling.run.report.clips import spaced
 from rolling.run.report.plots import LINES
 from rolling.run.report.units import Words, listed, plain, short
@@ -51,8 +51,14 @@ def score_table(
     curves = {name: score.curves[name][chosen] for name in ("model", *BASELINES) if name in score.curves}
     shown = {name: values for name, values in curves.items() if np.isfinite(values).any()}
     best = [_best({name: values[i] for name, values in shown.items()}, higher) for i in range(len(chosen))]
+    bounds = {name: [None] * len(chosen) for name in shown}
+    if score.low is not None and score.high is not None:
+        bounds["model"] = list(zip(score.low[chosen], score.high[chosen], strict=True))
     rows = [
-        (LINES[name]["label"], tuple(_cell(v, name == b) for v, b in zip(values, best, strict=True)))
+        (
+            LINES[name]["label"],
+            tuple(_cell(*each, name == b) for *each, b in zip(values, bounds[name], best, strict=True)),
+        )
         for name, values in shown.items()
     ]
     first = "lead" if words.lead_unit == "frames" else "lead time"
@@ -60,8 +66,10 @@ def score_table(
     return Table(caption=caption, heads=heads, rows=tuple(rows), variable=score.variable)
 
 
-def _cell(value: float, best: bool) -> Cell:
-    return Cell(text=short(value) if np.isfinite(value) else "–", best=best)
+def _cell(value: float, bounds: tuple[float, float] | None, best: bool) -> Cell:
+    sure = bounds is not None and np.isfinite(bounds).all() and np.isfinite(value)
+    text = with_interval(value, bounds) if sure else short(value) if np.isfinite(value) else "–"
+    return Cell(text=text, best=best)
 
 
 def _best(scores: Mapping[str, float], higher: bool) -> str:
