@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import re
 import shutil
 
@@ -34,7 +35,7 @@ from tests.test_evaluate import Walk, both, constant, plain, store_forecast
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
-FAMILIES = ("--windows", "rolling,full_sequence", "--seeds", "2", "--calls", "1")
+FAMILIES = ("--windows", "rolling,full_sequence", "--calls", "1")
 SHORT = (
     *("--training.steps", "2", "--training.batch", "2", "--network.channels", "8", "--network.blocks", "1"),
     *("--forecast.starts", "3", "--forecast.frames", "4", "--forecast.batch", "6"),
@@ -69,6 +70,46 @@ def test_intervals_cover_seeds_and_starts():
     alone = estimates.Estimate.over_seeds([curve_of(starts)])
     expected = stats.t.interval(0.95, 29, starts.mean(), stats.sem(starts[:, 0]))
     np.testing.assert_allclose(alone.interval[:, 0], expected, rtol=1e-9)
+
+
+def test_seeds_in_folders_of_other_names_are_a_row_of_all_their_names(tmp_path):
+    """And runs whose own code differs are not seeds of one experiment."""
+
+    def run(name, seed, code=""):
+        (tmp_path / name / "code").mkdir(parents=True)
+        (tmp_path / name / "code" / "own.py").write_text(code)
+        training = dataclasses.replace(debug.training, seed=seed)
+        return Run(folder=tmp_path / name, experiment=dataclasses.replace(debug, training=training))
+
+    a, b, c = run("first", 0), run("second", 1), run("third", 2, "changed = 1")
+    assert [group.name for group in grouped([a, b, c])] == ["first, second", "third"]
+    seeds = [run(f"rolling-{seed}", seed) for seed in (3, 4)]
+    assert [group.name for group in grouped(seeds)] == ["rolling"]
+
+
+def test_seeds_are_trained_in_turn_and_finished_runs_left_alone(monkeypatch, tmp_path):
+    groups = runs.planned(debug, ["rolling", "fifo"], 2, tmp_path)
+    seen, done = [], {"fifo-0"}
+    monkeypatch.setattr(runs, "steps_done", lambda folder: 10**9 if folder.name in done else 0)
+    monkeypatch.setattr(commands, "train", lambda experiment, folder, resume: seen.append(folder.name))
+    runs.train_unfinished(groups)
+    assert seen == ["rolling-0", "rolling-1", "fifo-1"]
+
+
+def test_a_method_that_does_not_beat_climatology_is_named(invented):
+    """Every interval of the difference that holds zero counts as not beaten."""
+    flat = lambda *values: estimates.Estimate.over_seeds([np.array(values)])  # noqa: E731
+    table = dataclasses.replace(
+        invented.results[0],
+        leads=np.arange(1.0, 4.0),
+        estimates={
+            "a": flat([1.0, 1.9, 3.0], [1.1, 1.9, 3.0], [0.9, 1.9, 3.0]),
+            "b": flat([1.0, 1.0, 1.0], [1.1, 1.0, 1.0], [0.9, 1.0, 1.0]),
+        },
+        baselines={"climatology": flat([2.0, 2.0, 2.0], [2.1, 1.99, 2.0], [1.9, 2.01, 2.0])},
+    )
+    told = dataclasses.replace(invented, results=[table]).verdict()
+    assert told.endswith("Climatology is not beaten by a from 2 h on.")
 
 
 def test_a_constant_offset_is_certain():
@@ -160,11 +201,23 @@ def test_what_is_higher_is_better_where_a_metric_says_so():
 # The command.
 
 
+def sown(run, other, seed):
+    """A copy of a finished run that says that it has another seed: nothing more is trained."""
+    shutil.copytree(run, other)
+    for path in (other / "experiment.json", *other.glob("checkpoints/*/experiment/metadata")):
+        described = json.loads(path.read_text())
+        described["name"], described["training"]["seed"] = other.name, seed
+        path.write_text(json.dumps(described))
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """Two families of two seeds, trained and compared, by a command that was stopped after the first run."""
+    """Two families of two seeds, compared, of which the first was trained by a command that was stopped after
+    the first run."""
     folder = tmp_path_factory.mktemp("compared")
-    words = ["compare", "debug", *FAMILIES, *SHORT, "--folder", str(folder / "both")]
+    both = folder / "both"
+    one = ["compare", "debug", *FAMILIES, *SHORT, "--folder", str(both)]
+    words = [*one, "--seeds", "2"]
     patch = pytest.MonkeyPatch()
     jax.config.update("jax_disable_most_optimizations", True)  # the fixture for it comes after this one
     patch.chdir(folder)
@@ -178,8 +231,11 @@ def place(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as stop:
         stop.setattr(commands, "train", stop_at_the_second)
-        assert main(words) == 130
-    first = tree(folder / "both" / "rolling-0")
+        assert main(one) == 130
+    first = tree(both / "rolling-0")
+    assert main(one) == 0
+    for family in ("rolling", "full_sequence"):
+        sown(both / f"{family}-0", both / f"{family}-1", 1)
     assert main(words) == 0
     yield folder, words, first
     patch.undo()
@@ -196,6 +252,7 @@ def test_a_stopped_comparison_keeps_what_was_finished(place, capsys):
     said = capsys.readouterr()
     assert "train" not in said.err and "evaluate" not in said.err
     assert said.out.startswith("CRPS, 1 call per frame\nlead (frames)")
+    assert "* the best of its column; ~ tied with it" in said.out and "3 independent starts" in said.out
     assert said.out.endswith("comparison.html\n") and "persistence" in said.out
 
 
@@ -333,6 +390,35 @@ def test_a_metric_of_ones_own_is_shown_wherever_the_others_are(own, capsys):
 
 
 @pytest.mark.slow
+def test_scores_are_kept_for_one_forecast_and_these_metrics(place, monkeypatch):
+    """Whatever the files' times are."""
+    folder, seen = place[0] / "both" / "rolling-0", []
+    run, tally = Run(folder=folder, experiment=experiments.find(str(folder))), run_scores.tally
+    monkeypatch.setattr(run_scores, "tally", lambda *a, **k: seen.append(a[0].name) or tally(*a, **k))
+    kept = folder / "calls-1.scores.json"
+    written = kept.read_text()
+    os.utime(kept, (0, 0))
+    before = run_scores.score_run(run, (1,), 1).kept[1]
+    assert seen == []
+    changes = [
+        written.replace('"checkpoint', '"checkpoints'),
+        written.replace('"metric.crps"', '"metric.rmse"'),
+        written[:100],
+    ]
+    for damaged in changes:
+        assert damaged != written
+        kept.write_text(damaged)
+        after = run_scores.score_run(run, (1,), 1).kept[1]
+        assert seen.pop() == "calls-1.zarr" and not seen
+        assert kept.read_text() == written
+    for forecast, metrics in before.curves.items():
+        for name, found in metrics.items():
+            for one, other in zip(found, after.curves[forecast][name], strict=True):
+                np.testing.assert_array_equal(one.values, other.values)
+    assert before.drawn == after.drawn
+
+
+@pytest.mark.slow
 def test_forecasts_begin_where_they_are_given_frames(place):
     from rolling.run.forecasting.streaming import write_forecast
 
@@ -355,9 +441,9 @@ def test_what_cannot_run_is_left_out_with_a_note(place):
 
 @pytest.fixture
 def invented(tmp_path):
-    """Two variables, seven groups, three numbers of calls, of which one group cannot do the first."""
+    """Two variables, seven groups, two numbers of calls, of which one group cannot do the first."""
     layout, rng = weather().layout, np.random.default_rng(6)
-    names, calls, leads = [f"method {i}" for i in range(6)] + ["a <b>"], (1, 2, 4), np.arange(1.0, 21.0)
+    names, calls, leads = [f"method {i}" for i in range(6)] + ["a <b>"], (1, 2), np.arange(1.0, 21.0)
     experiment = experiments.find("debug")
     groups = [Group(name=n, runs=(Run(folder=tmp_path, experiment=experiment),) * 3) for n in names]
 
@@ -402,19 +488,19 @@ def test_a_page_of_many_methods(invented, tmp_path):
     page.write_comparison(invented, tmp_path / "page")
     text = (tmp_path / "page" / "comparison.html").read_text()
     assert "a &lt;b&gt;" in text and "a <b>" not in text
-    # Each score of each variable at three numbers of calls, the first two also against calls.
-    assert text.count("<svg") == 2 * (3 * 3 + 2)
-    assert 'class="chooser"' in text and text.count('data-variable="u10"') >= 20
+    # Each score of each variable at two numbers of calls, the first two also against calls.
+    assert text.count("<svg") == 2 * (3 * 2 + 2)
+    assert 'class="chooser"' in text and text.count('data-variable="u10"') >= 16
     assert "one is left out" in text and "CRPS of eastward wind (m s⁻¹), mean over 20 leads" in text
     found = json.loads((tmp_path / "page" / "comparison.json").read_text())
-    assert "method 0" not in found["forecast"][0]["groups"] and len(found["forecast"]) == 2 * 3 * 3
+    assert "method 0" not in found["forecast"][0]["groups"] and len(found["forecast"]) == 2 * 3 * 2
     assert found["groups"]["a <b>"]["runs"][0]["training_seconds"] is None
     markdown = (tmp_path / "page" / "comparison.md").read_text()
     assert (
         "| method 0 | – | " in markdown and "| lead time | 1 h | 3 h | 5 h | 8 h | 12 h | 20 h |" in markdown
     )
     told = "\n".join(table.plain() for table in invented.main_tables())
-    assert told.count("CRPS of 2 m temperature (K)") == 4
+    assert told.count("CRPS of 2 m temperature (K)") == 3
 
 
 def test_one_seed_and_one_start_are_told(invented):

@@ -11,7 +11,7 @@ from rolling.common.errors import InputError
 from rolling.run import commands
 from rolling.run.checkpoint import Checkpoints
 from rolling.run.compare.estimates import ranked
-from rolling.run.experiment import Experiment, codec, presets as experiments
+from rolling.run.experiment import Experiment, codec, presets as experiments, user_code
 from rolling.run.training.log import records
 from rolling.windows import training_frames
 
@@ -126,12 +126,14 @@ def check_rankable(experiment: Experiment) -> None:
 
 
 def grouped(runs: Sequence[Run]) -> list[Group]:
-    """Runs grouped by experiment, ignoring names and seeds, in order of appearance."""
+    """Runs grouped by all that makes their method, so that those of a group differ in name and seed only: the
+    experiment and the user's own code that each keeps. In order of appearance."""
     by_method: dict[str, list[Run]] = {}
     for run in runs:
         training = dataclasses.replace(run.experiment.training, seed=0)
         method = dataclasses.replace(run.experiment, name="any", training=training)
-        found = by_method.setdefault(json.dumps(codec.encode(method)), [])
+        key = json.dumps([codec.encode(method), user_code.kept_digests(run.folder)])
+        found = by_method.setdefault(key, [])
         for other in found:
             if other.experiment.training.seed == run.experiment.training.seed:
                 raise InputError(
@@ -146,9 +148,15 @@ def grouped(runs: Sequence[Run]) -> list[Group]:
 
 
 def _name(runs: Sequence[Run]) -> str:
-    """The folder's name; for several runs without the seed at its end: `rolling` for `rolling-0`, ..."""
-    name = runs[0].folder.resolve().name
-    return name if len(runs) == 1 else name.removesuffix(f"-{runs[0].experiment.training.seed}")
+    """What the folders' names have in common, `rolling` for `rolling-0` and `rolling-1`, where the rest is
+    the seed; otherwise all of them."""
+    names = [run.folder.resolve().name for run in runs]
+    if len(runs) == 1:
+        return names[0]
+    stems = {
+        name.removesuffix(f"-{run.experiment.training.seed}") for name, run in zip(names, runs, strict=True)
+    }
+    return stems.pop() if len(stems) == 1 else ", ".join(names)
 
 
 def planned(experiment: Experiment, families: Sequence[str], seeds: int, folder: Path) -> list[Group]:

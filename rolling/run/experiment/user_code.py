@@ -69,7 +69,16 @@ def keep_code(value: Any, run: Path) -> None:
 
 def digests(value: Any) -> dict[str, str]:
     """The SHA-256 of each file that defines one of the user's own parts of a value, by name."""
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in _files(value)}
+    return {file.name: _digest(file) for file in _files(value)}
+
+
+def kept_digests(run: Path) -> dict[str, str]:
+    """The same of the copies that a run keeps."""
+    return {file.name: _digest(file) for file in sorted((run / FOLDER).glob("*.py"))}
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def changed(value: Any, run: Path) -> Iterator[tuple[Path, Path]]:

@@ -51,13 +51,13 @@ def score_table(
     curves = {name: score.curves[name][chosen] for name in ("model", *BASELINES) if name in score.curves}
     shown = {name: values for name, values in curves.items() if np.isfinite(values).any()}
     best = [_best({name: values[i] for name, values in shown.items()}, higher) for i in range(len(chosen))]
-    bounds = {name: [None] * len(chosen) for name in shown}
+    bounds = {name: np.full((len(chosen), 2), np.nan) for name in shown}
     if score.low is not None and score.high is not None:
-        bounds["model"] = list(zip(score.low[chosen], score.high[chosen], strict=True))
+        bounds["model"] = np.stack([score.low, score.high], axis=1)[chosen]
     rows = [
         (
             LINES[name]["label"],
-            tuple(_cell(*each, name == b) for *each, b in zip(values, bounds[name], best, strict=True)),
+            tuple(_cell(v, at, name == b) for v, at, b in zip(values, bounds[name], best, strict=True)),
         )
         for name, values in shown.items()
     ]
@@ -66,8 +66,8 @@ def score_table(
     return Table(caption=caption, heads=heads, rows=tuple(rows), variable=score.variable)
 
 
-def _cell(value: float, bounds: tuple[float, float] | None, best: bool) -> Cell:
-    sure = bounds is not None and np.isfinite(bounds).all() and np.isfinite(value)
+def _cell(value: float, bounds: np.ndarray, best: bool) -> Cell:
+    sure = np.isfinite([value, *bounds]).all()
     text = with_interval(value, bounds) if sure else short(value) if np.isfinite(value) else "–"
     return Cell(text=text, best=best)
 
