@@ -46,6 +46,12 @@ class Condition:
             fields=of(frames, self.fields),
         )
 
+    @property
+    def known_frames(self) -> int | None:
+        """Frames of which something is known; None where nothing depends on the frame."""
+        parts = [part for part in (self.vectors, self.fields) if part is not None]
+        return parts[0].shape[1] if parts else None
+
     def window(self, start: Int[Array, ""] | int, size: int) -> "Condition":
         """What is known of `size` frames from `start` on."""
         cut = lambda part: jax.lax.dynamic_slice_in_dim(part, start, size, axis=1)  # noqa: E731

@@ -86,10 +86,13 @@ class MinSnr:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LogNormal:
-    """`(SNR + 1) N(ln s; mean, std^2) |x - x^|^2` with `ln s = -logsnr / 2`: EDM's weighting
-    `(s^2 + 1) / s^2` (arXiv 2206.00364, table 1) times a normal density of `ln s`, as in ERDM (arXiv
-    2506.20024), where a positive `mean` (0.5) is essential. `s` is in units of the data's standard deviation,
-    `sigma_data = 1`."""
+    """`(s^2 + 1) / s^2 f(s) |x - x^|^2` with `s = sigma / alpha = exp(-logsnr / 2)`: EDM's weighting (arXiv
+    2206.00364, table 1) times the density of a log-normal variable,
+
+        f(s) = exp(-(ln s - mean)^2 / (2 std^2)) / (s std sqrt(2 pi)),
+
+    as in ERDM (arXiv 2506.20024), where a positive `mean` (0.5) is essential. `s` is in units of the data's
+    standard deviation, `sigma_data = 1`. Raises `InputError` unless `std > 0` and `mean` is finite."""
 
     mean: float = 0.5
     """Of `ln s`."""
@@ -102,7 +105,8 @@ class LogNormal:
 
     def __call__(self, logsnr, speed):
         distance = (-logsnr / 2 - self.mean) / self.std
-        density = jnp.exp(-(distance**2) / 2) / (self.std * math.sqrt(2 * math.pi))
+        # `1 / s = exp(logsnr / 2)` belongs to the density.
+        density = jnp.exp(logsnr / 2 - distance**2 / 2) / (self.std * math.sqrt(2 * math.pi))
         return (jnp.exp(logsnr) + 1.0) * density
 
 
@@ -167,7 +171,7 @@ def diffusion_loss(
     """
     logsnr = schedule.logsnr(times.tau)
     draw = lambda frame: jax.random.normal(key, (len(x), len(frame), *x.shape[2:]), x.dtype)  # noqa: E731
-    z = diffuse(x, noise(draw, 0, x.shape[1]), logsnr)
+    z = diffuse(x, noise(draw, 0, x.shape[1], restart=True), logsnr)
     error = (x - denoise(z, logsnr)).astype(jnp.float32)
     weights = frame_weights(weighting, schedule, times)
     loss = weighted_mean(error**2, weights, mask)

@@ -31,7 +31,13 @@ MULTISTEP = [
 ]
 CHURNED = Heun(churn=0.3, churn_low=-8.0, churn_high=8.0)
 TWO_CALLS = [Heun(), CHURNED, DpmSolverPlusPlus2S()]
-SOLVERS = [*ONE_STEP, *MULTISTEP, *TWO_CALLS, TimeShift(solver=UniPC()), TimeShift(solver=Heun())]
+SOLVERS = [
+    *ONE_STEP,
+    *MULTISTEP,
+    *TWO_CALLS,
+    TimeShift(solver=UniPC(), variance=0.3),
+    TimeShift(solver=Heun(), variance=0.3),
+]
 
 
 def normal(seed: int, shape=SHAPE):

@@ -11,9 +11,9 @@ from rolling.common.errors import InputError
 from rolling.run import load
 from rolling.run.cli import main
 from rolling.run.forecasting.zarr_writer import InitTime, choose_starts
-from rolling.sampling.guidance import Autoguidance, HistoryGuidance
+from rolling.sampling.guidance import Autoguidance, History, HistoryGuidance
 from rolling.sampling.partitions import Blocks
-from rolling.sampling.starts import FromClip, FromGuess
+from rolling.sampling.starts import FromClip, FromForecast, FromGuess
 from rolling.sampling.sweeps import Picard
 from rolling.solvers import Heun
 from rolling.windows import Pyramid, Rolling
@@ -55,20 +55,44 @@ def test_a_forecast_has_the_names_units_and_times_of_the_data(trained):
     [
         {"window": Rolling(size=10, context=2), "partition": Blocks(size=4), "start": FromClip(frames=5)},
         {"window": Pyramid(size=6, context=0), "start": FromGuess(), "solver": Heun(), "calls_per_frame": 2},
-        {"guidance": (HistoryGuidance(), Autoguidance()), "sweep": Picard(), "truncate_tail": True},
+        {"guidance": (Autoguidance(),), "sweep": Picard(), "truncate_tail": True},
+        {"window": Rolling(size=4, context=0), "start": FromForecast(run="this one", frames=2)},
     ],
-    ids=["fifo", "pyramid from a guess", "guided"],
+    ids=["fifo", "pyramid from a guess", "guided", "from a forecast"],
 )
 def test_a_network_samples_in_ways_that_it_was_not_trained_for(trained, ways):
     """Queues longer than its window, guesses, guidance: with the hours of day that belong to the frames."""
     run, dataset = trained
     if "guidance" in ways:
-        ways = ways | {"guidance": (HistoryGuidance(), Autoguidance(weak=str(run)))}
+        ways = ways | {"guidance": (Autoguidance(weak=str(run)),)}
+    if isinstance(ways.get("start"), FromForecast):
+        ways = ways | {"start": FromForecast(run=str(run), frames=2)}
     forecaster = load(run)
     forecaster.sample_with(dataclasses.replace(forecaster.experiment, **ways))
     forecast = forecaster.forecast(dataset, frames=5, members=2)
     assert forecast.t2m.shape == (1, 2, 5, 12, 18) and np.isfinite(forecast.t2m).all()
     assert forecast.time.values[0] == dataset.time.values[-1]
+
+
+@pytest.mark.parametrize(
+    ("ways", "says"),
+    [
+        ({"guidance": (HistoryGuidance(),)}, "what it makes of no context, and this one is never trained on"),
+        (
+            {"guidance": (HistoryGuidance(histories=(History(frames=1, level=0.5),)),)},
+            "what it makes of no context",
+        ),
+        ({"start": FromForecast(run="{run}")}, "needs 2 given frames: say so with --start.frames 2"),
+    ],
+)
+def test_what_a_network_was_not_trained_for_is_refused(trained, ways, says):
+    run, dataset = trained
+    if "start" in ways:  # a window without context, as ERDM has it
+        ways = {"start": FromForecast(run=str(run)), "window": Rolling(size=4, context=0)}
+    forecaster = load(run)
+    forecaster.sample_with(dataclasses.replace(forecaster.recipe, **ways))
+    with pytest.raises(InputError, match=says):
+        forecaster.forecast(dataset, frames=2)
 
 
 def test_members_do_not_depend_on_how_many_there_are(trained):

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import lognorm
 
 from rolling.common.errors import InputError
 from rolling.losses import (
@@ -49,7 +49,7 @@ def half(z, logsnr):
 
 def erdm_weight(s, mean, std):
     """`lambda(s) f(s)` of ERDM with `sigma_data = 1`, for noise of standard deviation `s`."""
-    return (s**2 + 1) / s**2 * norm(mean, std).pdf(np.log(s))
+    return (s**2 + 1) / s**2 * lognorm(s=std, scale=np.exp(mean)).pdf(s)
 
 
 def test_closed_forms():

@@ -9,8 +9,8 @@ import pytest
 from rolling.common.errors import InputError
 from rolling.noise import Cosine
 from rolling.oracle import Oracle, autoregressive_covariance, exact_denoiser
-from rolling.solvers import Ancestral, Ddim, DpmSolverPlusPlus, UniPC
-from rolling.windows import Autoregressive, FullSequence, IndependentTimes, Rolling
+from rolling.solvers import Ancestral, Ddim, DpmSolverPlusPlus
+from rolling.windows import FullSequence, Rolling
 
 AR2 = (1.6, -0.8)
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -101,33 +101,6 @@ def test_ancestral_is_ddim_with_eta_one():
     second = Oracle(**setting, solver=Ddim(eta=1.0)).coefficients()
     np.testing.assert_allclose(first, second, atol=1e-12)
     assert np.abs(first).max() > 0.1
-
-
-WINDOWS = {
-    "rolling": IndependentTimes(inner=Rolling(size=4, context=2)),
-    "full": FullSequence(size=4, context=2),
-    "autoregressive": Autoregressive(context=1),
-}
-SOLVERS = [Ddim(eta=0.5), Ancestral(interpolation=0.5), UniPC()]
-
-
-@pytest.mark.parametrize("solver", SOLVERS, ids=repr)
-@pytest.mark.parametrize(
-    "window",
-    [
-        pytest.param(window, id=name, marks=[pytest.mark.slow] if name != "rolling" else [])
-        for name, window in WINDOWS.items()
-    ],
-)
-def test_every_window_with_every_solver_converges(window, solver):
-    """Context of the order of the process or more: 4 times the calls, about a quarter of the error."""
-    # A frame of its own needs as many steps as the frames of a window do together.
-    calls = 3 if window.size - window.context > 1 else 9
-    coarse, fine = (
-        error(window=window, solver=solver, calls_per_frame=n * calls, frames=5, correlation=(0.8,))
-        for n in (1, 4)
-    )
-    assert fine < 0.4 * coarse and fine < 0.12
 
 
 @pytest.mark.parametrize("solver", [Ddim(), DpmSolverPlusPlus()], ids=repr)

@@ -121,7 +121,7 @@ FALLS = st.lists(st.lists(st.integers(0, 5), min_size=6, max_size=6), min_size=3
 
 
 @pytest.mark.parametrize(
-    "solver", [*MULTISTEP[1:5:2], *TWO_CALLS[1:], TimeShift(solver=UniPC(order=4))], ids=repr
+    "solver", [*MULTISTEP[1:5:2], *TWO_CALLS[1:], TimeShift(solver=UniPC(order=4), variance=0.3)], ids=repr
 )
 @given(start=st.lists(st.integers(0, 16), min_size=3, max_size=3), falls=FALLS)
 def test_any_monotone_clocks(solver, start, falls):
@@ -271,9 +271,10 @@ def test_which_solvers_draw_noise():
         (lambda: Heun(churn=0.5), "churn lies between 0 and sqrt"),
         (lambda: Heun(churn_low=1.0, churn_high=0.0), "must lie below its churn_high"),
         (lambda: Heun(noise_scale=0.0), "noise_scale is a positive number"),
-        (lambda: TimeShift(reach=-1.0), "reach in logsnr is finite and not negative"),
-        (lambda: TimeShift(reach=float("inf")), "reach in logsnr is finite and not negative"),
-        (lambda: TimeShift(low=0.0), "the least slope, is positive"),
+        (lambda: TimeShift(variance=0.3, reach=-1.0), "reach in logsnr is finite and not negative"),
+        (lambda: TimeShift(variance=0.3, reach=float("inf")), "reach in logsnr is finite and not negative"),
+        (lambda: TimeShift(variance=0.3, low=0.0), "the least slope, is positive"),
+        (lambda: TimeShift(variance=1.0), "cannot tell the noise level of frames of mean square 1.0"),
     ],
 )
 def test_bad_parameters(build, words):

@@ -17,6 +17,7 @@ from rolling.windows import (
     Rolling,
     TrainedOn,
     Trapezoid,
+    shows_history,
     training_frames,
 )
 from tests.window_strategies import Power, plain, shown, windows
@@ -229,6 +230,43 @@ def test_history_is_dropped_or_noised_by_the_clip():
     cycle = rate[:500, 2:].max(axis=1) < 0.5
     near = np.abs(tau[:500, None, 2:] - curves[None]).max(axis=-1).min(axis=1)
     assert cycle.mean() > 0.8 and near[cycle].max() < 1e-3
+
+
+def test_history_is_dropped_from_the_front_on():
+    """`m` of three frames, 1, 2 or 3: the others are shown as ever."""
+    window = HistoryDropout(inner=Rolling(size=5, context=3), drop=0.1, front=0.6)
+    tau, rate = parts(window.sample_times(KEY, 6000))
+    context = tau[:, :3]
+    assert set(np.unique(context)) == {0.0, 1.0} and (np.diff(context, axis=1) <= 0).all()
+    counts = np.bincount(context.sum(axis=1).astype(int), minlength=4) / 6000
+    np.testing.assert_allclose(counts, [0.3, 0.2, 0.2, 0.2 + 0.1], atol=0.025)
+    assert (rate[:, :3] == 0).all() and (rate[:, 3:].max(axis=1) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("window", "trained"),
+    [
+        (Rolling(size=5, context=3), {(3, 0.0)}),
+        (NoisyContext(inner=Rolling(size=5, context=3)), {(3, 0.0)}),
+        (HistoryDropout(inner=Rolling(size=5, context=3)), {(3, 0.0), (0, 0.0)}),
+        (HistoryDropout(inner=Rolling(size=5, context=3), noise=0.1), {(3, 0.0), (0, 0.0), (3, 0.5)}),
+        (
+            HistoryDropout(inner=Rolling(size=5, context=3), drop=0.0, front=0.1),
+            {(3, 0.0), (0, 0.0), (1, 0.0), (2, 0.0)},
+        ),
+    ],
+    ids=repr,
+)
+def test_which_histories_are_trained(window, trained):
+    """Those that it says are those that its training times have."""
+    asked = {(kept, level) for kept in range(4) for level in (0.0, 0.5)} - {(0, 0.5)}
+    assert {case for case in asked if shows_history(window, *case)} == trained
+    if not isinstance(window, NoisyContext):
+        context = parts(window.sample_times(KEY, 3000))[0][:, :3]
+        noised = (context > 0) & (context < 1)
+        found = {(int((row == 0).sum()), 0.0) for row in context[~noised.any(axis=1)]}
+        assert found | ({(3, 0.5)} if noised.any() else set()) == trained
+    assert all(shows_history(IndependentTimes(inner=window), *case) for case in asked)
 
 
 def test_histories_that_are_trained_stay_so_where_they_are_shown():

@@ -43,19 +43,38 @@ def gaussian(
 
 
 @runtime_checkable
+class Recipe(Protocol):
+    """What a prior asks of the way of sampling that it is part of."""
+
+    @property
+    def solver(self) -> Any: ...
+
+    @property
+    def waits(self) -> bool:
+        """Whether a noisy frame ever stands still while others move."""
+        ...
+
+    @property
+    def noisy_context(self) -> bool:
+        """Whether the network is ever shown its context with noise."""
+        ...
+
+
+@runtime_checkable
 class NoisePrior(Protocol):
     """Unit Gaussian noise for each frame, stationary in time."""
 
     @property
     def memory(self) -> int:
-        """How many frames before a frame its noise depends on."""
+        """How many frames before a frame its noise depends on, where it does not begin anew."""
         ...
 
-    def check(self, solver: Any) -> None:
-        """Raises `InputError` for a solver whose own noise does not go with this prior."""
+    def check(self, recipe: Recipe) -> None:
+        """Raises `InputError` for a way of sampling that cannot be right with this prior."""
 
-    def __call__(self, draw: Draw, first: Int[Array, ""] | int, count: int) -> Frames:
-        """The noise of the frames `first .. first + count - 1`."""
+    def __call__(self, draw: Draw, first: Int[Array, ""] | int, count: int, *, restart: bool) -> Frames:
+        """The noise of the frames `first .. first + count - 1`, with `restart` independent of that of any
+        earlier frame."""
         ...
 
 
@@ -67,10 +86,10 @@ class Independent:
     def memory(self) -> int:
         return 0
 
-    def check(self, solver):
+    def check(self, recipe):
         pass
 
-    def __call__(self, draw, first, count):
+    def __call__(self, draw, first, count, *, restart):
         return draw(first + jnp.arange(count))
 
 
@@ -78,11 +97,19 @@ class Independent:
 class Correlated:
     """`n_k = c n_{k-1} + s eta_k`, `c = a / sqrt(1 + a^2)`, `s = 1 / sqrt(1 + a^2)`, `a = strength`.
 
-    The progressive noise of PYoCo (arXiv 2305.10474) that ERDM rolls with (arXiv 2506.20024). The
-    recursion is cut after `lags` frames, of which the last carries the rest of the variance, so that it is
-    1 exactly. The probability-flow solvers stay right: their velocity needs `E[n | z]` only. Fresh noise in
-    a step is right where it multiplies all clocks' `sigma` by one factor (Heun's churn over all levels);
-    ancestral steps of frames at different clocks are not.
+    The progressive noise of PYoCo (arXiv 2305.10474) that ERDM rolls with (arXiv 2506.20024). A chain that
+    begins anew starts with `n_0 = eta_0`; one that goes on is cut after `lags` frames, of which the last
+    carries the rest of the variance, so that it is 1 exactly.
+
+    Where all noisy frames of a window enter at once (chunks, one frame at a time), each entry begins a new
+    chain and the distribution of a rollout is exact in the limit of small steps. In a rolling window the
+    fresh noise depends on noise that the flow has already transformed, and a bias remains: docs/methods.md
+    has its size.
+
+    The probability-flow solvers need `E[n | z]` only. Fresh noise in a step is right where it multiplies the
+    `sigma` of all noisy frames by one factor (Heun's churn over all levels, no frame waiting). Raises
+    `InputError` for other fresh noise, for a context that is shown with noise, which would have to continue
+    the chain of the new frames, and for a `strength` or `lags` out of range.
     """
 
     strength: float = 1.0
@@ -98,31 +125,49 @@ class Correlated:
     def memory(self) -> int:
         return self.lags
 
-    def check(self, solver):
-        if solver.noise == "per_frame":
+    def check(self, recipe):
+        fresh, name = recipe.solver.noise, type(recipe.solver).__name__
+        if fresh == "per_frame":
             raise InputError(
-                f"correlated noise does not go with the fresh noise of {type(solver).__name__}, which differs"
-                " from frame to frame: choose a solver of the flow (ddim, uni_pc, heun without an interval of"
-                " churn), or independent noise"
+                f"correlated noise does not go with the fresh noise of {name}, which differs from frame to"
+                " frame: choose a solver of the flow (ddim, uni_pc, heun without an interval of churn), or"
+                " independent noise"
+            )
+        if fresh == "shared" and recipe.waits:
+            raise InputError(
+                f"correlated noise does not go with the fresh noise of {name} where frames wait as noise"
+                " while others move: choose a solver without fresh noise (heun without churn), a window and a"
+                " start in which all noisy frames move, or independent noise"
+            )
+        if recipe.noisy_context:
+            raise InputError(
+                "correlated noise does not go with a context that is shown with noise (noisy_context,"
+                " aligned_context, history_guidance): choose independent noise, or a clean context"
             )
 
-    def mixing(self, count: int) -> np.ndarray:
-        """`[count, lags + count]`: each frame's noise in terms of its own and the earlier draws."""
+    def mixing(self, count: int, *, restart: bool) -> np.ndarray:
+        """`[count, draws]`: each frame's noise in terms of the draws of the frames up to it, of `lags`
+        frames before the first one where the chain does not begin there."""
         c, s = self.strength / np.hypot(1, self.strength), 1 / np.hypot(1, self.strength)
-        weights = np.append(s * c ** np.arange(self.lags), c**self.lags)[::-1]
-        rows = [np.concatenate([np.zeros(k), weights, np.zeros(count - 1 - k)]) for k in range(count)]
-        return np.stack(rows)
+        before = 0 if restart else self.lags
+        rows = np.zeros((count, before + count))
+        for k, row in enumerate(rows):
+            depth = k if restart else self.lags
+            row[before + k - depth : before + k + 1] = np.append(s * c ** np.arange(depth), c**depth)[::-1]
+        return rows
 
-    def __call__(self, draw, first, count):
-        eta = draw(first - self.lags + jnp.arange(self.lags + count))
-        return jnp.einsum("ij,bj...->bi...", jnp.asarray(self.mixing(count), eta.dtype), eta)
+    def __call__(self, draw, first, count, *, restart):
+        mixing = self.mixing(count, restart=restart)
+        before = mixing.shape[1] - count
+        eta = draw(first - before + jnp.arange(before + count))
+        return jnp.einsum("ij,bj...->bi...", jnp.asarray(mixing, eta.dtype), eta)
 
 
-def covariance(prior: NoisePrior, count: int) -> Float[Array, "time time"]:
+def covariance(prior: NoisePrior, count: int, *, restart: bool = True) -> Float[Array, "time time"]:
     """The covariance of the noise of `count` neighbouring frames."""
 
     def unit(frame):
         return jax.nn.one_hot(frame + prior.memory, prior.memory + count)[None, :, None, None]
 
-    mixing = prior(unit, 0, count)[0, :, 0, 0]
+    mixing = prior(unit, 0, count, restart=restart)[0, :, 0, 0]
     return mixing @ mixing.T

@@ -6,7 +6,7 @@
 from rolling.sampling.carry import Carry
 from rolling.sampling.guidance import Denoisers, Guidance
 from rolling.sampling.partitions import Partition
-from rolling.sampling.rollout import Chunk, Conditions, Rollout
+from rolling.sampling.rollout import Chunk, Conditions, Rollout, first_guess
 from rolling.sampling.sampler import Sampler, Sampling
 from rolling.sampling.starts import Guess, Start
 from rolling.sampling.sweeps import Spacing, Sweep
@@ -25,4 +25,5 @@ __all__ = [
     "Spacing",
     "Start",
     "Sweep",
+    "first_guess",
 ]

@@ -11,13 +11,14 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol, cast, runtime_checkable
 
 import jax.numpy as jnp
+from jaxtyping import Array, Key
 
 from rolling.arrays import Clocks, Frames
 from rolling.common.errors import InputError
 from rolling.denoisers import Condition, Denoiser, joined
 from rolling.fields import Layout
 from rolling.noise import NoiseSchedule, expand
-from rolling.windows import Window, in_context
+from rolling.windows import Window, in_context, shows_history
 
 
 class Branch(NamedTuple):
@@ -31,11 +32,17 @@ class Branch(NamedTuple):
     """Of the weaker network."""
 
 
+FirstGuess = Callable[[Frames, int, Key[Array, " batch"], Condition], Frames]
+"""`(given, frames, key, condition)` to the frames that follow; the condition is that of the given frames and
+of those after them."""
+
+
 class Denoisers(NamedTuple):
-    """A network's and, for autoguidance, a weaker one's."""
+    """A network's, for autoguidance a weaker one's, and the forecast with which a rollout begins."""
 
     strong: Denoiser
     weak: Denoiser | None = None
+    guess: FirstGuess | None = None
 
 
 class Schedules(NamedTuple):
@@ -50,8 +57,17 @@ class Guidance(Protocol):
         """The folder of the run of a weaker network that it needs; empty where it needs none."""
         ...
 
+    @property
+    def noises_context(self) -> bool:
+        """Whether it shows the network the context with noise."""
+        ...
+
     def check(self, window: Window, layout: Layout | None = None) -> None:
         """Raises `InputError` for a window, or for data where a layout is given, that it does not suit."""
+
+    def check_trained(self, window: Window, drop_condition: float) -> None:
+        """Raises `InputError` where it asks the network what training never shows it, on the times of
+        `window` and with the share `drop_condition` of clips without label and tokens."""
 
     def __call__(self, branch: Branch, schedules: Schedules) -> list[Branch]: ...
 
@@ -61,7 +77,7 @@ class _Interval:
     """Acts where `low <= logsnr <= high`: a guidance interval (arXiv 2404.07724), frame by frame."""
 
     weak = ""
-    unconditional = False  # whether it asks the network to do without label and tokens
+    noises_context = False
     low: float = -math.inf
     """Lowest logsnr at which it acts."""
     high: float = math.inf
@@ -70,6 +86,9 @@ class _Interval:
     def __post_init__(self):
         if not self.low < self.high:
             raise InputError(f"guidance acts for low <= logsnr <= high: {self.low} is not below {self.high}")
+
+    def check_trained(self, window, drop_condition):
+        pass
 
     def _where(self, logsnr: Clocks, inside: float, outside: float) -> Clocks:
         acts = (logsnr >= self.low) & (logsnr <= self.high)
@@ -101,13 +120,19 @@ class ClassifierFree(_Scaled):
     The network must have been trained to do without them at times: `training.drop_condition`.
     """
 
-    unconditional = True
-
     def check(self, window, layout=None):
         if layout is not None and not layout.labels and not layout.tokens:
             raise InputError(
                 "classifier-free guidance needs labels or tokens, and these data have none: leave it out,"
                 " with --guidance none"
+            )
+
+    def check_trained(self, window, drop_condition):
+        if not drop_condition:
+            raise InputError(
+                "classifier-free guidance asks the network what it makes of frames without their label and"
+                " tokens, and this one is never trained to do without them: train it with"
+                " --training.drop-condition 0.1, or leave the guidance out with --guidance none"
             )
 
     def __call__(self, branch, schedules):
@@ -155,9 +180,11 @@ class HistoryGuidance(_Interval):
 
     Vanilla: one whole history with `w > 1`; temporal: histories of different lengths; fractional: a further
     one that is shown partly noised, which guides its coarse features only. A history at `tau = 1` is dropped:
-    the network must have been trained with `HistoryDropout` or `IndependentTimes`.
+    the network must have been trained with `HistoryDropout` (its `front` for histories of different lengths,
+    its `noise` for fractional ones) or `IndependentTimes`.
     """
 
+    noises_context = True
     histories: tuple[History, ...] = (History(),)
     """The versions of the context that guide, each with its weight."""
 
@@ -173,6 +200,18 @@ class HistoryGuidance(_Interval):
                 f"history guidance shows up to {max(1, longest)} frames of context and the window has"
                 f" {window.context}: choose a window with more, or shorter histories"
             )
+
+    def check_trained(self, window, drop_condition):
+        shown = {(h.frames or window.context, h.level) for h in self.histories if h.level < 1}
+        for kept, level in sorted({(0, 0.0), *shown}):
+            if not shows_history(window, kept, level):
+                what = f"the last {kept} frames of its context" if kept else "no context"
+                raise InputError(
+                    f"history guidance asks the network what it makes of {what}"
+                    f"{f' at level {level:g}' if level else ''}, and this one is never trained on that: train"
+                    " it with --window history_dropout (window.front for the last frames alone, window.noise"
+                    " for levels above 0), or leave the guidance out with --guidance none"
+                )
 
     def __call__(self, branch, schedules):
         shown = [(1 - sum(h.weight for h in self.histories), History(level=1.0))]

@@ -5,8 +5,10 @@ identical bits.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
+import einops
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key
@@ -15,8 +17,8 @@ from rolling.arrays import Frames
 from rolling.common.errors import InputError
 from rolling.denoisers import NOTHING, Condition, Denoiser
 from rolling.sampling.carry import Carry
-from rolling.sampling.guidance import Denoisers
-from rolling.sampling.sampler import Sampler
+from rolling.sampling.guidance import Denoisers, FirstGuess
+from rolling.sampling.sampler import FOREVER, Sampler
 
 Conditions = Callable[[int, int], Condition]
 """`(first, count)` to what is known of the frames `first .. first + count - 1`; frame 0 is the first that is
@@ -110,3 +112,37 @@ class Rollout:
             # The next call gives the carry's memory away: whoever keeps it longer must have a copy.
             yield Chunk(start, block[:, out : out + count], carry)
             start, fresh = start + count, False
+
+
+GUESS = 2**32 - 2
+"""The fold of the keys of a first guess, whose noise is its own."""
+
+
+def first_guess(sampler: Sampler, denoiser: Denoiser | Denoisers) -> FirstGuess:
+    """The forecasts of a sampler as a function inside a program: for a few frames, held at once. Of the given
+    frames it takes the last ones, as many as it needs."""
+    recipe, window = sampler.recipe, sampler.window
+
+    def forecast(given, frames, key, condition):
+        cycles, past = -(-frames // window.stride), given.shape[1] - recipe.given
+        ahead = (cycles - 1) * window.stride + window.size - window.context
+        known = condition.known_frames
+        if known is not None and known < given.shape[1] + ahead:
+            raise InputError(
+                f"the run of a first guess looks {ahead} frames ahead and this window"
+                f" {known - given.shape[1]}: choose a next-frame run, or a larger window"
+            )
+        key = jax.vmap(partial(jax.random.fold_in, data=GUESS))(key)
+        start = condition.window(past, recipe.given + window.size)
+        carry = recipe.start(sampler, denoiser, given[:, past:], key, start, FOREVER)
+
+        def advance(carry, _):
+            shifted = sampler.shift(carry)
+            here = condition.window(past + shifted.first, window.size)
+            return sampler.cycle(denoiser, shifted, here), sampler.finished(carry)
+
+        carry, blocks = jax.lax.scan(advance, carry, length=cycles - 1)
+        blocks = jnp.concatenate([blocks, sampler.finished(carry)[None]])
+        return einops.rearrange(blocks, "cycle batch stride ... -> batch (cycle stride) ...")[:, :frames]
+
+    return forecast

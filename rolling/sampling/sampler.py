@@ -80,7 +80,7 @@ class Sampling:
                 f" {type(self.solver).__name__} for the {self.window.stride} frames that a cycle finishes:"
                 f" choose a whole multiple of {self.solver.calls / self.window.stride:.4g}"
             )
-        self.noise.check(self.solver)
+        self.noise.check(self)
         self.start.given(self.window)
         self.partition.frames(self.window)
         self.sweep.check(self.solver)
@@ -109,6 +109,28 @@ class Sampling:
     def given(self) -> int:
         """Frames that a rollout is given."""
         return self.start.given(self.window)
+
+    @property
+    def all_enter_at_once(self) -> bool:
+        """Whether all frames after the context enter, and are finished, together."""
+        return self.window.stride == self.window.size - self.window.context
+
+    @property
+    def waits(self) -> bool:
+        """Whether a noisy frame ever stands still while others move."""
+        sweeps = [self.window.cycle] + ([self.window.warmup] if self.start.warms_up else [])
+        paths = [self._clocks(sweep)[:, self.window.context :] for sweep in sweeps]
+        return any(bool(((tau[1:] == tau[:-1]) & (tau[1:] > 0)).any()) for tau in paths)
+
+    @property
+    def noisy_context(self) -> bool:
+        """Whether the network is ever shown its context with noise."""
+        shown = self._clocks(self.window.cycle)[:, : self.window.context]
+        return bool((shown > 0).any()) or any(part.noises_context for part in self.guidance)
+
+    def _clocks(self, sweep: Callable) -> np.ndarray:
+        """`[times, window]` at 65 times from 1 down to 0."""
+        return np.asarray(rounded(sweep(jnp.linspace(1.0, 0.0, 65))))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,7 +201,7 @@ class Sampler:
         def draw(frame):
             return self.generator(key, frame, fold, like.shape[2:], like.dtype)
 
-        return self.recipe.noise(draw, first, count)
+        return self.recipe.noise(draw, first, count, restart=self.recipe.all_enter_at_once)
 
     def _in_context(self, z: Frames) -> Array:
         return expand(in_context(self.window, (1, self.window.size)), z)
@@ -199,7 +221,7 @@ class Sampler:
 
     def _network(self, denoiser, carry: Carry, condition: Condition, noisy: bool) -> Callable:
         """`network(z, logsnr)` for any number of copies of the batch."""
-        strong, weak = denoiser if isinstance(denoiser, Denoisers) else (denoiser, None)
+        strong, weak, _ = denoiser if isinstance(denoiser, Denoisers) else Denoisers(denoiser)
         strong, weak = self.recipe.partition(strong), None if weak is None else self.recipe.partition(weak)
         if noisy or self.recipe.guidance:
             noise = self._noise(carry.key, carry.first, self.window.size, CONTEXT, carry.z)

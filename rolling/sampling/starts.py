@@ -35,6 +35,16 @@ class Moves(Protocol):
 
 @runtime_checkable
 class Start(Protocol):
+    @property
+    def warms_up(self) -> bool:
+        """Whether it runs the window's warm-up sweep."""
+        ...
+
+    @property
+    def run(self) -> str:
+        """The folder of the run whose forecast it begins with; empty where it needs none."""
+        ...
+
     def given(self, window: Window) -> int:
         """How many given frames it needs. Raises `InputError` for a window that it does not suit."""
         ...
@@ -58,6 +68,9 @@ class Start(Protocol):
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FromNoise:
     """The context, pure noise after it, and the window's warm-up sweep."""
+
+    warms_up = True
+    run = ""
 
     def given(self, window):
         return window.context
@@ -100,6 +113,8 @@ class FromGuess:
     frames by the guess alone.
     """
 
+    warms_up = False
+    run = ""
     guess: Guess = Persistence()
     """The forecast that is diffused."""
 
@@ -107,10 +122,51 @@ class FromGuess:
         return max(window.context, 1)
 
     def __call__(self, sampler, denoiser, given, key, condition, end):
-        size, n = sampler.window.size, sampler.window.context
-        first = given.shape[1] - n
-        x = jnp.concatenate([given[:, first:], self.guess(given, size - n)], axis=1)
-        return sampler.cycle(denoiser, sampler.place(x, key, first, end), condition.window(first, size), end)
+        guess = self.guess(given, sampler.window.size - sampler.window.context)
+        return _from_guess(sampler, denoiser, given, guess, key, condition, end)
+
+
+def _from_guess(sampler: Moves, denoiser, given, guess: Frames, key, condition, end) -> Carry:
+    """The carry after one cycle from the context and a guess of the frames that follow."""
+    n = sampler.window.context
+    first = given.shape[1] - n
+    carry = sampler.place(jnp.concatenate([given[:, first:], guess], axis=1), key, first, end)
+    return sampler.cycle(denoiser, carry, condition.window(first, sampler.window.size), end)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FromForecast:
+    """As `FromGuess`, with a forecast of another run as the guess, one for each member: a next-frame or a
+    regression network, say, as ERDM begins (arXiv 2506.20024).
+
+    That run was trained on the same data, and makes frames as its own experiment says. Where something is
+    known of each frame (hours of the day, actions), it must not look further ahead than this window does: a
+    next-frame run never does.
+    """
+
+    warms_up = False
+    run: str = ""
+    """The folder of the run that makes the first guess."""
+    frames: int = 1
+    """How many given frames that run needs."""
+
+    def __post_init__(self):
+        if self.frames < 1:
+            raise InputError(f"a forecast needs at least one given frame, not {self.frames}")
+
+    def given(self, window):
+        if not self.run:
+            raise InputError(
+                "a start from a forecast needs the folder of the run that makes it: give --start.run"
+                " runs/NAME"
+            )
+        return max(window.context, self.frames)
+
+    def __call__(self, sampler, denoiser, given, key, condition, end):
+        if not isinstance(denoiser, Denoisers) or denoiser.guess is None:
+            raise InputError("a start from a forecast needs the network of its run, and there is none here")
+        guess = denoiser.guess(given, sampler.window.size - sampler.window.context, key, condition)
+        return _from_guess(sampler, denoiser, given, guess, key, condition, end)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -121,6 +177,8 @@ class FromClip:
     of its slot. The queue then rolls until the clip has been made again and the first new frame is finished.
     """
 
+    warms_up = False
+    run = ""
     frames: int = 4
     """Frames of the clip."""
 

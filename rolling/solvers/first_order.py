@@ -21,7 +21,7 @@ class Ddim:
     """`z_s = alpha_s x + sqrt(sigma_s^2 - v) eps + sqrt(v) noise`, `v = eta^2 r sigma_s^2`.
 
     Song et al., arXiv 2010.02502, eqs. 12 and 16: `eta = 0` solves the probability-flow ODE at first order,
-    `eta = 1` is DDPM's ancestral step.
+    `eta = 1` is DDPM's ancestral step. The step that reaches `tau = 0` adds no noise.
 
     With `eta = 0` it is also Euler's method for flow matching (Lipman et al., arXiv 2210.02747): with
     `z~ = z / (alpha + sigma)` and `t = sigma / (alpha + sigma)` the step reads
@@ -50,7 +50,8 @@ class Ddim:
         eps = eps_from_x(z, x, step.logsnr_t)
         alpha_s, sigma_s = alpha_sigma(expand(step.logsnr_s, z))
         share = self.eta**2 * expand(noise_removed(step.logsnr_t, step.logsnr_s), z)
-        direction = jnp.sqrt(1 - share) * eps + jnp.sqrt(share) * noise(0)
+        fresh = jnp.where(expand(step.last, z), 0.0, jnp.sqrt(share))
+        direction = jnp.sqrt(1 - share) * eps + fresh * noise(0)
         return alpha_s * x + sigma_s * direction, history
 
 

@@ -48,3 +48,6 @@ class IndependentTimes(Wrapper):
             clean = jnp.where(chance < self.clean_share, self.context, 0)
         given = jnp.arange(self.size)[None] < clean
         return SampledTimes(jnp.where(given, 0.0, tau), jnp.where(given, 0.0, 1.0))
+
+    def shows(self, kept, level):
+        return True

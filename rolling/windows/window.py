@@ -48,6 +48,23 @@ class Window(Protocol):
         ...
 
 
+@runtime_checkable
+class ShowsHistories(Protocol):
+    """A window whose training shows the context in other ways than a rollout does, too."""
+
+    def shows(self, kept: int, level: float) -> bool:
+        """Whether the last `kept` frames of the context are shown at local time `level`, the others as
+        noise."""
+        ...
+
+
+def shows_history(window: Window, kept: int, level: float) -> bool:
+    """`ShowsHistories.shows`, where any other window shows all of the context, clean."""
+    if isinstance(window, ShowsHistories):
+        return window.shows(kept, level)
+    return kept == window.context and level == 0
+
+
 def warmup_steps(window: Window, cycle_steps: int) -> int:
     """Steps of a warm-up in which a frame gets as many as in the cycles: `N (W - n)` for rolling.
 

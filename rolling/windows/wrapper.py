@@ -4,7 +4,7 @@ import dataclasses
 
 from rolling.common.errors import InputError
 from rolling.windows.rolling import Rolling
-from rolling.windows.window import Window, training_frames
+from rolling.windows.window import Window, shows_history, training_frames
 
 
 class Wrapper:
@@ -41,6 +41,9 @@ class Wrapper:
     def sample_times(self, key, batch):
         return self.inner.sample_times(key, batch)
 
+    def shows(self, kept, level):
+        return shows_history(self.inner, kept, level)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainedOn(Wrapper):
@@ -56,3 +59,6 @@ class TrainedOn(Wrapper):
 
     def sample_times(self, key, batch):
         return self.trained.sample_times(key, batch)
+
+    def shows(self, kept, level):
+        return shows_history(self.trained, kept, level)

@@ -145,10 +145,5 @@ class Experiment(Sampling):
 
     def check_trained(self, sampling: Sampling) -> None:
         """Raises `InputError` where frames are to be made in a way for which the network is not trained."""
-        unconditional = any(getattr(part, "unconditional", False) for part in sampling.guidance)
-        if unconditional and not self.training.drop_condition:
-            raise InputError(
-                "classifier-free guidance asks the network what it makes of frames without their label and"
-                " tokens, and this one is never trained to do without them: train it with"
-                " --training.drop-condition 0.1, or leave the guidance out with --guidance none"
-            )
+        for part in sampling.guidance:
+            part.check_trained(self.window, self.training.drop_condition)

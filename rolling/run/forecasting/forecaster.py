@@ -4,7 +4,7 @@ import dataclasses
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ from rolling.run.checkpoint import check_shapes, load_trained
 from rolling.run.experiment import Experiment
 from rolling.run.experiment.user_code import load_code
 from rolling.run.forecasting import arrays, context, in_memory, zarr_writer
-from rolling.sampling import Carry, Conditions, Denoisers, Rollout, Sampler, Sampling
+from rolling.sampling import Carry, Conditions, Denoisers, Rollout, Sampler, Sampling, first_guess
 
 
 class Forecaster:
@@ -37,7 +37,7 @@ class Forecaster:
         self.bind = model.binder(experiment, apply)
         self.recipe = experiment.recipe
         self._rollouts: dict[int, Rollout] = {}
-        self._weak: Forecaster | None = None
+        self._others: Others | None = None
 
     def fingerprint(self) -> str:
         """A checksum of the parameters, so that forecasts of two networks are never confused."""
@@ -50,24 +50,33 @@ class Forecaster:
         """Changes the way of sampling from now on."""
         if sampling.recipe != self.recipe:  # compiled programs stay valid for an equal recipe
             self.recipe = sampling.recipe
-            self._rollouts, self._weak = {}, None
+            self._rollouts, self._others = {}, None
 
-    def _networks(self) -> tuple[Any, Any]:
-        """The parameters of the network and, for autoguidance, of the weaker one.
-
-        The weaker one is loaded here: a run whose weaker network is gone can still forecast without it.
-        """
-        if self._weak is None:
+    @property
+    def others(self) -> "Others":
+        """The runs that the way of sampling asks, loaded when they are first asked: a run whose weaker
+        network, say, is gone can still forecast without it. Raises `InputError` where one does not suit."""
+        if self._others is None:
             self.experiment.check_trained(self.recipe)
-            self._weak = _weak_network(self.recipe, self.layout)
-        return self.params, self._weak and self._weak.params
+            self.recipe.check_layout(self.layout)
+            self._others = Others.of(self)
+        return self._others
+
+    def _networks(self) -> tuple[Any, ...]:
+        """The parameters of the network and those of the other runs."""
+        return self.params, *(other and other.params for other in self.others)
 
     def rollout(self, cycles: int) -> Rollout:
         """The compiled loop whose chunks hold `cycles` cycles."""
 
         def bind(params):
-            strong, weak = params
-            return Denoisers(self.bind(strong), self._weak and self._weak.bind(weak))
+            own, weak, guess = params
+            return Denoisers(
+                self.bind(own),
+                self.others.weak and self.others.weak.bind(weak),
+                self.others.guess
+                and first_guess(Sampler(self.others.guess.recipe), self.others.guess.bind(guess)),
+            )
 
         if cycles not in self._rollouts:
             self._rollouts[cycles] = Rollout(Sampler(self.recipe), bind, cycles=cycles)
@@ -255,20 +264,40 @@ def _check_size(frames: int, members: int) -> None:
         raise InputError(f"a forecast needs frames >= 1 and members >= 1, not {frames} and {members}")
 
 
-def _weak_network(recipe: Sampling, layout: Layout) -> Forecaster | None:
-    """The weaker network of autoguidance. Raises `InputError` where the guidance does not suit the data."""
-    recipe.check_layout(layout)
-    names = {part.weak for part in recipe.guidance if part.weak}
-    if not names:
-        return None
-    if len(names) > 1:
-        raise InputError(
-            "autoguidance takes one weaker network, the folder of its run: give --guidance.0.weak runs/NAME"
+class Others(NamedTuple):
+    """The other runs of a forecast: autoguidance's weaker network, and the one that makes the first guess."""
+
+    weak: Forecaster | None
+    guess: Forecaster | None
+
+    @classmethod
+    def of(cls, forecaster: Forecaster) -> "Others":
+        recipe = forecaster.recipe
+        names = {part.weak for part in recipe.guidance if part.weak}
+        if len(names) > 1:
+            raise InputError(
+                "autoguidance takes one weaker network, the folder of its run: give --guidance.0.weak"
+                " runs/NAME"
+            )
+        weak, guess = (
+            _alike(name, forecaster) if name else None for name in ("".join(names), recipe.start.run)
         )
-    weak = load(names.pop())
-    if weak.layout != layout:
-        raise InputError("the weaker network of autoguidance was trained on other data: choose another run")
-    return weak
+        if guess and guess.recipe.given > recipe.given:
+            raise InputError(
+                f"the run of the first guess, {recipe.start.run}, needs {guess.recipe.given} given frames:"
+                f" say so with --start.frames {guess.recipe.given}"
+            )
+        return cls(weak, guess)
+
+
+def _alike(folder: str, forecaster: Forecaster) -> Forecaster:
+    """Another run, on the same data: its network is asked about frames that are normalised alike."""
+    other = load(folder)
+    ours, theirs = forecaster.statistics.to_arrays(), other.statistics.to_arrays()
+    same = ours.keys() == theirs.keys() and all(np.array_equal(ours[name], theirs[name]) for name in ours)
+    if other.layout != forecaster.layout or not same:
+        raise InputError(f"the run {folder} was trained on other data: choose one that was trained on these")
+    return other
 
 
 def load(path: str | Path, *, code: str | Path | None = None) -> Forecaster:
