@@ -58,7 +58,12 @@ if TYPE_CHECKING:
     )
     from rolling.sampling.rollout import Rollout as Rollout
     from rolling.sampling.sampler import Sampling as Sampling
-    from rolling.sampling.starts import FromClip as FromClip, FromGuess as FromGuess, FromNoise as FromNoise
+    from rolling.sampling.starts import (
+        FromClip as FromClip,
+        FromForecast as FromForecast,
+        FromGuess as FromGuess,
+        FromNoise as FromNoise,
+    )
     from rolling.solvers import (
         Ancestral as Ancestral,
         Ddim as Ddim,
@@ -106,7 +111,7 @@ _HOMES = {
     "rolling.sampling.guidance": "Autoguidance ClassifierFree HistoryGuidance",
     "rolling.sampling.rollout": "Rollout",
     "rolling.sampling.sampler": "Sampling",
-    "rolling.sampling.starts": "FromClip FromGuess FromNoise",
+    "rolling.sampling.starts": "FromClip FromForecast FromGuess FromNoise",
     "rolling.solvers": "Ancestral Ddim Deis DpmSolverPlusPlus DpmSolverPlusPlus2S Heun TimeShift UniPC",
     "rolling.video.uvit": "VideoUViT",
     "rolling.windows": "AlignedContext Autoregressive FullSequence HistoryDropout IndependentTimes"
