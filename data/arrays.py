@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rolling.common.errors import InputError
+from rolling.data import calendar
 from rolling.data.source import SequencesBase
 from rolling.fields import Layout
 
@@ -43,9 +44,6 @@ class Arrays(SequencesBase):
         return np.array(self.frames[index][start:stop], np.float32)
 
     def times(self, index: int, start: int, stop: int) -> np.ndarray:
-        steps = np.arange(start, stop)
-        if self.layout.has_calendar:
-            hour = 3600 * 10**9
-            offsets = np.round(steps * (self.layout.step * hour)).astype("timedelta64[ns]")
-            return np.asarray(self.origins)[index].astype("datetime64[ns]") + offsets
-        return (0.0 if self.origins is None else float(self.origins[index])) + steps * self.layout.step
+        origins = np.zeros(len(self)) if self.origins is None else np.asarray(self.origins)
+        origins = origins.astype("datetime64[ns]" if origins.dtype.kind == "M" else origins.dtype)
+        return calendar.after(self.layout, origins[index : index + 1], np.arange(start, stop))

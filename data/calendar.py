@@ -11,22 +11,16 @@ from difflib import get_close_matches
 import numpy as np
 
 from rolling.common.errors import InputError
-from rolling.fields import Layout
-
-
-def _fraction(times: np.ndarray, unit: str) -> np.ndarray:
-    """The fraction of the day, or of the year, that has passed."""
-    start = times.astype(f"datetime64[{unit}]")
-    length = (start + 1).astype("datetime64[ns]") - start.astype("datetime64[ns]")
-    return (times - start.astype("datetime64[ns]")) / length
+from rolling.data import dates
+from rolling.fields import MONTHS, Layout
 
 
 def _month(times: np.ndarray) -> np.ndarray:
-    return times.astype("datetime64[M]").astype(int) % 12
+    return dates.months(times) % 12
 
 
 def _hour(times: np.ndarray) -> np.ndarray:
-    return times.astype("datetime64[h]").astype(int) % 24
+    return dates.of_day(times) // dates.HOUR
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +33,8 @@ class Phase:
 
 
 FEATURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "hour_of_day": lambda times: _fraction(times, "D"),
-    "day_of_year": lambda times: _fraction(times, "Y"),
+    "hour_of_day": lambda times: dates.of_day(times) / dates.DAY,
+    "day_of_year": dates.of_year,
 }
 
 PHASES: dict[str, Phase] = {
@@ -91,6 +85,16 @@ def phase(layout: Layout, times: np.ndarray) -> np.ndarray:
     return np.zeros(len(times), int) if layout.phase == "none" else PHASES[layout.phase].of(times)
 
 
+def after(layout: Layout, known: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """The times that lie `steps` steps after the last of `known`, which are of the layout's kind."""
+    if layout.time_units == MONTHS:
+        return dates.after_months(known, np.round(steps * layout.step).astype(int))
+    if layout.has_calendar:
+        return dates.after(known[-1], np.round(steps * (layout.step * dates.HOUR)).astype(np.int64))
+    return known[-1] + layout.step * steps
+
+
 def _times(layout: Layout, times: np.ndarray) -> np.ndarray:
     check(layout)
-    return np.asarray(times).astype("datetime64[ns]") if layout.has_calendar else np.asarray(times)
+    times = np.asarray(times)
+    return times.astype("datetime64[ns]") if layout.has_calendar and times.dtype.kind != "O" else times

@@ -35,7 +35,7 @@ class Sequences(Protocol):
         ...
 
     def times(self, index: int, start: int, stop: int) -> np.ndarray:
-        """Times of frames, `datetime64[ns]` or float64; `stop` may lie beyond the end of the sequence."""
+        """Times of frames, dates (`rolling.data.dates`) or float64; `stop` may lie beyond the sequence."""
         ...
 
     def conditioning(self, index: int, start: int, stop: int) -> dict[str, np.ndarray]:

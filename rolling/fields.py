@@ -10,6 +10,8 @@ import numpy as np
 
 COLOUR = ("red", "green", "blue")
 GREY = ("luma",)
+HOURS, MONTHS = "hours", "months"  # units of the time between frames that have dates
+MEAN_MONTH = 730.485  # hours
 LATITUDE_UNITS = ("degrees_north", "degree_north", "degrees_n", "degree_n")
 LONGITUDE_UNITS = ("degrees_east", "degree_east", "degrees_e", "degree_e")
 
@@ -74,8 +76,9 @@ class Axis:
 class Layout:
     """Variables, grid and time step of a data set.
 
-    `step` is the time between frames in `time_units`: `"hours"` where the data have a calendar (times are
-    then `datetime64`), `"1"` where time is a plain number. `features` are functions of the time that are
+    `step` is the time between frames in `time_units`: `"hours"` or calendar `"months"` where times are dates
+    (`datetime64`, or objects of cftime for the calendars of climate models), `"1"` where time is a plain
+    number. `features` are functions of the time that are
     known for the future (names in `data/calendar.py`); `phase` is what the climatology depends on: `"none"`,
     or a name in `data/calendar.py`. Of the conditioning of sequences, `labels` names their classes, `tokens`
     is the size of the embeddings that describe one, `actions` the count of numbers with each frame, and
@@ -91,7 +94,7 @@ class Layout:
     step: float = 1.0
     """Time between frames, in `time_units`."""
     time_units: str = "1"
-    """hours, where times have a calendar; else any."""
+    """hours or, of data whose steps are calendar months, months, where times are dates; else any."""
     features: tuple[str, ...] = ()
     """Functions of time known for the future, names in `data/calendar.py`."""
     phase: str = "none"
@@ -121,7 +124,7 @@ class Layout:
 
     @property
     def has_calendar(self) -> bool:
-        return self.time_units == "hours"
+        return self.time_units in (HOURS, MONTHS)
 
     def area_weights(self) -> np.ndarray:
         """`[height, width]`: cos(latitude) where `y` is a latitude, else ones; the mean is one."""

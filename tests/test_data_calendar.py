@@ -1,5 +1,6 @@
 """Functions of the time."""
 
+import cftime
 import numpy as np
 import pytest
 
@@ -23,6 +24,17 @@ def test_features_are_points_on_their_cycles():
     fraction = np.array([0, 183.25 / 366, 364.75 / 365])
     np.testing.assert_allclose(result[:, 2], np.sin(2 * np.pi * fraction), atol=1e-6)
     np.testing.assert_allclose(result[:, 3], np.cos(2 * np.pi * fraction), atol=1e-6)
+
+
+@pytest.mark.parametrize("name, days", [("noleap", 365), ("360_day", 360), ("standard", 366)])
+def test_the_year_is_as_long_as_its_calendar_says(name, days):
+    time = cftime.datetime(2020, 3, 1, 6, calendar=name)
+    shown = layout(features=("hour_of_day", "day_of_year"), phase="month_and_hour")
+    before = {"noleap": 59, "360_day": 60, "standard": 60}[name]
+    fraction = 2 * np.pi * np.array([0.25, (before + 0.25) / days])
+    expected = [f(angle) for angle in fraction for f in (np.sin, np.cos)]
+    np.testing.assert_allclose(calendar.features(shown, np.array([time]))[0], expected, atol=1e-6)
+    assert calendar.phase(shown, np.array([time])).tolist() == [2 * 24 + 6]
 
 
 def test_phases():

@@ -224,11 +224,6 @@ def no_common_time(tmp_path):
     return {"path": tmp_path / "f"}
 
 
-def other_calendar(tmp_path):
-    dataset = fields().convert_calendar("noleap")
-    return {"path": write(dataset, tmp_path / "a.nc")}
-
-
 def leads(*attributes):
     def case(tmp_path):
         dataset = xr.concat([fields(), fields()], "step").assign_coords(*attributes)
@@ -336,7 +331,6 @@ CASES = {
     other_grids_in_a_folder: ["latitude of variable t2m of", "b.nc is not that of", "a.nc, 5 values"],
     twice: ["4 frames twice", "2019-03-21", "a.nc and", "b.nc"],
     no_common_time: ["t2m, u10", "no time in common"],
-    other_calendar: ["calendar 'noleap'", "convert_calendar"],
     LEADS[0]: ["dimension step of leads without values"],
     **{case: ["leads along step that are no numbers in a unit of time"] for case in LEADS[1:]},
     no_numbers: ["no numbers along latitude"],

@@ -238,9 +238,25 @@ def test_monthly_data(tmp_path):
     split = Gridded(path=write(dataset, tmp_path / "a.nc")).open()
     layout = split.train.layout
     assert (layout.phase, layout.features) == ("month_of_year", ("day_of_year",))
-    assert len(split.train) == 1 and abs(layout.step - 730.485) < 1e-9
+    assert len(split.train) == 1 and (layout.step, layout.time_units) == (1, "months")
     following = split.test.times(0, 14, 17).astype("datetime64[M]")
     np.testing.assert_array_equal(following, np.datetime64("2005-12") + np.arange(3))
+
+
+def test_the_calendar_of_a_climate_model(tmp_path):
+    """The 1st of March follows the 28th of February of 2020, and the 30th of February the 29th."""
+    for name, last in (("noleap", 28), ("360_day", 30)):
+        dataset = fields(count=60)
+        dataset["time"] = xr.date_range("2020-02-01", periods=60, calendar=name, use_cftime=True)
+        path = write(dataset, tmp_path / f"{name}.nc")
+        split = Gridded(path=path, start="2020-02-10").open()
+        assert (len(split.train), split.train.layout.step) == (1, 24.0)
+        np.testing.assert_array_equal(split.train.read(0, 0, 9), stacked(dataset)[9:18])
+        first = split.train.times(0, 0, last - 8)
+        assert [str(time)[:10] for time in first[[0, -2, -1]]] == [
+            *("2020-02-10", f"2020-02-{last}", "2020-03-01")
+        ]
+        assert split.test.layout.features == ("day_of_year",)
 
 
 @pytest.mark.parametrize(

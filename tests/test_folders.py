@@ -202,7 +202,7 @@ def test_a_forecast_store_is_read_member_by_member(tmp_path, real, fakes):
     layout = video(SIZE, SIZE)
     store = ForecastStore(tmp_path / "run" / "forecast.zarr", layout, {"run": "ours"})
     starts = [InitTime(sequence=i, frame=1) for i in range(COUNT)]
-    store.create(skeleton(layout, np.zeros(COUNT), starts, 3, FRAMES + 1), FRAMES + 1)
+    store.create(skeleton(layout, np.zeros(COUNT), np.zeros((COUNT, FRAMES + 1)), starts, 3), FRAMES + 1)
     for member, clips in enumerate(fakes):
         for start, clip in enumerate(clips):
             store.write(start, member, 0, clip.astype(np.float32))

@@ -61,6 +61,14 @@ def test_parts_are_written_by_short_names():
     assert {"experiment", "window.rolling", "solver.uni_pc", "network.video_uvit", "metric.crps"} <= written
 
 
+def test_months_were_written_as_hours():
+    axis = {"type": "axis", "name": "y", "values": [0.0, 1.0]}
+    layout = {"type": "layout", "variables": [], "y": axis, "x": axis, "step": 3 * 730.485}
+    found = codec.decode(layout | {"time_units": "hours"})
+    assert (found.step, found.time_units) == (3.0, "months")
+    assert codec.decode(layout).step == 3 * 730.485  # of numbers, which are no dates
+
+
 def test_a_value_of_today_is_left_as_it_is():
     for name in PRESETS:
         today = codec.encode(find(name))

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 
+import cftime
 import matplotlib
 import numpy as np
 import pytest
@@ -92,8 +93,10 @@ def test_times_and_places_are_told_as_people_do():
     assert words.caption(0, np.datetime64("2019-03-01T02", "ns")) == "given · 2019-03-01 02:00"
     assert [words.place(words.layout.y, v) for v in (52.5, 0.0, -30.0)] == ["52.5°N", "0°", "30°S"]
     assert [words.place(words.layout.x, v) for v in (-8, 352, 180, 20)] == ["8°W", "8°W", "180°", "20°E"]
-    monthly = Words(dataclasses.replace(weather().layout, step=730.0))
-    assert monthly.caption(2, np.datetime64("2019-03-01", "ns")) == "+60.8 d · 2019-03-01"
+    daily = Words(dataclasses.replace(weather().layout, step=36.0))
+    assert daily.caption(2, np.datetime64("2019-03-01", "ns")) == "+3 d · 2019-03-01"
+    monthly = Words(dataclasses.replace(weather().layout, step=1.0, time_units="months"))
+    assert monthly.caption(2, cftime.datetime(2019, 2, 30, calendar="360_day")) == "+2 months · 2019-02"
     assert Words(box().layout).caption(5, 2.4) == "lead 5 · t = 2.4"
 
 

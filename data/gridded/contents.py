@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from rolling.data import calendar
-from rolling.data.gridded.cadence import HOUR, Cadence
+from rolling.data import calendar, dates
+from rolling.data.gridded.cadence import Cadence
 from rolling.data.gridded.cubes import Cube
 from rolling.fields import Variable
 
@@ -36,7 +36,7 @@ def features_of(cadence: Cadence) -> tuple[str, ...]:
     """The hour of day for steps below a day, the day of year for all data with dates."""
     if not cadence.calendar:
         return ()
-    return ("hour_of_day", "day_of_year") if cadence.step < 24 else ("day_of_year",)
+    return ("hour_of_day", "day_of_year") if cadence.within_a_day else ("day_of_year",)
 
 
 def phase_of(cadence: Cadence, times: np.ndarray, test_fraction: float, values: int) -> str:
@@ -46,8 +46,8 @@ def phase_of(cadence: Cadence, times: np.ndarray, test_fraction: float, values: 
     """
     if not cadence.calendar:
         return "none"
-    hours = (times[-1] - times[0]).astype(float) / HOUR * (1 - test_fraction)
-    within_a_day = cadence.step < 24
+    hours = dates.hours(times[-1:], times[:1])[0] * (1 - test_fraction)
+    within_a_day = cadence.within_a_day
     for name in ("month_and_hour", "month_of_year", "hour_of_day") if within_a_day else ("month_of_year",):
         phase = calendar.PHASES[name]
         if hours >= 2 * 24 * phase.days and 4 * phase.count * values <= CLIMATOLOGY:

@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 
 from rolling.common.errors import InputError
-from rolling.data.gridded.cadence import show
+from rolling.data.dates import calendar_of, show
 from rolling.data.gridded.formats import frames_written
 from rolling.data.gridded.parts import FilePart
 from rolling.fields import Axis
@@ -37,10 +37,10 @@ class Cube:
         """
         first = parts[0]
         for part in parts[1:]:
-            if part.times.dtype != first.times.dtype:
+            if calendar_of(part.times) != calendar_of(first.times):
                 raise InputError(
-                    f"{name} has dates in one of {part.file} and {first.file} and numbers in the other: use"
-                    " files of one kind of time"
+                    f"{name} has another kind of times in {part.file} than in {first.file}, numbers or dates"
+                    " of another calendar: use files of one kind"
                 )
         y, x = first.y, first.x
         rest = [

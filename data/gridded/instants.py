@@ -4,12 +4,13 @@ import numpy as np
 import xarray as xr
 
 from rolling.common.errors import InputError
+from rolling.data import dates
 from rolling.data.gridded.axes import MEMBER, REFERENCE, Dimensions
 from rolling.data.gridded.units import conversion
 
 
 def times_of(array: xr.DataArray, found: Dimensions, where: str) -> np.ndarray:
-    """The time of every frame, over `found.frames`: `datetime64[ns]`, or float64 for plain numbers."""
+    """The time of every frame, over `found.frames`: dates, or float64 for plain numbers."""
     shape = tuple(array.sizes[name] for name in found.frames)
     if not found.clock:
         return np.broadcast_to(np.arange(float(array.sizes[found.time[0]])), shape)
@@ -69,14 +70,10 @@ def _leads(array: xr.DataArray, found: Dimensions, kind: np.dtype, where: str) -
 
 
 def _numbers(values: np.ndarray, name: str, where: str) -> np.ndarray:
-    """Times in the two types that are computed with."""
-    if values.dtype.kind == "M":
-        return values.astype("datetime64[ns]")
-    if values.dtype.kind in "iuf":
-        return values.astype(float)
-    calendar = getattr(values.flat[0], "calendar", None)
-    kind = f"dates of the calendar {calendar!r}" if calendar else f"values of type {values.dtype}"
-    raise InputError(
-        f"{where} has {kind} on its time axis {name}: convert it, for instance with xarray's"
-        " convert_calendar('standard')"
-    )
+    try:
+        return dates.read(values)
+    except ValueError as error:
+        raise InputError(
+            f"{where} has {error} on its time axis {name}: convert them to dates, for instance with xarray's"
+            " decode_cf"
+        ) from error

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from rolling.common.errors import InputError
+from rolling.data.dates import calendar_of
 from rolling.data.gridded.cadence import Cadence
 from rolling.data.gridded.cubes import Cube
 from rolling.data.gridded.formats import open_files, settled
@@ -36,7 +37,7 @@ def read_like(
     frames = common_frames(cubes)
     if not len(frames):
         raise InputError(f"the variables {', '.join(layout.names)} of {selection.where} share no time")
-    if (frames["time"].dtype.kind == "M") != layout.has_calendar:
+    if bool(calendar_of(frames["time"])) != layout.has_calendar:
         kinds = ("dates", "plain numbers") if layout.has_calendar else ("plain numbers", "dates")
         raise InputError(f"the times of {TRAINED} are {kinds[0]}, those of {selection.where} {kinds[1]}")
     if not any(part.dims.clock for cube in cubes for part in cube.parts):
@@ -50,7 +51,6 @@ def read_like(
     return FrameSegments(
         layout=layout,
         mask=mask,
-        cadence=cadence,
         all_times=frames["time"],
         frames=FileFrames(kept),
         ranges=tuple(unbroken(positions(frames, cadence), np.zeros(len(frames), bool))),

@@ -73,7 +73,7 @@ class FilePart:
         where = f"variable {array.name} of {file}"
         dims = axes.find_dimensions(array, where, time)
         times = instants.times_of(array, dims, where).ravel()
-        if np.isnat(times).any() if times.dtype.kind == "M" else np.isnan(times).any():
+        if (times != times).any():  # neither NaN nor NaT equals itself
             raise InputError(f"{where} has frames without a time: leave them out of the file")
         references = instants.reference_of(array, dims)
         members = instants.members_of(array, dims).ravel()

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from rolling.data import calendar
 from rolling.data.gridded.cadence import Cadence
 from rolling.data.gridded.cubes import Cube
 from rolling.data.source import SequencesBase
@@ -53,7 +54,6 @@ class FrameSegments(SequencesBase):
 
     layout: Layout
     mask: np.ndarray | None
-    cadence: Cadence
     all_times: np.ndarray
     frames: FrameSeries
     ranges: tuple[range, ...]
@@ -77,7 +77,8 @@ class FrameSegments(SequencesBase):
         run = self.ranges[index]
         known = self.all_times[run.start : run.stop]
         if stop > len(run):
-            known = np.concatenate([known, self.cadence.after(known[-1], stop - len(run))])
+            later = calendar.after(self.layout, known, np.arange(1, stop - len(run) + 1))
+            known = np.concatenate([known, later])
         return known[start:stop]
 
 

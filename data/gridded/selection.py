@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from rolling.common.errors import InputError
+from rolling.data.dates import calendar_of
 from rolling.data.gridded.cubes import Cube
 from rolling.data.gridded.parts import FilePart
 
@@ -32,7 +33,7 @@ class Selection:
             raise InputError(f"{self.where} has no levels to choose from: leave --source.levels out")
         first = cubes[0]
         for cube in cubes[1:]:
-            if cube.frames.dtype["time"] != first.frames.dtype["time"]:
+            if calendar_of(cube.frames["time"]) != calendar_of(first.frames["time"]):
                 raise InputError(
                     f"{first.name} and {cube.name} of {self.where} have different axes of time, dates and"
                     " numbers: choose variables of one of them with --source.variables"

@@ -2,13 +2,15 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from rolling.common.errors import InputError
-from rolling.data import cache, calendar
-from rolling.data.gridded.cadence import Cadence, show
+from rolling.data import cache, calendar, dates
+from rolling.data.dates import show
+from rolling.data.gridded.cadence import Cadence
 from rolling.data.gridded.contents import features_of, phase_of, variables_of
 from rolling.data.gridded.cubes import Cube
 from rolling.data.gridded.formats import fingerprint, open_files
@@ -107,7 +109,6 @@ class Gridded:
         both = {
             "layout": layout,
             "mask": found.mask,
-            "cadence": cadence,
             "all_times": times,
             "frames": frames,
         }
@@ -193,7 +194,7 @@ class Gridded:
             y=y,
             x=x,
             step=cadence.step,
-            time_units="hours" if cadence.calendar else "1",
+            time_units=cadence.units,
             features=features_of(cadence) if self.features is None else self.features,
             phase=phase,
         )
@@ -204,15 +205,15 @@ class Gridded:
         return layout
 
 
-def _bound(text: str, times: np.ndarray, after: bool) -> np.float64 | np.datetime64:
+def _bound(text: str, times: np.ndarray, after: bool) -> Any:
     """The first time of the period that `text` names, or the first one after it."""
     try:
-        if times.dtype.kind != "M":
+        if not dates.calendar_of(times):
             value = np.float64(text)
             return np.float64(np.nextafter(value, np.inf)) if after else value
-        return np.datetime64(text) + int(after)
+        return dates.bound(text, times, after=after)
     except ValueError as error:
-        example = "a date like 2019-03-01T06" if times.dtype.kind == "M" else "a number, like its times"
+        example = "a date like 2019-03-01T06" if dates.calendar_of(times) else "a number, like its times"
         raise InputError(
             f"the time range's {'stop' if after else 'start'} {text!r} is not {example}"
         ) from error

@@ -10,7 +10,7 @@ import numpy as np
 
 from rolling.common.errors import InputError
 from rolling.common.progress import Progress
-from rolling.data.gridded.cadence import show
+from rolling.data.dates import show
 from rolling.fields import Layout
 
 BLOCK_VALUES = 2**24  # values read at a time: 64 MiB

@@ -8,7 +8,8 @@ import numpy as np
 import xarray as xr
 
 from rolling.common.errors import InputError
-from rolling.data.gridded.cadence import Cadence, show
+from rolling.data.dates import show
+from rolling.data.gridded.cadence import Cadence
 from rolling.data.gridded.cubes import Cube
 from rolling.data.gridded.parts import FilePart
 from rolling.data.gridded.selection import Files, Selection, field, is_field
@@ -59,7 +60,7 @@ def conspicuous(cubes: list[Cube], ranges: list[range], times: np.ndarray, caden
                 words.append(f"{cube.name} is taken to be in {units} in {some}, which does not say")
     single = sum(len(run) == 1 for run in ranges)
     if len(ranges) > 1 and 2 * single > len(ranges):
-        step = f"{cadence.step:g} h" if cadence.calendar else f"{cadence.step:g}"
+        step = f"{cadence.step:g} {cadence.units.removesuffix('1')}".rstrip()
         words.append(
             f"{single} of {len(ranges)} sequences are a single frame, as times are not {step} apart, their"
             f" most frequent step, as between {show(times[ranges[0].start])} and"
@@ -81,7 +82,7 @@ def say(
     height, width, channels = layout.shape
     line = f"{path}: {channels} channel(s) ({', '.join(layout.names[:8])}{', ...' if channels > 8 else ''})"
     line += f" on {height} x {width} cells"
-    line += f", every {layout.step:g} h" if layout.has_calendar else f", every {layout.step:g}"
+    line += f", every {layout.step:g} {layout.time_units.removesuffix('1')}".rstrip()
     for name, part in zip(("training", "test"), split, strict=True):
         line += f"; {name} {sum(map(len, part))} frames in {len(part)} sequence(s)"
     if found.missing.any():

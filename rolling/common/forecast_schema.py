@@ -3,6 +3,10 @@
 A store holds one variable for each of the layout's, with the dimensions (start, number, prediction_timedelta,
 y, x). Along the first, `sequence` and `frame` give the test sequence and the frame in it at which a forecast
 starts, and `time` is the time of the frame before it, the last given one.
+
+`prediction_timedelta` are durations; of data whose steps are calendar months, which differ in length, whole
+numbers of months; and numbers where time is one. Where times are dates `valid_time`, over (time,
+prediction_timedelta), says exactly when each frame is valid, in the calendar of the data.
 """
 
 from collections.abc import Mapping
@@ -13,6 +17,7 @@ from rolling.fields import Layout
 STORE = "forecast.zarr"  # in the folder of a run
 
 TIME, START = "time", "start"
+VALID = "valid_time"
 LEAD = "prediction_timedelta"
 MEMBER = "number"
 SEQUENCE, FRAME = "sequence", "frame"

@@ -6,6 +6,7 @@ a class or a field of an experiment requires a line here.
 
 from typing import Any
 
+from rolling.fields import HOURS, MEAN_MONTH, MONTHS
 from rolling.run.experiment import registry
 
 CLASSES = {"rolling.denoisers.Score": "prediction.score_function"}
@@ -23,6 +24,20 @@ FIELDS = {
 
 ADDED = {"source.clips": {"holdout_by": "names"}}
 """By short name: fields that earlier versions did not have, with what they did, if it is not the default."""
+
+
+def _monthly(layout: dict[str, Any]) -> dict[str, Any]:
+    """Steps of months used to be written as hours, of the mean month."""
+    step = layout.get("step")
+    known = isinstance(step, int | float) and layout.get("time_units") == HOURS
+    months = step / MEAN_MONTH if known else 0
+    if months < 0.5 or abs(months - round(months)) > 1e-6:
+        return layout
+    return layout | {"step": float(round(months)), "time_units": MONTHS}
+
+
+CHANGED = {"layout": _monthly}
+"""By short name: what turns the fields of before into those of today."""
 
 HOMES = {
     "window": ("rolling.windows",),
@@ -78,6 +93,7 @@ def upgraded(value: Any) -> Any:
     if not isinstance(value.get("type"), str):
         return value
     kind = _present(value["type"])
+    value = CHANGED.get(kind, lambda fields: fields)(value)
     renamed = FIELDS.get(kind, {}) | FIELDS.get(kind.partition(".")[0], {})
     present = ADDED.get(kind, {}) | {renamed.get(name, name): item for name, item in value.items()}
     return {name: item for name, item in present.items() if name is not None} | {"type": kind}

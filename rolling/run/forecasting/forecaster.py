@@ -13,6 +13,7 @@ import xarray as xr
 
 from rolling.common.errors import InputError
 from rolling.common.forecast_schema import dimensions
+from rolling.data import calendar
 from rolling.data.conditions import check_actions
 from rolling.data.statistics import Statistics
 from rolling.fields import Axis, Layout
@@ -128,14 +129,13 @@ class Forecaster:
         self._check_taken(label=label or None, tokens=tokens, actions=actions, forcings=forcings)
         given, last = self._given(data)
         n = self.recipe.given
-        step = self.layout.step
-        if self.layout.has_calendar:
-            step = np.timedelta64(round(step * 3.6e12), "ns")
-        times_of = lambda steps: last + step * (steps - (n - 1))  # noqa: E731
+        last = np.asarray([last])
+        times_of = lambda steps: calendar.after(self.layout, last, steps - (n - 1))  # noqa: E731
         sequence = in_memory.InMemory(self.layout, given, times_of, label, tokens, actions, forcings)
         check_actions(sequence, 0, n + frames)
         values = self._members(in_memory.Joined([sequence]), range(1), frames, members, seed)
-        result = zarr_writer.skeleton(self.layout, np.asarray([last]), None, members, frames)
+        valid = times_of(np.arange(n, n + frames))[None]
+        result = zarr_writer.skeleton(self.layout, last, valid, None, members)
         for channel, variable in enumerate(self.layout.variables):
             attributes = zarr_writer.attributes(variable)
             stored = variable.stored(values[..., channel])

@@ -84,9 +84,8 @@ def write_forecast(
     with target.alone():
         note = target.load_note() if begun else None
         if note is None:
-            coordinates = zarr_writer.skeleton(
-                forecaster.layout, times, starts, forecast.members, forecast.frames
-            )
+            valid = np.stack([test.times(s.sequence, s.frame, s.frame + forecast.frames) for s in starts])
+            coordinates = zarr_writer.skeleton(forecaster.layout, times, valid, starts, forecast.members)
             names = [test.name(start.sequence) for start in starts]
             if any(names):
                 coordinates.attrs[NAMES] = names

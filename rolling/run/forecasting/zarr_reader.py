@@ -10,9 +10,11 @@ from rolling.common import forecast_schema as schema
 from rolling.common.errors import InputError
 from rolling.common.files import one_line
 from rolling.common.forecast_seal import check_store_seal
+from rolling.data import dates
+from rolling.data.dates import show
 from rolling.data.source import Sequences
 from rolling.data.untrusted.zarr_stores import check_store
-from rolling.fields import Layout
+from rolling.fields import MEAN_MONTH, MONTHS, Layout
 
 HOUR = np.timedelta64(1, "h")
 
@@ -79,7 +81,7 @@ class StoredForecast:
                     " which these data do not have: evaluate it with the data that it was made from"
                 )
             self._check_name(start, test, sequence)
-            self._check_time(start, test.times(sequence, frame - 1, frame)[0])
+            self._check_times(start, test, sequence, frame)
             ends.append(test.length(sequence) - frame)
         leads = min(self.leads, *ends)
         if leads < 1:
@@ -97,14 +99,29 @@ class StoredForecast:
                 f" would be in {test.name(sequence)}: evaluate it with the data that it was made from"
             )
 
-    def _check_time(self, start: int, expected) -> None:
-        found = self.dataset[schema.TIME].values[start]
-        same = found == expected if self.layout.has_calendar else np.isclose(found, expected, rtol=1e-5)
-        if not same:
-            raise InputError(
-                f"start {start} of the forecast {self.path} is at time {found}, but in these test data it is"
-                f" at {expected}: evaluate it with the data that it was made from"
+    def _check_times(self, start: int, test: Sequences, sequence: int, frame: int) -> None:
+        """Dates are compared exactly, at every lead with truth; numbers to rounding."""
+        leads = min(self.leads, test.length(sequence) - frame)
+        expected = test.times(sequence, frame - 1, frame + leads)
+        found = self.dataset[schema.TIME].values[start : start + 1]
+        if schema.VALID in self.dataset:  # stores of former versions have leads only
+            found = np.append(found, self.dataset[schema.VALID].values[start, :leads])
+        expected = expected[: len(found)]
+        close = np.isclose if expected.dtype.kind == "f" else np.equal
+        same = np.asarray(close(found, expected), bool) if _comparable(found, expected) else np.zeros(1, bool)
+        if not same.all():
+            lead = int(np.argmin(same))
+            where = f"start {start} of the forecast {self.path} is" + (
+                f" at lead {lead} valid" if lead else ""
             )
+            raise InputError(
+                f"{where} at time {show(found[lead])}, but in these test data it is at"
+                f" {show(expected[lead])}: evaluate it with the data that it was made from"
+            )
+
+
+def _comparable(a: np.ndarray, b: np.ndarray) -> bool:
+    return dates.calendar_of(a) == dates.calendar_of(b)
 
 
 def open_forecast(path: Path, layout: Layout) -> StoredForecast:
@@ -187,12 +204,15 @@ def _check_grid(path: Path, dataset: xr.Dataset, layout: Layout) -> None:
 
 
 def _check_leads(path: Path, dataset: xr.Dataset, layout: Layout) -> None:
+    if schema.VALID in dataset:  # which says more, and is compared with the test data
+        return
     found = dataset[schema.LEAD].values
     if np.issubdtype(found.dtype, np.timedelta64):
         found = found / HOUR
-    expected = np.arange(1, len(found) + 1) * layout.step
+    step = layout.step * (MEAN_MONTH if layout.time_units == MONTHS else 1)  # as former versions wrote them
+    expected = np.arange(1, len(found) + 1) * step
     if not np.allclose(found, expected, rtol=1e-5):
         raise InputError(
             f"the lead times of the forecast {path} start with {found[:2].tolist()}, but frames of the data"
-            f" are {layout.step:g} apart: evaluate it with the data that it was made from"
+            f" are {step:g} apart: evaluate it with the data that it was made from"
         )

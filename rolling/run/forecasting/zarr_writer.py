@@ -23,7 +23,7 @@ from rolling.common.files import cannot_write, check_links, new_folder, write_fi
 from rolling.common.forecast_seal import check_store_seal, seal_store
 from rolling.common.lock import alone
 from rolling.data.source import Sequences
-from rolling.fields import Layout, Variable
+from rolling.fields import MONTHS, Layout, Variable
 from rolling.run.experiment import codec
 
 INNER_CHUNK = 2**18  # numbers: about 1 MiB of float32
@@ -68,30 +68,45 @@ def choose_starts(
 
 
 def skeleton(
-    layout: Layout, times: np.ndarray, starts: list[InitTime] | None, members: int, frames: int
+    layout: Layout, times: np.ndarray, valid: np.ndarray, starts: list[InitTime] | None, members: int
 ) -> xr.Dataset:
-    """The coordinates and attributes of a forecast; `times [start]` are those of the last given frames."""
-    leads = np.arange(1, frames + 1)
+    """The coordinates and attributes of a forecast; `times [start]` are those of the last given frames, and
+    `valid [start, lead]` those of the forecast ones."""
     dimension = schema.start_dimension(layout)
+    reference = {"standard_name": "forecast_reference_time", "long_name": "time of the last given frame"}
+    coordinates: dict[str, Any] = {
+        schema.TIME: (dimension, times, reference if layout.has_calendar else {}),
+        schema.LEAD: (schema.LEAD, *_leads(layout, valid.shape[1])),
+        schema.MEMBER: (
+            schema.MEMBER,
+            np.arange(members),
+            {"standard_name": "realization", "long_name": "member of the ensemble", "units": "1"},
+        ),
+    }
     if layout.has_calendar:
-        nanoseconds = np.round(leads * layout.step * 3.6e12).astype("int64")
-        coordinates = {
-            schema.TIME: (schema.TIME, times, {"standard_name": "forecast_reference_time"}),
-            schema.LEAD: nanoseconds.astype("timedelta64[ns]"),
-        }
+        named = {"standard_name": "time", "long_name": "time at which the forecast is valid"}
+        coordinates[schema.VALID] = ((dimension, schema.LEAD), valid, named)
     else:
-        coordinates = {
-            schema.START: np.arange(len(times)),
-            schema.TIME: (schema.START, times),
-            schema.LEAD: (schema.LEAD, leads * layout.step, {"units": layout.time_units}),
-        }
-    coordinates[schema.MEMBER] = (schema.MEMBER, np.arange(members), {"standard_name": "realization"})
+        coordinates[schema.START] = np.arange(len(times))
     for axis in (layout.y, layout.x):
         coordinates[axis.name] = (axis.name, np.asarray(axis.values), {"units": axis.units})
     if starts is not None:
         coordinates[schema.SEQUENCE] = (dimension, np.asarray([start.sequence for start in starts]))
         coordinates[schema.FRAME] = (dimension, np.asarray([start.frame for start in starts]))
     return xr.Dataset(coords=coordinates, attrs={"Conventions": "CF-1.11"})
+
+
+def _leads(layout: Layout, count: int) -> tuple[np.ndarray, dict[str, str]]:
+    """Lead times and their attributes: durations, calendar months as whole numbers, or plain numbers."""
+    leads = np.arange(1, count + 1)
+    if layout.time_units == MONTHS:
+        after = "calendar months after the time of the last given frame"
+        return leads * round(layout.step), {"units": MONTHS, "long_name": after}
+    if layout.has_calendar:
+        nanoseconds = np.round(leads * layout.step * 3.6e12).astype("int64")
+        words = {"standard_name": "forecast_period", "long_name": "lead time"}
+        return nanoseconds.astype("timedelta64[ns]"), words
+    return leads * layout.step, {"units": layout.time_units, "long_name": "lead time"}
 
 
 def attributes(variable: Variable) -> dict[str, Any]:

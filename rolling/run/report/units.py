@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rolling.fields import Axis, Layout, Variable
+from rolling.data.dates import show
+from rolling.fields import MONTHS, Axis, Layout, Variable
 
-HOURS = {"min": 1 / 60, "h": 1.0, "d": 24.0}
+UNITS = {"min": 1 / 60, "h": 1.0, "d": 24.0, MONTHS: 1.0}  # of the layout's
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 SETS = {"clips": "all clips", "half": "halves of the clips"}  # the sets that a distance may refer to
 CELSIUS = ("degc", "degrees_celsius", "degree_celsius", "celsius")
@@ -41,15 +42,17 @@ class Words:
 
     @property
     def lead_unit(self) -> str:
-        """`"min"`, `"h"` or `"d"`, as suits the time step; `"frames"` without a calendar."""
+        """`"min"`, `"h"`, `"d"` or `"months"`, as suits the time step; `"frames"` without a calendar."""
         if not self.layout.has_calendar:
             return "frames"
+        if self.layout.time_units == MONTHS:
+            return MONTHS
         return "min" if self.layout.step < 1 else "h" if self.layout.step <= 6 else "d"
 
     def leads(self, coordinate: Sequence[float] | np.ndarray) -> np.ndarray:
         """Lead times in `lead_unit`, from the layout's time units."""
         unit = self.lead_unit
-        return np.asarray(coordinate, float) / (self.layout.step if unit == "frames" else HOURS[unit])
+        return np.asarray(coordinate, float) / (self.layout.step if unit == "frames" else UNITS[unit])
 
     def lead(self, coordinate: float) -> str:
         """One lead time: `6 h`, `2.5 d`, or a number of frames."""
@@ -70,8 +73,9 @@ class Words:
         """A date, with the hour where frames are less than a day apart; `t = 3.2` without a calendar."""
         if not self.layout.has_calendar:
             return f"t = {float(time):.5g} {pretty_units(self.layout.time_units)}".strip()
-        text = np.datetime_as_string(np.datetime64(time), unit="m").replace("T", " ")
-        return text[:10] if self.layout.step >= 24 else text
+        if self.layout.time_units == MONTHS:
+            return show(time, "M")
+        return show(time, "D") if self.layout.step >= 24 else show(time).replace("T", " ")
 
     def caption(self, frame: int, time) -> str:
         """The caption of a frame, counted from the last given one."""
