@@ -4,9 +4,16 @@ A `Layout` is metadata only. It is kept in the checkpoint, so that a forecast is
 and coordinates of the data that the network was trained on.
 """
 
+import base64
 import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+
+from rolling.sphere import cell_areas
 
 COLOUR = ("red", "green", "blue")
 GREY = ("luma",)
@@ -52,6 +59,8 @@ class Axis:
     """Of the values."""
     periodic: bool = False
     """Whether the last cell is a neighbour of the first."""
+    standard_name: str = ""
+    """Of the CF conventions, where it is neither a latitude nor a longitude."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -70,6 +79,35 @@ class Axis:
         if len(self.values) < 2:
             return 1.0
         return abs(self.values[-1] - self.values[0]) / (len(self.values) - 1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Coordinate:
+    """A coordinate of the cells over (y, x), or a grid mapping, as the file has it."""
+
+    name: str
+    """Of the variable in the file."""
+    attributes: str = "{}"
+    """Its attributes, as JSON."""
+    values: str = ""
+    """Base64 of float64, little-endian, row by row; empty for a grid mapping, which has attributes only."""
+
+    @classmethod
+    def of(cls, name: str, values: np.ndarray | None, attributes: Mapping[str, Any]) -> "Coordinate":
+        known = {
+            k: np.asarray(v).tolist() for k, v in attributes.items() if np.asarray(v).dtype.kind in "iufU"
+        }
+        raw = b"" if values is None else np.ascontiguousarray(values, "<f8").tobytes()
+        return cls(name=name, attributes=json.dumps(known), values=base64.b64encode(raw).decode())
+
+    def array(self, height: int, width: int) -> np.ndarray:
+        return np.frombuffer(base64.b64decode(self.values), "<f8").reshape(height, width)
+
+    def is_place(self, units: tuple[str, ...], name: str) -> bool:
+        """Whether it is the latitude or the longitude of cells."""
+        said = json.loads(self.attributes)
+        by_units = str(said.get("units", "")).lower() in units
+        return bool(self.values) and (said.get("standard_name") == name or by_units)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -107,6 +145,8 @@ class Layout:
     """Count of the numbers with each frame."""
     forcings: int = 0
     """Count of the known fields with each frame."""
+    coordinates: tuple[Coordinate, ...] = ()
+    """Coordinates over (y, x) and grid mappings, which forecasts carry on; they decide the area weights."""
 
     @property
     def is_video(self) -> bool:
@@ -126,11 +166,43 @@ class Layout:
     def has_calendar(self) -> bool:
         return self.time_units in (HOURS, MONTHS)
 
+    def same_frames(self, other: "Layout") -> bool:
+        """Whether frames of both are the same, up to what only describes them and rounding of the step."""
+        mine, theirs = (
+            dataclasses.replace(
+                layout,
+                coordinates=(),
+                step=other.step,
+                y=dataclasses.replace(layout.y, standard_name=""),
+                x=dataclasses.replace(layout.x, standard_name=""),
+            )
+            for layout in (self, other)
+        )
+        return mine == theirs and math.isclose(self.step, other.step, rel_tol=1e-6)
+
+    def places(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Latitude and longitude of every cell, `[height, width]` in degrees, if the file has them so."""
+        found = [
+            next((c.array(*self.shape[:2]) for c in self.coordinates if c.is_place(units, name)), None)
+            for units, name in ((LATITUDE_UNITS, "latitude"), (LONGITUDE_UNITS, "longitude"))
+        ]
+        return None if found[0] is None or found[1] is None else (found[0], found[1])
+
+    @property
+    def weighting(self) -> str:
+        """What means over space are weighted by."""
+        if self.y.is_latitude:
+            return "the cosine of the latitude"
+        return "the areas of the cells on the sphere" if self.places() else "nothing: every cell counts alike"
+
     def area_weights(self) -> np.ndarray:
-        """`[height, width]`: cos(latitude) where `y` is a latitude, else ones; the mean is one."""
-        weights = np.ones(self.shape[:2])
+        """`[height, width]` with a mean of one: cos(latitude) where `y` is a latitude, the areas of cells
+        whose latitudes and longitudes are known, else ones."""
+        weights, places = np.ones(self.shape[:2]), self.places()
         if self.y.is_latitude:
             weights *= np.cos(np.deg2rad(np.asarray(self.y.values)))[:, None]
+        elif places is not None:
+            weights = cell_areas(*places)
         return weights / weights.mean()
 
 

@@ -1,5 +1,7 @@
 """What a store of forecasts tells whoever opens it, and that an evaluation finds its truth: exactly."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -10,7 +12,9 @@ from rolling.data.gridded import Gridded
 from rolling.data.statistics import measure
 from rolling.metrics.ensemble import Rmse
 from rolling.run.evaluation.evaluate import evaluate
+from rolling.run.experiment import codec
 from rolling.run.forecasting.zarr_writer import ForecastStore, choose_starts, skeleton
+from rolling.sphere import cell_areas, directions, quadrilateral
 from tests.test_data_gridded import fields, write
 
 
@@ -86,3 +90,75 @@ def test_a_store_whose_frames_are_valid_at_other_times_is_refused(tmp_path):
         moved.to_zarr(tmp_path / "moved.zarr", mode="w", zarr_format=3, consolidated=False)
         with pytest.raises(InputError, match=told):
             evaluate(tmp_path / "moved.zarr", split, measure(split.train), (Rmse(),), tmp_path / "e")
+
+
+def rotated(tmp_path, pole=(39.25, -162.0), count=24):
+    """A file on a rotated pole, with its grid mapping and the true places of its cells."""
+    grid = fields(count=count, lat=(10, -10, 6), lon=(-12, 12, 8), names=("tas",))
+    grid = grid.rename(latitude="rlat", longitude="rlon")
+    y, x = np.meshgrid(grid.rlat, grid.rlon, indexing="ij")
+    # From the rotated system: about the y axis by the colatitude of its pole, then eastwards.
+    tilt, turn = np.deg2rad(90 - pole[0]), np.deg2rad(pole[1] + 180)
+    a, b, c = np.moveaxis(directions(y, x), -1, 0)
+    a, c = a * np.cos(tilt) - c * np.sin(tilt), a * np.sin(tilt) + c * np.cos(tilt)
+    latitude, longitude = np.rad2deg(np.arcsin(c)), np.rad2deg(np.arctan2(b, a) + turn)
+    for name, standard in (("rlat", "grid_latitude"), ("rlon", "grid_longitude")):
+        grid[name].attrs = {"units": "degrees", "standard_name": standard}
+    for name, values in (("lat", latitude), ("lon", longitude)):
+        named = {"lat": "latitude", "lon": "longitude"}[name]
+        units = {"lat": "degrees_north", "lon": "degrees_east"}[name]
+        grid.coords[name] = (("rlat", "rlon"), values, {"units": units, "standard_name": named})
+    mapping = {"grid_mapping_name": "rotated_latitude_longitude", "grid_north_pole_latitude": pole[0]}
+    grid["rotated_pole"] = ((), np.int32(0), mapping | {"grid_north_pole_longitude": pole[1]})
+    grid.tas.attrs["grid_mapping"] = "rotated_pole"
+    return grid, write(grid, tmp_path / "rotated.nc")
+
+
+def test_rotated_grids_keep_their_places_and_have_the_weights_of_cells(tmp_path):
+    grid, path = rotated(tmp_path)
+    split = Gridded(path=path, variables=("tas",)).open()
+    layout = split.test.layout
+    store = store_truth(split, tmp_path / "forecast.zarr")
+    for name in ("lat", "lon"):
+        np.testing.assert_array_equal(store[name], grid[name])
+        assert store[name].attrs["standard_name"] == grid[name].attrs["standard_name"]
+    assert store.tas.attrs["grid_mapping"] == "rotated_pole" or "rotated_pole" in store.coords
+    assert store.rotated_pole.attrs["grid_north_pole_latitude"] == 39.25
+    # On the rotated grid itself, areas go by the cosine of the rotated latitude.
+    expected = np.repeat(np.cos(np.deg2rad(grid.rlat.values))[:, None], 8, axis=1)
+    np.testing.assert_allclose(layout.area_weights(), expected / expected.mean(), rtol=2e-3)
+    assert layout.weighting == "the areas of the cells on the sphere"
+    assert codec.decode(codec.encode(layout)) == layout
+    assert layout.same_frames(dataclasses.replace(layout, coordinates=(), step=layout.step * (1 + 1e-9)))
+
+
+def test_areas_on_the_sphere():
+    """A quarter of a hemisphere, a cell between parallels and meridians, and all cells of the globe."""
+    corners = directions(np.array([90.0, 0, 0, 45]), np.array([0.0, 0, 90, 90]))
+    assert quadrilateral(*corners) == pytest.approx(np.pi / 2)
+    step = 4.0
+    latitude, longitude = np.meshgrid(np.arange(-88, 89, step), np.arange(0, 360, step), indexing="ij")
+    areas = cell_areas(latitude, longitude)
+    assert areas.sum() == pytest.approx(4 * np.pi, rel=1e-3)
+    bands = np.deg2rad(step) * np.diff(np.sin(np.deg2rad(np.clip(np.arange(-90, 91, step), -90, 90))))
+    np.testing.assert_allclose(areas[1:-1, 7], bands[: len(areas)][1:-1], rtol=2e-3)
+
+
+def test_a_store_says_what_the_conventions_ask_for(tmp_path):
+    store = store_truth(Gridded(path=write(fields(), tmp_path / "a.nc")).open(), tmp_path / "forecast.zarr")
+    assert store.attrs["Conventions"] == "CF-1.11" and {"title", "source", "history"} <= set(store.attrs)
+    standard = {
+        "time": "forecast_reference_time",
+        "valid_time": "time",
+        "prediction_timedelta": "forecast_period",
+        "number": "realization",
+        "latitude": "latitude",
+        "longitude": "longitude",
+        "t2m": "standard_t2m",
+    }
+    assert {name: store[name].attrs["standard_name"] for name in standard} == standard
+    assert (store.latitude.attrs["axis"], store.longitude.attrs["axis"]) == ("Y", "X")
+    assert store.number.attrs["units"] == "1"
+    assert {"valid_time", "sequence", "frame"} <= set(store.t2m.coords)
+    store.to_netcdf(tmp_path / "forecast.nc", engine="h5netcdf")
+    xr.testing.assert_equal(xr.open_dataset(tmp_path / "forecast.nc", decode_timedelta=True), store.load())

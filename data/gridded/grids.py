@@ -39,7 +39,14 @@ def horizontal_axis(
             f"{where} has values of {name} that neither rise nor fall throughout: sort them first"
         )
     wraps = longitude and len(values) > 1 and np.allclose(np.abs(steps), 360.0 / len(values), rtol=1e-3)
-    return Axis(name=name, values=tuple(values.tolist()), units=units, periodic=bool(wraps))
+    standard_name = str(attributes_of(array, name).get("standard_name", ""))
+    return Axis(
+        name=name,
+        values=tuple(values.tolist()),
+        units=units,
+        periodic=bool(wraps),
+        standard_name="" if standard_name in ("latitude", "longitude") else standard_name,
+    )
 
 
 def eastward(array: xr.DataArray, name: str) -> np.ndarray:

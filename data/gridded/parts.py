@@ -9,7 +9,7 @@ from rolling.common.errors import InputError
 from rolling.data.gridded import axes, grids, instants
 from rolling.data.gridded.formats import explained
 from rolling.data.gridded.units import SAME, Conversion, conversion
-from rolling.fields import Axis
+from rolling.fields import Axis, Coordinate
 
 Index = slice | np.ndarray
 
@@ -91,6 +91,17 @@ class FilePart:
             missing=missing,
             columns=evenly(grids.eastward(array, dims.x), array.sizes[dims.x]),
         )
+
+    def coordinates(self) -> tuple[Coordinate, ...]:
+        """Its coordinates over (y, x), and its grid mapping."""
+        y, x, found = self.dims.y, self.dims.x, []
+        for name, coordinate in self.array.coords.items():
+            if set(coordinate.dims) == {y, x} and coordinate.dtype.kind in "iuf":
+                values = coordinate.transpose(y, x).values[self.rows][:, self.columns]
+                found.append(Coordinate.of(str(name), values, coordinate.attrs))
+            elif "grid_mapping_name" in coordinate.attrs:
+                found.append(Coordinate.of(str(name), None, coordinate.attrs))
+        return tuple(found)
 
     def at(self, levels: tuple[float, ...]) -> "FilePart":
         """At the chosen levels, all if none is chosen. Raises `InputError` for one that is not there."""

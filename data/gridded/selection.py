@@ -51,9 +51,20 @@ class Selection:
             raise InputError(
                 f"{self.where} has no variable {name!r}{hint}: choose from {', '.join(known) or 'none'}"
             )
-        arrays = [(file, field(dataset, name, self.time)) for file, dataset in files if name in dataset]
+        arrays = [
+            (file, _mapped(dataset, field(dataset, name, self.time)))
+            for file, dataset in files
+            if name in dataset
+        ]
         parts = [FilePart.of(file, a, self.time, self.missing).at(self.levels) for file, a in arrays]
         return Cube.of(name, parts)
+
+
+def _mapped(dataset: xr.Dataset, array: xr.DataArray) -> xr.DataArray:
+    """A variable, with the grid mapping that it names among its coordinates."""
+    mapping = array.attrs.get("grid_mapping") or array.encoding.get("grid_mapping")
+    there = isinstance(mapping, str) and mapping in dataset and not dataset[mapping].ndim
+    return array.assign_coords({mapping: dataset[mapping]}) if there else array
 
 
 def common_frames(cubes: list[Cube]) -> np.ndarray:

@@ -197,6 +197,7 @@ class Gridded:
             time_units=cadence.units,
             features=features_of(cadence) if self.features is None else self.features,
             phase=phase,
+            coordinates=cubes[0].parts[0].coordinates(),
         )
         calendar.check(layout)
         twice = {name for name in layout.names if layout.names.count(name) > 1}

@@ -254,7 +254,7 @@ def open_run(folder: Path) -> tuple[Experiment, Forecaster, Split]:
     check_links(folder)
     forecaster = load(folder)
     split = forecaster.experiment.source.open()
-    if split.test.layout != forecaster.layout:
+    if not forecaster.layout.same_frames(split.test.layout):
         changed = codec.differences(codec.encode(forecaster.layout), codec.encode(split.test.layout))
         raise InputError(
             f"the data have changed since {folder} was trained (then / now: {'; '.join(changed)}): restore"

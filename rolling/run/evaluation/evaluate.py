@@ -63,6 +63,7 @@ class Tally:
         dataset = to_dataset(evaluation, self.layout.time_units)
         dataset.attrs |= {"starts": self.drawn.starts, "independent_blocks": self.drawn.blocks}
         dataset.attrs |= {"members": self.members, "leads": self.leads}
+        dataset.attrs["area_weights"] = self.layout.weighting
         write(evaluation, output_stem.with_name(output_stem.name + ".json"))
         write_file(
             output_stem.with_name(output_stem.name + ".nc"),

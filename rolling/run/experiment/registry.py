@@ -97,6 +97,7 @@ RECORDS = {
     "layout": "rolling.fields.Layout",
     "variable": "rolling.fields.Variable",
     "axis": "rolling.fields.Axis",
+    "coordinate": "rolling.fields.Coordinate",
 }
 """Dataclasses that are not parts: they cannot be exchanged."""
 

@@ -295,7 +295,7 @@ def _alike(folder: str, forecaster: Forecaster) -> Forecaster:
     other = load(folder)
     ours, theirs = forecaster.statistics.to_arrays(), other.statistics.to_arrays()
     same = ours.keys() == theirs.keys() and all(np.array_equal(ours[name], theirs[name]) for name in ours)
-    if other.layout != forecaster.layout or not same:
+    if not (same and other.layout.same_frames(forecaster.layout)):
         raise InputError(f"the run {folder} was trained on other data: choose one that was trained on these")
     return other
 

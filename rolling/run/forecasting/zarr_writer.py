@@ -23,7 +23,7 @@ from rolling.common.files import cannot_write, check_links, new_folder, write_fi
 from rolling.common.forecast_seal import check_store_seal, seal_store
 from rolling.common.lock import alone
 from rolling.data.source import Sequences
-from rolling.fields import MONTHS, Layout, Variable
+from rolling.fields import MONTHS, Axis, Layout, Variable
 from rolling.run.experiment import codec
 
 INNER_CHUNK = 2**18  # numbers: about 1 MiB of float32
@@ -79,7 +79,7 @@ def skeleton(
         schema.LEAD: (schema.LEAD, *_leads(layout, valid.shape[1])),
         schema.MEMBER: (
             schema.MEMBER,
-            np.arange(members),
+            np.arange(members, dtype=np.int32),
             {"standard_name": "realization", "long_name": "member of the ensemble", "units": "1"},
         ),
     }
@@ -89,11 +89,36 @@ def skeleton(
     else:
         coordinates[schema.START] = np.arange(len(times))
     for axis in (layout.y, layout.x):
-        coordinates[axis.name] = (axis.name, np.asarray(axis.values), {"units": axis.units})
+        coordinates[axis.name] = (axis.name, np.asarray(axis.values), _axis(layout, axis))
+    for place in layout.coordinates:
+        where = (layout.y.name, layout.x.name) if place.values else ()
+        values = place.array(*layout.shape[:2]) if place.values else np.int32(0)
+        coordinates[place.name] = (where, values, json.loads(place.attributes))
     if starts is not None:
-        coordinates[schema.SEQUENCE] = (dimension, np.asarray([start.sequence for start in starts]))
-        coordinates[schema.FRAME] = (dimension, np.asarray([start.frame for start in starts]))
-    return xr.Dataset(coords=coordinates, attrs={"Conventions": "CF-1.11"})
+        for name, words in (
+            (schema.SEQUENCE, "test sequence that the forecast starts from"),
+            (schema.FRAME, "frame of that sequence with which the forecast starts"),
+        ):
+            places = np.asarray([getattr(start, name) for start in starts], np.int32)
+            coordinates[name] = (dimension, places, {"long_name": words})
+    about = {"Conventions": "CF-1.11", "title": "Ensemble forecast", "source": "rolling-diffusion"}
+    # Without the moment of writing: the same forecast has the same bytes.
+    return xr.Dataset(coords=coordinates, attrs=about | {"history": "sampled by rolling-diffusion"})
+
+
+def _axis(layout: Layout, axis: Axis) -> dict[str, str]:
+    """The attributes of a horizontal axis."""
+    named = "latitude" if axis.is_latitude else "longitude" if axis.is_longitude else axis.standard_name
+    return {"units": axis.units, "axis": "Y" if axis is layout.y else "X"} | (
+        {"standard_name": named} if named else {}
+    )
+
+
+def _located(layout: Layout, coordinates: xr.Dataset) -> dict[str, str]:
+    """The attributes that lead from a variable to the coordinates that are no axes."""
+    mapping = next((c.name for c in layout.coordinates if not c.values), "")
+    names = [str(n) for n in coordinates.coords if n not in coordinates.dims and n != mapping]
+    return {"coordinates": " ".join(names)} | ({"grid_mapping": mapping} if mapping else {})
 
 
 def _leads(layout: Layout, count: int) -> tuple[np.ndarray, dict[str, str]]:
@@ -168,7 +193,7 @@ class ForecastStore:
                 compressors=COMPRESSORS,
                 fill_value=float("nan") if variable.dtype == "float32" else 0,
                 dimension_names=names,
-                attributes=attributes(variable),
+                attributes=attributes(variable) | _located(self.layout, coordinates),
             )
         seal_store(temporary)
 
@@ -229,7 +254,7 @@ class ForecastStore:
 
     def complete(self) -> None:
         """Marks the store as complete and deletes the note."""
-        zarr.open_group(self.path, mode="r+").attrs[schema.COMPLETE] = True
+        zarr.open_group(self.path, mode="r+").attrs[schema.COMPLETE] = 1  # NetCDF knows no booleans
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*onsolidated metadata")  # an extension of format 3
             zarr.consolidate_metadata(self.path)

@@ -156,7 +156,8 @@ class _Page:
             grid = f"{cells} pixels in {colours}, {1 / layout.step:.4g} frames a second"
         drawn = evaluation.drawn.words() if evaluation.drawn else counted(starts, "start")
         size = f"{drawn}, {counted(members, 'member')}, {counted(leads, 'lead')}"
-        return members, f"{grid} · {size}, from data that training never saw"
+        weights = "" if layout.is_video else f"; means over space are weighted by {layout.weighting}"
+        return members, f"{grid} · {size}, from data that training never saw{weights}"
 
     def summary(self, evaluation: Evaluation) -> str:
         judge = headline(evaluation).key

@@ -77,7 +77,7 @@ def load_teacher(experiment: Experiment, layout: Layout, statistics: Statistics)
             f"the teacher {name} has another network (there / here: {'; '.join(changed)}): give this run the"
             " teacher's --network and --prediction"
         )
-    if teacher.layout != layout or not _same(teacher.statistics, statistics):
+    if not teacher.layout.same_frames(layout) or not _same(teacher.statistics, statistics):
         raise InputError(
             f"the teacher {name} was trained on other data: give this run the same --source, and a cache or"
             " files that have not changed"
