@@ -29,8 +29,9 @@ ADDED = {"source.clips": {"holdout_by": "names"}}
 def _monthly(layout: dict[str, Any]) -> dict[str, Any]:
     """Steps of months used to be written as hours, of the mean month."""
     step = layout.get("step")
-    known = isinstance(step, int | float) and layout.get("time_units") == HOURS
-    months = step / MEAN_MONTH if known else 0
+    if not isinstance(step, int | float) or layout.get("time_units") != HOURS:
+        return layout
+    months = step / MEAN_MONTH
     if months < 0.5 or abs(months - round(months)) > 1e-6:
         return layout
     return layout | {"step": float(round(months)), "time_units": MONTHS}
