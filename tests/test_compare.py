@@ -12,6 +12,7 @@ import pytest
 import xarray as xr
 from scipy import stats
 
+from rolling.common import seal
 from rolling.common.errors import InputError
 from rolling.configs.debug import experiment as debug
 from rolling.metrics import About, Ranking
@@ -201,13 +202,26 @@ def test_what_is_higher_is_better_where_a_metric_says_so():
 # The command.
 
 
+def retold(run, change):
+    """Changes the experiment of a finished run, and its checkpoints' seals with it."""
+    for path in (run / "experiment.json", *run.glob("checkpoints/*/experiment/metadata")):
+        described = json.loads(path.read_text())
+        change(described)
+        path.write_text(json.dumps(described))
+        seals = path.parent.parent / seal.SEAL / "metadata"
+        if seals.exists():
+            sums = json.loads(seals.read_text()) | {"experiment": seal.checksum_of_json(described)}
+            seals.write_text(json.dumps(sums))
+
+
 def sown(run, other, seed):
     """A copy of a finished run that says that it has another seed: nothing more is trained."""
     shutil.copytree(run, other)
-    for path in (other / "experiment.json", *other.glob("checkpoints/*/experiment/metadata")):
-        described = json.loads(path.read_text())
+
+    def change(described):
         described["name"], described["training"]["seed"] = other.name, seed
-        path.write_text(json.dumps(described))
+
+    retold(other, change)
 
 
 @pytest.fixture(scope="module")
@@ -349,10 +363,7 @@ def own(place, tmp_path, monkeypatch):
         shutil.copytree(place[0] / "both" / name, run)
         shutil.copytree(run / "calls-1.zarr", run / "forecast.zarr")
         (run / "calls-1.json").unlink()
-        for path in (run / "experiment.json", *run.glob("checkpoints/*/experiment/metadata")):
-            described = json.loads(path.read_text())
-            described["metrics"].append({"type": "metric.median_error"})
-            path.write_text(json.dumps(described))
+        retold(run, lambda described: described["metrics"].append({"type": "metric.median_error"}))
     return tmp_path, ["--code", str(tmp_path / "own.py")]
 
 
@@ -363,7 +374,8 @@ def test_a_metric_of_ones_own_is_shown_wherever_the_others_are(own, capsys):
     run = folder / "rolling-0"
     store = xr.open_zarr(run / "forecast.zarr", consolidated=False)
     assert main(["evaluate", str(run), *code]) == 0
-    said = capsys.readouterr().out.splitlines()
+    told, _, *said = capsys.readouterr().out.splitlines()
+    assert told == "3 independent starts."
     assert said[1].split()[-1] == "median"
     assert said[-1] == f"median: {title}. Mean of |median - truth|; <lower> is better."
     written = json.loads((run / "evaluation.json").read_text())
