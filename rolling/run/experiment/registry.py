@@ -183,14 +183,19 @@ def alternatives(protocol: type) -> dict[str, type]:
 def register(part: type) -> None:
     """Registers a user's own dataclass. Raises `InputError` where its name is taken."""
     tag = _own_tag(part)
-    kind = tag.partition(".")[0]
-    there = _own.get(tag) or (parts(kind).get(tag) if kind in KINDS else None)
+    there = _find(tag)
     if there is not None and (there.__module__, there.__qualname__) != (part.__module__, part.__qualname__):
         raise InputError(
             f"{part.__name__} of {part.__module__} would be known as {tag!r}, and so is {there.__name__} of"
             f" {there.__module__}: give it another name"
         )
     _own[tag] = part
+
+
+def _find(tag: str) -> type | None:
+    """The part of this short name, the user's own before the project's."""
+    kind = tag.partition(".")[0]
+    return _own.get(tag) or (parts(kind).get(tag) if kind in KINDS else None)
 
 
 def _own_tag(part: type) -> str:
@@ -229,8 +234,7 @@ def known_class(tag: str) -> type:
     if tag in RECORDS:
         module, _, name = RECORDS[tag].rpartition(".")
         return getattr(importlib.import_module(module), name)
-    kind = tag.partition(".")[0]
-    found = _own.get(tag) or (parts(kind).get(tag) if kind in KINDS else None)
+    found = _find(tag)
     if found is None:
         raise UnknownPart(tag)
     return found
