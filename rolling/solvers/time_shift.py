@@ -41,7 +41,7 @@ class TimeShift:
 
     solver: Solver = Ddim()
     """The solver whose steps are taken."""
-    variance: float
+    variance: float = 1.0
     """Mean square of a frame of the data, as the network sees them."""
     reach: float = 0.5
     """Largest shift, in logsnr; 0 turns it off."""
