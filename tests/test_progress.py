@@ -29,3 +29,17 @@ def test_a_phase_that_fails_does_not_say_that_it_is_done(capsys):
     except KeyError:
         pass
     assert "done" not in capsys.readouterr().err
+
+
+def test_compiling_is_said_and_how_long_it_took(capsys, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(rolling.common.progress.time, "monotonic", lambda: clock[0])
+    with Progress("train", total=7000, compiles=True) as progress:
+        clock[0] = 150.0
+        progress.update(20)
+        clock[0] = 170.0
+        progress.update(20)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "train: compiling (0/7000 step)"
+    assert lines[1] == "train: compiled and first done after 2 min (20/7000 step)"
+    assert lines[2] == "train: 1 %, 116 min left (40/7000 step)"

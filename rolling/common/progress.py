@@ -13,8 +13,9 @@ SECONDS_BETWEEN_LINES = 15.0
 class Progress:
     """`with Progress("train", total=700, unit="step") as progress: progress.update(1, loss=0.3)`."""
 
-    def __init__(self, label: str, total: int, unit: str = "step", done: int = 0):
+    def __init__(self, label: str, total: int, unit: str = "step", done: int = 0, compiles: bool = False):
         self.label, self.total, self.unit, self.done = label, total, unit, done
+        self.compiles = compiles
         self.started = self.last_line = time.monotonic()
         self.steady: tuple[float, int] | None = None  # time and count at the first update
         self.bar = None
@@ -23,7 +24,7 @@ class Progress:
 
     def __enter__(self) -> "Progress":
         if self.bar is None:
-            self._say("starts")
+            self._say("compiling" if self.compiles else "starts")
         return self
 
     def update(self, count: int = 1, **figures: float) -> None:
@@ -31,6 +32,8 @@ class Progress:
         self.done += count
         if self.steady is None:  # so far mostly compilation, which says nothing about the rest
             self.steady = (time.monotonic(), self.done)
+            if self.compiles and self.bar is None:
+                self._say(f"compiled and first done after {_duration(time.monotonic() - self.started)}")
         if self.bar is not None:
             if figures:
                 self.bar.set_postfix({name: f"{value:.4g}" for name, value in figures.items()}, refresh=False)
@@ -51,8 +54,14 @@ class Progress:
             return ""
         since, place = self.steady
         seconds = (time.monotonic() - since) * (self.total - self.done) / (self.done - place)
-        return f", {seconds:.0f} s left"
+        return f", {_duration(seconds)} left"
 
     def _say(self, words: str) -> None:
         self.last_line = time.monotonic()
         print(f"{self.label}: {words} ({self.done}/{self.total} {self.unit})", file=sys.stderr, flush=True)
+
+
+def _duration(seconds: float) -> str:
+    """As a person says it: `70 s`, `12 min`, `3.5 h`."""
+    size, unit = next(((s, u) for s, u in ((3600, "h"), (60, "min")) if seconds >= 2 * s), (1, "s"))
+    return f"{seconds / size:.{1 if unit == 'h' else 0}f} {unit}"

@@ -104,7 +104,7 @@ def _write_batches(forecaster, test, forecast, starts, cycles, target, note, lab
     done = sum(len(batch.places) for batch in batches[:first]) * forecast.frames
     if note is not None:
         done += int(note["lead"]) * len(batches[first].places)
-    with Progress(label, len(places) * forecast.frames, unit="frame", done=done) as progress:
+    with Progress(label, len(places) * forecast.frames, unit="frame", done=done, compiles=True) as progress:
         for number in range(first, len(batches)):
             resume = None if note is None else _unpack(note, forecaster, size)
             note = None

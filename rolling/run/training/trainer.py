@@ -253,7 +253,7 @@ class Trainer:
         pending, since = [], time.monotonic()
         saved = since
         rate = learning_rate(training, self.experiment.optimiser.peak)
-        with Progress("train", training.steps, done=step) as progress:
+        with Progress("train", training.steps, done=step, compiles=True) as progress:
             while step < training.steps:
                 batch = jax.device_put(next(self.iterator), self.shardings.batch)
                 self.state, figures = self.step(self.state, batch, self.frozen)
