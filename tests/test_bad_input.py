@@ -268,6 +268,7 @@ def test_an_unfinished_forecast_is_not_scored(copy, capsys):
 @pytest.mark.slow
 def test_what_is_spoiled_in_a_run(copy, capsys):
     """Its coordinates, which are read when they are first asked for, and its log."""
+    assert main(["evaluate", str(copy)]) == 0
     (copy / "log.jsonl").write_bytes(b"\xff\xfe\n[]\n{}\n" + (copy / "log.jsonl").read_bytes())
     assert main(["report", str(copy)]) == 0
     chunk = next(p for p in (copy / "forecast.zarr" / "sequence" / "c").rglob("*") if p.is_file())
