@@ -2,6 +2,7 @@
 caches that the next session finds."""
 
 import os
+import signal
 from collections import Counter
 
 from tests import cache_tools
@@ -62,6 +63,9 @@ def quick_compilation():
 
 
 def pytest_configure(config):
+    # A shell starts what it runs in the background with interrupts ignored, and children inherit that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):  # once, not in every worker
         cache_tools.tidy()
 

@@ -29,13 +29,15 @@ def trained(tmp_path_factory):
     dataset = hourly(folder)
     words = ["train", "gridded", "--source.path", folder / "data.nc", "--folder", folder]
     words += ["--training.steps", "3", "--network.channels", "16", "16", "--network.blocks", "1", "1"]
+    words += ["--window", "autoregressive"]
     assert main([str(word) for word in words]) == 0
     return folder / "gridded", dataset
 
 
 def test_a_forecast_has_the_names_units_and_times_of_the_data(trained):
     run, dataset = trained
-    forecast = load(run).forecast(dataset, frames=7, members=3, seed=1)
+    forecaster = load(run)
+    forecast = forecaster.forecast(dataset, frames=7, members=3, seed=1)
     assert forecast.t2m.dims == ("time", "number", "prediction_timedelta", "latitude", "longitude")
     assert forecast.t2m.shape == (1, 3, 7, 12, 18)
     assert forecast.t2m.attrs["units"] == "K"
@@ -45,7 +47,7 @@ def test_a_forecast_has_the_names_units_and_times_of_the_data(trained):
     assert np.isfinite(forecast.t2m).all()
     again = load(run).forecast(dataset, frames=7, members=3, seed=1)
     xr.testing.assert_identical(forecast, again)
-    other = load(run).forecast(dataset, frames=7, members=3, seed=2)
+    other = forecaster.forecast(dataset, frames=7, members=3, seed=2)
     assert not np.allclose(forecast.t2m, other.t2m)
 
 
