@@ -1,8 +1,10 @@
 """Progress away from a terminal: a line now and then, with what is left once the pace is known."""
 
 import re
+import sys
 
 import rolling.common.progress
+from rolling.common import terminal
 from rolling.common.progress import Progress
 
 
@@ -43,3 +45,16 @@ def test_compiling_is_said_and_how_long_it_took(capsys, monkeypatch):
     assert lines[0] == "train: compiling (0/7000 step)"
     assert lines[1] == "train: compiled and first done after 2 min (20/7000 step)"
     assert lines[2] == "train: 1 %, 116 min left (40/7000 step)"
+
+
+def test_names_of_others_give_no_orders_to_a_terminal(capsys):
+    """Whoever prints them, and by whichever stream; what is ours may still use colours."""
+    name = "a\x1b[2J\rb\x9b31m\u202e\ud800é±\u00a0"
+    with terminal.guarded():
+        print(name, "\n\tnext")
+        print(name, file=sys.stderr)
+        print("\x1b[1mhelp\x1b[0m", file=terminal.bare(sys.stdout))
+    out, errors = capsys.readouterr()
+    safe = r"a\x1b[2J\rb\x9b31m\u202e\ud800é±" + "\u00a0"
+    assert out == f"{safe} \n\tnext\n\x1b[1mhelp\x1b[0m\n" and errors == f"{safe}\n"
+    assert terminal.printable("plain words") == "plain words"

@@ -84,9 +84,3 @@ class Collection(Protocol):
     def read(self, entry: Entry, picture: Picture) -> Iterator[Block]:
         """One clip, block by block, in blocks of any size. Raises `BadClip`."""
         ...
-
-
-def shown(name: str) -> str:
-    """A name in printable form: file names need not be text, and may hold what moves a terminal's cursor."""
-    printable = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
-    return "".join(printable)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rolling.common.errors import InputError
+from rolling.common.terminal import printable
 
 UNKNOWN = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """Errors of file systems that have no locks: work there goes on without."""
@@ -86,5 +87,5 @@ def _holder(handle: int) -> str:
         words = [str(found[name])[:100] for name in ("process", "host", "since")]
     except (ValueError, KeyError, TypeError):  # it has not yet signed
         return "another process"
-    process, host, since = ("".join(filter(str.isprintable, word)) for word in words)
+    process, host, since = map(printable, words)
     return f"process {process} on {host}, since {since}"

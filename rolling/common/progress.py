@@ -6,6 +6,7 @@ import time
 from tqdm import tqdm
 
 from rolling.common import signals
+from rolling.common.terminal import bare, printable
 
 SECONDS_BETWEEN_LINES = 15.0
 
@@ -20,7 +21,14 @@ class Progress:
         self.steady: tuple[float, int] | None = None  # time and count at the first update
         self.bar = None
         if sys.stderr.isatty():
-            self.bar = tqdm(total=total, initial=done, desc=label, unit=unit, dynamic_ncols=True)
+            self.bar = tqdm(
+                total=total,
+                initial=done,
+                desc=printable(label),
+                unit=unit,
+                dynamic_ncols=True,
+                file=bare(sys.stderr),
+            )
 
     def __enter__(self) -> "Progress":
         if self.bar is None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import rolling
-from rolling.common import signals
+from rolling.common import signals, terminal
 from rolling.common.errors import InputError
 from rolling.run import failures
 from rolling.run.arguments import experiment_and_options, find_weights, first, overridden, take, take_code
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _ended(words: list[str]) -> int:
-    with signals.handled():
+    with terminal.guarded(), signals.handled():
         try:
             code = _answer(list(words))
             sys.stdout.flush()

@@ -93,15 +93,10 @@ def _line(error: BaseException) -> str:
     return " ".join((str(error) or type(error).__name__).split())[:200]
 
 
-def printable(words: str) -> str:
-    """Text without control characters, which names of files and clips may hold: a terminal obeys them."""
-    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in words)
-
-
 def say(words: str) -> None:
     """One sentence on standard error; not being able to print it is no reason for another failure."""
     try:
-        print(f"rolling: {printable(words)}", file=sys.stderr, flush=True)
+        print(f"rolling: {words}", file=sys.stderr, flush=True)
     except (OSError, ValueError):
         detach(2)
 

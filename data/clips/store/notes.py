@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from rolling.data.clips.protocol import Entry, shown
+from rolling.common.terminal import printable
+from rolling.data.clips.protocol import Entry
 from rolling.data.clips.split import Draw
 from rolling.data.clips.store.reader import shard_name
 from rolling.data.clips.store.shards import PixelSums, notes_file, unlike
@@ -85,7 +86,7 @@ class _Notes:
         yield from self.skipped
         if self.kind not in (None, kind):
             for clip in self.clips:
-                yield shown(clip.entry.name), unlike(self.kind, kind)
+                yield printable(clip.entry.name), unlike(self.kind, kind)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -112,7 +113,10 @@ class Read:
         test, copy_of = draw.settled([clip.entry for clip in clips], [clip.digest for clip in clips])
         kept = np.flatnonzero(copy_of < 0)
         copies = [
-            (shown(clips[i].entry.name), f"it is a copy of {shown(clips[copy_of[i]].entry.name)}, held out")
+            (
+                printable(clips[i].entry.name),
+                f"it is a copy of {printable(clips[copy_of[i]].entry.name)}, held out",
+            )
             for i in np.flatnonzero(copy_of >= 0)
         ]
         return cls(

@@ -13,7 +13,8 @@ import numpy as np
 
 from rolling.common import seal
 from rolling.common.errors import InputError
-from rolling.data.clips.protocol import TEST, BadClip, Block, Collection, Entry, Picture, shown
+from rolling.common.terminal import printable
+from rolling.data.clips.protocol import TEST, BadClip, Block, Collection, Entry, Picture
 from rolling.data.clips.split import BY_PICTURES, Draw
 from rolling.data.clips.store.reader import shard_name
 
@@ -82,7 +83,7 @@ def write_shard(task: Task, report: Callable[[int], None]) -> None:
                     raise BadClip(task.given_up[place])
                 shard.add(task.first + place, entry, task.collection, task.min_frames)
             except BadClip as bad:
-                shard.skipped.append((shown(entry.name), str(bad)))
+                shard.skipped.append((printable(entry.name), str(bad)))
         shard.finish()
     os.replace(temporary, final)
     notes = notes_file(task.folder, task.number)
@@ -161,7 +162,7 @@ class _Shard:
             self.sums.join(sums)
         self.actions += actions
         self.tokens += [] if tokens is None else [np.asarray(tokens, np.float32)]
-        self.shortened += [(shown(entry.name), fault)] if fault else []
+        self.shortened += [(printable(entry.name), fault)] if fault else []
 
     def finish(self) -> None:
         self.file.seek(0)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rolling.data.clips.protocol import Picture, shown
+from rolling.common.terminal import printable
+from rolling.data.clips.protocol import Picture
 from rolling.data.clips.split import FEWEST
 from rolling.data.reasons import by_reason
 
@@ -67,7 +68,7 @@ def _rates(picture: Picture, rates: np.ndarray, names: np.ndarray) -> Iterator[s
     slow = np.flatnonzero(rates * REPEATED <= picture.rate)
     if len(slow):
         slowest = slow[np.argsort(rates[slow])]
-        found = [f"{shown(os.fsdecode(names[i].item()))} ({rates[i]:.4g})" for i in slowest]
+        found = [f"{printable(os.fsdecode(names[i].item()))} ({rates[i]:.4g})" for i in slowest]
         times = picture.rate / rates[slowest[0]]
         yield (
             f"stretched: {_counted(len(slow))} of far fewer than the {picture.rate:g} frames a second asked"

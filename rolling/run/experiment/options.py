@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import io
 import re
+import sys
 import typing
 from difflib import get_close_matches
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 import tyro
 
 from rolling.common.errors import InputError
+from rolling.common.terminal import bare
 from rolling.run.experiment.codec import made
 from rolling.run.experiment.former import FIELDS
 from rolling.run.experiment.registry import alternatives, lacking
@@ -35,7 +37,8 @@ def parse(default: T, arguments: list[str], program: str) -> T:
     narrow = _narrow(default)
     stderr = io.StringIO()
     try:
-        with contextlib.redirect_stderr(stderr):
+        # Help comes in colours.
+        with contextlib.redirect_stderr(stderr), contextlib.redirect_stdout(bare(sys.stdout)):
             value = tyro.cli(
                 type(narrow),
                 default=narrow,
