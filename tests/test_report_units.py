@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from rolling.fields import Axis
 from rolling.run.evaluation.scores import decoded, read
 from rolling.run.report import markup, plots, verdict
-from rolling.run.report.describe import describe
+from rolling.run.report.experiment_parts import describe
 from rolling.run.report.units import Words, pretty_units, short
 from tests.fake_runs import LEADS, Trial, box, curve, evaluation_of, weather, write_rich
 

@@ -16,7 +16,7 @@ from rolling.run.compare.runs import Group
 from rolling.run.compare.wording import at_calls, by_calls, by_lead, heading, of_rollouts
 from rolling.run.evaluation.scores import Drawn, finite
 from rolling.run.evaluation.tables import Cell, Table
-from rolling.run.report.describe import Part, describe
+from rolling.run.report.experiment_parts import Part, describe
 from rolling.run.report.units import Words, counted, listed
 from rolling.run.report.verdict import where
 

@@ -11,7 +11,7 @@ from rolling.run.compare.comparison import Comparison
 from rolling.run.compare.wording import at_calls, heading
 from rolling.run.evaluation.tables import Table
 from rolling.run.report import markup
-from rolling.run.report.describe import Part, describe
+from rolling.run.report.experiment_parts import Part, describe
 from rolling.run.report.page import compose
 
 NOTE = (

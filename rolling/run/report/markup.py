@@ -12,7 +12,7 @@ from rolling.fields import Axis, Layout
 from rolling.run.evaluation.scores import BASELINES
 from rolling.run.evaluation.tables import Cell, Table
 from rolling.run.report import plots
-from rolling.run.report.describe import Part
+from rolling.run.report.experiment_parts import Part
 from rolling.run.report.figures import Number, Plot
 from rolling.run.report.pictures import aspect, edges
 from rolling.run.report.units import Words

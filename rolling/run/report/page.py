@@ -25,7 +25,7 @@ from rolling.run.evaluation.scores import Evaluation, read
 from rolling.run.forecasting.zarr_reader import open_forecast
 from rolling.run.report import markup, plots
 from rolling.run.report.clips import Budget, Clip, read_clips
-from rolling.run.report.describe import describe
+from rolling.run.report.experiment_parts import describe
 from rolling.run.report.figures import numbers, plotted
 from rolling.run.report.pictures import filmstrip
 from rolling.run.report.player import data_uri, manifest, panels
