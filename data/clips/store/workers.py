@@ -12,8 +12,6 @@ from collections.abc import Callable, Generator
 from multiprocessing import Pipe, connection
 from typing import Any
 
-import rolling
-
 REPORTED, DONE, FAILED, DIED = "reported", "done", "failed", "died"
 START = f"import sys; _, line, *sys.path = sys.argv; from {__name__} import main; main(int(line))"
 
@@ -79,7 +77,8 @@ def _folders_of_modules() -> list[str]:
     """The folders that this process imports from. The current one comes last, unless this package lies in it:
     it may be someone else's, and no file in it may pass for one of the standard library."""
     folders = [os.path.abspath(folder) for folder in sys.path]
-    home = os.path.dirname(os.path.dirname(os.path.abspath(rolling.__file__)))
+    package = sys.modules[__name__.partition(".")[0]].__file__ or ""
+    home = os.path.dirname(os.path.dirname(os.path.abspath(package)))
     return sorted(folders, key=lambda folder: folder == os.getcwd() != home)
 
 
