@@ -18,6 +18,7 @@ from rolling.run.cli import main
 from rolling.run.commands import show_experiment
 from rolling.run.experiment.objectives import Consistency, MomentMatching
 from rolling.run.experiment.optimisers import AdamW
+from rolling.run.training import memory
 from rolling.run.training.cost import TOKENS, batch_of, call_program, cost_of, cost_table, operations, peak
 from rolling.video.uvit.network import VideoUViT
 from rolling.video.uvit.sizes import KINETICS
@@ -199,3 +200,16 @@ def test_show(capsys):
     out = capsys.readouterr().out
     assert "training.batch: 8" in out and "parameters: 0.02153 M" in out
     assert "on a window of 4 frames" in out and "on 32 frames" in out and "--network.remat" in out
+
+
+def test_a_step_that_the_memory_does_not_hold_is_told_before_it_runs():
+    """A global field: the figure is that of `rolling show`. What surely fits is not even counted."""
+    layout = video(161, 320)
+    said = memory.shortage(gridded, layout, 2**32)
+    wanted = sum(cost_of(gridded, layout).memory.values()) / 2**30
+    assert wanted > 4 and said.startswith(
+        f"a training step wants about {wanted:.1f} GiB, and there are 4.0 GiB"
+    )
+    assert "--training.accumulate 2" in said and "--network.remat" in said and "--network.patch 4" in said
+    assert memory.shortage(gridded, layout, 2**50) == "" == memory.shortage(debug, video(16, 16), 2**32)
+    assert memory.memory_there() > 2**28

@@ -14,6 +14,7 @@ import contextlib
 import dataclasses
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -33,7 +34,7 @@ from rolling.run.report.page import write_report
 from rolling.run.report.pictures import poster as draw_poster
 from rolling.run.report.video_files import write_outputs
 from rolling.run.run_folder import LOCK, alone_in
-from rolling.run.training import held_out
+from rolling.run.training import held_out, memory
 from rolling.run.training.cost import cost_of, cost_table
 from rolling.run.training.distillation import beside
 from rolling.run.training.trainer import Trainer
@@ -112,6 +113,8 @@ def _train(experiment: Experiment, folder: Path, resume: bool) -> Split:
     _check(experiment.outputs, split)
     experiment.check_layout(split.train.layout)
     held_out.check(split, folder)
+    if short := memory.shortage(experiment, split.train.layout, memory.memory_there()):
+        print(short, file=sys.stderr, flush=True)
     with _nothing_left(folder):
         prepare_folder(experiment, folder, resume=resume)
         held_out.keep(split, folder)
