@@ -16,7 +16,7 @@ from PIL import Image
 from rolling.common.errors import InputError
 from rolling.configs._metrics import FIELDS, FIELDS_LONG
 from rolling.run.report.page import write_report
-from tests.fake_runs import Trial, weather, write_film, write_plain, write_rich
+from tests.fake_runs import Trial, curve, weather, write_film, write_plain, write_rich, write_scores
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +59,22 @@ def test_page_loads_nothing_and_is_small(rich):
 def test_page_escapes_what_users_write(rich):
     text = rich[2].read_text()
     assert "weather &lt;b&gt;" in text and "weather <b>" not in text
+
+
+def test_units_and_names_of_others_stay_text(plain, tmp_path):
+    """Neither markup, nor the end or the double escape of a script, nor matplotlib's mathematics."""
+    attack = "K <!--<script>alert(1)</script> $x$ $\\frac{"
+    test = write_plain(tmp_path)
+    variable = dataclasses.replace(test.layout.variables[0], units=attack, long_name=attack)
+    test = dataclasses.replace(test, layout=dataclasses.replace(test.layout, variables=(variable,)))
+    write_scores(tmp_path / "evaluation.json", {"rmse": {"vorticity": curve(attack)}})
+    page = write_report(tmp_path, experiment=Trial(name=attack), test=test, context=2, commands=[attack])
+    text, harmless = page.read_text(), plain[2].read_text()
+    for mark in ("<script", "</script", "<!--"):
+        assert text.count(mark) == harmless.count(mark)
+    assert "K &lt;!--&lt;script&gt;alert(1)" in text
+    islands = re.findall(r'application/json">(.*?)</script>', text)
+    assert islands and attack in json.dumps([json.loads(found) for found in islands]).replace("\\\\", "\\")
 
 
 def test_page_shows_every_part_of_a_rich_run(rich):
