@@ -96,7 +96,9 @@ class Forecast:
         store = zarr_writer.ForecastStore(folder, self.layout, {"run": "ours"})
         starts = [zarr_writer.InitTime(sequence=0, frame=frame) for frame in (3, 9)]
         times = np.datetime64("2020-01-01", "ns") + np.arange(2) * np.timedelta64(6, "h")
-        store.create(zarr_writer.skeleton(self.layout, times, starts, 1, len(self.frames)), 32)
+        leads = np.arange(1, len(self.frames) + 1) * np.timedelta64(1, "h")
+        valid = times[:, None] + leads
+        store.create(zarr_writer.skeleton(self.layout, times, valid, starts, 1), 32)
         for start in range(2):
             for lead in range(0, len(self.frames), 32):
                 store.write(start, 0, lead, self.frames[lead : lead + 32])

@@ -70,6 +70,12 @@ def pytest_configure(config):
         cache_tools.tidy()
 
 
+def pytest_collection_modifyitems(items):
+    """Files with long tests come first, so that no worker is left with one of them at the end."""
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)
+
+
 def pytest_terminal_summary(terminalreporter):
     """Says how many tests did not run, and what they want: a green session may prove less than another."""
     skipped = [report.longrepr for report in terminalreporter.stats.get("skipped", [])]

@@ -183,7 +183,7 @@ def test_a_conditioned_run_trains_forecasts_and_keeps_grey_levels(run):
 @pytest.mark.slow
 def test_a_run_shows_its_forecasts_beside_the_truth(run, tmp_path):
     videos = run / "videos" / "forecast"
-    assert [path.name for path in videos.iterdir()] == ["start-1-left.gif"]
+    assert [path.name for path in videos.iterdir()] == ["dot-0-frame-1.gif"]
     poster = tmp_path / "poster.png"
     wanted = {"outputs": (ContactSheet(),), "poster": str(poster)}
     page = commands.report(run, lambda own: dataclasses.replace(own, **wanted))
@@ -260,7 +260,7 @@ def test_classifier_free_guidance_leads_a_rollout(run, tmp_path):
         return zarr.open_group(commands.rollout(run, choose), mode="r")["red"][:]
 
     plain, led = roll(), roll(guidance=(ClassifierFree(scale=20.0),))
-    assert (tmp_path / "videos" / "0" / "start-1-left.gif").exists()  # beside the store
+    assert (tmp_path / "videos" / "0" / "dot-0-frame-1.gif").exists()  # beside the store
     assert plain.shape == led.shape and not np.array_equal(plain, led)
 
 

@@ -8,7 +8,8 @@ from rolling.run.checkpoint import Checkpoints
 from tests.run_tools import command, environment
 
 pytestmark = pytest.mark.slow
-WORDS = ("train", "debug", "--training.batch", "8", "--training.steps", "4", "--name")
+WORDS = ("train", "debug", "--training.batch", "8", "--training.steps", "4")
+WORDS += ("--network.channels", "16", "--network.blocks", "1", "--name")
 
 
 def parameters(run):

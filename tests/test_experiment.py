@@ -51,6 +51,10 @@ def test_every_preset_in_every_family_survives_json(tmp_path):
 def small(experiment):
     """The same experiment with few data, few steps and short forecasts."""
     changes = {"training": dataclasses.replace(experiment.training, steps=2, batch=2, checkpoint_every=2)}
+    if isinstance(experiment.network, VideoUViT):  # as many levels, each of one block of a few channels
+        levels = len(experiment.network.channels)
+        thin = {"channels": (16,) * levels, "blocks": (1,) * levels, "heads": 2, "embedding": 16}
+        changes["network"] = dataclasses.replace(experiment.network, **thin)
     if hasattr(experiment.source, "simulator"):
         simulator = experiment.source.simulator
         if hasattr(simulator, "spin_up"):
@@ -118,7 +122,9 @@ def test_every_preset_runs_its_real_loop(name, tmp_path, monkeypatch):
 @pytest.mark.parametrize("family", families())
 def test_every_family_runs_its_real_loop(family, tmp_path):
     experiment = find(f"debug_{family}")
-    network = VideoUViT(channels=(16,), blocks=(1,), heads=2, embedding=16)  # what differs is around it
+    network = dataclasses.replace(
+        experiment.network, channels=(16,), blocks=(1,)
+    )  # what differs is around it
     run_through(dataclasses.replace(experiment, network=network), tmp_path / family)
 
 
@@ -215,7 +221,8 @@ def test_an_experiment_of_ones_own_file(tmp_path, monkeypatch, capsys):
     (tmp_path / "curved.py").write_text(blocks[0])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ROLLING_CACHE", str(tmp_path / "cache"))
-    assert main(["train", "curved.py", "--training.steps", "2"]) == 0
+    thin = ["--network.channels", "16", "--network.blocks", "1", "--training.batch", "2"]
+    assert main(["train", "curved.py", "--training.steps", "2", *thin]) == 0
     monkeypatch.setattr(registry, "_own", {})  # as in a new process
     assert main(["rollout", "runs/curved"]) == 2
     assert "--code runs/curved/code/curved.py" in capsys.readouterr().err  # named, not run
@@ -223,7 +230,7 @@ def test_an_experiment_of_ones_own_file(tmp_path, monkeypatch, capsys):
     assert main(["rollout", "runs/curved", "--code", "runs/curved/code/curved.py"]) == 0
 
     (tmp_path / "waves.py").write_text(blocks[2])  # the source of the page
-    assert main(["train", "waves.py", "--training.steps", "1"]) == 0
+    assert main(["train", "waves.py", "--training.steps", "1", *thin]) == 0
 
     names = {}
     exec(blocks[0] + blocks[1] + blocks[3], names)

@@ -258,7 +258,7 @@ def test_partitions_lose_and_lookahead_wins_some_of_it_back():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "solver",
-    [Ddim(), Ddim(eta=0.5), Ancestral(), DpmSolverPlusPlus(order=3), UniPC(order=2), Deis()],
+    [Ddim(eta=0.5), DpmSolverPlusPlus(order=3), UniPC(order=2)],
     ids=repr,
 )
 def test_picard_ends_at_the_sequential_sampler(solver):

@@ -56,7 +56,7 @@ def read_checkpoint(folder):
 def write_forecast(folder):
     store = ForecastStore(folder, LAYOUT, {"run": "ours"})
     starts = [InitTime(sequence=i, frame=1) for i in range(2)]
-    store.create(skeleton(LAYOUT, np.zeros(2), starts, 1, FRAMES), 3)
+    store.create(skeleton(LAYOUT, np.zeros(2), np.tile(1.0 + np.arange(FRAMES), (2, 1)), starts, 1), 3)
     frames = np.random.default_rng(1).integers(0, 256, (2, FRAMES, 8, 8, 1)).astype(np.float32)
     for start in range(2):
         for lead in (0, 3):

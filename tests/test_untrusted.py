@@ -414,5 +414,11 @@ def test_names_of_clips_become_names_of_files(tmp_path, name):
 
 def test_settings_of_matplotlib_in_the_current_folder_start_no_tex(monkeypatch):
     monkeypatch.setitem(matplotlib.rcParams, "text.usetex", True)
-    figure = styled(lambda: Figure(layout="constrained"))()
-    assert not styled(lambda: figure.text(0, 0, "a"))().get_usetex() and matplotlib.rcParams["text.usetex"]
+
+    @styled
+    def drawn():
+        figure = Figure(layout="constrained")
+        figure.text(0, 0, "a")
+        return figure
+
+    assert not drawn().texts[0].get_usetex() and matplotlib.rcParams["text.usetex"]

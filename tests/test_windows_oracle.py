@@ -13,13 +13,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compilation")]
     "window",
     [
         Rolling(size=5, context=1, block=2),
-        Rolling(size=8, context=2, block=3),
-        Pyramid(size=5, context=1, stagger=0.25),
         Pyramid(size=6, context=2, stagger=0.6),
         Pyramid(size=5, context=1, stagger=1.0),
         Pyramid(size=5, context=1, stagger=0.5, block=2),
         Trapezoid(size=5, context=1, stagger=0.5),
-        Trapezoid(size=6, context=1, stagger=1.0),
     ],
     ids=repr,
 )

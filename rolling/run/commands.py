@@ -171,6 +171,7 @@ class RolloutOptions(Sampling, Forecast):
 def rollout(folder: Path, choose: Callable[[RolloutOptions], RolloutOptions]) -> Path:
     """Writes a forecast of the held-out part, or from the end of other data; `choose` maps the run's own
     options to those to use."""
+    check_links(folder)
     forecaster = load(folder)
     experiment = forecaster.experiment
     options = choose(RolloutOptions(**vars(experiment.recipe), **vars(experiment.forecast)))
@@ -189,7 +190,7 @@ def rollout(folder: Path, choose: Callable[[RolloutOptions], RolloutOptions]) ->
         name = re.sub(r"[^\w.-]+", "_", Path(options.data).stem)
         default = f"{Path(STORE).stem}-{name}.zarr"
     else:
-        test, starts, default = open_run(folder)[2].test, None, STORE
+        test, starts, default = _data_of(forecaster, folder).test, None, STORE
     output = Path(options.output) if options.output else folder / default
     label = _label("rollout", forecast)
     write_forecast(forecaster, test, forecast, output, label, overwrite=options.overwrite, starts=starts)
@@ -256,6 +257,10 @@ def open_run(folder: Path) -> tuple[Experiment, Forecaster, Split]:
     """A trained run and its data, whose layout must be the one it was trained on."""
     check_links(folder)
     forecaster = load(folder)
+    return forecaster.experiment, forecaster, _data_of(forecaster, folder)
+
+
+def _data_of(forecaster: Forecaster, folder: Path) -> Split:
     split = forecaster.experiment.source.open()
     if not forecaster.layout.same_frames(split.test.layout):
         changed = codec.differences(codec.encode(forecaster.layout), codec.encode(split.test.layout))
@@ -264,7 +269,7 @@ def open_run(folder: Path) -> tuple[Experiment, Forecaster, Split]:
             " the old data, or train again"
         )
     held_out.check(split, folder)
-    return forecaster.experiment, forecaster, split
+    return split
 
 
 def _evaluate(forecaster: Forecaster, split: Split, folder: Path) -> str:
