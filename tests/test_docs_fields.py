@@ -29,7 +29,7 @@ def test_the_options_of_a_command_are_known(command):
     _, name, chosen, *options = shlex.split(command, comments=True)
     if name == "rollout":
         changed = parse(RolloutOptions(), options, "rolling")
-        assert changed.frames == 72 and changed.members == 16 and changed.output
+        assert changed.frames == 72 and changed.members == 16 and (changed.output or changed.data)
         return
     assert chosen == "gridded"
     changed = parse(EXPERIMENT, options, "rolling")
