@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import errno
 import hashlib
 import json
 import os
@@ -18,6 +17,7 @@ from typing import Any
 from rolling.common.errors import InputError
 from rolling.common.files import DAY
 from rolling.common.lock import Busy, alone
+from rolling.common.machine import FULL
 
 CHECKSUMS = "checksums.json"
 HALF = ".half"  # the ending of a folder that is being written
@@ -213,7 +213,7 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             raise InputError(
                 f"the disk is full while writing {path}: free some space, or name another folder with the"
                 " environment variable ROLLING_CACHE"

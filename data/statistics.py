@@ -154,6 +154,11 @@ def _blocks(sequences: Sequences) -> Iterator[tuple[np.ndarray, np.ndarray]]:
             yield sequences.read(index, start, stop), calendar.phase(layout, times)
 
 
+def finite(values: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """Where `values [..., H, W, C]` are finite, or masked."""
+    return np.isfinite(values) | (False if mask is None else ~mask)
+
+
 def _masked_mean(field: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
     """`[C]`: the mean of `field [H, W, C]` over unmasked cells."""
     return field.mean((0, 1)) if mask is None else np.where(mask, field, 0.0).sum((0, 1)) / mask.sum((0, 1))

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
-from rolling.common.checks import check_least, check_numbers
+from rolling.common.checks import check_finite, check_least
 from rolling.common.errors import InputError
 from rolling.fields import Axis, Layout, Variable
 
@@ -107,7 +107,7 @@ class Kolmogorov:
                 f" between 1 and {math.ceil(self.grid / 3) - 1}, or the grid must be finer"
             )
         check_least("simulator", self, "viscosity", "drag")  # they take energy out of the flow
-        check_numbers("simulator", self, "forcing")
+        check_finite("simulator", self, "forcing")
 
     @property
     def layout(self) -> Layout:
@@ -172,7 +172,7 @@ class KuramotoSivashinsky:
 
     def __post_init__(self):
         _check(self)
-        check_numbers("simulator", self, "domain", above=0)
+        check_finite("simulator", self, "domain", above=0)
         # Dealiasing keeps wavenumbers up to a third of the grid. If they end below about 2.7, crests are cut
         # off and the front blows up, however small the time step.
         needed = math.ceil(2.7 * self.domain / (2 * math.pi)) * 3
@@ -299,7 +299,7 @@ def _layout(variables, domain, resolution, interval):
 def _check(simulator) -> None:
     """Raises `InputError` if the settings common to all simulators do not fit together."""
     name = type(simulator).__name__
-    check_numbers("simulator", simulator, "resolution", "grid", "dt", "interval", above=0)
+    check_finite("simulator", simulator, "resolution", "grid", "dt", "interval", above=0)
     check_least("simulator", simulator, "spin_up")
     if simulator.resolution > simulator.grid:
         raise InputError(

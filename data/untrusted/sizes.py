@@ -1,7 +1,6 @@
 """Promises of size: a header of a hundred bytes can ask for terabytes."""
 
 import math
-import os
 import stat
 import zipfile
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rolling.common import machine
 from rolling.data.untrusted import Refused
 
 SHARE = 0.5  # of the machine's memory that one array may take
@@ -18,7 +18,7 @@ SHARE = 0.5  # of the machine's memory that one array may take
 def check_memory(what: str, shape: Sequence[int], itemsize: int) -> None:
     """Raises `Refused` for an array that is read at once and takes more than half of the memory."""
     size = math.prod(map(int, shape)) * itemsize
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = machine.memory()
     if size > SHARE * memory:
         raise Refused(
             f"{what} promises {size / 2**30:,.0f} GiB at once ({' x '.join(map(str, shape))}), of"

@@ -8,7 +8,7 @@ from rolling.common.errors import InputError
 SEEDS = 2**32 - 1  # the largest that every generator takes
 
 
-def check_numbers(where: str, part: Any, *names: str, above: float = -math.inf) -> None:
+def check_finite(where: str, part: Any, *names: str, above: float = -math.inf) -> None:
     """Raises `InputError` unless these fields of a part are finite numbers above a bound."""
     for name in names:
         value = getattr(part, name)

@@ -9,7 +9,12 @@ from typing import ClassVar
 import numpy as np
 
 from rolling.metrics.ensemble import PerVariable, ensemble_mean
-from rolling.metrics.metric import About
+from rolling.metrics.metric import About, Sample
+
+
+def _anomalies(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+    """The ensemble's mean and the truth, as departures from the climatology."""
+    return ensemble_mean(sample) - sample.climatology, sample.truth - sample.climatology
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,8 +37,7 @@ class AnomalyCorrelation(PerVariable):
     dimensionless: ClassVar[bool] = True
 
     def terms(self, tools, sample):
-        forecast = ensemble_mean(sample) - sample.climatology
-        truth = sample.truth - sample.climatology
+        forecast, truth = _anomalies(sample)
         size = np.sqrt(tools.mean(forecast**2) * tools.mean(truth**2))
         there = size > 0
         correlation = tools.mean(forecast * truth) / np.where(there, size, 1.0)
@@ -65,8 +69,7 @@ class PooledAnomalyCorrelation(PerVariable):
     dimensionless: ClassVar[bool] = True
 
     def terms(self, tools, sample):
-        forecast = ensemble_mean(sample) - sample.climatology
-        truth = sample.truth - sample.climatology
+        forecast, truth = _anomalies(sample)
 
         def covariance(a, b):
             return tools.mean((a - expanded(tools.mean(a))) * (b - expanded(tools.mean(b))))

@@ -7,7 +7,6 @@ partial one, nor one without its seal.
 """
 
 import contextlib
-import errno
 import logging
 import os
 import shutil
@@ -23,6 +22,7 @@ import orbax.checkpoint as ocp
 from rolling.common import seal
 from rolling.common.errors import InputError
 from rolling.common.files import one_line
+from rolling.common.machine import FULL
 from rolling.data.statistics import Statistics
 from rolling.fields import Layout
 from rolling.run.experiment import Experiment, codec, presets
@@ -120,7 +120,7 @@ class Checkpoints:
             yield
         except Exception as error:
             self._remove_halves()
-            for code in (errno.ENOSPC, errno.EDQUOT):
+            for code in FULL:
                 if os.strerror(code) in str(error):
                     raise OSError(code, os.strerror(code), str(self.folder)) from None
             raise

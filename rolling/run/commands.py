@@ -13,13 +13,12 @@ report.html
 import contextlib
 import dataclasses
 import re
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from rolling.common.errors import InputError
-from rolling.common.files import check_links, write_file
+from rolling.common.files import check_links, remove, write_file
 from rolling.common.forecast_schema import STORE
 from rolling.data.source import Described, Split
 from rolling.outputs import Output
@@ -94,10 +93,9 @@ def _nothing_left(folder: Path) -> Iterator[None]:
         yield
     except BaseException:
         for path in folder.iterdir() if fresh else ():
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            elif path.name != LOCK:
-                path.unlink(missing_ok=True)
+            if path.name != LOCK:
+                with contextlib.suppress(OSError):
+                    remove(path)
         raise
 
 

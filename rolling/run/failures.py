@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from rolling.common import signals
 from rolling.common.errors import InputError
+from rolling.common.machine import FULL
 
 CONTINUE = "give the same command again (`run` and `train` with --resume)"
-FULL = (errno.ENOSPC, errno.EDQUOT)
 ADVICE = {
     errno.EROFS: "make it writable, or name another place",
     errno.EACCES: "make it readable and writable, or name another place",

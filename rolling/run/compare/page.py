@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rolling.common.errors import InputError
-from rolling.common.files import write_file
+from rolling.common.files import write_file, write_text
 from rolling.run.compare import plots
 from rolling.run.compare.comparison import Comparison
 from rolling.run.compare.wording import at_calls, heading
@@ -27,12 +27,12 @@ def write_comparison(comparison: Comparison, folder: Path) -> None:
     except OSError as error:
         raise InputError(f"the folder {folder} cannot be made ({error.strerror}): choose another") from error
     content = json.dumps(comparison.to_json(), indent=1, allow_nan=False) + "\n"
-    write_file(folder / "comparison.json", lambda path: path.write_text(content, encoding="utf-8"))
-    write_file(folder / "comparison.md", lambda path: path.write_text(markdown(comparison), encoding="utf-8"))
+    write_text(folder / "comparison.json", content)
+    write_text(folder / "comparison.md", markdown(comparison))
     figure = _overview(comparison)
     if figure is not None:
         write_file(folder / "comparison.png", lambda path: figure.savefig(path, format="png", dpi=160))
-    write_file(folder / "comparison.html", lambda path: path.write_text(html(comparison), encoding="utf-8"))
+    write_text(folder / "comparison.html", html(comparison))
 
 
 def _overview(comparison: Comparison):

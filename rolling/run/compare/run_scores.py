@@ -16,7 +16,7 @@ import zarr
 
 from rolling.common import forecast_schema as schema
 from rolling.common.errors import InputError
-from rolling.common.files import write_file
+from rolling.common.files import write_text
 from rolling.data.source import Sequences, Split
 from rolling.fields import Layout
 from rolling.metrics.metric import Metric, about_of
@@ -170,4 +170,4 @@ def _write(kept: Kept, path: Path, identity: Mapping[str, Any]) -> None:
     }
     content = {"identity": identity, "drawn": dataclasses.asdict(kept.drawn), "curves": curves}
     text = json.dumps(content, allow_nan=False, ensure_ascii=False) + "\n"
-    write_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_text(path, text)

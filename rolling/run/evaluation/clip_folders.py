@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from rolling.common.errors import InputError
-from rolling.common.files import write_file
+from rolling.common.files import write_text
 from rolling.common.progress import Progress
 from rolling.data.clips.collections.detect import collection_at, is_compressed
 from rolling.data.clips.collections.pairs import Pair, paired
@@ -112,7 +112,7 @@ def score_folders(options: FolderOptions) -> str:
         _report_skipped(clips)
     if options.output:
         text = json.dumps(found, indent=1, allow_nan=False) + "\n"
-        write_file(Path(options.output), lambda path: path.write_text(text, encoding="utf-8"))
+        write_text(Path(options.output), text)
     return _summary(found, evaluation)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from rolling.common.errors import InputError
-from rolling.common.files import write_file
+from rolling.common.files import write_text
 from rolling.metrics.metric import About, Metric, Ranking, Score, named_so
 
 BASELINES = ("persistence", "climatology")
@@ -114,7 +114,7 @@ def write(evaluation: Evaluation, path: Path) -> None:
     if evaluation.drawn is not None:
         content[INDEPENDENT] = dataclasses.asdict(evaluation.drawn)
     text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    write_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_text(path, text)
 
 
 def read(path: Path, metrics: Sequence[Metric] = ()) -> Evaluation:

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from rolling.common.checks import check_least, check_numbers, check_seed
+from rolling.common.checks import check_finite, check_least, check_seed
 from rolling.common.errors import InputError
 from rolling.common.files import check_name
 from rolling.data.augment import Augmentation
@@ -55,7 +55,7 @@ class Training:
                 raise InputError(
                     f"training.{name} must be a whole number of at least 1, not {getattr(self, name)}"
                 )
-        check_numbers("training", self, "checkpoint_minutes", above=0)
+        check_finite("training", self, "checkpoint_minutes", above=0)
         check_least("training", self, "warmup")
         check_seed("training", self)
         if self.batch % self.accumulate:

@@ -7,7 +7,7 @@ import jax
 import optax
 import optax.contrib
 
-from rolling.common.checks import check_least, check_numbers
+from rolling.common.checks import check_finite, check_least
 
 
 @runtime_checkable
@@ -34,7 +34,7 @@ class AdamW:
     """Decay of the parameters, times the learning rate, in a step."""
 
     def __post_init__(self):
-        check_numbers("optimiser", self, "peak", above=0)
+        check_finite("optimiser", self, "peak", above=0)
         check_least("optimiser", self, "weight_decay")
         check_least("optimiser", self, "b1", "b2", most=1)
 
@@ -57,7 +57,7 @@ class Muon:
     """The learning rate of AdamW as a fraction of Muon's."""
 
     def __post_init__(self):
-        check_numbers("optimiser", self, "peak", "adam_ratio", above=0)
+        check_finite("optimiser", self, "peak", "adam_ratio", above=0)
         check_least("optimiser", self, "weight_decay")
         check_least("optimiser", self, "beta", most=1)
 

@@ -10,6 +10,7 @@ from rolling.common.errors import InputError
 from rolling.data.gridded.other import read_like
 from rolling.data.gridded.selection import Selection
 from rolling.data.source import ReadsOther, Sequences
+from rolling.data.statistics import finite
 from rolling.fields import Layout
 from rolling.run.forecasting.zarr_writer import InitTime
 
@@ -44,10 +45,16 @@ def after_last(sequences: Sequences, count: int) -> list[InitTime]:
                 f"the last {count} frames of the data must be one step ({sequences.layout.step:g}) apart, as"
                 f" in training, and there is a gap before the last {start.frame}"
             )
-        frames, mask = sequences.read(start.sequence, start.frame - count, start.frame), sequences.mask
-        if not (np.isfinite(frames) | (False if mask is None else ~mask)).all():
-            raise InputError(f"the last {count} frames have values that are not finite: fill or drop them")
+        check_given(sequences.read(start.sequence, start.frame - count, start.frame), sequences.mask)
     return starts
+
+
+def check_given(frames: np.ndarray, mask: np.ndarray | None) -> None:
+    """Raises `InputError` where values of given frames `[..., time, height, width, variable]` are missing."""
+    if not finite(frames, mask).all():
+        raise InputError(
+            f"the last {frames.shape[-4]} frames have values that are not finite: fill or drop them"
+        )
 
 
 def last_frames(sequences: Sequences, count: int) -> tuple[np.ndarray, Any]:

@@ -170,7 +170,7 @@ class Forecaster:
         if layout.has_calendar:
             raise InputError("these frames have a calendar: give `forecast` an xarray.Dataset with times")
         plain = arrays.GivenArray.of(given, layout, n)
-        self._check_finite(plain.frames)
+        context.check_given(plain.frames, self.statistics.mask)
         clips = len(plain.frames)
         known = (
             arrays.labels_of(label, clips),
@@ -239,16 +239,9 @@ class Forecaster:
         recent = data.isel(time=slice(data.sizes["time"] - n, None))
         frames = [recent[name].transpose(*order).values for name in layout.names]
         given = np.stack(frames, axis=-1).astype(np.float32)
-        self._check_finite(given)
+        context.check_given(given, self.statistics.mask)
         arrays.check_levels(given, np.result_type(*frames), layout)
         return given, last
-
-    def _check_finite(self, given: np.ndarray) -> None:
-        mask = self.statistics.mask
-        if not (np.isfinite(given) | (False if mask is None else ~mask)).all():
-            raise InputError(
-                f"the last {self.recipe.given} frames have values that are not finite: fill or drop them"
-            )
 
     def _check_axis(self, axis: Axis, data: xr.Dataset) -> None:
         """Pixels need no coordinates: row 0 is on top."""

@@ -14,6 +14,7 @@ from rolling.common.forecast_schema import GIVEN, NAMES
 from rolling.common.progress import Progress
 from rolling.data.conditions import check_actions
 from rolling.data.source import Sequences
+from rolling.data.statistics import finite
 from rolling.run import model
 from rolling.run.experiment import Forecast, codec
 from rolling.run.forecasting import zarr_writer
@@ -135,7 +136,7 @@ def _sample_batch(forecaster, test, forecast, starts, cycles, batch, resume):
 
 def _check_finite(frames, mask, places, lead, starts, path):
     """`frames [batch, time, ...]`: all cells that `mask` does not mask must be finite."""
-    sane = (np.isfinite(frames) | (False if mask is None else ~mask)).all(axis=(2, 3, 4))
+    sane = np.all(finite(frames, mask), axis=(2, 3, 4))
     for (start, member), good in zip(places, sane, strict=False):
         if not good.all():
             bad = lead + int(np.argmin(good))

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from rolling.common.files import write_file
+from rolling.common.files import write_text
 from rolling.common.forecast_schema import STORE
 from rolling.data.source import Sequences
 from rolling.metrics.metric import Metric
@@ -89,7 +89,7 @@ def write_report(
         markup.commands(commands),
     ]
     content = page.filled(experiment.name, evaluation, sections)
-    return write_file(run / "report.html", lambda path: path.write_text(content, encoding="utf-8"))
+    return write_text(run / "report.html", content)
 
 
 def compose(

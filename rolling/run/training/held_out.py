@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from rolling.common.errors import InputError
-from rolling.common.files import write_file
+from rolling.common.files import write_text
 from rolling.data.source import Split
 
 FILE = "held_out.json"
@@ -18,8 +18,7 @@ def keep(split: Split, folder: Path) -> None:
     """Notes what is held out, in a run that has not noted it yet."""
     names = _names(split)
     if names and not (folder / FILE).exists():
-        text = json.dumps(names, indent=1) + "\n"
-        write_file(folder / FILE, lambda path: path.write_text(text, encoding="utf-8"))
+        write_text(folder / FILE, json.dumps(names, indent=1) + "\n")
 
 
 def check(split: Split, folder: Path) -> None:

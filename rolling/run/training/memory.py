@@ -1,10 +1,10 @@
 """What a training step will want of the memory, said before anything long begins."""
 
 import math
-import os
 
 import jax
 
+from rolling.common import machine
 from rolling.fields import Layout
 from rolling.run.experiment import Experiment
 from rolling.run.training.cost import cost_of
@@ -17,7 +17,7 @@ SURELY_ENOUGH = 4000
 def memory_there() -> int:
     """Bytes of the accelerator that trains, or of the machine."""
     limits = jax.local_devices()[0].memory_stats() or {}
-    return limits.get("bytes_limit") or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return limits.get("bytes_limit") or machine.memory()
 
 
 def shortage(experiment: Experiment, layout: Layout, there: int) -> str:
