@@ -5,7 +5,7 @@ import os
 import signal
 from collections import Counter
 
-from tests import cache_tools
+from tests import cache_tools, compilation
 
 # Plots are drawn to files only, and no cache of a plotting library is left in a home.
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -15,9 +15,10 @@ os.environ.setdefault("MPLCONFIGDIR", str(cache_tools.KEPT / "matplotlib"))
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_tools.compiled()))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 os.environ.setdefault("ROLLING_CACHE", str(cache_tools.simulated()))
+if "XLA_FLAGS" not in os.environ:  # workers and commands inherit it
+    os.environ["XLA_FLAGS"] = compilation.flags()
 
 import jax
-import pytest
 from jaxtyping import install_import_hook
 
 CHECKED = (
@@ -52,14 +53,6 @@ try:
     settings.load_profile("rolling")
 except ImportError:
     UNCHECKED.append("tests of properties are skipped: install hypothesis")
-
-
-@pytest.fixture
-def quick_compilation():
-    """For programs that run once: compiled with few optimisations, as compiling takes longer than running."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def pytest_configure(config):

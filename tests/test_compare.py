@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 
-import jax
 import numpy as np
 import pytest
 import xarray as xr
@@ -33,8 +32,6 @@ from rolling.solvers import Heun
 from tests.fake_runs import weather
 from tests.run_tools import tree
 from tests.test_evaluate import Walk, both, constant, plain, store_forecast
-
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 FAMILIES = ("--windows", "rolling,full_sequence", "--calls", "1")
 SHORT = (
@@ -233,7 +230,6 @@ def place(tmp_path_factory):
     one = ["compare", "debug", *FAMILIES, *SHORT, "--folder", str(both)]
     words = [*one, "--seeds", "2"]
     patch = pytest.MonkeyPatch()
-    jax.config.update("jax_disable_most_optimizations", True)  # the fixture for it comes after this one
     patch.chdir(folder)
     patch.setenv("ROLLING_CACHE", str(folder / "cache"))
     train = commands.train

@@ -27,7 +27,6 @@ from rolling.run.model import Known
 from rolling.sampling.guidance import ClassifierFree
 from rolling.video.outputs import ContactSheet, Gif
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 LAYOUT = video(8, 8, rate=4.0, labels=("left", "right"), tokens=3, actions=2, forcings=1)
 FRAMES = 14
 

@@ -9,7 +9,6 @@ from rolling import denoisers, noise
 
 hypothesis = pytest.importorskip("hypothesis")
 given, st = hypothesis.given, hypothesis.strategies
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 INFINITE = float("inf")
 
 

@@ -24,7 +24,7 @@ from rolling.video.uvit.network import VideoUViT
 from rolling.video.uvit.sizes import KINETICS
 from rolling.windows import Rolling
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.slow
 PICTURES = video(64, 64)
 
 

@@ -1,5 +1,7 @@
 """Training and sampling over several devices: eight virtual ones do what one does."""
 
+import os
+
 import jax
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from rolling.run.checkpoint import Checkpoints
 from tests.run_tools import command, environment
 
 pytestmark = pytest.mark.slow
+EIGHT = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=8"
 WORDS = ("train", "debug", "--training.batch", "8", "--training.steps", "4")
 WORDS += ("--network.channels", "16", "--network.blocks", "1", "--name")
 
@@ -21,7 +24,7 @@ def parameters(run):
 
 def test_eight_devices_reach_what_one_reaches(tmp_path):
     one = environment()
-    eight = environment(XLA_FLAGS="--xla_force_host_platform_device_count=8")
+    eight = environment(XLA_FLAGS=EIGHT)
     command(*WORDS, "one", cwd=tmp_path, env=one)
     command(*WORDS, "eight", cwd=tmp_path, env=eight)
     command(*WORDS, "parts", "--training.accumulate", "2", cwd=tmp_path, env=one)
@@ -34,7 +37,7 @@ def test_eight_devices_reach_what_one_reaches(tmp_path):
 
 
 def test_a_batch_that_the_devices_cannot_share_is_refused(tmp_path):
-    eight = environment(XLA_FLAGS="--xla_force_host_platform_device_count=8")
+    eight = environment(XLA_FLAGS=EIGHT)
     done = command("train", "debug", "--training.batch", "6", cwd=tmp_path, env=eight, check=False)
     assert done.returncode == 2
     assert "a batch of 6 cannot be split over 8 devices" in done.stderr.splitlines()[-1]

@@ -25,7 +25,6 @@ from rolling.sampling.sweeps import Power
 from rolling.solvers import Ancestral, Ddim
 from rolling.windows import AlignedContext, Rolling, TrainedOn
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 SHORT = dataclasses.replace(debug.training, steps=4, batch=2, checkpoint_every=2, log_every=2)
 
 
@@ -38,7 +37,6 @@ def short(experiment, **changes):
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory):
     """A trained run without forecasts."""
-    jax.config.update("jax_disable_most_optimizations", True)
     folder = tmp_path_factory.mktemp("teachers") / "teacher"
     commands.train(short(debug), folder)
     return folder

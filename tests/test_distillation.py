@@ -29,7 +29,7 @@ from rolling.oracle import UNCLIPPED, Oracle, autoregressive_covariance, exact_d
 from rolling.solvers import step_between
 from rolling.windows import Autoregressive, FullSequence, Rolling, warmup_steps
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.slow
 
 ROLLING = Rolling(size=6, context=1)
 WINDOWS = {"rolling": ROLLING, "full": FullSequence(size=4, context=1), "next": Autoregressive(context=1)}

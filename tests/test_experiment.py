@@ -105,7 +105,6 @@ OWN_LOOPS = [
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("quick_compilation")
 @pytest.mark.parametrize("name", OWN_LOOPS)
 def test_every_preset_runs_its_real_loop(name, tmp_path, monkeypatch):
     experiment = find(name)
@@ -118,7 +117,6 @@ def test_every_preset_runs_its_real_loop(name, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("quick_compilation")
 @pytest.mark.parametrize("family", families())
 def test_every_family_runs_its_real_loop(family, tmp_path):
     experiment = find(f"debug_{family}")

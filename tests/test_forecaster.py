@@ -51,7 +51,6 @@ def test_a_forecast_has_the_names_units_and_times_of_the_data(trained):
     assert not np.allclose(forecast.t2m, other.t2m)
 
 
-@pytest.mark.usefixtures("quick_compilation")
 @pytest.mark.parametrize(
     "ways",
     [

@@ -25,7 +25,6 @@ from rolling.sampling.sampler import Sampler, Sampling
 from rolling.solvers import Ddim
 from rolling.windows import FullSequence, Rolling
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 WINDOW = Rolling(size=6, context=3)
 SETTING = Schedules(WINDOW, UNCLIPPED)
 PROCESS = autoregressive_covariance((1.6, -0.8), 6)

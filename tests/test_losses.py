@@ -24,7 +24,6 @@ from rolling.oracle import UNCLIPPED, autoregressive_covariance, elbo_along, exa
 from rolling.run.experiment.objectives import Denoising
 from rolling.windows import FullSequence, IndependentTimes, Rolling, SampledTimes
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 WEIGHTINGS = [
     Elbo(),
     SigmoidWeighting(bias=-1.0),

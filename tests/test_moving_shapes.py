@@ -9,7 +9,7 @@ from rolling.data.moving_shapes import FORMS, MovingShapes
 from rolling.data.simulated import Simulated
 from rolling.physics.simulators import Simulator, simulate
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.slow
 SHAPES = MovingShapes(resolution=24, shapes=2)
 
 

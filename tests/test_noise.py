@@ -12,7 +12,6 @@ from rolling.common.errors import InputError
 
 hypothesis = pytest.importorskip("hypothesis")
 given, st = hypothesis.given, hypothesis.strategies
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 INFINITE = float("inf")
 SCHEDULES = {
     "cosine": noise.Cosine(),

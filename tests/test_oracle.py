@@ -13,7 +13,6 @@ from rolling.solvers import Ancestral, Ddim, DpmSolverPlusPlus
 from rolling.windows import FullSequence, Rolling
 
 AR2 = (1.6, -0.8)
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def error(**changes) -> float:

@@ -18,7 +18,7 @@ from rolling.sampling.sweeps import Even, Power
 from rolling.solvers import Ancestral, Ddim, Deis, DpmSolverPlusPlus, DpmSolverPlusPlus2S, Heun, UniPC
 from rolling.windows import Autoregressive, FullSequence, Pyramid, Rolling, Trapezoid
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.slow
 
 WINDOWS = {
     "rolling": lambda n: Rolling(size=n + 4, context=n),

@@ -17,7 +17,6 @@ from rolling.run import model
 from rolling.run.forecasting.forecaster import Forecaster
 from rolling.sampling.guidance import ClassifierFree
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "data.md"
 GIVEN = 1  # frames, of the window of debug
 

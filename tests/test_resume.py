@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 def place(tmp_path_factory):
     """A folder with a run that was never stopped, `runs/whole`, and the environment of its commands."""
     folder = tmp_path_factory.mktemp("resume")
-    env = environment()
+    env = environment(XLA_FLAGS="")  # as users compile it: other code may round otherwise
     command("train", "debug", "--name", "whole", *STEPS, cwd=folder, env=env)
     return folder, env
 

@@ -24,7 +24,6 @@ from rolling.solvers import Ancestral, Ddim, Deis, DpmSolverPlusPlus, Heun, Time
 from rolling.windows import AlignedContext, Autoregressive, FullSequence, NoisyContext, Pyramid, Rolling
 from tests.test_rollout import PARAMS, bind, joined
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 GRID = (3, 2, 2)
 
 

@@ -36,7 +36,6 @@ from tests.solver_tools import (
 
 hypothesis = pytest.importorskip("hypothesis")
 given, st = hypothesis.given, hypothesis.strategies
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 every_solver = pytest.mark.parametrize("solver", SOLVERS, ids=repr)
 
 

@@ -14,7 +14,7 @@ from rolling.solvers import Ancestral, Ddim, Deis, DpmSolverPlusPlus, DpmSolverP
 from rolling.solvers.exponential import node_weights
 from tests.solver_tools import MULTISTEP, a_step, normal, trajectory
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)

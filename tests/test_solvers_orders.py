@@ -13,7 +13,7 @@ from rolling.solvers import Ddim, Deis, DpmSolverPlusPlus, DpmSolverPlusPlus2S, 
 from rolling.windows import Rolling
 from tests.solver_tools import ar1_denoiser, trajectory
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.slow
 MOST = 512
 
 

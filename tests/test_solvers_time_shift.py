@@ -12,7 +12,7 @@ from rolling.oracle import UNCLIPPED
 from rolling.solvers import DpmSolverPlusPlus, TimeShift
 from tests.solver_tools import a_step, normal
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.slow
 LARGE = (1, 5, 200, 200, 1)
 CLOCK = jnp.asarray([[-1.0, -0.5, 0.0, 0.5, 1.0]])
 

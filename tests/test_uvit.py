@@ -20,14 +20,6 @@ PERIODIC = (True, True)
 SQUARE = Inputs(height=16, width=16, channels=1, periodic=PERIODIC)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quick_compilation():
-    """These tests compile much and compute little."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 @functools.cache
 def built(inputs, settings):
     apply, params = functional(VideoUViT(**SMALL | dict(settings)).build(inputs, nnx.Rngs(0)))

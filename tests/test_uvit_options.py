@@ -15,7 +15,7 @@ from rolling.video.uvit.blocks import BlockInputs, Keys
 from rolling.video.uvit.network import Level, VideoUViT
 from tests.test_uvit import EVERYTHING, SQUARE, disturb, everything, largest, network, replaced, sample
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.slow
 SOME = {"channels": (8, 16), "blocks": (1, 1), "heads": 2, "embedding": 16}
 
 

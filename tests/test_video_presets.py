@@ -12,7 +12,6 @@ from rolling.run.experiment.presets import find
 from tests.clip_tools import write_video
 from tests.record_tools import framed
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 FRAMES = 24
 MEASURES = ("psnr", "rmse", "crps", "spectral_frechet_distance")
 

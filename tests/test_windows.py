@@ -22,7 +22,6 @@ from tests.window_strategies import plain, pyramids, windows
 
 hypothesis = pytest.importorskip("hypothesis")
 given, st = hypothesis.given, hypothesis.strategies
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 TIMES = jnp.linspace(0.0, 1.0, 25)
 
 

@@ -6,7 +6,7 @@ import pytest
 from rolling.oracle import Oracle
 from rolling.windows import FullSequence, Pyramid, Rolling, Trapezoid
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from tests.window_strategies import Power, plain, shown, windows
 
 hypothesis = pytest.importorskip("hypothesis")
 given, settings = hypothesis.given, hypothesis.settings
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.slow
 KEY = jax.random.key(7)
 TIMES = jnp.linspace(0.0, 1.0, 25)
 
