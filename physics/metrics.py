@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from rolling.fields import Variable
-from rolling.metrics.metric import About, EvaluationSetup, Ranking, Sample, Score
+from rolling.metrics.protocol import About, EvaluationSetup, Ranking, Sample, Score
 from rolling.metrics.sums import Averaged, Sums, over_leads
 from rolling.physics.quantities import Quantity, divergence_fields, spectral_quantities, vorticity_fields
 from rolling.physics.spectra import spectrum

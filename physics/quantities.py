@@ -13,7 +13,7 @@ import numpy as np
 
 from rolling.fields import Layout, Variable
 from rolling.metrics.area import Domain
-from rolling.metrics.metric import EvaluationSetup
+from rolling.metrics.protocol import EvaluationSetup
 from rolling.physics.flow import Kinematics, Velocity, velocities, vorticities
 from rolling.physics.spectra import Planar, spectrum
 

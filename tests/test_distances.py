@@ -9,7 +9,7 @@ from scipy import stats
 from rolling.common.errors import InputError
 from rolling.fields import video
 from rolling.metrics.frechet import Gaussian, Sampled, frechet_distance
-from rolling.metrics.metric import EvaluationSetup, Metric, Sample
+from rolling.metrics.protocol import EvaluationSetup, Metric, Sample
 from rolling.run.evaluation.evaluate import climatology, persistence
 from rolling.run.experiment import codec
 from rolling.video.metrics import distances

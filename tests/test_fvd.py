@@ -10,7 +10,7 @@ import scipy.linalg
 
 from rolling.common.errors import InputError
 from rolling.fields import video as pictures
-from rolling.metrics.metric import EvaluationSetup, Metric
+from rolling.metrics.protocol import EvaluationSetup, Metric
 from rolling.run.cli import main
 from rolling.video.metrics import distances, fvd
 from rolling.video.metrics.fvd import Fvd, I3dLogits, Kvd

@@ -7,7 +7,7 @@ from scipy import stats
 from benchmarks.intervals import errors, of_seeds, of_starts
 from rolling.fields import video
 from rolling.metrics.intervals import MOST, blocks, interval, joined, without_each
-from rolling.metrics.metric import Score
+from rolling.metrics.protocol import Score
 from rolling.run.evaluation.scores import Drawn, Evaluation
 from rolling.run.evaluation.summary import summary_table
 from rolling.run.report.units import Words

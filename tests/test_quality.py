@@ -12,7 +12,7 @@ import xarray as xr
 
 from rolling.fields import video
 from rolling.metrics.ensemble import Crps, RankHistogram, Rmse, Spread, SpreadSkillRatio, StandardDeviation
-from rolling.metrics.metric import EvaluationSetup, Metric, Sample
+from rolling.metrics.protocol import EvaluationSetup, Metric, Sample
 from rolling.video.metrics.quality import CAP, Psnr, Ssim
 from tests.test_verification import blocks, layout, score, setting_of
 

@@ -30,7 +30,6 @@ LINES, FUNCTION = 400, 60
 """Of a file, and of a function with its docstring, at most."""
 ALIKE = {
     ("_metrics", "metrics"): "the default ones of the experiments, and those of flow",
-    ("metric", "metrics"): "the protocol, and what implements it for flow",
 }
 """Names of files that differ by one letter, and why they may."""
 

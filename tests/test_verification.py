@@ -19,7 +19,7 @@ from rolling.metrics.ensemble import (
     SpreadSkillRatio,
     StandardDeviation,
 )
-from rolling.metrics.metric import EvaluationSetup, Metric, Sample
+from rolling.metrics.protocol import EvaluationSetup, Metric, Sample
 from rolling.physics.metrics import (
     Divergence,
     EnergyDrift,

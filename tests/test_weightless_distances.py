@@ -7,7 +7,7 @@ import scipy.ndimage
 
 from rolling.fields import video
 from rolling.metrics.frechet import Gaussian, frechet_distance
-from rolling.metrics.metric import EvaluationSetup, Metric, Sample
+from rolling.metrics.protocol import EvaluationSetup, Metric, Sample
 from rolling.video.metrics.projection import PixelProjection, ProjectionFrechetDistance
 from rolling.video.metrics.spectral_power import SpectralFrechetDistance, SpectralPower
 from tests.test_verification import score

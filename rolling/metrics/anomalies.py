@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from rolling.metrics.ensemble import PerVariable, ensemble_mean
-from rolling.metrics.metric import About, Sample
+from rolling.metrics.protocol import About, Sample
 
 
 def _anomalies(sample: Sample) -> tuple[np.ndarray, np.ndarray]:

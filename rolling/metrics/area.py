@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from rolling.fields import Layout, Variable
-from rolling.metrics.metric import EvaluationSetup
+from rolling.metrics.protocol import EvaluationSetup
 
 PIXEL = Variable(name="pixel", long_name="all colours of a pixel")
 

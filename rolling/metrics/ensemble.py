@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from rolling.metrics.area import Domain, averaged
-from rolling.metrics.metric import About, EvaluationSetup, Ranking, Sample, Score
+from rolling.metrics.protocol import About, EvaluationSetup, Ranking, Sample, Score
 from rolling.metrics.sums import Averaged, Sums, over_leads
 
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rolling.fields import Variable
-from rolling.metrics.metric import About, EvaluationSetup, Sample, Score
+from rolling.metrics.protocol import About, EvaluationSetup, Sample, Score
 
 Terms = dict[str, np.ndarray]
 

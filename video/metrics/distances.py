@@ -29,7 +29,7 @@ from rolling.common.errors import InputError
 from rolling.fields import Layout
 from rolling.metrics.frechet import Gaussian, Sampled, frechet_distance, kernel_distance
 from rolling.metrics.intervals import interval, joined, without_each
-from rolling.metrics.metric import About, EvaluationSetup, Sample, Score
+from rolling.metrics.protocol import About, EvaluationSetup, Sample, Score
 
 FEWEST = 8  # blocks of starts, below which no interval is given
 PARTS = 4  # sets of forecasts that are compared with a half of the real clips, and averaged

@@ -16,7 +16,7 @@ from flax import nnx
 
 from rolling.common.errors import InputError
 from rolling.fields import Layout
-from rolling.metrics.metric import About
+from rolling.metrics.protocol import About
 from rolling.video.metrics.distances import (
     FrechetDistance,
     KernelDistance,

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rolling.metrics.metric import About
+from rolling.metrics.protocol import About
 from rolling.video.metrics.distances import FrechetDistance, about_distance
 
 FEATURES = 96

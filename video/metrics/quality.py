@@ -10,7 +10,7 @@ import numpy as np
 import scipy.ndimage
 
 from rolling.fields import Variable
-from rolling.metrics.metric import About, EvaluationSetup, Sample, Score
+from rolling.metrics.protocol import About, EvaluationSetup, Sample, Score
 from rolling.metrics.sums import Averaged, Sums, over_leads
 
 PEAK = 255

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import scipy.fft
 
-from rolling.metrics.metric import About
+from rolling.metrics.protocol import About
 from rolling.video.metrics.distances import FrechetDistance, about_distance
 
 RADII, PACES = 12, 9

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rolling.metrics.intervals import LEVEL
-from rolling.metrics.metric import About
+from rolling.metrics.protocol import About
 from rolling.run.compare.comparison_table import ComparisonTable
 from rolling.run.compare.estimates import Estimate, difference, ideal, rank
 from rolling.run.compare.run_scores import Scored

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from rolling.metrics.metric import About, Resampled, about_of
+from rolling.metrics.protocol import About, Resampled, about_of
 from rolling.run.compare.estimates import Estimate, ideal, ranked, ranking_of
 from rolling.run.compare.run_scores import Scored
 from rolling.run.compare.runs import Group

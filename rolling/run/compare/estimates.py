@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from rolling.metrics.intervals import interval, without_each
-from rolling.metrics.metric import About, Metric, Ranking, Resampled, Score, about_of
+from rolling.metrics.protocol import About, Metric, Ranking, Resampled, Score, about_of
 
 
 def ranked(metrics: Iterable[Metric], *, long: bool = False) -> list[Resampled]:

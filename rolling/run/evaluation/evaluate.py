@@ -23,7 +23,7 @@ from rolling.data.source import Sequences, Split
 from rolling.data.statistics import Statistics
 from rolling.fields import Layout
 from rolling.metrics.intervals import MOST, blocks, interval, without_each
-from rolling.metrics.metric import EvaluationSetup, Metric, Resampled, Sample, Score
+from rolling.metrics.protocol import EvaluationSetup, Metric, Resampled, Sample, Score
 from rolling.run.evaluation.climatology import Climate
 from rolling.run.evaluation.scores import ABOUT, CURVES, INDEPENDENT, Drawn, Evaluation, Scores, write
 from rolling.run.forecasting.zarr_reader import StoredForecast, open_forecast

@@ -18,7 +18,7 @@ import numpy as np
 
 from rolling.common.errors import InputError
 from rolling.common.files import write_text
-from rolling.metrics.metric import About, Metric, Ranking, Score, named_so
+from rolling.metrics.protocol import About, Metric, Ranking, Score, named_so
 
 BASELINES = ("persistence", "climatology")
 CURVES = ("model", *BASELINES, "reference", "low", "high")

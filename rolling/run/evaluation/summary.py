@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from rolling.metrics.intervals import LEVEL
-from rolling.metrics.metric import Score
+from rolling.metrics.protocol import Score
 from rolling.run.evaluation.scores import Evaluation
 from rolling.run.evaluation.tables import Cell, Table, columns, number
 

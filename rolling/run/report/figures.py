@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from rolling.metrics.metric import About, Score
+from rolling.metrics.protocol import About, Score
 from rolling.run.evaluation.scores import Evaluation
 from rolling.run.report import plots
 from rolling.run.report.units import Words, pretty_units, short, with_units

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from rolling.common.files import write_text
 from rolling.common.forecast_schema import STORE
 from rolling.data.source import Sequences
-from rolling.metrics.metric import Metric
+from rolling.metrics.protocol import Metric
 from rolling.run.evaluation.scores import Evaluation, read
 from rolling.run.forecasting.zarr_reader import open_forecast
 from rolling.run.report import markup, plots

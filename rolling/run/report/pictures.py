@@ -13,7 +13,7 @@ from rolling.common.errors import InputError
 from rolling.common.forecast_schema import STORE
 from rolling.data.source import Sequences
 from rolling.fields import Axis, Layout
-from rolling.metrics.metric import Metric
+from rolling.metrics.protocol import Metric
 from rolling.run.evaluation.scores import read
 from rolling.run.forecasting.zarr_reader import open_forecast
 from rolling.run.report.clips import Budget, Clip, read_start, spaced

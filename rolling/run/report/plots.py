@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogFormatter, MaxNLocator, NullLocator
 
-from rolling.metrics.metric import Score
+from rolling.metrics.protocol import Score
 from rolling.run.report.colours import CLIMATOLOGY, INK, MEMBER, OURS, PERSISTENCE, RULE, TRUTH
 
 WIDTH, HEIGHT = 4.2, 2.9  # inches

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from rolling.metrics.metric import Score
+from rolling.metrics.protocol import Score
 from rolling.run.evaluation.scores import BASELINES, Evaluation
 from rolling.run.evaluation.tables import Cell, Table, with_interval
 from rolling.run.report.clips import spaced
