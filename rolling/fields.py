@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from rolling.sphere import cell_areas
+from rolling import sphere
 
 COLOUR = ("red", "green", "blue")
 GREY = ("luma",)
 HOURS, MONTHS = "hours", "months"  # units of the time between frames that have dates
 MEAN_MONTH = 730.485  # hours
+AREAS = "the areas of the cells on the sphere"
 LATITUDE_UNITS = ("degrees_north", "degree_north", "degrees_n", "degree_n")
 LONGITUDE_UNITS = ("degrees_east", "degree_east", "degrees_e", "degree_e")
 
@@ -61,6 +62,8 @@ class Axis:
     """Whether the last cell is a neighbour of the first."""
     standard_name: str = ""
     """Of the CF conventions, where it is neither a latitude nor a longitude."""
+    bounds: tuple[float, ...] = ()
+    """The two edges of each cell, one cell after the other, where they are known."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -81,6 +84,11 @@ class Axis:
         return abs(self.values[-1] - self.values[0]) / (len(self.values) - 1)
 
 
+def _text(array: np.ndarray | None) -> str:
+    raw = b"" if array is None else np.ascontiguousarray(array, "<f8").tobytes()
+    return base64.b64encode(raw).decode()
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Coordinate:
     """A coordinate of the cells over (y, x), or a grid mapping, as the file has it."""
@@ -91,17 +99,33 @@ class Coordinate:
     """Its attributes, as JSON."""
     values: str = ""
     """Base64 of float64, little-endian, row by row; empty for a grid mapping, which has attributes only."""
+    bounds: str = ""
+    """The same of the four corners of each cell, in turn, where they are known."""
 
     @classmethod
-    def of(cls, name: str, values: np.ndarray | None, attributes: Mapping[str, Any]) -> "Coordinate":
+    def of(
+        cls,
+        name: str,
+        values: np.ndarray | None,
+        attributes: Mapping[str, Any],
+        bounds: np.ndarray | None = None,
+    ) -> "Coordinate":
+        """Of values `[height, width]` and bounds `[height, width, 4]`."""
         known = {
-            k: np.asarray(v).tolist() for k, v in attributes.items() if np.asarray(v).dtype.kind in "iufU"
+            k: np.asarray(v).tolist()
+            for k, v in attributes.items()
+            if np.asarray(v).dtype.kind in "iufU" and k != "bounds"  # the name of what `bounds` holds
         }
-        raw = b"" if values is None else np.ascontiguousarray(values, "<f8").tobytes()
-        return cls(name=name, attributes=json.dumps(known), values=base64.b64encode(raw).decode())
+        arrays = {"values": _text(values), "bounds": _text(bounds)}
+        return cls(name=name, attributes=json.dumps(known), **arrays)
 
     def array(self, height: int, width: int) -> np.ndarray:
         return np.frombuffer(base64.b64decode(self.values), "<f8").reshape(height, width)
+
+    def corners(self, height: int, width: int) -> np.ndarray | None:
+        """`[height, width, 4]`, if they are known."""
+        known = np.frombuffer(base64.b64decode(self.bounds), "<f8")
+        return known.reshape(height, width, 4) if known.size else None
 
     def is_place(self, units: tuple[str, ...], name: str) -> bool:
         """Whether it is the latitude or the longitude of cells."""
@@ -173,36 +197,47 @@ class Layout:
                 layout,
                 coordinates=(),
                 step=other.step,
-                y=dataclasses.replace(layout.y, standard_name=""),
-                x=dataclasses.replace(layout.x, standard_name=""),
+                y=dataclasses.replace(layout.y, standard_name="", bounds=()),
+                x=dataclasses.replace(layout.x, standard_name="", bounds=()),
             )
             for layout in (self, other)
         )
         return mine == theirs and math.isclose(self.step, other.step, rel_tol=1e-6)
 
-    def places(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """Latitude and longitude of every cell, `[height, width]` in degrees, if the file has them so."""
-        found = [
-            next((c.array(*self.shape[:2]) for c in self.coordinates if c.is_place(units, name)), None)
+    def _places(self) -> tuple[Coordinate, Coordinate] | None:
+        """The latitude and the longitude of every cell, if the file has them so."""
+        latitude, longitude = (
+            next((c for c in self.coordinates if c.is_place(units, name)), None)
             for units, name in ((LATITUDE_UNITS, "latitude"), (LONGITUDE_UNITS, "longitude"))
-        ]
-        return None if found[0] is None or found[1] is None else (found[0], found[1])
+        )
+        return (latitude, longitude) if latitude and longitude else None
+
+    def _weights(self) -> tuple[str, np.ndarray]:
+        """What means over space are weighted by, in words and `[height, width]`."""
+        shape, places = self.shape[:2], self._places()
+        if self.y.is_latitude:
+            edges = [np.reshape(axis.bounds, (-1, 2)) for axis in (self.y, self.x)]
+            if self.x.is_longitude and len(edges[0]) and len(edges[1]):
+                return f"{AREAS}, by their edges", sphere.areas_between(*edges)
+            by_row = np.cos(np.deg2rad(np.asarray(self.y.values)))
+            return "the cosine of the latitude", np.repeat(by_row[:, None], shape[1], axis=1)
+        if places is None:
+            return "nothing: every cell counts alike", np.ones(shape)
+        latitude, longitude = (place.corners(*shape) for place in places)
+        if latitude is not None and longitude is not None:
+            return f"{AREAS}, by their corners", sphere.areas_within(latitude, longitude)
+        return AREAS, sphere.cell_areas(*(place.array(*shape) for place in places))
 
     @property
     def weighting(self) -> str:
         """What means over space are weighted by."""
-        if self.y.is_latitude:
-            return "the cosine of the latitude"
-        return "the areas of the cells on the sphere" if self.places() else "nothing: every cell counts alike"
+        return self._weights()[0]
 
     def area_weights(self) -> np.ndarray:
-        """`[height, width]` with a mean of one: cos(latitude) where `y` is a latitude, the areas of cells
-        whose latitudes and longitudes are known, else ones."""
-        weights, places = np.ones(self.shape[:2]), self.places()
-        if self.y.is_latitude:
-            weights *= np.cos(np.deg2rad(np.asarray(self.y.values)))[:, None]
-        elif places is not None:
-            weights = cell_areas(*places)
+        """`[height, width]` with a mean of one: the areas of the cells on the sphere, from the bounds of the
+        cells where these are known; else cos(latitude) where `y` is a latitude, or from the latitudes and
+        longitudes of the cells; else ones."""
+        weights = self._weights()[1]
         return weights / weights.mean()
 
 

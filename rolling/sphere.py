@@ -1,8 +1,4 @@
-"""Areas of the cells of a grid on the sphere, from the latitudes and longitudes of their centres.
-
-Corners are the means of the four centres around them, on the sphere; beyond the edge of the grid centres are
-continued by as much as the last two differ, unless the columns go round the globe.
-"""
+"""Areas of the cells of a grid on the unit sphere, from their edges, their corners or their centres."""
 
 import numpy as np
 
@@ -28,8 +24,27 @@ def quadrilateral(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) ->
     return triangle(a, b, c) + triangle(a, c, d)
 
 
+def areas_between(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
+    """Areas `[height, width]` of cells between two parallels `[height, 2]` and two meridians `[width, 2]` in
+    degrees, `|sin(b) - sin(a)| |d - c|`, for cells no wider than a hemisphere or as wide as the globe."""
+    rows = np.abs(np.diff(np.sin(np.deg2rad(latitude)), axis=1))
+    widths = np.abs(np.diff(longitude, axis=1)) % 360.0
+    widths = np.where(widths == 0.0, 360.0, np.minimum(widths, 360.0 - widths))
+    return rows * np.deg2rad(widths).T
+
+
+def areas_within(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
+    """Areas `[height, width]` of cells whose four corners `[height, width, 4]` are in degrees, in turn, with
+    great circles between them."""
+    return quadrilateral(*np.moveaxis(directions(latitude, longitude), -2, 0))
+
+
 def cell_areas(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
-    """Areas `[height, width]` on the unit sphere of the cells around centres `[height, width]` in degrees."""
+    """Areas `[height, width]` of the cells around centres `[height, width]` in degrees.
+
+    Corners are the means of the four centres around them, on the sphere; beyond the edge of the grid centres
+    are continued by as much as the last two differ, unless the columns go round the globe.
+    """
     centres = directions(latitude, longitude)
     across = np.linalg.norm(centres[:, -1] - centres[:, 0], axis=-1)
     steps = np.linalg.norm(np.diff(centres, axis=1), axis=-1)

@@ -1,13 +1,19 @@
 """Other data than those of training are read as those of training: rearranged files give the same frames."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import xarray as xr
 
 from rolling.common.errors import InputError
+from rolling.data.arrays import Arrays
+from rolling.data.gridded.other import AsFields
 from rolling.data.gridded.source import Gridded
 from rolling.data.gridded.units import conversion
-from rolling.data.source import ReadsOther
+from rolling.data.other import reader
+from rolling.data.source import ReadsOther, Split
+from rolling.fields import Axis, Layout, Variable, video
 from tests.test_data_gridded import everything, fields, stacked, write
 
 SHORT = fields(count=12, levels=(500.0, 850.0), lon=(-10.0, 2.0, 4))
@@ -61,6 +67,38 @@ REARRANGED = {
     "only the last frames": lambda d: d.isel(time=slice(-3, None)),
     "units spelled otherwise": lambda d: d.assign({n: d[n].assign_attrs(units="kelvin") for n in d}),
 }
+
+
+GLOBE = fields(count=12, names=("t2m",), lat=(60.0, -60.0, 3), lon=(-180.0, 150.0, 12))
+
+
+GLOBES = {
+    "from -180": GLOBE,
+    "from 0": in_east(GLOBE),
+    "from 180 across 0": in_east(GLOBE).roll(longitude=6, roll_coords=True),
+    "across 180": GLOBE.roll(longitude=4, roll_coords=True),
+    "in single precision": in_east(GLOBE).assign_coords(
+        longitude=in_east(GLOBE).longitude.astype(np.float32)
+    ),
+    "to both ends": xr.concat(
+        [GLOBE, GLOBE.isel(longitude=[0]).assign_coords(longitude=[180.0])], "longitude"
+    ),
+    "westwards": GLOBE.isel(longitude=slice(None, None, -1)),
+}
+
+
+@pytest.mark.parametrize("now", GLOBES)
+@pytest.mark.parametrize("then", ["from -180", "from 0"])
+def test_a_globe_may_begin_at_any_meridian(tmp_path, then, now):
+    """The given frames, and with them the forecasts, are the same bits at the same places."""
+    split = Gridded(path=write(GLOBES[then], tmp_path / "a.nc")).open()
+    layout = split.test.layout
+    assert layout.x.periodic
+    found = AsFields().read_like(layout, None, write(GLOBES[now], tmp_path / "b.nc"))
+    expected = GLOBE.assign_coords(longitude=GLOBE.longitude % 360)
+    expected = expected.sel(longitude=np.asarray(layout.x.values) % 360).t2m.values[-3:]
+    np.testing.assert_array_equal(last(found)[0][..., 0], expected)
+    np.testing.assert_array_equal(last(split.test)[0][..., 0], expected)
 
 
 @pytest.fixture(scope="module")
@@ -210,3 +248,33 @@ def test_units_and_the_order_of_axes_may_change_between_files(tmp_path):
     write(later.assign(t2m=later.t2m.assign_attrs(units="m")), tmp_path / "f" / "b.nc")
     with pytest.raises(InputError, match=r"t2m is in m in .*b\.nc and in K in .*a\.nc"):
         Gridded(path=str(tmp_path / "f")).open()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Waves:
+    """A source of one's own, which says nothing on other data."""
+
+    def open(self):
+        return Split(train=Arrays(layout=WAVES, frames=np.zeros((1, 5, *WAVES.shape))), test=None)
+
+
+class Doubled(Waves):
+    """One that does, whatever its frames are."""
+
+    def read_like(self, layout, mask, data):
+        return Arrays(layout=layout, frames=2 * data.height.transpose("t", "y", "x").values[None, ..., None])
+
+
+WAVES = Layout(
+    variables=(Variable(name="height"),), y=Axis(name="y", values=(0, 1)), x=Axis(name="x", values=(0, 2))
+)
+
+
+def test_a_source_of_ones_own_reads_other_data_by_its_layout_or_in_a_way_of_its_own():
+    height = np.random.default_rng(0).normal(size=(4, 2, 2)).astype(np.float32)
+    data = xr.Dataset({"height": (("x", "t", "y"), height.transpose(2, 0, 1))}, {"y": [0, 1], "x": [0, 2]})
+    for source, expected in ((Waves(), height), (Doubled(), 2 * height)):
+        found = reader(source, WAVES).read_like(WAVES, None, data)
+        np.testing.assert_array_equal(last(found, 2)[0][..., 0], expected[-2:])
+    pictures = video(2, 2)
+    assert reader(Waves(), pictures) is None and reader(Doubled(), pictures) == Doubled()

@@ -146,6 +146,71 @@ def test_areas_on_the_sphere():
     np.testing.assert_allclose(areas[1:-1, 7], bands[: len(areas)][1:-1], rtol=2e-3)
 
 
+LATITUDES, LONGITUDES = np.array([90, 75, 40, 38, -10, -90.0]), np.array([-5, 5, 30, 100, 180, 355.0])
+"""Edges of unequal cells all round the globe, of which centres say little."""
+
+
+def bounded(how):
+    """A file whose cells are not halved by their centres, and the areas of these in closed form."""
+    grid = fields(lat=(85, -85, 5), lon=(1, 301, 5), names=("t2m",))
+    edges = {"latitude": LATITUDES, "longitude": LONGITUDES}
+    for name, values in edges.items():
+        grid[name] = (name, values[:-1] * 0.7 + values[1:] * 0.3, grid[name].attrs)
+        pairs = np.stack([values[:-1], values[1:]], axis=1)
+        if how == "the attribute":
+            grid[name].attrs["bounds"] = f"edges_of_{name}"
+            grid[f"edges_of_{name}"] = ((name, "two"), pairs if name == "latitude" else pairs % 360)
+        elif how == "a name":
+            grid[f"{name}_bnds"] = ((name, "nv"), pairs[:, ::-1].astype(np.float32))
+        else:
+            grid[f"{name}_edges"] = (f"{name}_edge", values)
+    areas = np.deg2rad(np.diff(LONGITUDES)) * -np.diff(np.sin(np.deg2rad(LATITUDES)))[:, None]
+    assert areas.sum() == pytest.approx(4 * np.pi)
+    return grid, areas / areas.mean()
+
+
+@pytest.mark.parametrize("how", ["the attribute", "a name", "edges"])
+def test_bounds_decide_the_weights(tmp_path, how):
+    grid, areas = bounded(how)
+    split = Gridded(path=write(grid, tmp_path / "a.nc")).open()
+    layout = split.test.layout
+    np.testing.assert_allclose(layout.area_weights(), areas, rtol=1e-9)
+    assert layout.weighting == "the areas of the cells on the sphere, by their edges"
+    assert layout.names == ("t2m",) and codec.decode(codec.encode(layout)) == layout
+    store = store_truth(split, tmp_path / "forecast.zarr")
+    assert set(store.data_vars) == {"t2m", store.latitude.attrs["bounds"], store.longitude.attrs["bounds"]}
+    edges = store[store.latitude.attrs["bounds"]].values
+    np.testing.assert_allclose(np.sort(edges, axis=1)[:, 0], LATITUDES[1:])
+    if how != "edges":  # part of the grid, in another order, has the weights of its own cells
+        part = grid.isel(latitude=slice(3, 0, -1), longitude=[4, 0])
+        found = Gridded(path=write(part, tmp_path / "b.nc")).open().test.layout
+        expected = areas[3:0:-1][:, [4, 0]]
+        np.testing.assert_allclose(found.area_weights(), expected / expected.mean(), rtol=1e-9)
+    # What is not around its cells is no bound.
+    wrong = grid.assign_coords(latitude=grid.latitude[::-1].values)
+    found = Gridded(path=write(wrong, tmp_path / "c.nc")).open().test.layout
+    assert found.weighting == "the cosine of the latitude"
+
+
+def test_corners_decide_the_weights(tmp_path):
+    """Of the octants between 0 and 90 degrees east, north and south, each cut in two at 60 degrees."""
+    north = np.array([[0, 0, 90, 90.0], [0, 0, 90, 90]])
+    east = np.array([[0, 60, 60, 60.0], [60, 90, 90, 90]])
+    y, x = np.stack([north, -north]), np.stack([east, east])
+    grid = fields(lat=(1, 0, 2), lon=(0, 1, 2), names=("t2m",))
+    grid = grid.drop_vars(["latitude", "longitude"]).rename(latitude="j", longitude="i")
+    for name, corners in (("latitude", y), ("longitude", x)):
+        units = {"latitude": "degrees_north", "longitude": "degrees_east"}[name]
+        attributes = {"units": units, "standard_name": name, "bounds": f"{name}_bnds"}
+        grid.coords[name] = (("i", "j"), corners.mean(-1).T, attributes)
+        grid[f"{name}_bnds"] = (("i", "j", "corner"), corners.swapaxes(0, 1))
+    split = Gridded(path=write(grid, tmp_path / "a.nc")).open()
+    np.testing.assert_allclose(split.test.layout.area_weights(), 2 * [[4 / 3, 2 / 3]], rtol=1e-9)
+    assert split.test.layout.weighting == "the areas of the cells on the sphere, by their corners"
+    store = store_truth(split, tmp_path / "forecast.zarr")
+    np.testing.assert_array_equal(store[store.longitude.attrs["bounds"]], x)
+
+
 def test_a_store_says_what_the_conventions_ask_for(tmp_path):
     store = store_truth(Gridded(path=write(fields(), tmp_path / "a.nc")).open(), tmp_path / "forecast.zarr")
     assert store.attrs["Conventions"] == "CF-1.11" and {"title", "source", "history"} <= set(store.attrs)

@@ -113,8 +113,11 @@ def concrete(tree: ast.AST, method: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize(("room", "method"), [("rolling.data", "open"), ("rolling.video", "build")])
-def test_a_run_names_no_concrete_source_or_network(room, method):
+@pytest.mark.parametrize(
+    ("room", "method"),
+    [("rolling.data", "open"), ("rolling.data", "read_like"), ("rolling.video", "build")],
+)
+def test_a_run_names_no_concrete_source_reader_or_network(room, method):
     """What a run uses is named by its experiment; `rolling/run/` knows the protocols only."""
     homes = {module for module, tree in TREES.items() if room_of(module) == room and concrete(tree, method)}
     assert homes, f"nothing has a method {method!r} in {room}: has the protocol changed?"

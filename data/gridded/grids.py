@@ -13,10 +13,15 @@ EVERY = slice(None)
 
 
 def horizontal_axis(
-    array: xr.DataArray, name: str, role: Role, where: str, cells: slice | np.ndarray = EVERY
+    array: xr.DataArray,
+    name: str,
+    role: Role,
+    where: str,
+    cells: slice | np.ndarray = EVERY,
+    edges: np.ndarray | None = None,
 ) -> Axis:
     """A horizontal axis, at some of its cells, with its values and units, or numbered cells if it has no
-    coordinate.
+    coordinate; `edges [n, 2]` are those of its cells, if the file has them.
 
     Longitudes are unwrapped, and periodic if they go round the globe in equal steps. Raises `InputError` if
     values are out of order.
@@ -38,6 +43,9 @@ def horizontal_axis(
         raise InputError(
             f"{where} has values of {name} that neither rise nor fall throughout: sort them first"
         )
+    edges = None if edges is None else edges[cells]
+    if edges is not None and longitude:  # at the same turn as their values, both of them
+        edges = values[:, None] + (edges - values[:, None] + 180.0) % 360.0 - 180.0
     wraps = longitude and len(values) > 1 and np.allclose(np.abs(steps), 360.0 / len(values), rtol=1e-3)
     standard_name = str(attributes_of(array, name).get("standard_name", ""))
     return Axis(
@@ -46,6 +54,7 @@ def horizontal_axis(
         units=units,
         periodic=bool(wraps),
         standard_name="" if standard_name in ("latitude", "longitude") else standard_name,
+        bounds=() if edges is None else tuple(np.round(edges, 9).ravel().tolist()),
     )
 
 
@@ -68,7 +77,7 @@ def eastward(array: xr.DataArray, name: str) -> np.ndarray:
 def decimals(values: np.ndarray) -> np.ndarray:
     """Float64 with the intended decimals: 50.1 stored as float32 is read as 50.1, not 50.099998."""
     if values.dtype == np.float32:
-        return np.array([float(str(value)) for value in values])
+        return np.array([float(str(value)) for value in values.ravel()]).reshape(values.shape)
     return values.astype(np.float64)
 
 

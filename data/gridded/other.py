@@ -57,6 +57,19 @@ def read_like(
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class AsFields:
+    """Reads other data by the layout alone: see `rolling.data.source.ReadsOther`."""
+
+    def read_like(self, layout: Layout, mask: np.ndarray | None, data: str | xr.Dataset) -> FrameSegments:
+        return read_like(Selection(where=named(data)), layout, mask, data)
+
+
+def named(data: str | xr.Dataset) -> str:
+    """What an error calls the data."""
+    return "the data" if isinstance(data, xr.Dataset) else data
+
+
 def _channel(selection: Selection, files: Files, layout: Layout, index: int) -> Cube:
     """One variable at one level, as the layout has it."""
     variable = layout.variables[index]

@@ -1,6 +1,8 @@
 """One array of one file, as the frames that training and forecasting read."""
 
 import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 import xarray as xr
@@ -37,6 +39,8 @@ class FilePart:
     convert: Conversion = SAME
     missing: tuple[float, ...] = ()
     """Values that stand for missing ones, beside those that the file declares."""
+    bounds: Mapping[str, xr.Variable] = dataclasses.field(default_factory=dict)
+    """See `rolling.data.gridded.bounds`."""
 
     @property
     def name(self) -> str:
@@ -53,11 +57,15 @@ class FilePart:
 
     @property
     def y(self) -> Axis:
-        return grids.horizontal_axis(self.array, self.dims.y, axes.Y, self.where, self.rows)
+        return self._axis(self.dims.y, axes.Y, self.rows)
 
     @property
     def x(self) -> Axis:
-        return grids.horizontal_axis(self.array, self.dims.x, axes.X, self.where, self.columns)
+        return self._axis(self.dims.x, axes.X, self.columns)
+
+    def _axis(self, name: str, role: axes.Role, cells: Index) -> Axis:
+        edges = self.bounds[name].values if name in self.bounds else None
+        return grids.horizontal_axis(self.array, name, role, self.where, cells, edges)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -67,7 +75,12 @@ class FilePart:
 
     @classmethod
     def of(
-        cls, file: str, array: xr.DataArray, time: str = "", missing: tuple[float, ...] = ()
+        cls,
+        file: str,
+        array: xr.DataArray,
+        time: str = "",
+        missing: tuple[float, ...] = (),
+        bounds: Mapping[str, xr.Variable] = MappingProxyType({}),
     ) -> "FilePart":
         """Raises `InputError` if the array is not a sequence of fields."""
         where = f"variable {array.name} of {file}"
@@ -89,6 +102,7 @@ class FilePart:
             references=None if references is None else references.ravel(),
             stored=stored,
             missing=missing,
+            bounds=bounds,
             columns=evenly(grids.eastward(array, dims.x), array.sizes[dims.x]),
         )
 
@@ -97,8 +111,11 @@ class FilePart:
         y, x, found = self.dims.y, self.dims.x, []
         for name, coordinate in self.array.coords.items():
             if set(coordinate.dims) == {y, x} and coordinate.dtype.kind in "iuf":
-                values = coordinate.transpose(y, x).values[self.rows][:, self.columns]
-                found.append(Coordinate.of(str(name), values, coordinate.attrs))
+                values, corners = coordinate.transpose(y, x).values, self.bounds.get(str(name))
+                values = values[self.rows][:, self.columns]
+                if corners is not None:
+                    corners = corners.transpose(y, x, ...).values[self.rows][:, self.columns]
+                found.append(Coordinate.of(str(name), values, coordinate.attrs, corners))
             elif "grid_mapping_name" in coordinate.attrs:
                 found.append(Coordinate.of(str(name), None, coordinate.attrs))
         return tuple(found)

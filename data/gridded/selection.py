@@ -8,6 +8,7 @@ import xarray as xr
 
 from rolling.common.errors import InputError
 from rolling.data.dates import calendar_of
+from rolling.data.gridded.bounds import bounds_of
 from rolling.data.gridded.cubes import Cube
 from rolling.data.gridded.parts import FilePart
 
@@ -51,13 +52,12 @@ class Selection:
             raise InputError(
                 f"{self.where} has no variable {name!r}{hint}: choose from {', '.join(known) or 'none'}"
             )
-        arrays = [
-            (file, _mapped(dataset, field(dataset, name, self.time)))
-            for file, dataset in files
-            if name in dataset
-        ]
-        parts = [FilePart.of(file, a, self.time, self.missing).at(self.levels) for file, a in arrays]
-        return Cube.of(name, parts)
+        return Cube.of(name, [self._part(file, dataset, name) for file, dataset in files if name in dataset])
+
+    def _part(self, file: str, dataset: xr.Dataset, name: str) -> FilePart:
+        array = _mapped(dataset, field(dataset, name, self.time))
+        bounds = bounds_of(file, dataset, array)
+        return FilePart.of(file, array, self.time, self.missing, bounds).at(self.levels)
 
 
 def _mapped(dataset: xr.Dataset, array: xr.DataArray) -> xr.DataArray:

@@ -14,7 +14,7 @@ from rolling.data.gridded.cadence import Cadence
 from rolling.data.gridded.contents import features_of, phase_of, variables_of
 from rolling.data.gridded.cubes import Cube
 from rolling.data.gridded.formats import fingerprint, open_files
-from rolling.data.gridded.other import read_like
+from rolling.data.gridded.other import named, read_like
 from rolling.data.gridded.segments import (
     FileFrames,
     FrameSegments,
@@ -117,8 +117,7 @@ class Gridded:
 
     def read_like(self, layout: Layout, mask: np.ndarray | None, data: str | xr.Dataset) -> FrameSegments:
         """Other data, read as those of training: see `rolling.data.source.ReadsOther`."""
-        selection = self._selection("the data" if isinstance(data, xr.Dataset) else data)
-        return read_like(selection, layout, mask, data, self.engine, self.every)
+        return read_like(self._selection(named(data)), layout, mask, data, self.engine, self.every)
 
     def _look(self, frames: FileFrames, layout: Layout, count: int) -> tuple[FrameSeries, Survey]:
         """Reads every frame once; keeps small data in memory, and the survey of large ones in the cache."""

@@ -1,25 +1,24 @@
 """The frames that a forecast continues, read from a user's data as the training data were."""
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from rolling.common.errors import InputError
-from rolling.data.gridded.other import read_like
-from rolling.data.gridded.selection import Selection
-from rolling.data.source import ReadsOther, Sequences
+from rolling.data.other import reader
+from rolling.data.source import Sequences, Source
 from rolling.data.statistics import finite
 from rolling.fields import Layout
 from rolling.run.forecasting.zarr_writer import InitTime
 
 
-def read_other(source: Any, layout: Layout, mask: np.ndarray | None, data: str | xr.Dataset) -> Sequences:
-    """Other data than those of training, by the reader of the source that the network was trained on."""
-    own = isinstance(source, ReadsOther)
-    read = source.read_like if own else partial(read_like, Selection(where="the data"))
-    return read(layout, mask, data)
+def read_other(source: Source, layout: Layout, mask: np.ndarray | None, data: str | xr.Dataset) -> Sequences:
+    """Other data than those of training, as the source that the network was trained on reads them."""
+    found = reader(source, layout)
+    if found is None:
+        raise InputError("only fields are read from other data: from Python, `predict` continues clips")
+    return found.read_like(layout, mask, data)
 
 
 def after_last(sequences: Sequences, count: int) -> list[InitTime]:

@@ -27,6 +27,7 @@ from rolling.fields import MONTHS, Axis, Layout, Variable
 from rolling.run.experiment import codec
 
 INNER_CHUNK = 2**18  # numbers: about 1 MiB of float32
+BOUNDS = "_bnds"
 COMPRESSORS = (ZstdCodec(level=0), Crc32cCodec())  # Zarr's default, and a checksum by which damage is found
 
 
@@ -88,12 +89,7 @@ def skeleton(
         coordinates[schema.VALID] = ((dimension, schema.LEAD), valid, named)
     else:
         coordinates[schema.START] = np.arange(len(times))
-    for axis in (layout.y, layout.x):
-        coordinates[axis.name] = (axis.name, np.asarray(axis.values), _axis(layout, axis))
-    for place in layout.coordinates:
-        where = (layout.y.name, layout.x.name) if place.values else ()
-        values = place.array(*layout.shape[:2]) if place.values else np.int32(0)
-        coordinates[place.name] = (where, values, json.loads(place.attributes))
+    coordinates |= _places(layout)
     if starts is not None:
         for name, words in (
             (schema.SEQUENCE, "test sequence that the forecast starts from"),
@@ -103,7 +99,35 @@ def skeleton(
             coordinates[name] = (dimension, places, {"long_name": words})
     about = {"Conventions": "CF-1.11", "title": "Ensemble forecast", "source": "rolling-diffusion"}
     # Without the moment of writing: the same forecast has the same bytes.
-    return xr.Dataset(coords=coordinates, attrs=about | {"history": "sampled by rolling-diffusion"})
+    about |= {"history": "sampled by rolling-diffusion"}
+    return xr.Dataset(_bounds(layout), coordinates, about)
+
+
+def _places(layout: Layout) -> dict[str, Any]:
+    """The coordinates of the cells."""
+    y, x, found = layout.y, layout.x, {}
+    for axis in (y, x):
+        found[axis.name] = (axis.name, np.asarray(axis.values), _axis(layout, axis))
+    for place in layout.coordinates:
+        where = (y.name, x.name) if place.values else ()
+        values = place.array(len(y), len(x)) if place.values else np.int32(0)
+        found[place.name] = (where, values, json.loads(place.attributes))
+    for name in _bounds(layout):
+        found[name.removesuffix(BOUNDS)][2]["bounds"] = name
+    return found
+
+
+def _bounds(layout: Layout) -> dict[str, Any]:
+    """The bounds of the cells, which the conventions do not count among the coordinates."""
+    y, x, found = layout.y, layout.x, {}
+    for axis in (y, x):
+        if axis.bounds:
+            found[axis.name + BOUNDS] = ((axis.name, "bnds"), np.reshape(axis.bounds, (-1, 2)))
+    for place in layout.coordinates:
+        corners = place.corners(len(y), len(x))
+        if corners is not None:
+            found[place.name + BOUNDS] = ((y.name, x.name, "vertices"), corners)
+    return found
 
 
 def _axis(layout: Layout, axis: Axis) -> dict[str, str]:
