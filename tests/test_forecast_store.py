@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
 
 from rolling.common.errors import InputError
 from rolling.common.forecast_schema import SEAL
@@ -94,9 +95,11 @@ def test_a_store_whose_frames_are_valid_at_other_times_is_refused(tmp_path):
             evaluate(tmp_path / "moved.zarr", split, measure(split.train), (Rmse(),), tmp_path / "e")
 
 
-def rotated(tmp_path, pole=(39.25, -162.0), count=24):
+def rotated(tmp_path, pole=(39.25, -162.0), shape=(6, 8), times=None):
     """A file on a rotated pole, with its grid mapping and the true places of its cells."""
-    grid = fields(count=count, lat=(10, -10, 6), lon=(-12, 12, 8), names=("tas",))
+    count = 24 if times is None else len(times)
+    grid = fields(count=count, lat=(10, -10, shape[0]), lon=(-12, 12, shape[1]), names=("tas",))
+    grid = grid if times is None else grid.assign_coords(time=times)
     grid = grid.rename(latitude="rlat", longitude="rlon")
     y, x = np.meshgrid(grid.rlat, grid.rlon, indexing="ij")
     # From the rotated system: about the y axis by the colatitude of its pole, then eastwards.
@@ -227,5 +230,7 @@ def test_a_store_says_what_the_conventions_ask_for(tmp_path):
     assert (store.latitude.attrs["axis"], store.longitude.attrs["axis"]) == ("Y", "X")
     assert store.number.attrs["units"] == "1"
     assert {"valid_time", "sequence", "frame"} <= set(store.t2m.coords)
+    for name in store.coords:
+        assert "_FillValue" not in zarr.open_group(tmp_path / "forecast.zarr")[name].attrs
     store.to_netcdf(tmp_path / "forecast.nc", engine="h5netcdf")
     xr.testing.assert_equal(xr.open_dataset(tmp_path / "forecast.nc", decode_timedelta=True), store.load())

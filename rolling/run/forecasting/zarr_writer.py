@@ -100,7 +100,10 @@ def skeleton(
     about = {"Conventions": "CF-1.11", "title": "Ensemble forecast", "source": "rolling-diffusion"}
     # Without the moment of writing: the same forecast has the same bytes.
     about |= {"history": "sampled by rolling-diffusion"}
-    return xr.Dataset(_bounds(layout), coordinates, about)
+    found = xr.Dataset(_bounds(layout), coordinates, about)
+    for variable in found.variables.values():  # none is missing, and the conventions allow no such attribute
+        variable.encoding["_FillValue"] = None
+    return found
 
 
 def _places(layout: Layout) -> dict[str, Any]:
@@ -201,7 +204,10 @@ class ForecastStore:
 
     def _fill(self, temporary: Path, coordinates: xr.Dataset, chunk: int) -> None:
         coordinates.attrs[schema.IDENTITY] = json.dumps(self.identity, sort_keys=True)
-        encoding = {name: {"compressors": COMPRESSORS} for name in coordinates.variables}
+        encoding = {
+            name: variable.encoding | {"compressors": COMPRESSORS}
+            for name, variable in coordinates.variables.items()
+        }
         coordinates.to_zarr(temporary, zarr_format=3, consolidated=False, encoding=encoding)
         group = zarr.open_group(temporary, mode="r+")
         names = schema.dimensions(self.layout)
