@@ -1,6 +1,7 @@
 """A forecast streamed to a store; killed at any moment, it resumes to the identical store."""
 
 import dataclasses
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,7 @@ def write_forecast(
         "checkpoint": forecaster.step,
         "parameters": forecaster.fingerprint(),
         "starts": [[s.sequence, s.frame, str(time)] for s, time in zip(starts, times, strict=True)],
+        zarr_writer.CHECKSUM: _checksum(test, starts, forecaster.recipe.given),
     }
     target = zarr_writer.ForecastStore(path, forecaster.layout, identity)
     begun = target.exists() and target.check_identity(overwrite=overwrite)
@@ -95,6 +97,18 @@ def write_forecast(
         _write_batches(forecaster, test, forecast, starts, cycles, target, note, label)
         target.complete()
     return path
+
+
+def _checksum(test: Sequences, starts: list[zarr_writer.InitTime], n: int) -> str:
+    """Of the `n` given frames before each start and what is known of them: other frames at the same times
+    lead to another forecast."""
+    total = hashlib.sha256()
+    for start in starts:
+        at = start.sequence, start.frame - n, start.frame
+        total.update(np.ascontiguousarray(test.read(*at), "<f4").tobytes())
+        for name, values in sorted(test.conditioning(*at).items()):
+            total.update(name.encode() + np.ascontiguousarray(values).tobytes())
+    return total.hexdigest()[:16]
 
 
 def _write_batches(forecaster, test, forecast, starts, cycles, target, note, label):

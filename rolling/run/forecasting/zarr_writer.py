@@ -28,6 +28,7 @@ from rolling.run.experiment import codec
 
 INNER_CHUNK = 2**18  # numbers: about 1 MiB of float32
 BOUNDS = "_bnds"
+CHECKSUM = "checksum of the given frames"
 COMPRESSORS = (ZstdCodec(level=0), Crc32cCodec())  # Zarr's default, and a checksum by which damage is found
 
 
@@ -254,6 +255,8 @@ class ForecastStore:
             ) from error
         if not overwrite:
             check_store_seal(self.path)
+        if CHECKSUM not in found:  # as former versions wrote it
+            found |= {name: value for name, value in self.identity.items() if name == CHECKSUM}
         if found != self.identity and not overwrite:
             changed = "; ".join(codec.differences(found, self.identity))
             raise InputError(
