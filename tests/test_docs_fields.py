@@ -1,6 +1,6 @@
 """What docs/fields.md shows works: its commands name options that there are.
 
-Its code runs in test_forecaster.py, where there is a trained run."""
+Its code runs in test_fields_run.py, where there is a trained run."""
 
 import importlib
 import re

@@ -2,9 +2,6 @@
 
 import dataclasses
 import json
-import re
-import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,16 +18,8 @@ from rolling.sampling.sweeps import Picard
 from rolling.solvers import Heun
 from rolling.windows import Pyramid, Rolling
 from tests.test_experiment import hourly
-from tests.test_forecast_store import rotated
 
 pytestmark = pytest.mark.slow
-
-
-def train(folder, path):
-    words = ["train", "gridded", "--source.path", path, "--folder", folder, "--window", "autoregressive"]
-    words += ["--training.steps", "3", "--network.channels", "16", "16", "--network.blocks", "1", "1"]
-    assert main([str(word) for word in words]) == 0
-    return folder / "gridded"
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +27,11 @@ def trained(tmp_path_factory):
     """A run of a few steps on hourly data with a calendar, and the data."""
     folder = tmp_path_factory.mktemp("forecaster")
     dataset = hourly(folder)
-    return train(folder, folder / "data.nc"), dataset
+    words = ["train", "gridded", "--source.path", folder / "data.nc", "--folder", folder]
+    words += ["--training.steps", "3", "--network.channels", "16", "16", "--network.blocks", "1", "1"]
+    words += ["--window", "autoregressive"]
+    assert main([str(word) for word in words]) == 0
+    return folder / "gridded", dataset
 
 
 def test_a_forecast_has_the_names_units_and_times_of_the_data(trained):
@@ -173,46 +166,6 @@ def test_the_store_opens_as_it_is(trained):
     scores = json.loads((run / "evaluation.json").read_text())["rmse"]["t2m"]
     assert scores["unit"] == "K" and scores["leads"] == [1.0, 2.0, 3.0, 4.0, 5.0]
     assert {"model", "persistence", "climatology"} <= set(scores)
-
-
-def test_a_rotated_grid_in_the_calendar_of_a_climate_model(tmp_path):
-    """From its file to scores, and from its last frame on; forecasts are valid on 30 February, too."""
-    times = xr.date_range("2000-02-28", periods=60, freq="h", calendar="360_day", use_cftime=True)
-    grid, path = rotated(tmp_path, shape=(12, 18), times=times)
-    run = train(tmp_path, path)
-    assert main(["rollout", str(run), "--frames", "5", "--starts", "3", "--members", "2"]) == 0
-    assert main(["evaluate", str(run)]) == 0
-    store = xr.open_zarr(run / "forecast.zarr")
-    starts = np.searchsorted(times, store.time.values)
-    np.testing.assert_array_equal(store.valid_time, times.values[starts[:, None] + np.arange(1, 6)])
-    assert {(t.month, t.day) for t in store.valid_time.values.flat} <= {(2, 29), (2, 30), (3, 1)}
-    np.testing.assert_array_equal(store.lat, grid.lat)
-    scores = json.loads((run / "evaluation.json").read_text())["rmse"]["tas"]
-    # Persistence, with the areas that cells have on the rotated grid.
-    area = np.cos(np.deg2rad(grid.rlat))
-    error = [np.square(grid.tas.values[starts + lead] - grid.tas.values[starts]) for lead in range(1, 6)]
-    expected = [np.sqrt(np.average(e.mean((0, 2)), weights=area)) for e in error]
-    np.testing.assert_allclose(scores["persistence"], expected, rtol=1e-3)
-    found = load(run).forecast(xr.open_dataset(path).isel(time=slice(50)), frames=5, members=2)
-    np.testing.assert_array_equal(found.valid_time[0], times[50:55])
-    found.to_netcdf(tmp_path / "forecast.nc", engine="h5netcdf")
-    with xr.open_dataset(tmp_path / "forecast.nc") as again:
-        np.testing.assert_array_equal(again.valid_time, found.valid_time)
-        assert again.rlat.attrs == found.rlat.attrs and "_FillValue" not in again.rlat.encoding
-
-
-def test_the_code_of_the_page_on_fields(trained, tmp_path, monkeypatch):
-    run, dataset = trained
-    shutil.copytree(run, tmp_path / "runs" / "t2m")
-    dataset.to_netcdf(tmp_path / "tomorrow.nc", engine="h5netcdf")
-    monkeypatch.chdir(tmp_path)
-    page = (Path(__file__).resolve().parent.parent / "docs" / "fields.md").read_text(encoding="utf-8")
-    for code in re.findall(r"```python\n(.*?)```", page, re.S):
-        exec(code, {})
-    with xr.open_dataset("forecast.nc", decode_timedelta=True) as forecast:
-        assert (forecast.t2m.sizes["number"], forecast.t2m.sizes["prediction_timedelta"]) == (8, 18)
-        hours = np.arange(1, 19) * np.timedelta64(1, "h")
-        np.testing.assert_array_equal(forecast.valid_time[0], dataset.time.values[-1] + hours)
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(trained, tmp_path, capsys):
