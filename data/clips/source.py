@@ -12,7 +12,7 @@ from rolling.data import cache
 from rolling.data.clips.collections.detect import hint
 from rolling.data.clips.collections.folders import Videos
 from rolling.data.clips.protocol import UNSPECIFIED, Collection, Entry, Picture
-from rolling.data.clips.split import NAMES, PICTURES, Draw, split_entries
+from rolling.data.clips.split import LIKENESS, NAMES, Draw, split_entries
 from rolling.data.clips.store.prepare import prepare
 from rolling.data.clips.store.reader import (
     FORMAT,
@@ -48,9 +48,9 @@ class Clips:
     """Clips to hold out, by their names with or without the suffix."""
     holdout: float = 0.1
     """Fraction of the clips held out where neither names nor the collection say which."""
-    holdout_by: Literal["pictures", "names"] = PICTURES
-    """What tells clips apart there: pictures, so that copies and links lie on one side, or names alone, as in
-    earlier versions, which do not see copies."""
+    holdout_by: Literal["likeness", "pictures", "names"] = LIKENESS
+    """What tells clips apart there: likeness, so that copies lie on one side, compressed again or trimmed,
+    too; pictures, so that exact copies and links do; or names alone, as in earlier versions."""
     min_frames: int = 1
     """Clips of fewer frames are skipped; a training window is a good choice."""
     labelled: bool = True

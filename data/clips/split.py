@@ -1,7 +1,7 @@
 """The split of clips into those for training and those held out.
 
 A split that is named or marked is known from the start. One that is drawn is settled when all clips have been
-read, as only then copies and links are known, which lie on one side.
+read, as only then copies are known, which lie on one side.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ import numpy as np
 from rolling.common.errors import InputError
 from rolling.data.clips.protocol import TEST, TRAIN, UNSPECIFIED, Entry
 
-PICTURES, NAMES = "pictures", "names"
+LIKENESS, PICTURES, NAMES = "likeness", "pictures", "names"
 FEWEST = 10  # clips that are held out if there are four times as many: scores of fewer say little
 
 
@@ -25,13 +25,13 @@ class Draw:
     """Which clips are held out where nothing says so: those whose `fraction`, a number from 0 to 1 that is
     pseudo-random but fixed, is below `share`; at least a quarter of them or `FEWEST`, never all.
 
-    It depends on a clip's name alone. By `pictures`, clips of the same frames are one, which has the first of
-    their names. By `names`, the rule of earlier versions, copies may lie on both sides, and one clip is
-    enough.
+    It depends on a clip's name alone. By `likeness`, clips that are alike but for compression and trimming
+    are one, which has the first of their names, and by `pictures` clips of the same frames. By `names`, the
+    rule of earlier versions, copies may lie on both sides, and one clip is enough.
     """
 
     share: float = 0.1
-    by: str = PICTURES
+    by: str = LIKENESS
 
     def trains(self, entry: Entry) -> bool:
         """Whether a clip is for training, as far as it can be known from this clip alone."""
@@ -41,11 +41,12 @@ class Draw:
 
     def settled(self, entries: Sequence[Entry], digests: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
         """For all clips that can be used: whether each is held out `[n]`, and of which clip that is held out
-        it is a copy to be left out `[n]`, -1 for none: what is held out is held out once."""
+        it is a copy to be left out `[n]`, -1 for none: what is held out is held out once. Copies have the
+        same digest."""
         test = np.array([entry.split == TEST for entry in entries], bool)
         if any(entry.split == UNSPECIFIED for entry in entries):
             names = [os.fsencode(entry.name) for entry in entries]
-            if self.by == PICTURES:
+            if self.by != NAMES:
                 firsts: dict[bytes, bytes] = {}
                 for name, digest in sorted(zip(names, digests, strict=True)):
                     firsts.setdefault(digest, name)
@@ -54,7 +55,7 @@ class Draw:
             chosen = self._lowest(set(fractions))
             test = np.array([fraction in chosen for fraction in fractions], bool)
         copy_of, held_out = np.full(len(entries), -1), {}
-        if self.by == PICTURES:
+        if self.by != NAMES:
             for place in [*np.flatnonzero(test).tolist(), *np.flatnonzero(~test).tolist()]:
                 if test[place] and digests[place] not in held_out:
                     held_out[digests[place]] = place
@@ -71,12 +72,12 @@ class Draw:
         ]
 
     def _lowest(self, fractions: Collection[float]) -> set[float]:
-        least = max(1, min(FEWEST, len(fractions) // 4)) if self.by == PICTURES else 1
+        least = max(1, min(FEWEST, len(fractions) // 4)) if self.by != NAMES else 1
         count = max(least, sum(fraction < self.share for fraction in fractions))
         return set(sorted(fractions)[: min(count, len(fractions) - 1)])
 
 
-BY_PICTURES = Draw()
+BY_LIKENESS = Draw()
 
 
 def split_entries(entries: Sequence[Entry], test: tuple[str, ...]) -> list[Entry]:

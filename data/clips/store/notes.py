@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from rolling.common.terminal import printable
+from rolling.data.clips import likeness
 from rolling.data.clips.protocol import Entry
-from rolling.data.clips.split import Draw
+from rolling.data.clips.split import LIKENESS, Draw
 from rolling.data.clips.store.reader import shard_name
 from rolling.data.clips.store.shards import PixelSums, notes_file, unlike
 
@@ -26,10 +27,15 @@ class Clip:
     first: int
     frames: int
     digest: bytes
+    thumbnails: np.ndarray
     checks: np.ndarray
     rate: float | None
     actions: np.ndarray | None
     tokens: np.ndarray | None
+
+    def like(self, other: "Clip") -> str:
+        """What it is of another one that it is like."""
+        return "a copy of" if self.digest == other.digest else "but for compression or trimming a copy of"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,9 +56,11 @@ class _Notes:
         ends, count = np.cumsum(found["rows"][:, 2]), len(found["rows"])
         alone = [None] * count
         actions = np.split(found["actions"], ends)[:count] if "actions" in found else alone
+        shown = [-(-frames // likeness.spacing(frames)) for frames in found["rows"][:, 2].tolist()]
         columns = (
             found["rows"].tolist(),
             found["digests"],
+            np.split(found["thumbnails"], np.cumsum(shown))[:count],
             np.split(found["checks"], ends)[:count],
             words["rates"],
             actions,
@@ -65,12 +73,15 @@ class _Notes:
                 first=first,
                 frames=frames,
                 digest=digest.tobytes(),
+                thumbnails=thumbnails,
                 checks=checks,
                 rate=rate,
                 actions=own,
                 tokens=tokens,
             )
-            for (entry, first, frames), digest, checks, rate, own, tokens in zip(*columns, strict=True)
+            for (entry, first, frames), digest, thumbnails, checks, rate, own, tokens in zip(
+                *columns, strict=True
+            )
         ]
         sums = PixelSums(sums=found["sums"], squares=found["squares"], count=int(found["count"]))
         return cls(
@@ -93,7 +104,8 @@ class _Notes:
 class Read:
     """All clips that were read: those that are used, whether each is held out, and why others are not.
 
-    `kind` is the number of actions per frame and the shape of the tokens.
+    `kind` is the number of actions per frame and the shape of the tokens; `alike` are the names of clips that
+    are used, lie on one side, and differ by compression or trimming.
     """
 
     clips: list[Clip]
@@ -101,6 +113,7 @@ class Read:
     kind: list
     skipped: list
     shortened: list
+    alike: list[list[str]]
     draw: Draw
     _summed: list[tuple[PixelSums, list[Clip]]]
 
@@ -110,21 +123,27 @@ class Read:
         kind = _commonest(notes)
         good = [note for note in notes if note.kind == kind]
         clips = [clip for note in good for clip in note.clips]
-        test, copy_of = draw.settled([clip.entry for clip in clips], [clip.digest for clip in clips])
+        alike = _alike(clips) if draw.by == LIKENESS else []
+        digests = [clip.digest for clip in clips]
+        for group in alike:
+            for i in group:
+                digests[i] = clips[group[0]].digest
+        test, copy_of = draw.settled([clip.entry for clip in clips], digests)
         kept = np.flatnonzero(copy_of < 0)
+        name = lambda i: printable(clips[i].entry.name)  # noqa: E731
         copies = [
-            (
-                printable(clips[i].entry.name),
-                f"it is a copy of {printable(clips[copy_of[i]].entry.name)}, held out",
-            )
+            (name(i), f"it is {clips[i].like(clips[copy_of[i]])} {name(copy_of[i])}, held out")
             for i in np.flatnonzero(copy_of >= 0)
         ]
+        left = set(kept.tolist())
+        together = [[name(i) for i in group if i in left] for group in alike]
         return cls(
             clips=[clips[i] for i in kept],
             test=test[kept],
             kind=kind,
             skipped=[bad for note in notes for bad in note.unusable(kind)] + copies,
             shortened=[cut for note in good for cut in note.shortened],
+            alike=[group for group in together if len(group) > 1],
             draw=draw,
             _summed=[(note.sums, note.clips) for note in good],
         )
@@ -174,6 +193,20 @@ class Read:
                     own.add(_frames(folder, clip))
                     (total.join if trains else total.remove)(own)
         return {"sums": total.sums, "squares": total.squares, "count": np.array(total.count)}
+
+
+def _alike(clips: list[Clip]) -> list[list[int]]:
+    """The groups of clips that are alike, without those that are merely copies, by name."""
+    firsts: dict[bytes, list[int]] = {}
+    for i, clip in enumerate(clips):
+        firsts.setdefault(clip.digest, []).append(i)
+    same = list(firsts.values())
+    some = [clips[copies[0]] for copies in same]
+    found = likeness.groups(
+        [clip.thumbnails for clip in some], [likeness.spacing(clip.frames) for clip in some]
+    )
+    together = [[i for place in group for i in same[place]] for group in found]
+    return [sorted(group, key=lambda i: os.fsencode(clips[i].entry.name)) for group in together]
 
 
 def _frames(folder: Path, clip: Clip) -> np.ndarray:

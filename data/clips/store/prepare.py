@@ -20,7 +20,7 @@ from rolling.common import seal
 from rolling.common.errors import InputError
 from rolling.common.progress import Progress
 from rolling.data.clips.protocol import Collection, Entry, Picture
-from rolling.data.clips.split import BY_PICTURES, Draw
+from rolling.data.clips.split import BY_LIKENESS, Draw
 from rolling.data.clips.store.notes import Read
 from rolling.data.clips.store.reader import (
     ACTIONS,
@@ -48,7 +48,7 @@ def prepare(
     picture: Picture,
     *,
     min_frames: int = 1,
-    draw: Draw = BY_PICTURES,
+    draw: Draw = BY_LIKENESS,
     workers: int | None = None,
 ) -> None:
     """Fills `folder` with a store (see `rolling.data.clips.store.reader`), resuming where it was interrupted.
@@ -152,6 +152,7 @@ def _finish(folder: Path, entries: Sequence[Entry], picture: Picture, shards: in
         "files": {name: _written(folder / name) for name in names},
         "skipped": read.skipped,
         "shortened": read.shortened,
+        "alike": read.alike,
         # Of the frames each one has its own, in `CHECKS`.
         "checksums": {name: seal.checksum_of_file(folder / name) for name in names if name in WHOLE},
     }

@@ -14,8 +14,9 @@ import numpy as np
 from rolling.common import seal
 from rolling.common.errors import InputError
 from rolling.common.terminal import printable
+from rolling.data.clips import likeness
 from rolling.data.clips.protocol import TEST, BadClip, Block, Collection, Entry, Picture
-from rolling.data.clips.split import BY_PICTURES, Draw
+from rolling.data.clips.split import BY_LIKENESS, Draw
 from rolling.data.clips.store.reader import shard_name
 
 NOTES = "notes-{}.npz"
@@ -37,7 +38,7 @@ class Task:
     entries: tuple[Entry, ...]
     picture: Picture
     min_frames: int = 1
-    draw: Draw = BY_PICTURES
+    draw: Draw = BY_LIKENESS
     given_up: dict[int, str] = dataclasses.field(default_factory=dict)
 
 
@@ -102,7 +103,7 @@ def is_written(task: Task) -> bool:
     """Whether a shard and its notes are there and complete; after a power failure they may not be."""
     try:
         with np.load(notes_file(task.folder, task.number), allow_pickle=False) as notes:
-            return {"digests", "checks"} <= set(notes) and int(notes["size"]) == (
+            return {"digests", "checks", "thumbnails"} <= set(notes) and int(notes["size"]) == (
                 task.folder / shard_name(task.number)
             ).stat().st_size
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
@@ -117,6 +118,7 @@ class _Shard:
         self.shape = (picture.height, picture.width, picture.channels)
         self.rows: list[tuple[int, int, int]] = []  # entry, first frame, frames
         self.digests: list[bytes] = []  # of the frames
+        self.thumbnails: list[np.ndarray] = []
         self.rates: list[float | None] = []
         self.actions: list[np.ndarray] = []
         self.tokens: list[np.ndarray] = []
@@ -131,12 +133,14 @@ class _Shard:
         """Appends one clip, or raises `BadClip` and leaves no trace of it."""
         begin, frames, sums, digest = self.file.tell(), 0, PixelSums(), hashlib.sha256()
         actions, tokens, checks, rate, fault = [], None, [], None, ""
+        thumbnails = [np.zeros((0, likeness.CELLS**2), np.uint8)]
         try:
             for block in _guarded(collection, entry, self.picture):
                 self._check(block)
                 values = np.ascontiguousarray(block.frames)
                 self.file.write(values.data)
                 digest.update(values.data)
+                thumbnails.append(likeness.thumbnails(values))
                 checks += [seal.checksum(frame) for frame in values]
                 frames += len(values)
                 if entry.split != TEST:
@@ -155,6 +159,7 @@ class _Shard:
             raise
         self.rows.append((number, self.frames, frames))
         self.digests.append(digest.digest())
+        self.thumbnails.append(np.concatenate(thumbnails)[:: likeness.spacing(frames)])
         self.rates.append(rate)
         self.frames += frames
         self.checks += checks
@@ -175,6 +180,7 @@ class _Shard:
             "rows": np.array(self.rows, np.int64).reshape(-1, 3),
             "checks": np.array(self.checks, np.uint32),
             "digests": np.frombuffer(b"".join(self.digests), np.uint8).reshape(-1, DIGEST),
+            "thumbnails": np.concatenate([*self.thumbnails, np.zeros((0, likeness.CELLS**2), np.uint8)]),
             "words": np.frombuffer(words, np.uint8),
             "sums": self.sums.sums,
             "squares": np.asarray(self.sums.squares, np.uint64) * np.ones(self.shape[-1], np.uint64),

@@ -28,6 +28,13 @@ def told(about: dict, index: dict[str, np.ndarray]) -> Iterator[str]:
         yield f"tokens: {' x '.join(map(str, about['tokens']))} with each clip"
     if "rate" in index:  # stores of earlier versions do not know
         yield from _rates(Picture(**about["picture"]), index["rate"], names)
+    alike = about.get("alike", ())
+    if alike:
+        pairs = [" and ".join(group[:2]) for group in alike]
+        yield (
+            "alike but for compression or trimming, and so on one side:"
+            f" {_counted(sum(map(len, alike)))}, such as {_some(pairs)}"
+        )
     for reason, some in by_reason(about.get("shortened", ())).items():
         yield f"used up to a fault: {_counted(len(some))} ({reason}): {_some(some)}"
 
