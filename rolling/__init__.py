@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         Sigmoid as Sigmoid,
     )
     from rolling.oracle import Oracle as Oracle
+    from rolling.physics.constraints import DivergenceFree as DivergenceFree
     from rolling.run.experiment.experiment import (
         Experiment as Experiment,
         Forecast as Forecast,
@@ -51,6 +52,12 @@ if TYPE_CHECKING:
     from rolling.run.experiment.optimisers import AdamW as AdamW, Muon as Muon
     from rolling.run.experiment.presets import find as find
     from rolling.run.forecasting.forecaster import Forecaster as Forecaster, load as load
+    from rolling.sampling.constraints import (
+        ConservedMean as ConservedMean,
+        DynamicThreshold as DynamicThreshold,
+        Limits as Limits,
+        Masked as Masked,
+    )
     from rolling.sampling.guidance import (
         Autoguidance as Autoguidance,
         ClassifierFree as ClassifierFree,
@@ -108,6 +115,8 @@ _HOMES = {
     "rolling.run.experiment.optimisers": "AdamW Muon",
     "rolling.run.experiment.presets": "find",
     "rolling.run.forecasting.forecaster": "Forecaster load",
+    "rolling.physics.constraints": "DivergenceFree",
+    "rolling.sampling.constraints": "ConservedMean DynamicThreshold Limits Masked",
     "rolling.sampling.guidance": "Autoguidance ClassifierFree HistoryGuidance",
     "rolling.sampling.rollout": "Rollout",
     "rolling.sampling.sampler": "Sampling",

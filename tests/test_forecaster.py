@@ -8,14 +8,16 @@ import pytest
 import xarray as xr
 
 from rolling.common.errors import InputError
+from rolling.physics.constraints import DivergenceFree
 from rolling.run import load
 from rolling.run.cli import main
 from rolling.run.forecasting.zarr_writer import InitTime, choose_starts
+from rolling.sampling.constraints import ConservedMean, Limits
 from rolling.sampling.guidance import Autoguidance, History, HistoryGuidance
 from rolling.sampling.partitions import Blocks
 from rolling.sampling.starts import FromClip, FromForecast, FromGuess
 from rolling.sampling.sweeps import Picard
-from rolling.solvers import Heun
+from rolling.solvers import Heun, UniPC
 from rolling.windows import Pyramid, Rolling
 from tests.test_experiment import hourly
 
@@ -93,6 +95,22 @@ def test_what_a_network_was_not_trained_for_is_refused(trained, ways, says):
     forecaster = load(run)
     forecaster.sample_with(dataclasses.replace(forecaster.recipe, **ways))
     with pytest.raises(InputError, match=says):
+        forecaster.forecast(dataset, frames=2)
+
+
+def test_a_forecast_obeys_the_constraints_that_it_is_made_with(trained):
+    """In the units of the data, for a solver that extrapolates, too."""
+    run, dataset = trained
+    forecaster = load(run)
+    forecaster.sample_with(dataclasses.replace(forecaster.recipe, solver=UniPC()))
+    low, high = np.quantile(forecaster.forecast(dataset, frames=5, members=2).t2m, [0.4, 0.6])
+    limits = Limits(variables=("t2m",), low=float(low), high=float(high))
+    forecaster.sample_with(dataclasses.replace(forecaster.recipe, constraints=(limits,)))
+    values = forecaster.forecast(dataset, frames=5, members=2).t2m
+    np.testing.assert_allclose([values.min(), values.max()], [low, high], rtol=1e-4, atol=1e-7)
+    means = (ConservedMean(), DivergenceFree())
+    forecaster.sample_with(dataclasses.replace(forecaster.recipe, constraints=means))
+    with pytest.raises(InputError, match="needs two velocities, and the data hold t2m"):
         forecaster.forecast(dataset, frames=2)
 
 

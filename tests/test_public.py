@@ -51,9 +51,10 @@ def test_a_name_is_that_of_its_own_module(name):
     assert f"{value.__module__}.".startswith(f"{imported()[name]}.")
 
 
-@pytest.mark.parametrize(
-    "kind", ["window", "schedule", "solver", "guidance", "start", "prediction", "weighting", "optimiser"]
-)
+KINDS = "window schedule solver guidance constraint start prediction weighting optimiser"
+
+
+@pytest.mark.parametrize("kind", KINDS.split())
 def test_all_parts_of_a_kind_are_public(kind):
     assert {part.__name__ for part in registry.parts(kind).values()} <= set(rolling._HOME_OF)
 

@@ -4,6 +4,7 @@
 """
 
 from rolling.sampling.carry import Carry
+from rolling.sampling.constraints import Constraint, Units
 from rolling.sampling.guidance import Denoisers, Guidance
 from rolling.sampling.partitions import Partition
 from rolling.sampling.rollout import Chunk, Conditions, Rollout, first_guess
@@ -15,6 +16,7 @@ __all__ = [
     "Carry",
     "Chunk",
     "Conditions",
+    "Constraint",
     "Denoisers",
     "Guess",
     "Guidance",
@@ -25,5 +27,6 @@ __all__ = [
     "Spacing",
     "Start",
     "Sweep",
+    "Units",
     "first_guess",
 ]

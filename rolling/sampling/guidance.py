@@ -18,6 +18,7 @@ from rolling.common.errors import InputError
 from rolling.denoisers import Condition, Denoiser, joined
 from rolling.fields import Layout
 from rolling.noise import NoiseSchedule, expand
+from rolling.sampling.constraints import Units
 from rolling.windows import Window, in_context, shows_history
 
 
@@ -38,11 +39,13 @@ of those after them."""
 
 
 class Denoisers(NamedTuple):
-    """A network's, for autoguidance a weaker one's, and the forecast with which a rollout begins."""
+    """A network's, for autoguidance a weaker one's, the forecast with which a rollout begins, and what the
+    values of the frames stand for, which constraints need."""
 
     strong: Denoiser
     weak: Denoiser | None = None
     guess: FirstGuess | None = None
+    units: Units | None = None
 
 
 class Schedules(NamedTuple):

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Key
+from jaxtyping import Array, Float, Key
 
 from rolling.arrays import Frames
 from rolling.common.errors import InputError
@@ -22,6 +22,7 @@ from rolling.fields import Layout
 from rolling.noise import Cosine, NoiseSchedule, diffuse, expand
 from rolling.noise.prior import CONTEXT, FRESH, Generator, Independent, NoisePrior, gaussian
 from rolling.sampling.carry import Carry
+from rolling.sampling.constraints import Constraint, Units
 from rolling.sampling.guidance import Denoisers, Guidance, Schedules, guided
 from rolling.sampling.partitions import Partition, Whole
 from rolling.sampling.starts import FromNoise, Start
@@ -62,6 +63,8 @@ class Sampling:
     """How a rollout begins."""
     guidance: tuple[Guidance, ...] = ()
     """Corrections of the prediction, applied one after another."""
+    constraints: tuple[Constraint, ...] = ()
+    """What the predicted clean frames must obey, imposed one after another, after guidance."""
     partition: Partition = Whole()
     """What the network sees of the window at a time."""
     spacing: Spacing = Even()
@@ -86,11 +89,15 @@ class Sampling:
         self.sweep.check(self.solver)
         for part in self.guidance:
             part.check(self.window)
+        for part in self.constraints:
+            part.check(self)
 
     def check_layout(self, layout: Layout) -> None:
         """Raises `InputError` where a part does not suit the data."""
         for part in self.guidance:
             part.check(self.window, layout)
+        for part in self.constraints:
+            part.check(self, layout)
 
     @property
     def recipe(self) -> "Sampling":
@@ -219,10 +226,10 @@ class Sampler:
             plan, noisy = jax.jit(plan_of)(jnp.asarray(self.recipe.spacing.times(steps), dtype))
             return plan, bool(noisy)
 
-    def _network(self, denoiser, carry: Carry, condition: Condition, noisy: bool) -> Callable:
+    def _network(self, denoisers: Denoisers, carry: Carry, condition: Condition, noisy: bool) -> Callable:
         """`network(z, logsnr)` for any number of copies of the batch."""
-        strong, weak, _ = denoiser if isinstance(denoiser, Denoisers) else Denoisers(denoiser)
-        strong, weak = self.recipe.partition(strong), None if weak is None else self.recipe.partition(weak)
+        n, weak = self.window.context, denoisers.weak
+        strong, weak = self.recipe.partition(denoisers.strong), weak and self.recipe.partition(weak)
         if noisy or self.recipe.guidance:
             noise = self._noise(carry.key, carry.first, self.window.size, CONTEXT, carry.z)
             clean = self.recipe.schedule.logsnr(jnp.zeros((1, 1), carry.z.dtype))
@@ -239,9 +246,28 @@ class Sampler:
 
         def network(z, logsnr):
             copies = len(z) // len(carry.z)
-            return strong(z, logsnr, condition if copies == 1 else condition.copies(copies))
+            x = strong(z, logsnr, condition if copies == 1 else condition.copies(copies))
+            context = jnp.concatenate([carry.z[:, :n]] * copies)
+            return self._constrained(x, slice(n, None), context, denoisers.units)
 
         return network
+
+    def _constrained(
+        self,
+        x: Frames,
+        frames: slice,
+        context: Float[Array, "batch context height width channel"],
+        units: Units | None,
+    ) -> Frames:
+        """`x` with some of its frames constrained."""
+        if not self.recipe.constraints:
+            return x
+        if units is None:
+            raise InputError("constraints need the units of the frames, and there are none here")
+        found = x[:, frames]
+        for part in self.recipe.constraints:
+            found = part.constrain(found, context, units)
+        return x.at[:, frames].set(found)
 
     def _sweep(self, clocks, steps, denoiser, carry, condition, end) -> Carry:
         """Solves from `t = 1` to `t = 0`."""
@@ -262,8 +288,12 @@ class Sampler:
             # Context whose clock runs is shown at other levels (`show`), and is not denoised.
             return jnp.where(self._in_context(z), before, z), history
 
-        network = self._network(denoiser, carry, condition, noisy)
+        denoisers = denoiser if isinstance(denoiser, Denoisers) else Denoisers(denoiser)
+        network = self._network(denoisers, carry, condition, noisy)
         z, history = self.recipe.sweep(move, network, (carry.z, carry.history), plan)
+        # Solvers of higher order end beside their last prediction, and all of them at the lowest noise level.
+        n = self.window.context
+        z = self._constrained(z, slice(n, n + self.window.stride), z[:, :n], denoisers.units)
         return dataclasses.replace(carry, z=z, history=history, step=carry.step + steps)
 
     def _truncated(self, plan: Step, live: Array) -> Step:

@@ -22,8 +22,8 @@ FIELDS = {
 }
 """By short name, or by kind: former field to present field; None for one that is no more."""
 
-ADDED = {"source.clips": {"holdout_by": "names"}}
-"""By short name: fields that earlier versions did not have, with what they did, if it is not the default."""
+ADDED = {"source.clips": {"holdout_by": "names"}, "experiment": {"constraints": []}}
+"""By short name: fields that earlier versions did not have, with what they did."""
 
 
 def _monthly(layout: dict[str, Any]) -> dict[str, Any]:

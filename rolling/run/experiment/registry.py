@@ -27,6 +27,7 @@ from rolling.outputs import Output
 from rolling.physics.simulators import Simulator
 from rolling.run.experiment.objectives import Objective
 from rolling.run.experiment.optimisers import Optimiser
+from rolling.sampling.constraints import Constraint
 from rolling.sampling.guidance import Guidance
 from rolling.sampling.partitions import Partition
 from rolling.sampling.starts import Guess, Start
@@ -60,6 +61,7 @@ KINDS = {
     "start": Kind(Start, ("rolling.sampling.starts",)),
     "guess": Kind(Guess, ("rolling.sampling.starts",)),
     "guidance": Kind(Guidance, ("rolling.sampling.guidance",)),
+    "constraint": Kind(Constraint, ("rolling.sampling.constraints", "rolling.physics.constraints")),
     "partition": Kind(Partition, ("rolling.sampling.partitions",)),
     "spacing": Kind(Spacing, ("rolling.sampling.sweeps",)),
     "sweep": Kind(Sweep, ("rolling.sampling.sweeps",)),
