@@ -32,6 +32,8 @@ for _name in ("absl", "asyncio"):  # orbax logs every step of a save, and every 
 
 TREES = ("params", "ema", "optimiser", "progress", "statistics")
 JSON = ("iterator", "experiment", "layout", "lengths")
+FORECASTING = ("ema", "progress", "statistics", "experiment", "layout")
+"""The items that forecasts are made with."""
 UNFINISHED = "*.orbax-checkpoint-tmp*"  # names of orbax
 ADVICE = "delete that folder to use the one before it"
 
@@ -81,11 +83,16 @@ class Checkpoints:
     def latest(self) -> int | None:
         return self._manager.latest_step()
 
-    def restore(self, names: tuple[str, ...]) -> dict[str, Any]:
-        """Items of the latest checkpoint; trees are dicts and lists of host arrays, see `fitted`."""
+    def found(self) -> int:
+        """The latest step. Raises `InputError` where there is none."""
         step = self.latest()
         if step is None:
             raise InputError(f"there is no checkpoint in {self.folder}: train the run first")
+        return step
+
+    def restore(self, names: tuple[str, ...]) -> dict[str, Any]:
+        """Items of the latest checkpoint; trees are dicts and lists of host arrays, see `fitted`."""
+        step = self.found()
         place = self.folder / str(step)
         is_sealed = (place / seal.SEAL).exists()
         arguments = {
@@ -168,17 +175,24 @@ class Trained(NamedTuple):
     step: int
 
 
-def load_trained(folder: Path) -> Trained:
-    """Raises `InputError` where there is no trained run."""
+@contextlib.contextmanager
+def _opened(folder: Path) -> Iterator[Checkpoints]:
+    """The checkpoints of a run, to be read. Raises `InputError` where it has none."""
     if not (folder / "checkpoints").is_dir():
         raise InputError(
             f"{folder} is not a trained run, as it has no checkpoints: train it first with `rolling train`"
         )
     checkpoints = Checkpoints(folder / "checkpoints")
     try:
-        items = checkpoints.restore(("ema", "progress", "statistics", "experiment", "layout"))
+        yield checkpoints
     finally:
         checkpoints.close()
+
+
+def load_trained(folder: Path) -> Trained:
+    """Raises `InputError` where there is no trained run."""
+    with _opened(folder) as checkpoints:
+        items = checkpoints.restore(FORECASTING)
     where = f"the checkpoint of {folder}"
     experiment = presets.from_run(items["experiment"], where, folder)
     return Trained(
@@ -188,3 +202,18 @@ def load_trained(folder: Path) -> Trained:
         experiment.objective.forecasts(items["ema"]),
         int(items["progress"]["step"]),
     )
+
+
+def copy_trained(folder: Path, copy: Path) -> None:
+    """Copies what `load_trained` reads of a run, byte for byte, into the empty folder `copy`.
+
+    Raises `InputError` where the run is not trained, and `OSError` where it cannot be copied.
+    """
+    with _opened(folder) as checkpoints:
+        place = Path("checkpoints", str(checkpoints.found()))
+    (copy / place).mkdir(parents=True)
+    for item in (folder / place).iterdir():
+        if item.is_file():
+            shutil.copyfile(item, copy / place / item.name)
+        elif item.name in (*FORECASTING, seal.SEAL):
+            shutil.copytree(item, copy / place / item.name)

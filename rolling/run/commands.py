@@ -2,6 +2,7 @@
 
 experiment.json    everything that determines the result
 held_out.json      the names of the clips that were not trained on, where they have names
+others/            copies of the runs that it asks: a teacher, a weaker network, one that guesses
 checkpoints/       parameters, optimiser, statistics, layout, position in the data
 log.jsonl          losses and speeds, one JSON object per line; the same in tensorboard/
 forecast.zarr      the ensemble, long.zarr the long rollouts
@@ -12,16 +13,16 @@ report.html
 
 import contextlib
 import dataclasses
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from rolling.common.errors import InputError
-from rolling.common.files import check_links, remove, write_file
+from rolling.common.files import check_links, remove, safe_name, write_file
 from rolling.common.forecast_schema import STORE
 from rolling.data.source import Described, Split
 from rolling.outputs import Output
+from rolling.run import other_runs
 from rolling.run.evaluation.evaluate import evaluate as score
 from rolling.run.evaluation.summary import summary_table
 from rolling.run.experiment import Experiment, Forecast, codec, presets as experiments, user_code
@@ -75,6 +76,7 @@ def check_folder(experiment: Experiment, folder: Path, *, resume: bool) -> None:
 def prepare_folder(experiment: Experiment, folder: Path, *, resume: bool) -> None:
     """Creates a run's folder; with `resume`, an existing one of the same experiment is used."""
     check_folder(experiment, folder, resume=resume)
+    fresh = not (folder / "experiment.json").exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         experiments.save(experiment, folder / "experiment.json")
@@ -83,6 +85,7 @@ def prepare_folder(experiment: Experiment, folder: Path, *, resume: bool) -> Non
         raise InputError(
             f"the folder {folder} cannot be made or written to ({error.strerror}): choose another --folder"
         ) from error
+    other_runs.keep(experiment, folder, fresh=fresh)
 
 
 @contextlib.contextmanager
@@ -185,8 +188,7 @@ def rollout(folder: Path, choose: Callable[[RolloutOptions], RolloutOptions]) ->
         )
         starts = context.after_last(test, forecaster.recipe.given)
         forecast = dataclasses.replace(forecast, starts=len(starts))
-        name = re.sub(r"[^\w.-]+", "_", Path(options.data).stem)
-        default = f"{Path(STORE).stem}-{name}.zarr"
+        default = f"{Path(STORE).stem}-{safe_name(Path(options.data).stem)}.zarr"
     else:
         test, starts, default = _data_of(forecaster, folder).test, None, STORE
     output = Path(options.output) if options.output else folder / default

@@ -17,7 +17,7 @@ from rolling.data import calendar
 from rolling.data.conditions import check_actions
 from rolling.data.statistics import Statistics
 from rolling.fields import Axis, Layout
-from rolling.run import model
+from rolling.run import model, other_runs
 from rolling.run.checkpoint import check_shapes, load_trained
 from rolling.run.experiment import Experiment
 from rolling.run.experiment.user_code import load_code
@@ -26,11 +26,19 @@ from rolling.sampling import Carry, Conditions, Denoisers, Rollout, Sampler, Sam
 
 
 class Forecaster:
-    """A network with everything it needs: its experiment, layout, statistics and parameters."""
+    """A network with everything it needs: its experiment, layout, statistics and parameters, and the folder
+    of its run, where the copies of other runs are that its experiment names."""
 
     def __init__(
-        self, experiment: Experiment, layout: Layout, statistics: Statistics, params: Any, step: int
+        self,
+        experiment: Experiment,
+        layout: Layout,
+        statistics: Statistics,
+        params: Any,
+        step: int,
+        run: Path | None = None,
     ):
+        self.run = run
         self.experiment, self.layout, self.statistics, self.step = experiment, layout, statistics, step
         apply, shapes = model.abstract(experiment, layout, statistics.mask)
         check_shapes(params, shapes, "the checkpoint")
@@ -271,14 +279,12 @@ class Others(NamedTuple):
     @classmethod
     def of(cls, forecaster: Forecaster) -> "Others":
         recipe = forecaster.recipe
-        names = {part.weak for part in recipe.guidance if part.weak}
-        if len(names) > 1:
-            raise InputError(
-                "autoguidance takes one weaker network, the folder of its run: give --guidance.0.weak"
-                " runs/NAME"
-            )
+        places = {
+            role: other_runs.place_of(role, name, forecaster.experiment, forecaster.run)
+            for role, name in other_runs.named(recipe).items()
+        }
         weak, guess = (
-            _alike(name, forecaster) if name else None for name in ("".join(names), recipe.start.run)
+            _alike(places[role], forecaster) if role in places else None for role in ("weak", "start")
         )
         if guess and guess.recipe.given > recipe.given:
             raise InputError(
@@ -288,7 +294,7 @@ class Others(NamedTuple):
         return cls(weak, guess)
 
 
-def _alike(folder: str, forecaster: Forecaster) -> Forecaster:
+def _alike(folder: Path, forecaster: Forecaster) -> Forecaster:
     """Another run, on the same data: its network is asked about frames that are normalised alike."""
     other = load(folder)
     ours, theirs = forecaster.statistics.to_arrays(), other.statistics.to_arrays()
@@ -305,7 +311,7 @@ def load(path: str | Path, *, code: str | Path | None = None) -> Forecaster:
     """
     if code is not None:
         load_code(Path(code))
-    return Forecaster(*load_trained(Path(path)))
+    return Forecaster(*load_trained(Path(path)), run=Path(path))
 
 
 def sequence_keys(seed: int, places: list[tuple[int, int]]) -> jax.Array:

@@ -9,7 +9,7 @@ import numpy as np
 from rolling.common.errors import InputError
 from rolling.data.statistics import Statistics
 from rolling.fields import Layout
-from rolling.run import model
+from rolling.run import model, other_runs
 from rolling.run.checkpoint import check_shapes, load_trained
 from rolling.run.evaluation.scores import read
 from rolling.run.evaluation.tables import columns
@@ -50,20 +50,23 @@ def student_of(run: Path, method: str, steps_per_frame: int | float) -> Experime
     )
 
 
-def load_teacher(experiment: Experiment, layout: Layout, statistics: Statistics) -> Any | None:
-    """The forecasting parameters of the objective's teacher, on the host; None without a teacher.
+def load_teacher(experiment: Experiment, run: Path, layout: Layout, statistics: Statistics) -> Any | None:
+    """The forecasting parameters of the objective's teacher, on the host; None without a teacher. They are
+    those of the copy in the folder `run` of the student, if there is one.
 
     Raises `InputError` where the teacher is missing, has another network or was trained on other data.
     """
     name = experiment.objective.teacher
     if not name:
         return None
-    if not (Path(name) / "checkpoints").is_dir():
+    copy = other_runs.copy_of(run, "teacher")
+    place = copy if copy.is_dir() else Path(name)
+    if not (place / "checkpoints").is_dir():
         raise InputError(
             f"the teacher {name} of this distillation is not there: restore its folder, or name another"
             " with --objective.teacher (a finished student forecasts without it)"
         )
-    teacher = load_trained(Path(name))
+    teacher = load_trained(place)
     mine, its = experiment, teacher.experiment
     changed = [
         line

@@ -173,7 +173,7 @@ class Trainer:
             augment=experiment.augment,
         )
         finished = saved and saved["progress"]["step"] >= experiment.training.steps  # needs no teacher
-        teacher = None if finished else load_teacher(experiment, self.layout, self.statistics)
+        teacher = None if finished else load_teacher(experiment, folder, self.layout, self.statistics)
         self.frozen = jax.device_put(teacher, self.shardings.whole)
         trained = experiment.objective.start(params, params if finished else teacher)
         self.state = jax.device_put(first_state(experiment, trained), self.shardings.whole)
