@@ -1,6 +1,7 @@
 """HDF5 and NetCDF4 files: they may name other files as parts of themselves, by external links, external
 storage and virtual data sets. None is followed: the file of a stranger could show any file of ours."""
 
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,9 @@ import h5py
 import numpy as np
 
 from rolling.data.untrusted import Refused
-from rolling.data.untrusted.sizes import check_memory, check_regular
+from rolling.data.untrusted.sizes import check_memory, check_regular, most_at_once
+
+DEFLATED = 1032  # times as long as itself, at most, is what zlib has packed
 
 
 @contextmanager
@@ -42,6 +45,7 @@ def data_sets(held: h5py.File) -> dict[str, h5py.Dataset]:
     held.visititems(visit)  # nothing may be raised in there
     for array in found.values():
         check_inside(array)
+        _check_deflated(array)
     return found
 
 
@@ -61,6 +65,32 @@ def check_inside(array: h5py.Dataset) -> None:
         others = [source.file_name for source in array.virtual_sources() if source.file_name != "."]
         if others:
             raise _elsewhere(f"{array.name} is a virtual data set", others[0])
+
+
+def _check_deflated(array: h5py.Dataset) -> None:
+    """Raises `Refused` where a chunk of zlib's unpacks to more than the memory: HDF5 makes as much room as it
+    takes, whatever a chunk can hold. Of other filters HDF5 tells no size beforehand."""
+    if array.chunks is None:
+        return
+    plan = array.id.get_create_plist()
+    kinds = [plan.get_filter(i)[0] for i in range(plan.get_nfilters())]
+    if kinds.count(h5py.h5z.FILTER_DEFLATE) > 1:
+        raise Refused(f"{array.name} is compressed twice, which multiplies what it unpacks to: store it anew")
+    if h5py.h5z.FILTER_DEFLATE not in kinds:
+        return
+    most, large = most_at_once(), []
+    array.id.chunk_iter(lambda c: large.append(c.chunk_offset) if c.size * DEFLATED > most else None)
+    for place in large:
+        stream = zlib.decompressobj()
+        packed, unpacked = array.id.read_direct_chunk(place)[1], 0
+        while packed and unpacked <= most:
+            unpacked += len(stream.decompress(packed, 2**20))
+            packed = stream.unconsumed_tail
+        if unpacked > most:
+            raise Refused(
+                f"a chunk of {array.name} unpacks to more than half of the memory: it is damaged, or made to fill"
+                " the memory"
+            )
 
 
 def _check_links(held: h5py.File) -> None:

@@ -15,11 +15,16 @@ from rolling.data.untrusted import Refused
 SHARE = 0.5  # of the machine's memory that one array may take
 
 
+def most_at_once() -> int:
+    """Bytes that may be held for one array."""
+    return int(SHARE * machine.memory())
+
+
 def check_memory(what: str, shape: Sequence[int], itemsize: int) -> None:
     """Raises `Refused` for an array that is read at once and takes more than half of the memory."""
     size = math.prod(map(int, shape)) * itemsize
     memory = machine.memory()
-    if size > SHARE * memory:
+    if size > most_at_once():
         raise Refused(
             f"{what} promises {size / 2**30:,.0f} GiB at once ({' x '.join(map(str, shape))}), of"
             f" {memory / 2**30:,.0f} GiB of memory: it is damaged, or made to fill the memory; if"

@@ -15,6 +15,7 @@ import zarr
 
 from rolling.data.untrusted import Refused
 from rolling.data.untrusted.sizes import check_memory, check_regular
+from rolling.data.untrusted.zarr_chunks import guard_zarr
 
 # Without numcodecs' prefix, which format 3 gives to some of them. All decode bytes to numbers or text.
 CODECS = frozenset(
@@ -51,7 +52,10 @@ def check_store(path: str | Path) -> None:
     arrays of which a chunk or, in one dimension, the whole is larger than the memory.
 
     Looks at the arrays of the store's first group, which are all that is read of it.
+
+    From here on chunks that unpack to more than they hold are refused, too, as they are read.
     """
+    guard_zarr()
     for place, text in _metadata(path):
         for name, array in _arrays(place, json.loads(text)):
             _check(f"{path}, array {name}", array)
