@@ -327,6 +327,32 @@ def test_axes_of_netcdf_files_that_promise_more_than_the_memory_are_refused(tmp_
         open_files(str(tmp_path / "a.nc"))
 
 
+def test_fields_of_grib_files_that_promise_more_than_the_memory_are_refused(tmp_path, monkeypatch):
+    """60,000 x 60,000 of one value take no bits; ecCodes ends the process where it finds no room for them."""
+    eccodes = pytest.importorskip("eccodes")
+    message = eccodes.codes_grib_new_from_samples("regular_ll_sfc_grib2")
+    eccodes.codes_set(message, "Ni", 4)
+    eccodes.codes_set(message, "Nj", 3)
+    eccodes.codes_set_values(message, [1.0] * 12)
+    content = bytearray(eccodes.codes_get_message(message))
+    eccodes.codes_release(message)
+    (tmp_path / "a.grib").write_bytes(content)
+    assert len(open_files(str(tmp_path / "a.grib"))) == 1
+    at = 16  # a section is its length in four bytes and its number in one
+    while at < len(content) - 4:
+        if content[at + 4] == 3:
+            content[at + 30 : at + 38] = (60_000).to_bytes(4, "big") * 2
+        place = {3: 6, 5: 5}.get(content[at + 4])
+        if place:
+            content[at + place : at + place + 4] = (60_000**2).to_bytes(4, "big")
+        at += int.from_bytes(content[at : at + 4], "big")
+    (tmp_path / "a.grib").write_bytes(content)
+    monkeypatch.setattr("rolling.common.machine.memory", lambda: 16 * 2**30)
+    for engine in (None, "cfgrib"):
+        with pytest.raises(InputError, match=r"a field of .*a.grib promises 27 GiB"):
+            open_files(str(tmp_path / "a.grib"), engine)
+
+
 def test_pipes_are_not_waited_for(tmp_path):
     """An archive may hold them, and reading one would never end."""
     for name in ("a.npy", "a.nc", "0.png"):

@@ -5,7 +5,7 @@ from pathlib import Path
 import h5py
 import xarray as xr
 
-from rolling.data.untrusted import hdf5
+from rolling.data.untrusted import grib, hdf5
 from rolling.data.untrusted.sizes import check_memory, check_regular
 from rolling.data.untrusted.zarr_stores import check_store, refuse_references
 
@@ -28,3 +28,5 @@ def check_source(path: str, engine: str | None) -> None:
         check_regular(place)
         if h5py.is_hdf5(place):
             hdf5.check_file(place)
+        elif place.is_file() and (engine == "cfgrib" or grib.holds_grib(place)):
+            grib.check_file(place)

@@ -88,8 +88,8 @@ def _check_deflated(array: h5py.Dataset) -> None:
             packed = stream.unconsumed_tail
         if unpacked > most:
             raise Refused(
-                f"a chunk of {array.name} unpacks to more than half of the memory: it is damaged, or made to fill"
-                " the memory"
+                f"a chunk of {array.name} unpacks to more than half of the memory: it is damaged, or made to"
+                " fill the memory"
             )
 
 

@@ -1,8 +1,8 @@
-"""Chunks of Zarr stores that unpack to more than they hold: a thousand bytes of gzip can stand for a megabyte,
-and of zstd for thirty. What a chunk holds is known from the store's metadata, so no more than that is unpacked.
+"""Chunks of Zarr stores that unpack to more than they hold: a thousand bytes of gzip can stand for a
+megabyte, and of zstd for thirty. What a chunk holds is known from the metadata: no more is unpacked.
 
-Zarr decodes by a *pipeline* of codecs, and takes another one by its configuration. Codecs without a limit here
-(`pcodec`, `zfpy`) give no handle: they are decoded as they are.
+Zarr decodes by a *pipeline* of codecs, and takes another one by its configuration. Codecs without a limit
+here (`pcodec`, `zfpy`) give no handle: they are decoded as they are.
 """
 
 import asyncio
@@ -156,8 +156,8 @@ def _check_texts(packed: Any) -> None:
 
 def _too_much(most: int) -> Refused:
     return Refused(
-        f"a chunk unpacks to more than the {most} bytes that it can hold by the store's description: the store is"
-        " damaged, or made to fill the memory"
+        f"a chunk unpacks to more than the {most} bytes that it can hold by the store's description: the"
+        " store is damaged, or made to fill the memory"
     )
 
 
