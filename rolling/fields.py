@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from rolling import sphere
+from rolling.common.files import check_name
 
 COLOUR = ("red", "green", "blue")
 GREY = ("luma",)
@@ -171,6 +172,16 @@ class Layout:
     """Count of the known fields with each frame."""
     coordinates: tuple[Coordinate, ...] = ()
     """Coordinates over (y, x) and grid mappings, which forecasts carry on; they decide the area weights."""
+
+    def __post_init__(self):
+        """Names become those of folders and of lines on a page, and may come from anyone."""
+        for what, parts in (
+            ("variable", self.variables),
+            ("axis", (self.y, self.x)),
+            ("coordinate", self.coordinates),
+        ):
+            for part in parts:
+                check_name(part.name, f"the name of a {what} of the data")
 
     @property
     def is_video(self) -> bool:

@@ -3,10 +3,12 @@
 Each test is an attack: the file or folder that someone sends, and what must not happen.
 """
 
+import dataclasses
 import io
 import json
 import os
 import pickle
+import resource
 import sys
 import zipfile
 import zlib
@@ -16,6 +18,7 @@ import matplotlib
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -26,10 +29,12 @@ from rolling.data.clips.collections.rolling_stores import ForecastClips
 from rolling.data.clips.protocol import Picture
 from rolling.data.gridded.formats import open_files
 from rolling.data.untrusted import pictures
-from rolling.fields import Axis, Layout, Variable
+from rolling.fields import Axis, Coordinate, Layout, Variable
+from rolling.run.experiment import codec
 from rolling.run.forecasting.zarr_reader import open_forecast
 from rolling.run.report.plots import styled
 from tests.clip_tools import levels, write_video
+from tests.fake_runs import box, write_plain
 from tests.record_tools import prepared, refused
 
 NOISE = np.random.default_rng(0)
@@ -436,6 +441,56 @@ def test_names_of_clips_become_names_of_files(tmp_path, name):
     file = tmp_path / safe_name(name)
     file.touch()
     assert list(tmp_path.iterdir()) == [file] and file.name.isprintable() and file.name[0] not in ".-"
+
+
+@pytest.mark.parametrize("name", ["../up", "/etc/x", "a/b", "", "..", "a\x1b[2J", "x" * 5000, ".zattrs"])
+@pytest.mark.parametrize("part", ["variables", "y", "x", "coordinates"])
+def test_names_of_a_layout_are_those_of_arrays(name, part):
+    """They become folders of forecasts, and lines on a page."""
+    named = {"variables": Variable, "coordinates": Coordinate}.get(part)
+    value = dataclasses.replace(LINE, name=name) if named is None else (named(name=name),)
+    layout = codec.encode(PLANE) | {part: codec.encode(value)}
+    with pytest.raises(InputError, match="becomes a folder") as told:
+        codec.decode(layout)
+    assert len(str(told.value)) < 200 and str(told.value).isprintable()
+
+
+ATTRIBUTES = {
+    "given_frames": [10**9, -1, 0, "many", 2.5, None],
+    "sequence_names": ["ab", ["a"], [1, 2], {"a": 1}],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(n, v) for n, values in ATTRIBUTES.items() for v in values])
+def test_attributes_of_a_forecast_suit_it(tmp_path, name, value):
+    write_plain(tmp_path)
+    zarr.open_group(tmp_path / "forecast.zarr", mode="r+").attrs[name] = value
+    with pytest.raises(InputError, match="attributes that do not suit its 2 starts"):
+        open_forecast(tmp_path / "forecast.zarr", box().layout)
+
+
+@pytest.mark.parametrize("name", ["start", "number", "prediction_timedelta", "x"])
+def test_sizes_of_a_forecast_are_those_of_one(tmp_path, name):
+    """A thousand million starts, members or leads: nobody wrote them, and they cost nothing on a disk."""
+    write_plain(tmp_path)
+    for array in (tmp_path / "forecast.zarr").glob("*/zarr.json"):
+        about = json.loads(array.read_text())
+        for axis, dimension in enumerate(about["dimension_names"]):
+            if dimension == name:
+                about["shape"][axis] = 10**9
+        array.write_text(json.dumps(about))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(InputError, match="promises"):
+        open_forecast(tmp_path / "forecast.zarr", box().layout)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**20  # KiB
+
+
+def test_a_forecast_has_no_more_starts_than_there_are_frames(tmp_path):
+    write_plain(tmp_path)
+    found = open_forecast(tmp_path / "forecast.zarr", box().layout)
+    many = dataclasses.replace(found, sequence=np.zeros(10**6, int), frame=np.ones(10**6, int))
+    with pytest.raises(InputError, match="has 1000000 starts, and these test data 60 frames"):
+        many.truth_leads(box())
 
 
 def test_settings_of_matplotlib_in_the_current_folder_start_no_tex(monkeypatch):

@@ -1,4 +1,4 @@
-"""GRIB files: a field without any bits, all of one value, may be of any size, and ecCodes makes room for it."""
+"""GRIB files: a field of one value needs no bits, may be of any size, and ecCodes makes room for it."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def check_file(file: Path) -> None:
                 if message is None:
                     return
                 try:
-                    size = max(int(eccodes.codes_get(message, name)) for name in SIZES)
+                    size = max(eccodes.codes_get(message, name, int) or 0 for name in SIZES)
                 finally:
                     eccodes.codes_release(message)
             except eccodes.CodesInternalError:

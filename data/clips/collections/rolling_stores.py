@@ -18,6 +18,9 @@ from rolling.data.clips.store.reader import Prepared, open_store
 from rolling.data.untrusted.zarr_stores import open_group
 from rolling.fields import COLOUR, GREY
 
+MOST = 10**7
+"""Clips that a forecast may have."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PreparedClips:
@@ -55,6 +58,8 @@ class ForecastClips:
     def entries(self) -> Sequence[Entry]:
         first = next(iter(self._arrays().values()))
         starts, members = first.shape[:2]
+        if starts * members > MOST:
+            raise InputError(f"{self.path} promises {starts} x {members} clips: it is damaged")
         return [Entry(name=f"{s:05d}/{m:03d}") for s in range(starts) for m in range(members)]
 
     def read(self, entry: Entry, picture: Picture) -> Iterator[Block]:

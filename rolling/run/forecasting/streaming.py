@@ -115,10 +115,9 @@ def _write_batches(forecaster, test, forecast, starts, cycles, target, note, lab
     places = [(start, member) for start in range(len(starts)) for member in range(forecast.members)]
     size = min(forecast.batch, len(places))
     batches = [_Batch(places[i : i + size], size) for i in range(0, len(places), size)]
-    first = 0 if note is None else int(note["batch"])
+    first, lead = _reached(note, len(batches), forecast.frames)
     done = sum(len(batch.places) for batch in batches[:first]) * forecast.frames
-    if note is not None:
-        done += int(note["lead"]) * len(batches[first].places)
+    done += lead * len(batches[first].places)
     with Progress(label, len(places) * forecast.frames, unit="frame", done=done, compiles=True) as progress:
         for number in range(first, len(batches)):
             resume = None if note is None else _unpack(note, forecaster, size)
@@ -171,6 +170,20 @@ def _pack(batch: int, lead: int, carry: Carry) -> dict[str, np.ndarray]:
     return {"batch": np.asarray(batch), "lead": np.asarray(lead), **named}
 
 
+def _reached(note: dict[str, np.ndarray] | None, batches: int, frames: int) -> tuple[int, int]:
+    """The batch and the lead that a note continues. Raises `InputError` where there are none such."""
+    if note is None:
+        return 0, 0
+    batch, lead = (note.get(name, np.asarray(-1)) for name in ("batch", "lead"))
+    if not (batch.shape == lead.shape == () and 0 <= batch < batches and 0 <= lead <= frames):
+        raise _other_carry()
+    return int(batch), int(lead)
+
+
+def _other_carry() -> InputError:
+    return InputError("the saved carry belongs to another forecast: start again with --overwrite")
+
+
 def _unpack(note: dict[str, np.ndarray], forecaster: Forecaster, size: int) -> tuple[int, Carry] | None:
     """The lead and the carry of a note; None at the start of a batch."""
     if int(note["lead"]) == 0:
@@ -186,8 +199,10 @@ def _unpack(note: dict[str, np.ndarray], forecaster: Forecaster, size: int) -> t
         return leaves
 
     like = jax.eval_shape(flat_carry, frames, keys)
+    if any(f"carry{i}" not in note for i in range(len(like))):
+        raise _other_carry()
     saved = [jnp.asarray(note[f"carry{i}"]) for i in range(len(like))]
     leaves = [jax.random.wrap_key_data(b) if _is_key(a) else b for a, b in zip(like, saved, strict=True)]
     if [leaf.shape for leaf in leaves] != [leaf.shape for leaf in like]:
-        raise InputError("the saved carry belongs to another forecast: start again with --overwrite")
+        raise _other_carry()
     return int(note["lead"]), jax.tree.unflatten(structure[0], leaves)

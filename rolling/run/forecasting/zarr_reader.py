@@ -13,9 +13,12 @@ from rolling.common.forecast_seal import check_store_seal
 from rolling.data import dates
 from rolling.data.dates import show
 from rolling.data.source import Sequences
-from rolling.data.untrusted.zarr_stores import check_store
+from rolling.data.untrusted.sizes import check_memory
+from rolling.data.untrusted.zarr_stores import open_group
 from rolling.fields import MEAN_MONTH, MONTHS, Layout
 
+LONGEST = 2**26
+"""Values that a coordinate of a forecast may have."""
 HOUR = np.timedelta64(1, "h")
 
 
@@ -71,7 +74,12 @@ class StoredForecast:
     def truth_leads(self, test: Sequences) -> int:
         """Leads for which there is truth at every start. Raises `InputError` where there are none, or where
         the starts do not match the test sequences."""
-        ends = []
+        ends, there = [], sum(test.length(index) for index in range(len(test)))
+        if self.starts > there:
+            raise InputError(
+                f"the forecast {self.path} has {self.starts} starts, and these test data {there} frames:"
+                " evaluate it with the data that it was made from"
+            )
         for start, (sequence, frame) in enumerate(
             zip(self.sequence.tolist(), self.frame.tolist(), strict=True)
         ):
@@ -129,7 +137,7 @@ def open_forecast(path: Path, layout: Layout) -> StoredForecast:
     if not path.exists():
         raise InputError(f"there is no forecast at {path}: make one with `rolling rollout {path.parent}`")
     try:
-        check_store(path)
+        _check_sizes(path, layout)
         check_store_seal(path)
         dataset = xr.open_dataset(
             path, engine="zarr", chunks=None, consolidated=False, decode_timedelta={schema.LEAD: True}
@@ -146,6 +154,7 @@ def open_forecast(path: Path, layout: Layout) -> StoredForecast:
     _check_variables(path, dataset, layout)
     _check_grid(path, dataset, layout)
     _check_leads(path, dataset, layout)
+    _check_attributes(path, dataset, layout)
     return StoredForecast(
         path=path,
         layout=layout,
@@ -153,6 +162,34 @@ def open_forecast(path: Path, layout: Layout) -> StoredForecast:
         sequence=np.asarray(dataset[schema.SEQUENCE].values, int),
         frame=np.asarray(dataset[schema.FRAME].values, int),
     )
+
+
+def _check_sizes(path: Path, layout: Layout) -> None:
+    """Before coordinates are read. Chunks that nobody wrote cost nothing: a store of a few bytes can be of any
+    size."""
+    members = 1
+    for name, array in open_group(path).arrays():
+        if name in layout.names:
+            members = array.shape[1] if array.ndim > 1 else 1
+        elif array.size > LONGEST:
+            raise InputError(
+                f"the forecast {path} promises {array.size:,} values of {name!r}, more than any forecast has:"
+                " it is damaged, or made to fill the memory"
+            )
+    check_memory(f"a lead of {path}, all members,", (members, *layout.shape), np.dtype(np.float32).itemsize)
+
+
+def _check_attributes(path: Path, dataset: xr.Dataset, layout: Layout) -> None:
+    """Of the attributes that are used those must suit the starts."""
+    given, names = dataset.attrs.get(schema.GIVEN, 1), dataset.attrs.get(schema.NAMES)
+    starts = dataset.sizes[schema.start_dimension(layout)]
+    whole = isinstance(given, int | np.integer) and 1 <= given <= LONGEST
+    texts = names is None or (isinstance(names, list) and len(names) == starts)
+    if not whole or not (texts and all(isinstance(name, str) for name in names or ())):
+        raise InputError(
+            f"the forecast {path} has attributes that do not suit its {starts} starts ({schema.GIVEN} or"
+            f" {schema.NAMES}): it is damaged, so roll out again"
+        )
 
 
 def _check_whole(path: Path, dataset: xr.Dataset) -> None:

@@ -23,6 +23,9 @@ from rolling.common.files import cannot_write, check_links, new_folder, write_fi
 from rolling.common.forecast_seal import check_store_seal, seal_store
 from rolling.common.lock import alone
 from rolling.data.source import Sequences
+from rolling.data.untrusted import Refused
+from rolling.data.untrusted.sizes import load_npz
+from rolling.data.untrusted.zarr_stores import open_group
 from rolling.fields import MONTHS, Axis, Layout, Variable
 from rolling.run.experiment import codec
 
@@ -246,8 +249,10 @@ class ForecastStore:
         forecast.
         """
         try:
-            group = zarr.open_group(self.path, mode="r")
+            group = open_group(self.path)
             found = codec.upgraded_fields("experiment", json.loads(cast(str, group.attrs[schema.IDENTITY])))
+        except Refused:
+            raise
         except Exception as error:
             raise InputError(
                 f"{self.path} exists and is not a forecast of rolling-diffusion ({error}): choose another"
@@ -278,8 +283,7 @@ class ForecastStore:
         if not self._note.exists():
             return None
         try:
-            with np.load(self._note, allow_pickle=False) as note:
-                return dict(note)
+            return load_npz(self._note)
         except Exception as error:
             raise InputError(
                 f"{self._note} is damaged ({error}): delete it to start the forecast again"
