@@ -165,8 +165,7 @@ def open_forecast(path: Path, layout: Layout) -> StoredForecast:
 
 
 def _check_sizes(path: Path, layout: Layout) -> None:
-    """Before coordinates are read. Chunks that nobody wrote cost nothing: a store of a few bytes can be of any
-    size."""
+    """Before coordinates are read. Chunks that nobody wrote cost nothing: few bytes can promise any size."""
     members = 1
     for name, array in open_group(path).arrays():
         if name in layout.names:
