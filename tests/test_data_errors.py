@@ -410,23 +410,22 @@ def test_a_fill_value_that_is_not_declared_is_told_with_its_place_and_can_be_mas
         Gridded(**settings, missing_value=(named,)).open()
 
 
-def test_values_far_from_all_others_are_told_and_used(tmp_path, capfd):
+def test_values_far_from_all_others_are_told_and_used(tmp_path):
     settings = filled(12345.0)(tmp_path)
     split = Gridded(path=str(settings["path"])).open()
-    said = capfd.readouterr().err
+    (said,) = split.told
     assert "t2m of" in said and "has the value 12345.0 at 2019-03-08T00:00, latitude 54" in said
     assert split.train.read(0, 7, 8)[0, 2, 3, 0] == 12345.0
 
 
-def test_values_that_may_be_there_are_not_told(tmp_path, capfd):
+def test_values_that_may_be_there_are_not_told(tmp_path):
     """Rain, with -999 and 9999 among values of their size, and a field of zeros and ones."""
     sizes, dims = (24, 5, 7), ("time", "latitude", "longitude")
     rain = RNG.gamma(0.1, 1.0, sizes) * (RNG.random(sizes) < 0.2)
     height = RNG.normal(0, 5000, sizes)
     height[3, 2, 1], height[4, 2, 1] = 9999.0, -999.0
     dataset = fields(rain=(dims, rain), height=(dims, height), wet=(dims, (rain > 0).astype(float)))
-    Gridded(path=str(write(dataset, tmp_path / "a.nc"))).open()
-    assert "note" not in capfd.readouterr().err
+    assert Gridded(path=str(write(dataset, tmp_path / "a.nc"))).open().told == ()
 
 
 def test_infinite_values_are_called_infinite(tmp_path):
@@ -461,15 +460,15 @@ def test_what_is_left_out_is_told(tmp_path, capfd):
     assert all(f"left out: {name}: {reason}" in said for name, reason in split.skipped)
 
 
-def test_irregular_times_are_told(tmp_path, capfd):
+def test_irregular_times_are_told(tmp_path):
     dataset = fields(30)
     hours = np.cumsum(RNG.integers(6, 400, 30)) * 3600 * 10**9
     dataset = dataset.assign_coords(time=dataset.time[0].values + hours.astype("timedelta64[ns]"))
-    Gridded(path=str(write(dataset, tmp_path / "a.nc"))).open()
-    assert "sequences are a single frame" in capfd.readouterr().err
+    (said,) = Gridded(path=str(write(dataset, tmp_path / "a.nc"))).open().told
+    assert "sequences are a single frame" in said
 
 
-def test_units_that_change_between_files_are_told(tmp_path, capfd):
+def test_units_that_change_between_files_are_told(tmp_path):
     (tmp_path / "f").mkdir()
     first, later = fields(), fields()
     later = later.assign_coords(time=later.time + np.timedelta64(24, "D"))
@@ -477,8 +476,8 @@ def test_units_that_change_between_files_are_told(tmp_path, capfd):
     first["t2m"] = first.t2m.assign_attrs(units="K")
     write(first, tmp_path / "f" / "a.nc")
     write(later, tmp_path / "f" / "b.nc")
-    Gridded(path=str(tmp_path / "f")).open()
-    assert "note: t2m is converted from degC to K in 1 file(s), such as b.nc" in capfd.readouterr().err
+    told = Gridded(path=str(tmp_path / "f")).open().told
+    assert told == ("t2m is converted from degC to K in 1 file(s), such as b.nc",)
 
 
 def test_too_few_frames_for_a_window(tmp_path):

@@ -35,6 +35,40 @@ def store_truth(split, path, leads=4, members=2):
     return xr.open_zarr(path)
 
 
+class Lengths(list):
+    """Sequences of which only the lengths matter."""
+
+    def length(self, index):
+        return self[index]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "count"),
+    [
+        ([100, 5, 5, 5, 5], 5),
+        ([100, 5, 5, 5, 5], 8),
+        ([5, 5, 100, 4, 1], 3),
+        ([50, 6, 6, 50], 3),
+        ([9] * 7, 4),
+    ],
+)
+def test_no_clip_has_a_second_start_before_each_has_one(lengths, count):
+    starts = choose_starts(Lengths(lengths), 2, 3, count)
+    assert len(starts) == len({(s.sequence, s.frame) for s in starts}) == count
+    assert all(2 <= s.frame <= lengths[s.sequence] - 3 for s in starts)
+    found = np.bincount([s.sequence for s in starts], minlength=len(lengths))
+    usable = np.array(lengths) >= 5
+    assert found[usable].min() > 0 if count >= usable.sum() else found.max() == 1
+    assert starts == sorted(starts, key=lambda s: (s.sequence, s.frame))
+
+
+def test_starts_are_even_over_all_clips_where_that_covers_them():
+    starts = choose_starts(Lengths([12, 12, 12]), 2, 3, 7)
+    places = np.linspace(0, 23, 7).round().astype(int)
+    assert [8 * s.sequence + s.frame - 2 for s in starts] == places.tolist()
+    assert len(choose_starts(Lengths([6, 5]), 2, 3, 99)) == 3
+
+
 CALENDARS = {
     "months": xr.date_range("2001-01-16", periods=40, freq="MS"),
     "noleap": xr.date_range("2000-02-10", periods=40, calendar="noleap", use_cftime=True),

@@ -9,14 +9,27 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from rolling.common.errors import InputError
 from rolling.configs._metrics import FIELDS, FIELDS_LONG
-from rolling.run.report.page import write_report
-from tests.fake_runs import Trial, curve, weather, write_film, write_plain, write_rich, write_scores
+from rolling.run.report.page import _Page, write_report
+from rolling.run.report.units import Words
+from tests.fake_runs import (
+    Film,
+    Trial,
+    curve,
+    film,
+    weather,
+    write_film,
+    write_plain,
+    write_rich,
+    write_scores,
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +50,20 @@ def plain(tmp_path_factory):
 SKIPPED = (("a <b>", "12 frames, and a clip wants 16"), ("c", "3 frames, and a clip wants 16"), ("d", "no"))
 
 
+class Named(Film):
+    """Clips with names that a file may have."""
+
+    def name(self, index):
+        return f"{'ab'[index > 0]}/<i>{index}{'-long' * 40}.mp4"
+
+
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
     run = tmp_path_factory.mktemp("pictures")
-    test = write_film(run)
+    test = write_film(run, Named(**vars(film())))
     trial = Trial(name="pictures")
-    return run, test, write_report(run, experiment=trial, test=test, context=2, commands=[], skipped=SKIPPED)
+    words = {"told": ("classes: <a> 3", "only 3 clips held out"), "skipped": SKIPPED}
+    return run, test, write_report(run, experiment=trial, test=test, context=2, commands=[], **words)
 
 
 def test_page_loads_nothing_and_is_small(rich):
@@ -172,14 +193,33 @@ def test_a_page_of_pictures_has_no_colour_of_its_own(pictures):
     )
     assert "Peak signal-to-noise ratio (dB)" in text and '<td class="best">31</td>' in text
     assert re.findall(r"<h2>(.*?)</h2>", text) == [
-        "The forecast", "Skill", "Calibration", "Realism", "The long rollout", "The experiment", "Left out",
+        "The forecast", "Skill", "Calibration", "Realism", "The long rollout", "The experiment",
+        "The data", "Left out",
     ]  # fmt: skip
+    assert "<ul><li>classes: &lt;a&gt; 3</li><li>only 3 clips held out</li></ul>" in text
+    assert "6 leads, from 3 of 3 clips that training never saw</p>" in text
     titles = re.findall(r"<h3>(.*?)</h3>", text)
     assert titles[0] == "Peak signal-to-noise ratio" and "Spectral Fréchet distance · all clips" in titles
     assert "<td>3.1 (2.2 to 4)</td><td>41</td>" in text and "real against real" in text
     players = [json.loads(found) for found in re.findall(r'application/json">(.*?)</script>', text)]
     assert [len(player["panels"]) for player in players] == [5, 2]
     assert players[0]["pace"] == [100, 100, 1200]
+
+
+def test_the_player_of_clips_names_them(pictures):
+    options = re.findall(r'<option value="\d+">(.*?)</option>', pictures[2].read_text())
+    assert re.fullmatch("a/&lt;i&gt;0(-long){40}.mp4, to the right", options[0]) and not any(
+        "t =" in name for name in options
+    )
+    test = pictures[1]
+    page = _Page(run=pictures[0], test=test, context=2, words=Words(test.layout), metrics=())
+    clip = lambda name, start: SimpleNamespace(  # noqa: E731
+        start=start, name=name, label="", variable="picture", lead=np.arange(2), times=np.arange(2) + start
+    )
+    assert page._starts([clip("a", 0), clip("b", 0)]) == ["a", "b"]
+    assert page._starts([clip("a", 0), clip("a", 4)]) == ["a, t = 0 s", "a, t = 4 s"]
+    assert page._starts([clip("", 0), clip("", 4)]) == ["t = 0 s", "t = 4 s"]
+    assert page._starts([clip("a", 0), clip("a", 0)]) == ["1 (a, t = 0 s)", "1 (a, t = 0 s)"]
 
 
 def test_what_was_left_out_is_counted_by_reason(pictures):
@@ -306,7 +346,9 @@ def test_browser_plays_pictures(pictures, chromium, tmp_path):
     assert min(seen["colours"][:-1]) > 20 and seen["colours"][-1] == 1  # given frames have no spread
     assert seen["caption"] == "lead 1 · t = 0.3 s" and seen["otherStart"] and seen["resumed"] == "true"
     assert seen["bars"] == ["Ensemble spread (grey levels)"] and seen["ticks"] == 0
+    assert seen["overflow"] <= 0
     assert seen["values"][:-1] == [""] * 4 and re.fullmatch(r"[\d.]+", seen["values"][-1].strip())
-    assert seen["starts"] == ["1 (to the right, t = 0.2 s)", "2 (to the left, t = 0.2 s)",
-                              "3 (to the right, t = 0.2 s)"]  # fmt: skip
+    assert [name.replace("-long", "") for name in seen["starts"]] == [
+        "a/<i>0.mp4, to the right", "b/<i>1.mp4, to the left", "b/<i>2.mp4, to the right",
+    ]  # fmt: skip
     assert seen["overflow"] <= 0

@@ -105,7 +105,7 @@ class Gridded:
         train, test = _split(ranges, times, self.test_fraction, self.path)
         skipped = left_out(files, cubes, self._selection(self.path))
         words += conspicuous(cubes, ranges, times, cadence)
-        say(self.path, layout, found, (train, test), words, skipped)
+        say(self.path, layout, found, (train, test), skipped)
         both = {
             "layout": layout,
             "mask": found.mask,
@@ -113,7 +113,7 @@ class Gridded:
             "frames": frames,
         }
         parts = (FrameSegments(ranges=part, **both) for part in (train, test))
-        return Split(train=next(parts), test=next(parts), skipped=skipped)
+        return Split(train=next(parts), test=next(parts), skipped=skipped, told=tuple(words))
 
     def read_like(self, layout: Layout, mask: np.ndarray | None, data: str | xr.Dataset) -> FrameSegments:
         """Other data, read as those of training: see `rolling.data.source.ReadsOther`."""

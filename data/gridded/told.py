@@ -75,7 +75,6 @@ def say(
     layout: Layout,
     found: MissingData,
     split: tuple[tuple[range, ...], tuple[range, ...]],
-    words: list[str],
     skipped: tuple[tuple[str, str], ...],
 ) -> None:
     """Reports how the user's data were interpreted, one line a matter."""
@@ -89,7 +88,7 @@ def say(
         line += f"; {np.count_nonzero(found.missing)} frames missing"
     if found.mask is not None:
         line += f"; {100 * (1 - found.mask.mean()):.1f} % of the cells masked"
-    lines = [line, *(f"note: {note}" for note in words)]
+    lines = [line]
     lines += [f"left out: {name}: {reason}" for name, reason in skipped[:LINES]]
     if len(skipped) > LINES:
         lines.append(f"left out: {len(skipped) - LINES} more; the report and `rolling prepare` list them")

@@ -120,7 +120,7 @@ def _train(experiment: Experiment, folder: Path, resume: bool) -> Split:
         prepare_folder(experiment, folder, resume=resume)
         held_out.keep(split, folder)
         trainer = Trainer(experiment, folder, split)
-    print(_facts(experiment, split, trainer.parameters))
+    print(_facts(experiment, split, trainer.parameters), *split.told, sep="\n")
     try:
         trainer.run()
     finally:
@@ -305,6 +305,7 @@ def _report(forecaster: Forecaster, split: Split, folder: Path) -> Path:
         experiment=experiment,
         test=split.test,
         context=forecaster.recipe.given,
+        told=split.told,
         skipped=split.skipped,
         commands=[f"rolling run {folder / 'experiment.json'} --name NEW", f"rolling rollout {folder}"],
     )

@@ -46,7 +46,8 @@ class InitTime:
 def choose_starts(
     test: Sequences, context: int, frames: int, count: int, *, from_clip_start: bool = False
 ) -> list[InitTime]:
-    """`count` starts, spread evenly over the places where `frames` frames of truth follow `context`.
+    """`count` starts, spread evenly over the places where `frames` frames of truth follow `context`; no
+    sequence has a second one before each has one.
 
     With `from_clip_start` there is one such place per sequence, its first; there may be fewer than `count`.
     Where no sequence is long enough to have truth at every lead, the forecasts start as early as possible in
@@ -63,13 +64,31 @@ def choose_starts(
         falling = sorted(range(len(lengths)), key=lambda index: -lengths[index])
         chosen = sorted(index for index in falling[:count] if lengths[index] > context)
         return [InitTime(sequence=index, frame=context) for index in chosen]
-    places = [
-        InitTime(sequence=index, frame=frame)
-        for index, length in enumerate(lengths)
-        for frame in range(context, length - frames + 1)[: 1 if from_clip_start else None]
+    counts = [max(0, length - frames - context + 1) for length in lengths]
+    counts = [min(count, 1) for count in counts] if from_clip_start else counts
+    return [
+        InitTime(sequence=index, frame=context + place)
+        for index, places in enumerate(_spread(np.array(counts), count))
+        for place in places
     ]
-    chosen = np.unique(np.linspace(0, len(places) - 1, min(count, len(places))).round().astype(int))
-    return [places[i] for i in chosen]
+
+
+def _spread(sizes: np.ndarray, count: int) -> list[list[int]]:
+    """`count` of the places of sequences that have `sizes` of them: evenly over all where that leaves out no
+    sequence for a second place in another, else evenly in each."""
+    ends, total = np.cumsum(sizes), int(sizes.sum())
+    chosen = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
+    owner = np.searchsorted(ends, chosen, side="right")
+    share = np.bincount(owner, minlength=len(sizes))
+    usable = np.flatnonzero(sizes)
+    if share[usable].min() > 0 or share.max() == 1:
+        return [(chosen[owner == i] - ends[i] + sizes[i]).tolist() for i in range(len(sizes))]
+    share = np.zeros(len(sizes), int)
+    share[usable[np.unique(np.linspace(0, len(usable) - 1, min(count, len(usable))).round().astype(int))]] = 1
+    while share.sum() < min(count, total):  # where the places of a sequence lie furthest apart
+        share[np.argmax(np.where(share < sizes, sizes / np.maximum(share, 1), 0))] += 1
+    middles = [(np.arange(n) + 0.5) / max(n, 1) * size for n, size in zip(share, sizes, strict=True)]
+    return [middle.astype(int).tolist() for middle in middles]
 
 
 def skeleton(

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from rolling.common.errors import InputError
+from rolling.common.terminal import printable
 from rolling.data.conditions import label
 from rolling.data.source import Sequences
 from rolling.fields import Axis, Layout, Variable
@@ -26,7 +27,7 @@ PICTURE = Variable(name="picture", long_name="picture")
 class Clip:
     """Some frames of one start and one variable; `y` and `x` are coarsened, and the first row is on top.
 
-    `label` names the class of the sequence, where it has one.
+    `name` is that of the sequence and `label` that of its class, where they have one.
 
     `lead [frame]` counts frames after the last given one, which has lead 0; frames of lead 0 and below are
     the given ones, the same in the truth and in the forecast. `fields` maps the names of pictures, `"Truth"`
@@ -37,6 +38,7 @@ class Clip:
     """
 
     start: int
+    name: str
     label: str
     variable: Variable
     lead: np.ndarray
@@ -117,6 +119,7 @@ def read_start(
     return [
         Clip(
             start=start,
+            name=printable(test.name(sequence)),
             label=label(test, sequence),
             variable=variable,
             lead=lead,

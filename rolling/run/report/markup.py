@@ -207,6 +207,12 @@ def commands(lines: Sequence[str]) -> str:
     return section("Make it again", "", body)
 
 
+def told(found: Sequence[str]) -> str:
+    """What is worth knowing of the data, a sentence each."""
+    body = "".join(f"<li>{text(sentence)}</li>" for sentence in found)
+    return section("The data", "What was found when they were read.", f"<ul>{body}</ul>" if found else "")
+
+
 def skipped(found: Sequence[tuple[str, str]], words: Words, most: int = 300) -> str:
     """The data that could not be used: counts by reason, ignoring numbers in the reasons, and the names in a
     folded list."""

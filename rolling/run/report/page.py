@@ -60,6 +60,7 @@ def write_report(
     test: Sequences,
     context: int,
     commands: Sequence[str],
+    told: Sequence[str] = (),
     skipped: Sequence[tuple[str, str]] = (),
     forecast: Budget | None = None,
     rollout: Budget = LONG,
@@ -67,9 +68,9 @@ def write_report(
     """Writes `run/report.html` from the run's stores, evaluations and log, and returns its path.
 
     `experiment` is a dataclass with a `name`; `test` holds the truth; `context` given frames, 1 to 8, are
-    shown before each forecast; `commands` reproduce the run; `skipped` lists the data that could not be used,
-    with the reasons. Raises `InputError` where `forecast.zarr` or `evaluation.json` is missing, damaged, or
-    not of `test`, and where the page cannot be written.
+    shown before each forecast; `commands` reproduce the run; `told` are sentences on the data, and `skipped`
+    lists those that could not be used, with the reasons. Raises `InputError` where `forecast.zarr` or
+    `evaluation.json` is missing, damaged, or not of `test`, and where the page cannot be written.
     """
     page = _Page(
         run=run,
@@ -85,6 +86,7 @@ def write_report(
         page.rollout(rollout),
         page.training(),
         markup.experiment(describe(experiment)),
+        markup.told(told),
         markup.skipped(skipped, page.words),
         markup.commands(commands),
     ]
@@ -149,6 +151,7 @@ class _Page:
         forecast = open_forecast(self.run / STORE, layout)
         with forecast.dataset:
             starts, members, leads = forecast.starts, forecast.members, forecast.leads
+            covered = len(set(forecast.sequence.tolist()))
         cells = f"{len(layout.y)} × {len(layout.x)}"
         grid = f"{cells} cells of {counted(len(layout.variables), 'variable')}"
         if layout.is_video:
@@ -156,8 +159,11 @@ class _Page:
             grid = f"{cells} pixels in {colours}, {1 / layout.step:.4g} frames a second"
         drawn = evaluation.drawn.words() if evaluation.drawn else counted(starts, "start")
         size = f"{drawn}, {counted(members, 'member')}, {counted(leads, 'lead')}"
-        weights = "" if layout.is_video else f"; means over space are weighted by {layout.weighting}"
-        return members, f"{grid} · {size}, from data that training never saw{weights}"
+        if layout.is_video:
+            held_out = counted(len(self.test), "clip")
+            return members, f"{grid} · {size}, from {covered} of {held_out} that training never saw"
+        weights = f"means over space are weighted by {layout.weighting}"
+        return members, f"{grid} · {size}, from data that training never saw; {weights}"
 
     def summary(self, evaluation: Evaluation) -> str:
         judge = headline(evaluation).key
@@ -221,14 +227,19 @@ class _Page:
         return markup.player(panels(shown), self._starts(shown), manifest(shown, layout), still, layout)
 
     def _starts(self, shown: list[Clip]) -> list[str]:
-        """Names of the starts: their classes and the times of their last given frames, numbered where these
-        are not unique."""
+        """Names of the starts: their clips or the times of their last given frames, and their classes. Where
+        that tells some not apart they have the times, too, and where these do not, numbers."""
         first = [clip for clip in shown if clip.variable == shown[0].variable]
         moments = [self.words.moment(clip.times[np.searchsorted(clip.lead, 0)]) for clip in first]
-        names = [", ".join(filter(None, [clip.label, at])) for clip, at in zip(first, moments, strict=True)]
-        if len(set(names)) == len(names):
-            return names
-        return [f"{clip.start + 1} ({name})" for clip, name in zip(first, names, strict=True)]
+        brief, full = (
+            [", ".join(filter(None, [c.name, c.label, at if timed or not c.name else ""])) for c, at in pairs]
+            for timed in (False, True)
+            for pairs in [list(zip(first, moments, strict=True))]
+        )
+        for names in (brief, full):
+            if len(set(names)) == len(names):
+                return names
+        return [f"{clip.start + 1} ({name})" for clip, name in zip(first, full, strict=True)]
 
 
 def _losses(run: Path) -> dict[int, float]:
