@@ -1,4 +1,4 @@
-"""The metrics that an experiment takes unless it names its own; each skips what a layout lacks.
+"""The metrics from which the presets choose; each skips what a layout lacks.
 
 `FIELDS` and `FIELDS_LONG` are for gridded fields, `CLIPS` and `CLIPS_LONG` for pictures: of forecasts whose
 frames are compared with the truth's one by one, and of rollouts longer than anything can be predicted, which

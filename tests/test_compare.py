@@ -20,7 +20,7 @@ from rolling.metrics.intervals import without_each
 from rolling.physics.metrics import SpectrumLogError
 from rolling.run import commands
 from rolling.run.cli import main
-from rolling.run.compare import comparison_table, estimates, page, run_scores, runs
+from rolling.run.compare import estimates, page, results, run_scores, runs
 from rolling.run.compare.comparison import Comparison
 from rolling.run.compare.runs import Group, Run, grouped
 from rolling.run.evaluation.evaluate import tally
@@ -460,7 +460,7 @@ def invented(tmp_path):
         curve = np.full(20, 0.9) if ratio else np.sqrt(leads)
         curve = curve[-1:] if last else curve / (k or 1) ** 0.3
         noise = lambda: curve * (1 + 0.03 * rng.normal(size=(9, 1)) + 0.01 * rng.normal())  # noqa: E731
-        return comparison_table.ComparisonTable(
+        return results.Result(
             metric=metric.name,
             about=metric.about,
             variable=variable,

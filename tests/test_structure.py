@@ -203,7 +203,6 @@ def test_words_that_differ_by_one_letter(a, b, near):
 
 
 def test_no_two_files_are_taken_for_each_other():
-    """A package may be the plural of the module with its protocol: `solvers/solver.py`."""
     names = sorted({path.stem for path in FILES} - {"__init__"})
     alike = {pair for pair in itertools.combinations(names, 2) if one_letter(*pair)}
     assert alike - ALIKE.keys() == set(), "rename one of each two, or say in ALIKE why they may be alike"

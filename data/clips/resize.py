@@ -1,7 +1,5 @@
 """Converts arrays of any size, value range and order of axes to the frames of a `Picture`."""
 
-import contextlib
-import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 
@@ -12,7 +10,6 @@ from PIL import Image
 
 from rolling.common.errors import InputError
 from rolling.data.clips.protocol import BadClip, Block, Entry, Picture
-from rolling.data.untrusted import Refused
 
 SCALES = {"levels": (0.0, 255.0), "unit": (0.0, 1.0), "signed": (-1.0, 1.0)}
 """The values of black and of white: grey levels, [0, 1], [-1, 1]."""
@@ -159,29 +156,6 @@ def centre_crop(whole: tuple[int, int], size: tuple[int, int]) -> tuple[float, f
     # Rounding must not put an edge outside the frame: Pillow rejects that.
     above, left = (max(0.0, edge) for edge in edges)
     return above, left, whole[0] - above, whole[1] - left
-
-
-@contextlib.contextmanager
-def readable(name: str, kind: str) -> Iterator[None]:
-    """Turns whatever a library raises about a file, or a part of it, into `BadClip`.
-
-    For damaged files decoders raise anything from OSError to SyntaxError, so no narrower class would do.
-    """
-    try:
-        yield
-    except Refused as error:
-        raise BadClip(f"{name}: {error}") from error
-    except (InputError, MemoryError):
-        raise
-    except FileNotFoundError as error:
-        raise BadClip(f"{name} is not there") from error
-    except Exception as error:
-        # Without the path, so that the same fault in many clips is one reason.
-        words = re.sub(r"['\"][^'\"]*[/\\][^'\"]*['\"]", "", str(error))
-        words = " ".join(words.split()).rstrip(" :")[:200] or type(error).__name__
-        raise BadClip(
-            f"{name} cannot be read ({words}): it is damaged, cut short or not a valid {kind}"
-        ) from error
 
 
 def _finite_rows(values: np.ndarray, what: str) -> np.ndarray:

@@ -1,7 +1,8 @@
 """Seals: checksums of what is kept, by which damage is found when it is read.
 
 A seal is a CRC-32C, which finds every single changed bit and every run of up to 32 of them. It guards against
-failing disks and cut copies, not against somebody who makes a new one.
+failing disks and cut copies, not against somebody who makes a new one. Checkpoints are sealed and checked in
+`rolling/run/checkpoint.py`, forecasts in `forecast_seal.py`, prepared clips in `data/clips/store/`.
 """
 
 import json

@@ -10,8 +10,8 @@ Euler's method for flow matching is `Ddim`.
 
 from rolling.solvers.first_order import Ancestral, Ddim
 from rolling.solvers.multistep import Deis, DpmSolverPlusPlus, UniPC
+from rolling.solvers.protocol import Denoise, Noise, Solver, Step, step_between
 from rolling.solvers.singlestep import DpmSolverPlusPlus2S, Heun
-from rolling.solvers.solver import Denoise, Noise, Solver, Step, step_between
 from rolling.solvers.time_shift import TimeShift
 
 __all__ = [

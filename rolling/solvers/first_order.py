@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from rolling.arrays import Clocks, Frames
 from rolling.common.errors import InputError
 from rolling.noise import alpha_sigma, eps_from_x, expand, noise_removed, posterior
-from rolling.solvers.solver import Noise
+from rolling.solvers.protocol import Noise
 
 
 def ddim(z: Frames, x: Frames, logsnr_t: Clocks, logsnr_s: Clocks) -> Frames:

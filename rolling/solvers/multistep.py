@@ -15,7 +15,7 @@ from rolling.common.errors import InputError
 from rolling.noise import alpha_sigma, eps_from_x, expand
 from rolling.solvers.exponential import PastPredictions, distinct, empty_history, multistep_correction
 from rolling.solvers.first_order import ddim
-from rolling.solvers.solver import Noise, Step
+from rolling.solvers.protocol import Noise, Step
 
 HIGHEST = 4
 

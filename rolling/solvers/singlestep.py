@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool
 from rolling.common.errors import InputError
 from rolling.noise import alpha_sigma, eps_from_x, expand
 from rolling.solvers.first_order import ddim
-from rolling.solvers.solver import Noise, Step
+from rolling.solvers.protocol import Noise, Step
 
 CHURN_LIMIT = math.sqrt(2) - 1
 

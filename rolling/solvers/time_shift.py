@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from rolling.arrays import Clocks, Frames
 from rolling.common.errors import InputError
 from rolling.solvers.first_order import Ddim
-from rolling.solvers.solver import Noise, Solver
+from rolling.solvers.protocol import Noise, Solver
 
 
 def pixel_variance(frames: Frames) -> Float[Array, "batch time"]:

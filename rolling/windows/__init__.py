@@ -15,10 +15,7 @@ how the context is shown. They can be nested.
 from rolling.windows.chunks import Autoregressive, FullSequence
 from rolling.windows.context import AlignedContext, HistoryDropout, NoisyContext
 from rolling.windows.independent import IndependentTimes
-from rolling.windows.pyramid import Pyramid, Trapezoid
-from rolling.windows.rolling import Rolling
-from rolling.windows.warped import Warped
-from rolling.windows.window import (
+from rolling.windows.protocol import (
     LocalTimes,
     SampledTimes,
     ShowsHistories,
@@ -33,6 +30,9 @@ from rolling.windows.window import (
     training_frames,
     warmup_steps,
 )
+from rolling.windows.pyramid import Pyramid, Trapezoid
+from rolling.windows.rolling import Rolling
+from rolling.windows.warped import Warped
 from rolling.windows.wrapper import TrainedOn, Wrapper
 
 __all__ = [

@@ -4,7 +4,7 @@ import dataclasses
 
 import jax.numpy as jnp
 
-from rolling.windows.window import check_frames, in_context, sweep_times
+from rolling.windows.protocol import check_frames, in_context, sweep_times
 
 
 class _OneClock:

@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 
 from rolling.common.errors import InputError
+from rolling.windows.protocol import SampledTimes, Window, check_share, in_context
 from rolling.windows.rolling import Rolling
 from rolling.windows.warped import Warped
-from rolling.windows.window import SampledTimes, Window, check_share, in_context
 from rolling.windows.wrapper import Wrapper
 
 

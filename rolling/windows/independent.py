@@ -5,8 +5,8 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from rolling.windows.protocol import SampledTimes, Window, check_share
 from rolling.windows.rolling import Rolling
-from rolling.windows.window import SampledTimes, Window, check_share
 from rolling.windows.wrapper import Wrapper
 
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rolling.common.errors import InputError
-from rolling.windows.window import check_frames, in_context, per_frame, sweep_times
+from rolling.windows.protocol import check_frames, in_context, per_frame, sweep_times
 
 
 class _Staggered:

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from rolling.windows.window import SampledTimes
+from rolling.windows.protocol import SampledTimes
 from rolling.windows.wrapper import Wrapper
 
 

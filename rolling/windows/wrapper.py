@@ -3,8 +3,8 @@
 import dataclasses
 
 from rolling.common.errors import InputError
+from rolling.windows.protocol import Window, shows_history, training_frames
 from rolling.windows.rolling import Rolling
-from rolling.windows.window import Window, shows_history, training_frames
 
 
 class Wrapper:

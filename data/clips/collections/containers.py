@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import h5py
 import numpy as np
 
-from rolling.data.clips.resize import readable
+from rolling.data.clips.damage import readable
 from rolling.data.untrusted import hdf5
 from rolling.data.untrusted.sizes import check_regular, load_npy, npz_shape
 

@@ -13,8 +13,9 @@ from PIL import Image, ImageOps
 from rolling.common.errors import InputError
 from rolling.data.clips.collections.folders import settle_validation
 from rolling.data.clips.collections.names import existing_path, in_order, label_of, natural, split_of
+from rolling.data.clips.damage import readable
 from rolling.data.clips.protocol import BadClip, Block, Entry, Picture
-from rolling.data.clips.resize import check_rate, readable, resized_clip
+from rolling.data.clips.resize import check_rate, resized_clip
 from rolling.data.untrusted.pictures import open_picture
 from rolling.data.untrusted.sizes import load_npy
 

@@ -12,8 +12,9 @@ import zarr
 from rolling.common.errors import InputError
 from rolling.common.forecast_schema import STORE, is_unfinished
 from rolling.common.forecast_seal import check_store_seal
+from rolling.data.clips.damage import readable
 from rolling.data.clips.protocol import TEST, TRAIN, Block, Entry, Picture
-from rolling.data.clips.resize import readable, resized_clip
+from rolling.data.clips.resize import resized_clip
 from rolling.data.clips.store.reader import Prepared, open_store
 from rolling.data.untrusted.zarr_stores import open_group
 from rolling.fields import COLOUR, GREY

@@ -11,8 +11,9 @@ import numpy as np
 from rolling.common.errors import InputError
 from rolling.data.clips.collections.folders import SPLITS, settle_validation
 from rolling.data.clips.collections.names import existing_path
+from rolling.data.clips.damage import readable
 from rolling.data.clips.protocol import UNSPECIFIED, Block, Entry, Picture
-from rolling.data.clips.resize import check_rate, check_scale, readable, resized_clip, to_grey_levels
+from rolling.data.clips.resize import check_rate, check_scale, resized_clip, to_grey_levels
 from rolling.data.untrusted.sizes import check_regular
 from rolling.data.untrusted.tfds_features import check_names, restrained
 

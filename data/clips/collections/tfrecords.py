@@ -18,8 +18,9 @@ import numpy as np
 from rolling.common.errors import InputError
 from rolling.data.clips.collections.folders import files_below, settle_validation
 from rolling.data.clips.collections.names import existing_path, in_order, split_of
+from rolling.data.clips.damage import readable
 from rolling.data.clips.protocol import BadClip, Block, Entry, Picture
-from rolling.data.clips.resize import check_rate, readable, resized_clip
+from rolling.data.clips.resize import check_rate, resized_clip
 from rolling.data.untrusted.sizes import check_regular
 
 MARK = ".tfrecord"  # clips.tfrecords, clips.tfrecord-00000-of-00008

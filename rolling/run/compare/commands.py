@@ -8,7 +8,7 @@ from pathlib import Path
 from rolling.common.errors import InputError
 from rolling.run.compare import page, runs
 from rolling.run.compare.comparison import Comparison
-from rolling.run.compare.comparison_table import tabulate
+from rolling.run.compare.results import tabulate
 from rolling.run.compare.run_scores import score_run
 from rolling.run.compare.runs import Group
 from rolling.run.experiment import Experiment, presets as experiments

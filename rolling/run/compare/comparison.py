@@ -9,11 +9,11 @@ import numpy as np
 
 from rolling.metrics.intervals import LEVEL
 from rolling.metrics.protocol import About
-from rolling.run.compare.comparison_table import ComparisonTable
 from rolling.run.compare.estimates import Estimate, difference, ideal, rank
+from rolling.run.compare.results import Result
 from rolling.run.compare.run_scores import Scored
 from rolling.run.compare.runs import Group
-from rolling.run.compare.wording import at_calls, by_calls, by_lead, heading, of_rollouts
+from rolling.run.compare.tables import at_calls, by_calls, by_lead, heading, of_rollouts
 from rolling.run.evaluation.scores import Drawn, finite
 from rolling.run.evaluation.tables import Cell, Table
 from rolling.run.report.experiment_parts import Part, describe
@@ -29,7 +29,7 @@ class Comparison:
     command: str
     groups: Sequence[Group]
     scored: dict[str, list[Scored]]
-    results: Sequence[ComparisonTable]
+    results: Sequence[Result]
     words: Words
 
     @property
@@ -37,11 +37,11 @@ class Comparison:
         return [group.name for group in self.groups]
 
     @property
-    def forecasts(self) -> list[ComparisonTable]:
+    def forecasts(self) -> list[Result]:
         return [result for result in self.results if result.calls is not None]
 
     @property
-    def rollouts(self) -> list[ComparisonTable]:
+    def rollouts(self) -> list[Result]:
         return [result for result in self.results if result.calls is None]
 
     @property
@@ -63,9 +63,9 @@ class Comparison:
         there = {"seeds": self.seeds, "starts": self.drawn(long=long).blocks}
         return [name for name, count in there.items() if count > 1]
 
-    def series(self) -> list[list[ComparisonTable]]:
+    def series(self) -> list[list[Result]]:
         """The results of each metric and variable, over calls per frame."""
-        found: dict[tuple[str, str], list[ComparisonTable]] = {}
+        found: dict[tuple[str, str], list[Result]] = {}
         for result in self.forecasts:
             found.setdefault((result.metric, result.variable), []).append(result)
         return list(found.values())
@@ -85,7 +85,7 @@ class Comparison:
             )
         return found
 
-    def _of(self, results: Sequence[ComparisonTable]) -> list[Table]:
+    def _of(self, results: Sequence[Result]) -> list[Table]:
         sure = bool(self.covers())
         found = [by_lead(result, self.words, self.names, sure=sure) for result in results]
         if results[0].averaged and len(results) > 1:
@@ -126,7 +126,7 @@ class Comparison:
                 sentences.append(f"{unbeaten[0].upper()}{unbeaten[1:]}.")
         return " ".join(sentences)
 
-    def _unbeaten(self, result: ComparisonTable) -> Iterator[str]:
+    def _unbeaten(self, result: Result) -> Iterator[str]:
         """Which groups are not better than a baseline, and where: the interval of their paired difference
         from it is not wholly on their side."""
         for baseline, reference in result.baselines.items():
@@ -141,7 +141,7 @@ class Comparison:
                 found = [f"by {listed(names)} {place}" for place, names in places.items()]
                 yield f"{baseline} is not beaten {', '.join(found)}"
 
-    def _best(self, result: ComparisonTable) -> str:
+    def _best(self, result: Result) -> str:
         """The group with the best mean over leads, and those tied with it."""
         means = {name: estimate.over_leads() for name, estimate in result.estimates.items()}
         ranking = rank(means, result.about)
@@ -217,7 +217,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.2g} s" if seconds < 60 else f"{seconds / 60:.3g} min"
 
 
-def _result(result: ComparisonTable) -> dict[str, Any]:
+def _result(result: Result) -> dict[str, Any]:
     """Curves over `leads` by group: the value, its interval, the values of each seed, and the interval of the
     group's loss against the best (the distance from 1 in the logarithm, where 1 is ideal)."""
     ranking = rank(result.estimates, result.about)

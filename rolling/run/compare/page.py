@@ -8,7 +8,7 @@ from rolling.common.errors import InputError
 from rolling.common.files import write_file, write_text
 from rolling.run.compare import plots
 from rolling.run.compare.comparison import Comparison
-from rolling.run.compare.wording import at_calls, heading
+from rolling.run.compare.tables import at_calls, heading
 from rolling.run.evaluation.tables import Table
 from rolling.run.report import markup
 from rolling.run.report.experiment_parts import Part, describe

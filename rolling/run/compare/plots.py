@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from rolling.run.compare.comparison_table import ComparisonTable
 from rolling.run.compare.estimates import ideal
-from rolling.run.compare.wording import at_calls, heading
+from rolling.run.compare.results import Result
+from rolling.run.compare.tables import at_calls, heading
 from rolling.run.report.colours import INK, SERIES
 from rolling.run.report.plots import HEIGHT, LINES, WIDTH, draw_line, finish_leads, legend, single, styled
 from rolling.run.report.units import Words
@@ -35,7 +35,7 @@ def line(place: int) -> dict:
 
 
 @styled
-def leads_figure(result: ComparisonTable, words: Words, names: Sequence[str]) -> Figure:
+def leads_figure(result: Result, words: Words, names: Sequence[str]) -> Figure:
     """One score against lead time: a line and the band of its interval for each group."""
     figure, axes = single()
     _draw_leads(axes, result, words, names)
@@ -44,7 +44,7 @@ def leads_figure(result: ComparisonTable, words: Words, names: Sequence[str]) ->
 
 
 @styled
-def calls_figure(results: Sequence[ComparisonTable], names: Sequence[str]) -> Figure:
+def calls_figure(results: Sequence[Result], names: Sequence[str]) -> Figure:
     """The mean of one score over leads, against calls per frame, with intervals."""
     figure, axes = single()
     _draw_calls(axes, results, names)
@@ -53,7 +53,7 @@ def calls_figure(results: Sequence[ComparisonTable], names: Sequence[str]) -> Fi
 
 
 @styled
-def overview(results: Sequence[ComparisonTable], words: Words, names: Sequence[str]) -> Figure:
+def overview(results: Sequence[Result], words: Words, names: Sequence[str]) -> Figure:
     """Skill against lead time at the fewest calls and, where there are several, against calls."""
     several = len(results) > 1
     figure = Figure(figsize=((2 if several else 1) * 1.25 * WIDTH, 1.3 * HEIGHT), layout="constrained")
@@ -68,7 +68,7 @@ def overview(results: Sequence[ComparisonTable], words: Words, names: Sequence[s
     return figure
 
 
-def _draw_leads(axes: Axes, result: ComparisonTable, words: Words, names: Sequence[str]) -> None:
+def _draw_leads(axes: Axes, result: Result, words: Words, names: Sequence[str]) -> None:
     leads, faint = words.leads(result.leads), min(0.16, 0.5 / len(names))
     for name, estimate in result.baselines.items():
         draw_line(axes, leads, estimate.value, LINES[name] | REFERENCE)
@@ -82,7 +82,7 @@ def _draw_leads(axes: Axes, result: ComparisonTable, words: Words, names: Sequen
     finish_leads(axes, words.lead_label, ideal=ideal(result.about))
 
 
-def _draw_calls(axes: Axes, results: Sequence[ComparisonTable], names: Sequence[str]) -> None:
+def _draw_calls(axes: Axes, results: Sequence[Result], names: Sequence[str]) -> None:
     """Draws intervals as bars, side by side so that none hides another."""
     calls = [result.calls for result in results if result.calls is not None]
     for name, estimate in results[0].baselines.items():

@@ -12,7 +12,8 @@ from rolling.common.checks import check_finite, check_least
 
 @runtime_checkable
 class Optimiser(Protocol):
-    """`peak` is the highest learning rate; the schedule that reaches it belongs to `Training`."""
+    """`peak` is the highest learning rate; the schedule that reaches it is `learning_rate` in
+    `rolling/run/training/trainer.py`, its durations are fields of `Training`."""
 
     @property
     def peak(self) -> float: ...

@@ -1,9 +1,9 @@
-"""The wording of a comparison: numbers to their significant digits, titles, and tables."""
+"""The tables that a comparison prints: titles, columns, and numbers to their significant digits."""
 
 from collections.abc import Sequence
 
-from rolling.run.compare.comparison_table import ComparisonTable
 from rolling.run.compare.estimates import Estimate, Ranks, rank
+from rolling.run.compare.results import Result
 from rolling.run.evaluation.tables import Cell, Table, with_interval
 from rolling.run.report.units import Words, counted, pretty_units, with_units
 
@@ -15,18 +15,18 @@ def at_calls(calls: float | None) -> str:
     return "" if calls is None else f"{counted(calls, 'call')} per frame"
 
 
-def heading(result: ComparisonTable, words: Words) -> str:
+def heading(result: Result, words: Words) -> str:
     """The score and, unless there is only one, the variable: `CRPS of 2 m temperature`."""
     alone = len(words.layout.names) == 1 and words.variable(result.variable)
     return result.title if alone else f"{result.title} of {words.title(result.variable)}"
 
 
-def title(result: ComparisonTable, words: Words) -> str:
+def title(result: Result, words: Words) -> str:
     """`CRPS of 2 m temperature (K)`."""
     return with_units(heading(result, words), pretty_units(result.units))
 
 
-def by_lead(result: ComparisonTable, words: Words, names: Sequence[str], *, sure: bool) -> Table:
+def by_lead(result: Result, words: Words, names: Sequence[str], *, sure: bool) -> Table:
     """Groups against lead time, with baselines below them; intervals are shown only if `sure`."""
     chosen = [frame - 1 for frame in FRAMES if frame <= len(result.leads)]
     ranking = rank(result.estimates, result.about)
@@ -48,7 +48,7 @@ def by_lead(result: ComparisonTable, words: Words, names: Sequence[str], *, sure
     )
 
 
-def by_calls(results: Sequence[ComparisonTable], words: Words, names: Sequence[str], *, sure: bool) -> Table:
+def by_calls(results: Sequence[Result], words: Words, names: Sequence[str], *, sure: bool) -> Table:
     """The mean over leads of one metric and variable against calls per frame."""
     first = results[0]
     columns = []
@@ -71,9 +71,7 @@ def by_calls(results: Sequence[ComparisonTable], words: Words, names: Sequence[s
     )
 
 
-def of_rollouts(
-    results: Sequence[ComparisonTable], words: Words, names: Sequence[str], *, sure: bool
-) -> Table:
+def of_rollouts(results: Sequence[Result], words: Words, names: Sequence[str], *, sure: bool) -> Table:
     """One number for each metric and variable of the long rollouts."""
     rankings = [rank(result.estimates, result.about) for result in results]
     columns = list(zip(results, rankings, strict=True))

@@ -1,4 +1,4 @@
-"""The protocol of a window, and the training times that follow from its clocks."""
+"""The protocol of a window, and training times from its clocks; kinds of windows have files of their own."""
 
 from typing import NamedTuple, Protocol, runtime_checkable
 

@@ -1,4 +1,7 @@
-"""From the scores of runs to tables: the groups side by side, one table per metric and variable."""
+"""From the scores of runs to those of groups, side by side: one result per metric and variable, as data.
+
+`tables.py` makes the printed tables of them.
+"""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -13,7 +16,7 @@ from rolling.run.evaluation.scores import BASELINES
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class ComparisonTable:
+class Result:
     """One metric of one variable for all groups, at a number of calls per frame (None: each at its own).
 
     `leads` are the lead times in the layout's units; a baseline is an estimate without seeds.
@@ -40,7 +43,7 @@ class ComparisonTable:
 
 def tabulate(
     groups: Sequence[Group], scored: dict[str, list[Scored]], calls: Sequence[float]
-) -> Iterator[ComparisonTable]:
+) -> Iterator[Result]:
     """Every table with scores of some group: of the forecasts by calls, then of the long rollouts."""
     for key in (*calls, None):
         parts = [g.experiment.long_metrics if key is None else g.experiment.metrics for g in groups]
@@ -51,7 +54,7 @@ def tabulate(
 
 def _of_metric(
     metric: Resampled, key: float | None, groups: Sequence[Group], scored: dict[str, list[Scored]]
-) -> Iterator[ComparisonTable]:
+) -> Iterator[Result]:
     """A table per variable, with the groups all of whose runs have scores."""
     there = {
         group.name: [run.kept[key].curves for run in scored[group.name]]
@@ -65,7 +68,7 @@ def _of_metric(
     shown = () if about.cumulative or ranking_of(about).relative else BASELINES
     for index, curve in enumerate(first["model"][metric.name]):
         found = {name: first.get(name, {}).get(metric.name) for name in shown}
-        yield ComparisonTable(
+        yield Result(
             metric=metric.name,
             about=about,
             variable=curve.variable,
