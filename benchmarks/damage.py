@@ -35,6 +35,7 @@ from rolling.fields import Axis, Layout, Variable
 from rolling.run import checkpoint
 from rolling.run.checkpoint import JSON, TREES, Checkpoints
 from rolling.run.forecasting import zarr_writer
+from rolling.run.forecasting.init_times import InitTime
 from rolling.run.forecasting.zarr_reader import open_forecast
 
 FLIPS, ROUNDS = 300, 7
@@ -94,7 +95,7 @@ class Forecast:
 
     def write(self, folder: Path) -> None:
         store = zarr_writer.ForecastStore(folder, self.layout, {"run": "ours"})
-        starts = [zarr_writer.InitTime(sequence=0, frame=frame) for frame in (3, 9)]
+        starts = [InitTime(sequence=0, frame=frame) for frame in (3, 9)]
         times = np.datetime64("2020-01-01", "ns") + np.arange(2) * np.timedelta64(6, "h")
         leads = np.arange(1, len(self.frames) + 1) * np.timedelta64(1, "h")
         valid = times[:, None] + leads

@@ -14,7 +14,8 @@ from rolling.data.clips.protocol import Entry, Picture
 from rolling.data.clips.store.prepare import prepare
 from rolling.fields import video
 from rolling.run.cli import main
-from rolling.run.forecasting.zarr_writer import ForecastStore, InitTime, skeleton
+from rolling.run.forecasting.init_times import InitTime
+from rolling.run.forecasting.zarr_writer import ForecastStore, skeleton
 from rolling.video.metrics.projection import ProjectionFrechetDistance
 from rolling.video.metrics.spectral_power import SpectralFrechetDistance, SpectralPower
 

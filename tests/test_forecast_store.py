@@ -15,7 +15,8 @@ from rolling.data.statistics import measure
 from rolling.metrics.ensemble import Rmse
 from rolling.run.evaluation.evaluate import evaluate
 from rolling.run.experiment import codec
-from rolling.run.forecasting.zarr_writer import ForecastStore, choose_starts, skeleton
+from rolling.run.forecasting.init_times import choose_starts
+from rolling.run.forecasting.zarr_writer import ForecastStore, skeleton
 from rolling.sphere import cell_areas, directions, quadrilateral
 from tests.test_data_gridded import fields, write
 

@@ -11,7 +11,7 @@ from rolling.common.errors import InputError
 from rolling.physics.constraints import DivergenceFree
 from rolling.run import load
 from rolling.run.cli import main
-from rolling.run.forecasting.zarr_writer import InitTime, choose_starts
+from rolling.run.forecasting.init_times import InitTime, choose_starts
 from rolling.sampling.constraints import ConservedMean, Limits
 from rolling.sampling.guidance import Autoguidance, History, HistoryGuidance
 from rolling.sampling.partitions import Blocks

@@ -18,8 +18,9 @@ from rolling.data.clips.store import reader
 from rolling.data.clips.store.prepare import prepare
 from rolling.fields import video
 from rolling.run.checkpoint import JSON, TREES, Checkpoints
+from rolling.run.forecasting.init_times import InitTime
 from rolling.run.forecasting.zarr_reader import open_forecast
-from rolling.run.forecasting.zarr_writer import ForecastStore, InitTime, skeleton
+from rolling.run.forecasting.zarr_writer import ForecastStore, skeleton
 from tests.clip_tools import Made
 
 LAYOUT, FRAMES = video(8, 8, rate=10, colour=False), 6

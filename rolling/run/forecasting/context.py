@@ -10,7 +10,7 @@ from rolling.data.other import reader
 from rolling.data.source import Sequences, Source
 from rolling.data.statistics import finite
 from rolling.fields import Layout
-from rolling.run.forecasting.zarr_writer import InitTime
+from rolling.run.forecasting.init_times import InitTime
 
 
 def read_other(source: Source, layout: Layout, mask: np.ndarray | None, data: str | xr.Dataset) -> Sequences:

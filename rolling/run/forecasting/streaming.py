@@ -20,6 +20,7 @@ from rolling.run import model
 from rolling.run.experiment import Forecast, codec
 from rolling.run.forecasting import zarr_writer
 from rolling.run.forecasting.forecaster import Forecaster, sequence_keys
+from rolling.run.forecasting.init_times import InitTime, choose_starts
 from rolling.sampling import Carry, Sampler
 
 
@@ -48,7 +49,7 @@ def write_forecast(
     *,
     overwrite: bool = False,
     given: int = 0,
-    starts: list[zarr_writer.InitTime] | None = None,
+    starts: list[InitTime] | None = None,
 ) -> Path:
     """Streams a forecast to a store at `path`, or continues the one that was started there.
 
@@ -63,7 +64,7 @@ def write_forecast(
     # Persistence, the baseline of every forecast, needs a frame even where the window is given none.
     before = max(forecaster.recipe.given, given, 1)
     if starts is None:
-        starts = zarr_writer.choose_starts(
+        starts = choose_starts(
             test, before, forecast.frames, forecast.starts, from_clip_start=forecast.from_clip_start
         )
         if len(starts) < forecast.starts:
@@ -99,7 +100,7 @@ def write_forecast(
     return path
 
 
-def _checksum(test: Sequences, starts: list[zarr_writer.InitTime], n: int) -> str:
+def _checksum(test: Sequences, starts: list[InitTime], n: int) -> str:
     """Of the `n` given frames before each start and what is known of them: other frames at the same times
     lead to another forecast."""
     total = hashlib.sha256()
