@@ -34,12 +34,7 @@ class _Cuts:
         # Bytes stay bytes until they are a batch.
         read = self.sequences.raw if isinstance(self.sequences, Stored) else self.sequences.read
         object.__setattr__(self, "read", read)
-        if not starts.any():
-            longest = int(lengths.max(initial=0))
-            raise InputError(
-                f"too few frames for one window: it takes {self.frames} in a row, but the longest unbroken"
-                f" sequence of the training part has {longest}; use a smaller window or more data"
-            )
+        check_frames(self.sequences, self.frames)
 
     def __len__(self) -> int:
         return int(self.ends[-1])
@@ -53,6 +48,16 @@ class _Cuts:
             "x": self.read(sequence, start, stop),
             **conditioning(self.sequences, sequence, start, stop),
         }
+
+
+def check_frames(sequences: Sequences, frames: int) -> None:
+    """Raises `InputError` where no sequence has `frames` frames in a row."""
+    longest = max((sequences.length(i) for i in range(len(sequences))), default=0)
+    if longest < frames:
+        raise InputError(
+            f"too few frames for one window: it takes {frames} in a row, but the longest unbroken sequence of"
+            f" the training part has {longest}; use a smaller window or more data"
+        )
 
 
 def clips(

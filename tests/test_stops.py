@@ -71,6 +71,43 @@ def at_rename(patch, number, name):
     return calls
 
 
+def remove_at_progress(patch, label, place):
+    """Removes a folder after the first piece of work of a phase."""
+    update = Progress.update
+
+    def updated(self, *arguments, **figures):
+        if self.label.startswith(label):
+            shutil.rmtree(place, ignore_errors=True)
+        return update(self, *arguments, **figures)
+
+    patch.setattr(Progress, "update", updated)
+
+
+REMOVED = {
+    "run while it is trained": ("train", "run-0", "train debug --name run-0 --folder . --resume"),
+    "run while it forecasts": ("rollout", "run-0", "rollout run-0 --output run-0/new.zarr"),
+    "store while it is written": ("rollout", "new.zarr", "rollout run-0 --output new.zarr"),
+    "run while it is evaluated": ("evaluate", "run-0", "evaluate run-0"),
+    "store while it is evaluated": ("evaluate", "run-0/forecast.zarr", "evaluate run-0"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", REMOVED)
+def test_what_is_removed_while_it_is_used_is_told(what, runs, monkeypatch, capfd):
+    """In one sentence, and no part of it is made anew; a picture that is gone is not a black one."""
+    label, place, words = REMOVED[what]
+    if label == "train":
+        shutil.rmtree(runs / "run-0")
+        words += " --training.steps 3 --training.checkpoint-every 1"
+    remove_at_progress(monkeypatch, label, runs / place)
+    assert main(words.split()) == 2
+    said = capfd.readouterr().err
+    (line,) = (line for line in said.splitlines() if line.startswith("rolling: "))
+    assert place in line and "was removed while it was" in line
+    assert "Traceback" not in said and not (runs / place).exists()
+
+
 STOPS = {
     "rollout": (signal.SIGTERM, at_progress, "rollout", ["rollout", "run-0", "--output", "new.zarr"]),
     "note of a rollout": (signal.SIGINT, at_rename, ".npz", ["rollout", "run-0", "--output", "new.zarr"]),

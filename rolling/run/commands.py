@@ -20,7 +20,9 @@ from pathlib import Path
 from rolling.common.errors import InputError
 from rolling.common.files import check_links, remove, safe_name, write_file
 from rolling.common.forecast_schema import STORE
+from rolling.data.pipeline import check_frames
 from rolling.data.source import Described, Split
+from rolling.data.statistics import measure
 from rolling.outputs import Output
 from rolling.run import other_runs
 from rolling.run.evaluation.evaluate import evaluate as score
@@ -116,10 +118,12 @@ def _train(experiment: Experiment, folder: Path, resume: bool) -> Split:
     held_out.check(split, folder)
     if short := memory.shortage(experiment, split.train.layout, memory.memory_there()):
         print(short, file=sys.stderr, flush=True)
+    check_frames(split.train, training_frames(experiment.window))
+    measured = None if (folder / "checkpoints").exists() else measure(split.train)
     with _nothing_left(folder):
         prepare_folder(experiment, folder, resume=resume)
         held_out.keep(split, folder)
-        trainer = Trainer(experiment, folder, split)
+        trainer = Trainer(experiment, folder, split, measured)
     print(_facts(experiment, split, trainer.parameters), *split.told, sep="\n")
     try:
         trainer.run()

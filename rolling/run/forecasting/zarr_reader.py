@@ -9,7 +9,7 @@ import xarray as xr
 from rolling.common import forecast_schema as schema
 from rolling.common.errors import InputError
 from rolling.common.files import one_line
-from rolling.common.forecast_seal import check_store_seal
+from rolling.common.forecast_seal import METADATA, check_store_seal
 from rolling.data import dates
 from rolling.data.dates import show
 from rolling.data.source import Sequences
@@ -69,6 +69,11 @@ class StoredForecast:
                 f"the forecast {self.path} is damaged at start {start}, leads {first + 1} to {stop}"
                 f" ({one_line(error)}): delete it and roll out again"
             ) from error
+        # What is not there reads as the fill value, without an error.
+        if not all(
+            any((self.path / name / file).exists() for file in (METADATA, ".zarray")) for name in names
+        ):
+            raise InputError(f"the forecast {self.path} was removed while it was read: roll out again")
         return np.stack(fields, axis=-1)
 
     def truth_leads(self, test: Sequences) -> int:

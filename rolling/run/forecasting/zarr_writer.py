@@ -19,7 +19,7 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 from rolling.common import forecast_schema as schema
 from rolling.common.errors import InputError
 from rolling.common.files import cannot_write, check_links, new_folder, write_file
-from rolling.common.forecast_seal import check_store_seal, seal_store
+from rolling.common.forecast_seal import METADATA, check_store_seal, seal_store
 from rolling.common.lock import alone
 from rolling.data.untrusted import Refused
 from rolling.data.untrusted.sizes import load_npz
@@ -195,11 +195,19 @@ class ForecastStore:
 
     def write(self, start: int, member: int, lead: int, frames: np.ndarray) -> None:
         """Writes `frames [time, height, width, variable]` from lead `lead` on: a whole shard per variable."""
-        group = zarr.open_group(self.path, mode="r+")
+        group = self._there()
         for channel, variable in enumerate(self.layout.variables):
             stored = variable.stored(frames[..., channel])
             array = cast(zarr.Array, group[variable.name])
             array[start, member, lead : lead + len(frames)] = stored
+
+    def _there(self) -> zarr.Group:
+        """Raises `InputError` where somebody has removed the store or an array of it: writing would make part
+        of it anew."""
+        names = ("", *(f"{name}/" for name in self.layout.names))
+        if not all((self.path / f"{name}{METADATA}").exists() for name in names):
+            raise InputError(f"{self.path} was removed while it was written: roll out again")
+        return zarr.open_group(self.path, mode="r+")
 
     def exists(self) -> bool:
         return self.path.exists()
@@ -253,7 +261,7 @@ class ForecastStore:
 
     def complete(self) -> None:
         """Marks the store as complete and deletes the note."""
-        zarr.open_group(self.path, mode="r+").attrs[schema.COMPLETE] = 1  # NetCDF knows no booleans
+        self._there().attrs[schema.COMPLETE] = 1  # NetCDF knows no booleans
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*onsolidated metadata")  # an extension of format 3
             zarr.consolidate_metadata(self.path)

@@ -152,7 +152,9 @@ class Shardings:
 class Trainer:
     """The training of one run, from its first step or from its last checkpoint."""
 
-    def __init__(self, experiment: Experiment, folder: Path, split: Split):
+    def __init__(
+        self, experiment: Experiment, folder: Path, split: Split, measured: Statistics | None = None
+    ):
         self.experiment, self.folder = experiment, folder
         self.sequences, self.layout = split.train, split.train.layout
         self.checkpoints = Checkpoints(folder / "checkpoints", experiment.training.keep)
@@ -160,10 +162,12 @@ class Trainer:
             experiment.training.batch // experiment.training.accumulate
         )
         saved = self._restored()
-        self.statistics = Statistics.from_arrays(saved["statistics"]) if saved else measure(split.train)
+        self.clip = training_frames(experiment.window)
+        self.statistics = (
+            Statistics.from_arrays(saved["statistics"]) if saved else measured or measure(split.train)
+        )
         self.apply, params = model.build(experiment, self.layout, self.statistics.mask)
         self.parameters = model.count(params)
-        self.clip = training_frames(experiment.window)
         self.iterator = clips(
             split.train,
             self.statistics,
@@ -225,6 +229,7 @@ class Trainer:
         return jax.tree.map(np.asarray, trees)
 
     def save(self, step: int) -> None:
+        self._check_there()
         self.checkpoints.save(
             step,
             self._trees()
@@ -263,6 +268,7 @@ class Trainer:
                 late = time.monotonic() - saved > 60 * training.checkpoint_minutes
                 due = step % training.checkpoint_every == 0 or step == training.steps or late or stop
                 if due or step % training.log_every == 0:
+                    self._check_there()
                     loss, norm = self._check(pending, step)
                     seconds = time.monotonic() - since
                     frames = len(pending) * training.batch * self.clip
@@ -287,6 +293,11 @@ class Trainer:
 
     def close(self) -> None:
         self.checkpoints.close()
+
+    def _check_there(self) -> None:
+        """Raises `InputError` where somebody has removed the run: writing would make part of it anew."""
+        if not self.checkpoints.folder.is_dir():
+            raise InputError(f"{self.folder} was removed while it was trained: train it again from the start")
 
     def _check(self, pending: list[jax.Array], step: int) -> tuple[float, float]:
         """Means of the loss and of the gradient's norm since the last check; both must be finite."""
