@@ -308,7 +308,8 @@ def test_a_file_is_the_source_of_an_experiment_and_prepared_anew_when_it_changes
 
 def test_what_cannot_be_used_is_listed_with_the_reason(tmp_path):
     for number, name in enumerate(("train/a.h5", "test/b.h5", "train/c.h5")):
-        write(tmp_path / "data" / name, frames=CLIPS ^ np.uint8(number))
+        frames = np.random.default_rng(number).integers(0, 256, CLIPS.shape, dtype=np.uint8)
+        write(tmp_path / "data" / name, frames=frames)
     damage(tmp_path / "data" / "train" / "c.h5")
     split = prepared(ArrayFiles(path=str(tmp_path / "data")), tmp_path / "cache")
     assert (len(split.train), len(split.test)) == (3, 3)

@@ -359,6 +359,28 @@ def test_a_noisy_context_costs_what_it_hides():
     assert errors[0] == pytest.approx(0.0155, abs=2e-4) and errors[0] < errors[1] < errors[2]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("correlation", "context", "hidden", "expected"),
+    [((1.8, -0.9), 2, 0.01, 0.4567), ((1.8, -0.9), 4, 0.01, 0.0160), ((0.999,), 5, 0.1, 0.1148)],
+)
+def test_a_context_that_keeps_its_noise_keeps_the_variance(correlation, context, hidden, expected):
+    """Errors up to lag 16 in the limit of many calls, from the covariance of the chain in closed form, for
+    `sigma^2` of the context: with noise drawn anew the second and third would be 0.13 and 0.67."""
+    level = 2 / np.pi * np.arcsin(np.sqrt(hidden))
+    oracle = Oracle(
+        window=NoisyContext(inner=Autoregressive(context=context), level=level),
+        correlation=correlation,
+        solver=UniPC(order=2),
+        calls_per_frame=128,
+        frames=60,
+    )
+    last = oracle.coefficients()[-17:]
+    error = last @ last.T - autoregressive_covariance(correlation, 17)
+    assert np.abs(np.diag(error)).max() < 0.005
+    assert np.abs(error).max() == pytest.approx(expected, abs=0.004)
+
+
 @pytest.mark.parametrize(
     "spacing", [Even(), Power(exponent=0.5), Power(exponent=1.0), Power(exponent=3.0)], ids=repr
 )

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 
 from rolling.common.errors import InputError
 from rolling.windows import (
@@ -199,6 +200,19 @@ def test_a_noisy_context_stays_at_its_level():
     (tau, rate), (own_tau, own_rate) = (parts(w.sample_times(KEY, 16)) for w in (window, inner))
     np.testing.assert_array_equal(tau, np.where(np.arange(5) < 2, 0.25, own_tau))
     np.testing.assert_array_equal(rate, own_rate)
+
+
+def test_a_context_of_many_levels_is_shown_at_one_level_a_clip():
+    """Uniform up to the highest, by a test of Kolmogorov and Smirnov, and clean in a tenth of the clips."""
+    inner = Rolling(size=5, context=2)
+    window = NoisyContext(inner=inner, level=0.05, most=0.25)
+    np.testing.assert_array_equal(window.cycle(TIMES), NoisyContext(inner=inner, level=0.05).cycle(TIMES))
+    tau, rate = parts(window.sample_times(KEY, 4000))
+    levels = tau[:, 0]
+    np.testing.assert_array_equal(levels, tau[:, 1])
+    assert (levels == 0).mean() == pytest.approx(0.1, abs=0.02)
+    assert scipy.stats.kstest(levels[levels > 0], "uniform", (0, 0.25)).pvalue > 0.01
+    assert (rate[:, :2] == 0).all() and (rate[:, 2:].max(axis=1) > 0).all()
 
 
 @pytest.mark.parametrize(

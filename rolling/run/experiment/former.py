@@ -22,7 +22,11 @@ FIELDS = {
 }
 """By short name, or by kind: former field to present field; None for one that is no more."""
 
-ADDED = {"source.clips": {"holdout_by": "names"}, "experiment": {"constraints": []}}
+ADDED = {
+    "source.clips": {"holdout_by": "names"},
+    "experiment": {"constraints": []},
+    "window.noisy_context": {"most": None},
+}
 """By short name: fields that earlier versions did not have, with what they did."""
 
 

@@ -79,7 +79,7 @@ def write_forecast(
         "checkpoint": forecaster.step,
         "parameters": forecaster.fingerprint(),
         "starts": [[s.sequence, s.frame, str(time)] for s, time in zip(starts, times, strict=True)],
-        zarr_writer.CHECKSUM: _checksum(test, starts, forecaster.recipe.given),
+        zarr_writer.CHECKSUM: _checksum(test, starts, max(forecaster.recipe.given, 1)),
     }
     target = zarr_writer.ForecastStore(path, forecaster.layout, identity)
     begun = target.exists() and target.check_identity(overwrite=overwrite)
