@@ -7,6 +7,8 @@ import scipy.linalg
 from rolling.common.errors import InputError
 from rolling.metrics.frechet import Gaussian, Sampled, frechet_distance, kernel_distance
 
+pytestmark = pytest.mark.slow
+
 
 def drawn(seed, count, size=12, scale=1.0, shift=0.0):
     rng = np.random.default_rng(seed)

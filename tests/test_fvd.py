@@ -19,6 +19,8 @@ from rolling.video.metrics.resizing import bilinear, centres, corners
 from rolling.video.metrics.weights import git_hash
 from tests.test_distances import samples
 
+pytestmark = pytest.mark.slow
+
 HERE = bool(os.environ.get(I3D_WEIGHTS.variable))
 
 

@@ -15,6 +15,8 @@ from rolling.video.metrics.i3d import SCOPE
 from rolling.video.metrics.i3d_weights import I3D_WEIGHTS, filled, shapes, tensors
 from rolling.video.metrics.weights import git_hash
 
+pytestmark = pytest.mark.slow
+
 GIVEN = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "i3d"
 FIXTURE, MANIFEST = GIVEN / "i3d_random_weight_fixture.npz", GIVEN / "i3d_tensor_manifest.json"
 

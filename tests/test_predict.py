@@ -17,6 +17,8 @@ from rolling.run import model
 from rolling.run.forecasting.forecaster import Forecaster
 from rolling.sampling.guidance import ClassifierFree
 
+pytestmark = pytest.mark.slow
+
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "data.md"
 GIVEN = 1  # frames, of the window of debug
 

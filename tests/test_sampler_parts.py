@@ -348,6 +348,7 @@ def test_the_context_is_shown_at_its_clock_and_kept_clean():
         )
 
 
+@pytest.mark.slow
 def test_a_noisy_context_costs_what_it_hides():
     """The more of the context is hidden, the worse the distribution, at any number of steps."""
     errors = [

@@ -48,6 +48,15 @@ def test_deferred_work_ends_before_it_is_stopped():
     assert done == ["whole"]
 
 
+def test_a_stop_is_not_asked_of_later_work():
+    """As in a notebook, where one command was interrupted and the next one begins."""
+    with signals.handled(), pytest.raises(signals.Stopped):
+        signal.raise_signal(signal.SIGINT)
+        wait_for_stop()
+    with Progress("later work", total=1) as progress, signals.deferred():
+        progress.update()
+
+
 def test_a_second_signal_stops_deferred_work():
     with signals.handled(), pytest.raises(signals.Stopped), signals.deferred():
         signal.raise_signal(signal.SIGINT)
@@ -81,6 +90,7 @@ def test_a_stop_that_a_library_catches_is_answered_at_the_next_progress():
         progress.update()
 
 
+@pytest.mark.slow
 def test_a_training_that_is_asked_to_stop_reaches_the_same_bits(tmp_path, monkeypatch, capsys):
     words = ["train", "debug", "--folder", str(tmp_path), "--training.keep", "9"]
     often = ["--training.checkpoint-minutes", "1e-9"]  # which changes no bit either

@@ -15,6 +15,8 @@ from rolling.video.uvit.conditioning import clock_features
 from rolling.video.uvit.layers import convolve, convolve_by_halo, modulate
 from rolling.video.uvit.network import VideoUViT
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"channels": (8, 16), "blocks": (1, 1), "heads": 2, "embedding": 16}
 PERIODIC = (True, True)
 SQUARE = Inputs(height=16, width=16, channels=1, periodic=PERIODIC)

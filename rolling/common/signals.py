@@ -18,6 +18,7 @@ EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 75}
 GRACE = 3.0  # seconds for the main thread to leave foreign code, such as a compiler, after a second signal
 
 _request: signal.Signals | None = None
+_handling = False
 _deferring = 0
 _resent = 0
 
@@ -34,7 +35,7 @@ def requested() -> signal.Signals | None:
 def check() -> None:
     """Raises `Stopped` where a stop was asked for and the work goes on nevertheless: exceptions that arise in
     a callback of a library do not reach us."""
-    if _request is not None and not _deferring:
+    if _handling and _request is not None and not _deferring:
         raise Stopped
 
 
@@ -52,8 +53,9 @@ def deferred() -> Iterator[None]:
 
 @contextlib.contextmanager
 def handled() -> Iterator[None]:
-    """Answers both signals as above while it lasts: in the main thread, and not where they are ignored."""
-    global _request
+    """Answers both signals as above while it lasts: in the main thread, and not where they are ignored. What
+    was asked for is not asked of later work."""
+    global _request, _handling
     _request = None
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -65,9 +67,11 @@ def handled() -> Iterator[None]:
     with _watched():
         for number in ours:
             signal.signal(number, _answer)
+        _handling = True
         try:
             yield
         finally:
+            _handling = False
             for number in ours:
                 signal.signal(number, former[number])
             sys.unraisablehook = hook
