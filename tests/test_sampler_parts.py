@@ -68,7 +68,6 @@ def whole(name: str) -> np.ndarray:
 QUICK = ("blocks", "truncated")  # the others are compiled for long
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in SAMPLINGS]
 )
