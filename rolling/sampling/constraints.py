@@ -33,16 +33,15 @@ class Units(NamedTuple):
     mask: np.ndarray | None = None
 
     def physical(self, x: Frames) -> Frames:
-        mean, std = self._moments(x)
-        return x * std + mean
+        return x * _per_channel(self.std, x) + _per_channel(self.mean, x)
 
     def normalised(self, x: Frames) -> Frames:
-        mean, std = self._moments(x)
-        return (x - mean) / std
+        return (x - _per_channel(self.mean, x)) / _per_channel(self.std, x)
 
-    def _moments(self, x: Frames) -> tuple[Array, Array]:
-        shape = (1,) * (x.ndim - 1) + (-1,)
-        return jnp.asarray(self.mean, x.dtype).reshape(shape), jnp.asarray(self.std, x.dtype).reshape(shape)
+
+def _per_channel(values: np.ndarray, x: Frames) -> Array:
+    """`values [C]` in the precision of `x`, with all of its axes."""
+    return jnp.asarray(values, x.dtype).reshape((1,) * (x.ndim - 1) + (-1,))
 
 
 @runtime_checkable
@@ -113,9 +112,8 @@ class Limits:
         low, high = np.full((2, layout.shape[2]), [[-math.inf], [math.inf]])
         chosen = channels_of(self.variables, layout, "a constraint of limits")
         low[chosen], high[chosen] = (self.low, self.high) if self.variables else (0.0, 255.0)
-        between = [jnp.asarray((limit - units.mean) / units.std, x.dtype) for limit in (low, high)]
-        shape = (1,) * (x.ndim - 1) + (-1,)
-        return jnp.clip(x, between[0].reshape(shape), between[1].reshape(shape))
+        low, high = (_per_channel((limit - units.mean) / units.std, x) for limit in (low, high))
+        return jnp.clip(x, low, high)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
