@@ -492,6 +492,7 @@ def invented(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_page_of_many_methods(invented, tmp_path):
     page.write_comparison(invented, tmp_path / "page")
     text = (tmp_path / "page" / "comparison.html").read_text()

@@ -146,9 +146,9 @@ def rolled(denoiser, sampling: Sampling, given: np.ndarray, units: Units | None,
 
 
 WAYS = [
+    (Autoregressive(context=1), Ancestral()),
     (Rolling(size=5, context=1), Ddim()),
     (Pyramid(size=5, context=1), UniPC(order=2)),
-    (Autoregressive(context=1), Ancestral()),
 ]
 CELLS = Layout(
     variables=(Variable(name="u"),), y=Axis(name="y", values=(0.0,)), x=Axis(name="x", values=(0.0, 1.0))
@@ -156,6 +156,7 @@ CELLS = Layout(
 PLAIN = Units(CELLS, np.zeros(1), np.ones(1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("window", "solver"), WAYS)
 def test_an_exact_denoiser_obeys_already(window, solver):
     """Nothing changes but the noise at which the schedule ends, and no error is left that leads out of a

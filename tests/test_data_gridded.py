@@ -481,6 +481,7 @@ def on(make):
 
 
 class TestReal:
+    @pytest.mark.slow
     @on(hourly_files)
     def test_hourly_temperature_as_grib_and_as_netcdf(self, place):
         pytest.importorskip("cfgrib")

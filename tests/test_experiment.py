@@ -135,6 +135,7 @@ def test_every_family_runs_its_real_loop(family, tmp_path):
     assert scores_are_finite(folder)
 
 
+@pytest.mark.slow
 def test_the_large_preset_fits_its_shapes():
     """Parameters and one training step, without the numbers: nothing is computed."""
     axis = Axis(name="x", values=tuple(map(float, range(64))), periodic=True)

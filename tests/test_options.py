@@ -182,6 +182,7 @@ def test_a_value_of_another_type_is_refused(field, value, words):
         codec.decode(codec.encode(debug) | {field: value})
 
 
+@pytest.mark.slow
 def test_no_spoiled_field_ends_in_a_traceback():
     """Each field of an experiment in turn is another type, or nothing like what it should be."""
     spoiled = (None, "abc", -1.5, {"type": "solver.ddim"}, 1e400, 10**400, [1, "a"], math.nan)

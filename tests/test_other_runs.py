@@ -18,6 +18,8 @@ from rolling.sampling.starts import FromForecast
 from rolling.windows import Rolling
 from tests.run_tools import tree
 
+pytestmark = pytest.mark.slow  # a real run is trained
+
 SMALL = ("--training.steps", "1", "--training.batch", "2")
 
 

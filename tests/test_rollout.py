@@ -213,6 +213,7 @@ def index_noise(key, frame, fold, shape, dtype):
     return jnp.broadcast_to(frame.astype(dtype)[None, :, None, None, None], (len(key), len(frame), *shape))
 
 
+@pytest.mark.slow
 @every_window
 def test_conditions_move_with_their_frames(window):
     recipe = Sampling(window=window, schedule=UNCLIPPED, solver=Ddim(), calls_per_frame=3)

@@ -164,6 +164,7 @@ class Truth:
         return given[:, -1:] + jnp.arange(1, frames + 1, dtype=given.dtype)[None, :, None, None, None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "start", [FromNoise(), FromGuess(), FromClip(frames=2), FromClip(frames=4)], ids=repr
 )

@@ -45,6 +45,7 @@ def double_precision():
         yield
 
 
+@pytest.mark.slow
 @every_solver
 def test_a_step_calls_the_network_as_often_as_it_says(solver):
     assert isinstance(solver, Solver)
