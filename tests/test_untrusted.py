@@ -12,6 +12,7 @@ import resource
 import sys
 import zipfile
 import zlib
+from contextlib import nullcontext
 
 import h5py
 import matplotlib
@@ -20,6 +21,7 @@ import pytest
 import xarray as xr
 import zarr
 from matplotlib.figure import Figure
+from numcodecs.registry import codec_registry
 from PIL import Image
 
 from rolling.common.errors import InputError
@@ -28,7 +30,8 @@ from rolling.data.clips.collections import ArrayFiles, FrameFolders, SomethingSo
 from rolling.data.clips.collections.rolling_stores import ForecastClips
 from rolling.data.clips.protocol import Picture
 from rolling.data.gridded.formats import open_files
-from rolling.data.untrusted import pictures
+from rolling.data.untrusted import hdf5, pictures
+from rolling.data.untrusted.zarr_stores import OPTIONAL
 from rolling.fields import Axis, Coordinate, Layout, Variable
 from rolling.run.experiment import codec
 from rolling.run.forecasting.zarr_reader import open_forecast
@@ -202,6 +205,36 @@ def test_hdf5_files_may_refer_to_themselves(tmp_path):
         assert dataset.link.shape == SECRET.shape
     (opened,) = open_files(str(tmp_path / "a.h5"))
     assert opened[1].link.shape == SECRET.shape
+
+
+@pytest.mark.parametrize(
+    ("unpacked", "says"), [(0, "is packed by the HDF5 filter known .*hdf5plugin"), (1, "")]
+)
+def test_filters_of_hdf5_files_that_are_not_installed_are_told(tmp_path, monkeypatch, unpacked, says):
+    """Before HDF5 calls the file damaged; chunks that a filter left alone are read without it."""
+    monkeypatch.setitem(hdf5.PLUGINS, 32999, "known")
+    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plan.set_chunk(SECRET.shape)
+    plan.set_filter(32999, h5py.h5z.FLAG_OPTIONAL)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        space = h5py.h5s.create_simple(SECRET.shape)
+        h5py.h5d.create(file.id, b"x", h5py.h5t.STD_U8LE, space, plan).write_direct_chunk(
+            (0, 0, 0), SECRET.tobytes(), unpacked
+        )
+    readers = [lambda: ArrayFiles(path=str(tmp_path)).entries(), lambda: open_files(str(tmp_path / "a.h5"))]
+    for read in readers:
+        with pytest.raises(InputError, match=rf"a.h5, /x, {says}") if says else nullcontext():
+            read()
+    if not says:
+        np.testing.assert_array_equal(readers[1]()[0][1].x, SECRET)
+
+
+@pytest.mark.parametrize("codec", OPTIONAL)
+def test_codecs_of_zarr_stores_that_are_not_installed_are_told(tmp_path, monkeypatch, evidence, codec):
+    monkeypatch.delitem(codec_registry, codec, raising=False)
+    store = zarr_v2(tmp_path / "x.zarr", evidence, dtype="|u1", compressor={"id": codec})
+    with pytest.raises(InputError, match=rf"x.zarr, array .*, is packed by .*'numcodecs\[{codec}\]'"):
+        open_files(str(store))
 
 
 def picture(place, content, name="000.png"):

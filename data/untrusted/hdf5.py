@@ -3,17 +3,23 @@ storage and virtual data sets. None is followed: the file of a stranger could sh
 
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
+from rolling.common.errors import InputError
 from rolling.data.untrusted import Refused
 from rolling.data.untrusted.sizes import check_memory, check_regular, most_at_once
 
 DEFLATED = 1032  # times as long as itself, at most, is what zlib has packed
+PLUGINS = {
+    **{307: "bzip2", 32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32013: "zfp", 32015: "zstd"},
+    **{32017: "sz", 32018: "fcidecomp", 32024: "sz3", 32026: "blosc2", 32028: "sperr", 32033: "htj2k"},
+}
+"""The filters that the package hdf5plugin brings, by the numbers that the HDF Group gave them."""
 
 
 @contextmanager
@@ -35,7 +41,8 @@ def check_file(file: str | Path) -> None:
 
 
 def data_sets(held: h5py.File) -> dict[str, h5py.Dataset]:
-    """The data sets of a file that have a shape, by name. Raises `Refused` if one is stored elsewhere."""
+    """The data sets of a file that have a shape, by name. Raises `Refused` if one is stored elsewhere, and
+    `InputError` if one cannot be unpacked here."""
     found: dict[str, h5py.Dataset] = {}
 
     def visit(name: str, item: Any) -> None:
@@ -45,6 +52,7 @@ def data_sets(held: h5py.File) -> dict[str, h5py.Dataset]:
     held.visititems(visit)  # nothing may be raised in there
     for array in found.values():
         check_inside(array)
+        _check_filters(array)
         _check_deflated(array)
     return found
 
@@ -65,6 +73,34 @@ def check_inside(array: h5py.Dataset) -> None:
         others = [source.file_name for source in array.virtual_sources() if source.file_name != "."]
         if others:
             raise _elsewhere(f"{array.name} is a virtual data set", others[0])
+
+
+def _check_filters(array: h5py.Dataset) -> None:
+    """Raises `InputError` where a chunk is packed by a filter that HDF5 does not have here, which it would
+    call an error of reading."""
+    plan = array.id.get_create_plist()
+    numbers = [plan.get_filter(place)[0] for place in range(plan.get_nfilters())]
+    missing = [number for number in numbers if not _available(number)]
+    if not missing:
+        return
+    masks: list[int] = []  # of each chunk, the filters that it did without: one that does not shrink has none
+    array.id.chunk_iter(lambda chunk: masks.append(chunk.filter_mask))
+    for number in missing:
+        if all(mask >> numbers.index(number) & 1 for mask in masks):
+            continue
+        name = f"{PLUGINS[number]} (number {number})" if number in PLUGINS else f"number {number}"
+        install = "install it with pip install hdf5plugin, or " if number in PLUGINS else ""
+        raise InputError(
+            f"{array.file.filename}, {array.name}, is packed by the HDF5 filter {name}, which is not"
+            f" installed: {install}store it without the filter, with h5repack -f NONE where that is installed"
+        )
+
+
+def _available(number: int) -> bool:
+    if number in PLUGINS and not h5py.h5z.filter_avail(number):
+        with suppress(ImportError):
+            import hdf5plugin  # noqa: F401  # pyright: ignore  # shows HDF5 where its filters are
+    return h5py.h5z.filter_avail(number)
 
 
 def _check_deflated(array: h5py.Dataset) -> None:

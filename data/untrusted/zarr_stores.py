@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 import zarr
+from numcodecs.registry import codec_registry
 
+from rolling.common.errors import InputError
 from rolling.data.untrusted import Refused
 from rolling.data.untrusted.sizes import check_memory, check_regular
 from rolling.data.untrusted.zarr_chunks import guard_zarr
@@ -26,6 +28,7 @@ CODECS = frozenset(
         *("bytes", "sharding_indexed", "transpose", "vlen-bytes", "vlen-utf8"),
     )
 )
+OPTIONAL = ("pcodec", "zfpy")  # of numcodecs, which installs them by extras of these names
 METADATA = ("zarr.json", ".zarray", ".zmetadata")
 REFERENCES = ("reference", "kerchunk")
 
@@ -49,7 +52,8 @@ def open_group(path: str | Path) -> zarr.Group:
 
 def check_store(path: str | Path) -> None:
     """Before any library opens a store: raises `Refused` for a codec that is not one of `CODECS`, and for
-    arrays of which a chunk or, in one dimension, the whole is larger than the memory.
+    arrays of which a chunk or, in one dimension, the whole is larger than the memory; `InputError` for one that
+    is not installed.
 
     Looks at the arrays of the store's first group, which are all that is read of it.
 
@@ -98,6 +102,11 @@ def _check(what: str, array: Mapping[str, Any]) -> None:
             raise Refused(
                 f"{what}, is to be decoded by the codec {name!r}, which is none of those that are known to"
                 f" run nothing ({', '.join(sorted(CODECS))}): ask for a store without it"
+            )
+        if name in OPTIONAL and name not in codec_registry:
+            raise InputError(
+                f"{what}, is packed by the codec {name}, which is not installed: install it with pip install"
+                f" 'numcodecs[{name}]'"
             )
     itemsize = _itemsize(array.get("dtype") or array.get("data_type"))
     grid = array.get("chunk_grid") or {}
