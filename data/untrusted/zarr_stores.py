@@ -52,8 +52,8 @@ def open_group(path: str | Path) -> zarr.Group:
 
 def check_store(path: str | Path) -> None:
     """Before any library opens a store: raises `Refused` for a codec that is not one of `CODECS`, and for
-    arrays of which a chunk or, in one dimension, the whole is larger than the memory; `InputError` for one that
-    is not installed.
+    arrays of which a chunk or, in one dimension, the whole is larger than the memory, and `InputError` for a
+    codec that is not installed.
 
     Looks at the arrays of the store's first group, which are all that is read of it.
 
