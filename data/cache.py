@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from rolling.common.documents import read_json
 from rolling.common.errors import InputError
 from rolling.common.files import DAY
 from rolling.common.lock import Busy, alone
@@ -183,7 +184,7 @@ def seal(path: Path) -> None:
 def is_intact(path: Path) -> bool:
     """Whether every file of a sealed folder is still as it was written."""
     try:
-        sums = json.loads((path / CHECKSUMS).read_text(encoding="utf-8"))
+        sums = read_json(path / CHECKSUMS)
         return all(_checksum(path / name) == noted for name, noted in sums.items())
     except (OSError, ValueError, AttributeError):
         return False

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from rolling import sphere
+from rolling.common.documents import parse_json
+from rolling.common.errors import InputError
 from rolling.common.files import check_name
 
 COLOUR = ("red", "green", "blue")
@@ -103,6 +105,16 @@ class Coordinate:
     bounds: str = ""
     """The same of the four corners of each cell, in turn, where they are known."""
 
+    def __post_init__(self):
+        try:
+            valid = isinstance(parse_json(self.attributes), dict)
+        except ValueError:
+            valid = False
+        if not valid:
+            raise InputError(
+                f"the attributes of the coordinate {self.name[:40]!r} are no JSON object: it is damaged"
+            )
+
     @classmethod
     def of(
         cls,
@@ -130,7 +142,7 @@ class Coordinate:
 
     def is_place(self, units: tuple[str, ...], name: str) -> bool:
         """Whether it is the latitude or the longitude of cells."""
-        said = json.loads(self.attributes)
+        said = parse_json(self.attributes)
         by_units = str(said.get("units", "")).lower() in units
         return bool(self.values) and (said.get("standard_name") == name or by_units)
 

@@ -177,6 +177,10 @@ COMMANDS = {
     "a file of 300 letters": (["run", 300 * "a" + ".py"], r"a{300}"),
     "a spoiled file of one's own": (["run", "syntax.py"], r"syntax.py, line 1: SyntaxError"),
     "spoiled code": (["list", "--code", "syntax.py"], r"syntax.py, line 1: SyntaxError"),
+    "nested JSON": (
+        ["show", "deep.json"],
+        r"deep.json cannot be read as JSON: .* nested more than 64 levels",
+    ),
     "an oracle that is not stationary": (["oracle", "--correlation", "1.1"], r"no stationary process"),
 }
 
@@ -186,6 +190,7 @@ def test_commands(name, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "syntax.py").write_text("experiment = (")
     (tmp_path / "file").write_text("")
+    (tmp_path / "deep.json").write_text("[" * 100_000)
     words, says = COMMANDS[name]
     refused(capsys, words, says, tmp_path)
 

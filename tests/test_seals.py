@@ -4,13 +4,14 @@ import contextlib
 import errno
 import json
 import random
+import re
 import shutil
 
 import jax
 import numpy as np
 import pytest
 
-from rolling.common import seal
+from rolling.common import documents, seal
 from rolling.common.errors import InputError
 from rolling.data.clips.collections.rolling_stores import ForecastClips
 from rolling.data.clips.protocol import Picture
@@ -121,6 +122,33 @@ def test_a_flipped_bit_is_told_or_changes_nothing(kind, tmp_path):
     assert read(tmp_path / "it") == truth
     # Most files of a checkpoint, whose names are orbax's own, are descriptions that nobody reads.
     assert told > count / 5 or kind == "checkpoint"
+
+
+SPOILED = {"deeper than Python goes": 100_000, "deeper than any walk goes": 500, "larger than any": 0}
+
+
+@pytest.mark.parametrize("what", SPOILED)
+@pytest.mark.parametrize("kind", KINDS)
+def test_json_of_any_depth_and_size_is_told_or_not_read(kind, what, tmp_path, monkeypatch):
+    """Of each file on its own, as somebody may send it."""
+    write, read, _ = KINDS[kind]
+    write(tmp_path / "it")
+    truth, told, depth = read(tmp_path / "it"), 0, SPOILED[what]
+    if not depth:
+        monkeypatch.setattr(documents, "LARGEST", 1)
+    for file in sorted(path for path in (tmp_path / "it").rglob("*") if path.is_file()):
+        before = file.read_bytes()
+        if not before.startswith(b"{"):
+            continue
+        if depth:
+            file.write_text("[" * depth + "]" * depth)
+        try:
+            assert read(tmp_path / "it") == truth, file
+        except InputError as error:
+            assert re.search("JSON is (nested|larger)", str(error)) and len(str(error).splitlines()) == 1
+            told += 1
+        file.write_bytes(before)
+    assert told
 
 
 # Where damage would be used, were it not for the seal.

@@ -172,6 +172,13 @@ def test_text_is_utf_8_wherever_the_program_runs():
     assert not any(without_encoding(ast.parse(text)) for text in fine)
 
 
+def test_json_is_read_in_one_place():
+    """Where its size and depth are bounded; what was written a moment ago may be read back."""
+    pattern = re.compile(r"json\.loads?\((?!json\.dumps)|JSONDecoder")
+    found = {str(path.relative_to(ROOT)) for path in FILES if pattern.search(path.read_text())}
+    assert found == {"rolling/common/documents.py"}
+
+
 def test_every_folder_is_a_package():
     """A folder without `__init__.py` is left out of the wheel."""
     missing = {path.parent for path in FILES if not (path.parent / "__init__.py").exists()}

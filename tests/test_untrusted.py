@@ -488,6 +488,14 @@ def test_names_of_a_layout_are_those_of_arrays(name, part):
     assert len(str(told.value)) < 200 and str(told.value).isprintable()
 
 
+@pytest.mark.parametrize("attributes", ["[" * 100_000, "[]", "{"])
+def test_attributes_of_a_coordinate_are_a_json_object(attributes):
+    layout = codec.encode(PLANE) | {"coordinates": codec.encode((Coordinate(name="crs"),))}
+    layout["coordinates"][0]["attributes"] = attributes
+    with pytest.raises(InputError, match="coordinate 'crs' are no JSON object"):
+        codec.decode(layout)
+
+
 ATTRIBUTES = {
     "given_frames": [10**9, -1, 0, "many", 2.5, None],
     "sequence_names": ["ab", ["a"], [1, 2], {"a": 1}],

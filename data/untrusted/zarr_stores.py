@@ -4,7 +4,6 @@ A store names the codecs that decode it, and some do more than decode: `pickle` 
 metadata are read here first, as the text that they are, and codecs are known by name or refused.
 """
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 import zarr
 from numcodecs.registry import codec_registry
 
+from rolling.common.documents import LARGEST, parse_json, read_json
 from rolling.common.errors import InputError
 from rolling.data.untrusted import Refused
 from rolling.data.untrusted.sizes import check_memory, check_regular
@@ -30,6 +30,7 @@ CODECS = frozenset(
 )
 OPTIONAL = ("pcodec", "zfpy")  # of numcodecs, which installs them by extras of these names
 METADATA = ("zarr.json", ".zarray", ".zmetadata")
+ATTRIBUTES = (".zattrs", ".zgroup")
 REFERENCES = ("reference", "kerchunk")
 
 
@@ -60,19 +61,21 @@ def check_store(path: str | Path) -> None:
     From here on chunks that unpack to more than they hold are refused, too, as they are read.
     """
     guard_zarr()
-    for place, text in _metadata(path):
-        for name, array in _arrays(place, json.loads(text)):
+    for place, document in _metadata(path):
+        for name, array in _arrays(place, document):
             _check(f"{path}, array {name}", array)
 
 
-def _metadata(path: str | Path) -> Iterator[tuple[str, bytes]]:
-    """The texts of metadata in a store and the folders in it, each with its place there."""
+def _metadata(path: str | Path) -> Iterator[tuple[str, Any]]:
+    """The metadata of a store and of the folders in it, each with its place there. Raises `ValueError` where
+    they, or the attributes of a folder on this machine, are no JSON that can be read."""
     if Path(path).is_dir():
         for folder in (Path(path), *(item for item in Path(path).iterdir() if item.is_dir())):
-            for file in map(folder.joinpath, METADATA):
-                check_regular(file)
-                if file.exists():
-                    yield os.path.relpath(folder, path), file.read_bytes()
+            for name in (*METADATA, *ATTRIBUTES):
+                check_regular(folder / name)
+                document = read_json(folder / name) if (folder / name).exists() else None
+                if name in METADATA:
+                    yield os.path.relpath(folder, path), document
         return
     import fsspec  # zarr needs it, too, for what is not a folder
 
@@ -81,7 +84,9 @@ def _metadata(path: str | Path) -> Iterator[tuple[str, bytes]]:
     for folder in ("", *(str(item).rstrip("/").rpartition("/")[2] + "/" for item in below)):
         for name in METADATA:
             if folder + name in remote:
-                yield folder.rstrip("/"), remote[folder + name]
+                place = f"{remote.root}/{folder}{name}" if remote.root else folder + name
+                text = remote.fs.cat_file(place, start=0, end=LARGEST + 1)
+                yield folder.rstrip("/"), parse_json(text)
 
 
 def _arrays(place: str, document: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:

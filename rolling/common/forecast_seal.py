@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rolling.common import forecast_schema as schema, seal
+from rolling.common.documents import read_json
 from rolling.common.errors import InputError
 from rolling.common.files import one_line, write_text
 
@@ -43,7 +44,7 @@ def check_store_seal(path: Path) -> None:
 
 def _metadata(path: Path) -> dict[str, Any]:
     files = [path / METADATA, *sorted(path.glob(f"*/{METADATA}"))]
-    return {str(file.relative_to(path)): json.loads(file.read_text(encoding="utf-8")) for file in files}
+    return {str(file.relative_to(path)): read_json(file) for file in files}
 
 
 def _lasting(metadata: dict[str, Any]) -> dict[str, Any]:

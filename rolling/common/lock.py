@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from rolling.common.documents import parse_json
 from rolling.common.errors import InputError
 from rolling.common.terminal import printable
 
@@ -83,7 +84,7 @@ def _sign(handle: int) -> None:
 
 def _holder(handle: int) -> str:
     try:
-        found = json.loads(os.pread(handle, 1000, 0))
+        found = parse_json(os.pread(handle, 1000, 0))
         words = [str(found[name])[:100] for name in ("process", "host", "since")]
     except (ValueError, KeyError, TypeError):  # it has not yet signed
         return "another process"

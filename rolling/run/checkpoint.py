@@ -20,6 +20,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from rolling.common import seal
+from rolling.common.documents import read_json
 from rolling.common.errors import InputError
 from rolling.common.files import one_line
 from rolling.common.machine import FULL
@@ -34,6 +35,8 @@ TREES = ("params", "ema", "optimiser", "progress", "statistics")
 JSON = ("iterator", "experiment", "layout", "lengths")
 FORECASTING = ("ema", "progress", "statistics", "experiment", "layout")
 """The items that forecasts are made with."""
+DOCUMENTS = ("metadata", "_METADATA", "_sharding")  # names of orbax, which reads them however large they are
+OF_STEP = "_CHECKPOINT_METADATA"
 UNFINISHED = "*.orbax-checkpoint-tmp*"  # names of orbax
 ADVICE = "delete that folder to use the one before it"
 
@@ -61,13 +64,21 @@ def _checksum(name: str, item: Any) -> int:
 
 
 class Checkpoints:
-    """The checkpoints of a run, in `folder`."""
+    """The checkpoints of a run, in `folder`. Raises `InputError` where one hides them all by its damage."""
 
     def __init__(self, folder: Path, keep: int = 2):
         self.folder = folder
         _ignore_closed_loops()
         options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=True)
-        self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
+        try:
+            for file in sorted(folder.glob(f"*/{OF_STEP}")):
+                read_json(file)
+            self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise InputError(
+                f"the checkpoints in {folder} cannot be read ({one_line(error)[:200]}): the {OF_STEP} of one"
+                f" is damaged; {ADVICE}"
+            ) from error
 
     def save(self, step: int, items: dict[str, Any]) -> None:
         """Writes in the background; `items` has the keys of `TREES` and `JSON`."""
@@ -100,6 +111,9 @@ class Checkpoints:
             for name in (*names, *([seal.SEAL] if is_sealed else []))
         }
         try:
+            for file in (place / name / each for name in arguments for each in DOCUMENTS):
+                if file.exists():
+                    read_json(file)
             restored = self._manager.restore(step, args=ocp.args.Composite(**arguments))
             found = {name: restored[name] for name in names}
             whole = not is_sealed or all(

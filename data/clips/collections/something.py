@@ -1,10 +1,10 @@
 """Something-Something with its lists."""
 
 import dataclasses
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
+from rolling.common.documents import read_json
 from rolling.common.errors import InputError
 from rolling.data.clips.collections.folders import (
     SPLITS,
@@ -14,7 +14,6 @@ from rolling.data.clips.collections.folders import (
     video_folder,
 )
 from rolling.data.clips.protocol import Entry
-from rolling.data.untrusted.sizes import check_regular
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,9 +46,8 @@ def _splits(file: Path) -> list[str]:
 
 
 def _listed(file: Path, split: str, by_stem: dict[str, str]) -> Iterator[Entry]:
-    check_regular(file)
     try:
-        for item in json.loads(file.read_text(encoding="utf-8")):
+        for item in read_json(file):
             identity, template = str(item["id"]), str(item.get("template") or item.get("label") or "")
             label = template.replace("[", "").replace("]", "")
             yield Entry(name=by_stem.get(identity, f"{identity}.webm"), split=split, label=label)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from rolling.common.documents import parse_json
 from rolling.common.terminal import printable
 from rolling.data.clips import likeness
 from rolling.data.clips.protocol import Entry
@@ -52,7 +53,7 @@ class _Notes:
     def load(cls, folder: Path, number: int, entries: Sequence[Entry]) -> "_Notes":
         with np.load(notes_file(folder, number), allow_pickle=False) as file:
             found = dict(file)
-        words = json.loads(found["words"].tobytes())
+        words = parse_json(found["words"].tobytes())
         ends, count = np.cumsum(found["rows"][:, 2]), len(found["rows"])
         alone = [None] * count
         actions = np.split(found["actions"], ends)[:count] if "actions" in found else alone
@@ -220,4 +221,4 @@ def _commonest(notes: list[_Notes]) -> list:
     for note in notes:
         if note.kind is not None:
             counts[json.dumps(note.kind)] = counts.get(json.dumps(note.kind), 0) + len(note.clips)
-    return json.loads(max(counts, key=lambda kind: counts[kind])) if counts else [0, []]
+    return parse_json(max(counts, key=lambda kind: counts[kind])) if counts else [0, []]

@@ -15,7 +15,6 @@ A folder that contains `store.json` is complete: that file is written last, and 
 """
 
 import dataclasses
-import json
 import os
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -24,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from rolling.common import seal
+from rolling.common.documents import read_json
 from rolling.common.errors import InputError
 from rolling.data.clips.protocol import Picture
 from rolling.data.clips.store.told import told
@@ -160,7 +160,7 @@ def is_complete(path: Path) -> bool:
 def read_description(path: Path) -> dict:
     """The contents of `store.json`. Raises `InputError` for a store of another format."""
     try:
-        found = json.loads((path / DESCRIPTION).read_text(encoding="utf-8"))
+        found = read_json(path / DESCRIPTION)
         version = found["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(

@@ -15,6 +15,7 @@ import numpy as np
 import zarr
 
 from rolling.common import forecast_schema as schema
+from rolling.common.documents import read_json
 from rolling.common.errors import InputError
 from rolling.common.files import write_text
 from rolling.data.source import Sequences, Split
@@ -142,7 +143,7 @@ def _identity(store: Path, forecaster: Forecaster, wanted: _Wanted) -> dict[str,
 def _read(path: Path, identity: Mapping[str, Any]) -> Kept | None:
     """None where nothing is kept, or something else, or it is damaged."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         if content["identity"] != json.loads(json.dumps(identity)):
             return None
         curves = {

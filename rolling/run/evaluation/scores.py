@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from rolling.common.documents import read_json
 from rolling.common.errors import InputError
 from rolling.common.files import write_text
 from rolling.metrics.protocol import About, Metric, Ranking, Score, named_so
@@ -123,7 +124,7 @@ def read(path: Path, metrics: Sequence[Metric] = ()) -> Evaluation:
     Raises `InputError` where it is missing or damaged.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         abouts = {name: _about(words) for name, words in content.pop(ABOUT, {}).items()}
         drawn = Drawn(**found) if (found := content.pop(INDEPENDENT, None)) else None
         scores = {

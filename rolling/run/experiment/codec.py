@@ -13,6 +13,7 @@ from typing import Any
 
 from typing_extensions import is_protocol
 
+from rolling.common.documents import check_depth
 from rolling.common.errors import InputError
 from rolling.run.experiment.former import upgraded
 from rolling.run.experiment.registry import implements, known_class, tag
@@ -35,6 +36,10 @@ def encode(value: Any) -> Any:
 def decode(value: Any, hint: Any = None, where: str = "the experiment") -> Any:
     """The inverse of `encode`, of this version or an earlier one. Raises `InputError` that names the field
     that does not fit."""
+    try:
+        check_depth(value)
+    except ValueError as error:
+        raise InputError(f"{where} cannot be read: {error}") from None
     return _decode(upgraded(value), hint, where)
 
 

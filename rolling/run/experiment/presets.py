@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from rolling.common.documents import read_json
 from rolling.common.errors import InputError
 from rolling.common.files import write_text
 from rolling.run.experiment import codec, registry, user_code
@@ -93,19 +94,16 @@ def save(experiment: Experiment, path: Path) -> None:
     write_text(path, json.dumps(codec.encode(experiment), indent=2) + "\n")
 
 
-def read_json(path: Path) -> Any:
+def from_json(path: Path) -> Experiment:
+    """Raises `InputError` for what cannot be read; it names the code kept in a run, which is never
+    executed."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        value = read_json(path)
     except FileNotFoundError:
         raise InputError(f"there is no file {path}") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as JSON: {error}") from error
-
-
-def from_json(path: Path) -> Experiment:
-    """Raises `InputError` for what cannot be read; it names the code kept in a run, which is never
-    executed."""
-    experiment = from_run(read_json(path), path, path.parent)
+    experiment = from_run(value, path, path.parent)
     if not isinstance(experiment, Experiment):
         raise InputError(f"{path} does not hold an experiment: give the experiment.json of a run")
     return experiment

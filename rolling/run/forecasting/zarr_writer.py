@@ -17,6 +17,7 @@ import zarr
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from rolling.common import forecast_schema as schema
+from rolling.common.documents import parse_json
 from rolling.common.errors import InputError
 from rolling.common.files import cannot_write, check_links, new_folder, write_file
 from rolling.common.forecast_seal import METADATA, check_store_seal, seal_store
@@ -80,7 +81,7 @@ def _places(layout: Layout) -> dict[str, Any]:
     for place in layout.coordinates:
         where = (y.name, x.name) if place.values else ()
         values = place.array(len(y), len(x)) if place.values else np.int32(0)
-        found[place.name] = (where, values, json.loads(place.attributes))
+        found[place.name] = (where, values, parse_json(place.attributes))
     for name in _bounds(layout):
         found[name.removesuffix(BOUNDS)][2]["bounds"] = name
     return found
@@ -220,7 +221,7 @@ class ForecastStore:
         """
         try:
             group = open_group(self.path)
-            found = codec.upgraded_fields("experiment", json.loads(cast(str, group.attrs[schema.IDENTITY])))
+            found = codec.upgraded_fields("experiment", parse_json(cast(str, group.attrs[schema.IDENTITY])))
         except Refused:
             raise
         except Exception as error:

@@ -7,6 +7,7 @@ those held out are kept in the run's folder.
 import json
 from pathlib import Path
 
+from rolling.common.documents import read_json
 from rolling.common.errors import InputError
 from rolling.common.files import write_text
 from rolling.data.source import Split
@@ -24,7 +25,7 @@ def keep(split: Split, folder: Path) -> None:
 def check(split: Split, folder: Path) -> None:
     """Raises `InputError` where other sequences are held out than when the run was trained."""
     try:
-        then = set(json.loads((folder / FILE).read_text(encoding="utf-8")))
+        then = set(read_json(folder / FILE))
     except FileNotFoundError:  # a run of an earlier version, or of sequences without names
         return
     except (OSError, ValueError, TypeError) as error:

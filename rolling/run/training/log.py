@@ -7,22 +7,26 @@ from typing import Any
 
 from tensorboardX import SummaryWriter
 
+from rolling.common.documents import parse_json
 from rolling.common.files import write_text
 
 NAME = "log.jsonl"
+LONGEST = 2**20  # characters of a line
 
 
 def records(run: Path) -> Iterator[dict[str, Any]]:
     """The lines of a run's log that hold a step: a kill may cut the last one short, a disk spoil any."""
     path = run / NAME
-    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-    for line in text.splitlines():
-        try:
-            record = json.loads(line)
-            if isinstance(record["step"], int):
-                yield record
-        except (ValueError, KeyError, TypeError):
-            continue
+    if not path.is_file():
+        return
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for line in iter(lambda: file.readline(LONGEST), ""):
+            try:
+                record = parse_json(line)
+                if isinstance(record["step"], int):
+                    yield record
+            except (ValueError, KeyError, TypeError):
+                continue
 
 
 class Log:
