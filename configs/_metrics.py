@@ -9,6 +9,7 @@ import dataclasses
 
 from rolling.metrics import Metric
 from rolling.metrics.anomalies import AnomalyCorrelation, PooledAnomalyCorrelation
+from rolling.metrics.drift import Drift, Lasts, Survival
 from rolling.metrics.ensemble import (
     Bias,
     Crps,
@@ -19,6 +20,7 @@ from rolling.metrics.ensemble import (
     SpreadSkillRatio,
     StandardDeviation,
 )
+from rolling.metrics.frame_statistics import STATISTICS
 from rolling.physics.metrics import (
     Divergence,
     EnergyDrift,
@@ -54,6 +56,14 @@ FIELDS: tuple[Metric, ...] = (
     StandardDeviation(),
 )
 
+LASTING: tuple[Metric, ...] = (
+    Lasts(),
+    Survival(),
+    Survival(cumulative=True),
+    *(Drift(of=statistic) for statistic in STATISTICS),
+)
+"""Of rollouts of any length: whether they stay in the range of real data, and how long."""
+
 FIELDS_LONG: tuple[Metric, ...] = (
     StandardDeviation(),
     StandardDeviation(cumulative=True),
@@ -62,6 +72,7 @@ FIELDS_LONG: tuple[Metric, ...] = (
     SpectrumLogError(cumulative=True),
     Divergence(),
     EnergyDrift(),
+    *LASTING,
 )
 
 DISTANCES: tuple[SetDistance, ...] = (Fvd(), Kvd(), SpectralFrechetDistance(), ProjectionFrechetDistance())
@@ -80,7 +91,7 @@ PAIRED_CLIPS: tuple[Metric, ...] = (
 
 CLIPS: tuple[Metric, ...] = (*PAIRED_CLIPS, RankHistogram(), *DISTANCES)
 
-CLIPS_LONG: tuple[Metric, ...] = (StandardDeviation(), *DISTANCES)
+CLIPS_LONG: tuple[Metric, ...] = (StandardDeviation(), *DISTANCES, *LASTING)
 
 WEIGHTS = (I3D_WEIGHTS,)
 """The files of weights that metrics need from outside: `rolling weights NAME`."""

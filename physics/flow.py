@@ -14,7 +14,7 @@ import re
 import numpy as np
 
 from rolling.fields import Axis, Layout
-from rolling.physics.spectra import EARTH_RADIUS
+from rolling.metrics.spectra import EARTH_RADIUS
 
 # Standard names of the CF conventions: u to v.
 VELOCITY_STANDARD_NAMES = {

@@ -11,9 +11,9 @@ import numpy as np
 
 from rolling.fields import Variable
 from rolling.metrics.protocol import About, EvaluationSetup, Ranking, Sample, Score
+from rolling.metrics.spectra import spectrum
 from rolling.metrics.sums import Averaged, Sums, over_leads
 from rolling.physics.quantities import Quantity, divergence_fields, spectral_quantities, vorticity_fields
-from rolling.physics.spectra import spectrum
 
 
 class PerQuantity(Averaged):
@@ -53,7 +53,7 @@ class Spectral(PerQuantity):
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EnergySpectrum(Spectral):
     """`E(k)`, averaged over starts, members and leads, for k = 1 to the last complete shell; see
-    `rolling.physics.spectra`. The reference is the truth's."""
+    `rolling.metrics.spectra`. The reference is the truth's."""
 
     leads: tuple[int, int] | None = None
     """The first and the last lead to average over, counted from 1; None for all."""

@@ -14,8 +14,8 @@ import numpy as np
 from rolling.fields import Layout, Variable
 from rolling.metrics.area import Domain
 from rolling.metrics.protocol import EvaluationSetup
+from rolling.metrics.spectra import Planar, spectrum
 from rolling.physics.flow import Kinematics, Velocity, velocities, vorticities
-from rolling.physics.spectra import Planar, spectrum
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

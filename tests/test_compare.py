@@ -15,6 +15,7 @@ from rolling.common import seal
 from rolling.common.errors import InputError
 from rolling.configs.debug import experiment as debug
 from rolling.metrics import About, Ranking
+from rolling.metrics.drift import Survival
 from rolling.metrics.ensemble import Crps, Rmse, SpreadSkillRatio, StandardDeviation
 from rolling.metrics.intervals import without_each
 from rolling.physics.metrics import SpectrumLogError
@@ -144,7 +145,7 @@ RATIOS = ("spread_skill_ratio", "cumulative_standard_deviation")
 
 def test_the_metrics_that_rank_are_chosen_and_ordered_by_what_they_say():
     assert estimates.ranked(debug.metrics) == list(FORECAST)
-    assert estimates.ranked(debug.long_metrics, long=True) == list(LONG)
+    assert estimates.ranked(debug.long_metrics, long=True) == [*LONG, Survival(cumulative=True)]
 
 
 def test_a_curve_has_the_scores_without_each_block(tmp_path):

@@ -15,7 +15,9 @@ from rolling.data import calendar
 from rolling.data.source import Split
 from rolling.data.statistics import Statistics, measure
 from rolling.fields import Axis, Layout, Variable
+from rolling.metrics.drift import Drift, Lasts, Survival
 from rolling.metrics.ensemble import Bias, Crps, MemberRmse, Rmse, SpreadSkillRatio
+from rolling.metrics.frame_statistics import Motion
 from rolling.run.evaluation import climatology
 from rolling.run.evaluation.climatology import Climate
 from rolling.run.evaluation.evaluate import evaluate
@@ -243,6 +245,29 @@ def test_only_leads_with_truth_count(tmp_path):
         tmp_path / "long.zarr", both(test), constant(test), (Rmse(),), tmp_path / "evaluation-long"
     )
     assert len(found.score("rmse", "vorticity").values) == 18
+
+
+def test_rollouts_longer_than_truth_are_judged_over_all_frames(tmp_path):
+    """What is beyond the end of truth is zero here; one of the starts has truth for 18 leads only."""
+    test = Walk(plain(), lengths=(80, 80, 30))
+    store_forecast(tmp_path / "long.zarr", test, members=2, leads=60, starts=((0, 5), (2, 12)), noise=0.0)
+    metrics = (Rmse(), Lasts(), Drift(of=Motion()), Survival())
+    place = tmp_path / "long.zarr", both(test), constant(test), metrics
+    small = evaluate(*place, tmp_path / "small", read_bytes=1)
+    found = evaluate(*place, tmp_path / "evaluation")
+    assert np.isfinite(found.score("rmse", "vorticity").values).sum() == 18
+    motion = found.score("drift_motion", "vorticity")
+    # Windows of 8 frames; the second rollout, of two, is 0 from lead 18 on.
+    np.testing.assert_allclose(motion.coordinate, 0.4 * (4 + 8 * np.arange(7)))
+    assert motion.baselines["persistence"].tolist() == [0] * 7
+    np.testing.assert_allclose(motion.values[3:] / motion.values[0], 0.5, rtol=0.2)
+    np.testing.assert_array_equal(found.score("lasts", "each").values[:2], 60)
+    np.testing.assert_allclose(found.score("lasts", "each").values[2:], 18, atol=4)
+    assert found.score("lasts", "median").baselines["persistence"] == [0]
+    for metric, score in found.all():
+        for name, curve in score.curves.items():
+            again = small.score(metric, score.variable).curves[name]
+            np.testing.assert_allclose(curve, again, rtol=1e-9, err_msg=f"{metric} {name}")
 
 
 def test_climatology_by_hour_of_day(tmp_path):

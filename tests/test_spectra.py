@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from rolling.fields import Axis, Layout, Variable
+from rolling.metrics.spectra import EARTH_RADIUS, Planar, Spectrum, Zonal, spectrum
 from rolling.physics.flow import Kinematics, velocities, vorticities
-from rolling.physics.spectra import EARTH_RADIUS, Planar, Spectrum, Zonal, spectrum
 
 
 def axis(name, count, length=2 * np.pi, periodic=True, units="1"):

@@ -19,7 +19,7 @@ from rolling.metrics.ensemble import (
     SpreadSkillRatio,
     StandardDeviation,
 )
-from rolling.metrics.protocol import EvaluationSetup, Metric, Sample
+from rolling.metrics.protocol import EvaluationSetup, Metric, Sample, Unpaired
 from rolling.physics.metrics import (
     Divergence,
     EnergyDrift,
@@ -30,7 +30,8 @@ from rolling.physics.metrics import (
     fall,
 )
 
-METRICS = tuple(dict.fromkeys(FIELDS + FIELDS_LONG))
+METRICS = tuple(m for m in dict.fromkeys(FIELDS + FIELDS_LONG) if not isinstance(m, Unpaired))
+"""Of forecasts beside their truth; the others have `test_drift.py`."""
 
 
 def layout(

@@ -16,6 +16,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 LEVEL = 0.95
+REDRAWN = 1000  # times that blocks are drawn
 MOST = 64
 """Blocks are larger where there would be more of them than this: a score is computed without each."""
 
@@ -71,6 +72,18 @@ def interval(value: np.ndarray, *without: np.ndarray) -> np.ndarray:
         freedom = total**2 / (variances**2 / degrees).sum(axis=0)
     half = np.where(total > 0, stdtrit(freedom, (1 + LEVEL) / 2), 0.0) * np.sqrt(total)
     return np.stack([value - half, value + half])
+
+
+def quantile_interval(values: np.ndarray, block: np.ndarray, q: float) -> np.ndarray:
+    """`[2]`: the bounds of level `LEVEL` of the `q` quantile of `values [n]`, from blocks drawn with
+    replacement, as the jackknife fails for quantiles (Efron 1979, doi 10.1214/aos/1176344552); NaN for fewer
+    than two blocks. `block [n]` says which values are not independent."""
+    parts = [values[block == each] for each in np.unique(block)]
+    if len(parts) < 2:
+        return np.full(2, np.nan)
+    drawn = np.random.default_rng(0).integers(len(parts), size=(REDRAWN, len(parts)))
+    found = [np.quantile(np.concatenate([parts[i] for i in row]), q, method="inverted_cdf") for row in drawn]
+    return np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="inverted_cdf")
 
 
 def variance(without: np.ndarray) -> np.ndarray:

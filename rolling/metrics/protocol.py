@@ -7,11 +7,23 @@ forecasts of one member; of the climatology there are draws, too, for scores of 
 
 import dataclasses
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
 from rolling.fields import Layout
+
+
+class Recorded(Protocol):
+    """Real sequences of frames, as `rolling.data.source.Sequences` are."""
+
+    def __len__(self) -> int: ...
+
+    def length(self, index: int) -> int: ...
+
+    def read(self, index: int, start: int, stop: int) -> np.ndarray:
+        """Frames `[stop - start, height, width, variable]` in physical units, NaN where masked."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -20,7 +32,9 @@ class EvaluationSetup:
 
     `mask [height, width, variable]` is True where there are data (None: everywhere); `members` is the size of
     the ensemble to be scored, `given` the number of frames it was given; the frame of lead `i` is
-    `(i + 1) * layout.step` after the last of these.
+    `(i + 1) * layout.step` after the last of these. There is truth at the first `leads` leads, and the
+    forecast goes on for `beyond` more, which only `Unpaired` metrics see. `real` are the held-out sequences
+    as a whole, None where nothing is known of them.
     """
 
     layout: Layout
@@ -28,13 +42,27 @@ class EvaluationSetup:
     members: int
     given: int = 1
     mask: np.ndarray | None = None
+    beyond: int = 0
+    real: Recorded | None = None
+    of_real: dict[Hashable, Any] = dataclasses.field(default_factory=dict, repr=False)
+    """What `share_real` remembers, common to the setups of all forecasts."""
     _shared: dict[Hashable, Any] = dataclasses.field(
         init=False, default_factory=dict, repr=False, compare=False
     )
 
+    @property
+    def horizon(self) -> int:
+        """All leads of the forecast, with truth and without."""
+        return self.leads + self.beyond
+
     def share(self, key: Hashable, compute: Callable[[], Any]) -> Any:
         """The result of `compute`, called once in this setup: what all states have in common."""
         return _remembered(self._shared, key, compute)
+
+    def share_real(self, key: Hashable, compute: Callable[[], Any]) -> Any:
+        """As `share`, for what depends only on layout, mask, leads and real data: `dataclasses.replace` of
+        the members keeps it, so that the model and the baselines compute it once."""
+        return _remembered(self.of_real, key, compute)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,7 +72,11 @@ class Sample:
     `forecast [member, T, height, width, variable]`; `truth`, `climatology [T, height, width, variable]`;
     `given [n, height, width, variable]`, the frames before lead 0, at least one. NaN only where the mask is
     False. The samples of one start come one after another, in the order of their leads. Starts of one `block`
-    are not independent (`rolling.metrics.intervals`); None: a start depends on no other.
+    are not independent (`rolling.metrics.intervals`); None: a start depends on no other. A sample lies either
+    where there is truth or beyond its end, where `truth` has no frame; only `Unpaired` metrics get that one.
+
+    `previous [member, height, width, variable]` are the forecast's frames right before `first`; None: the
+    last given frame.
 
     `climate` gives draws from the climatology's distribution, `[draw, T, height, width, variable]`, and
     `distribution` those from the forecast's where that is only the mean of one, as of the climatology.
@@ -56,6 +88,7 @@ class Sample:
     climatology: np.ndarray
     given: np.ndarray
     block: int | None = None
+    previous: np.ndarray | None = None
     climate: Callable[[], np.ndarray] | None = None
     distribution: Callable[[], np.ndarray] | None = None
     of_truth: dict[Hashable, Any] = dataclasses.field(default_factory=dict, repr=False, compare=False)
@@ -68,6 +101,12 @@ class Sample:
     def initial(self) -> np.ndarray:
         """`[height, width, variable]`: the last frame that was given."""
         return self.given[-1]
+
+    @property
+    def before(self) -> np.ndarray:
+        """`[member, height, width, variable]`: each member's frame before `first`."""
+        members = self.forecast.shape[0], *self.initial.shape
+        return np.broadcast_to(self.initial, members) if self.previous is None else self.previous
 
     def drawn(self) -> np.ndarray:
         """`[draw, T, height, width, variable]`: draws from the forecast's distribution, of which its members
@@ -93,15 +132,21 @@ def _remembered(memory: dict[Hashable, Any], key: Hashable, compute: Callable[[]
     return memory[key]
 
 
+BESIDE = ("reference", "low", "high", "least", "most")
+HORIZON = "horizon"
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Score:
     """One curve: `values` over `coordinate`, which `axis` names.
 
     `axis` is `"lead"` (coordinate: lead time in the layout's time units) or what the metric is a function of
-    (`"wavenumber"`, `"rank"`, ...). `reference` is the truth's own curve where there is one, as for a
-    spectrum. `low` and `high` bound the values over other draws of starts, and `without` has the same score
-    without each of the independent blocks of starts: an evaluation fills them in where a metric is
-    `Resampled`. `baselines` are the values of other forecasts by their name: an evaluation's, too.
+    (`"wavenumber"`, `"rank"`, ...); of `"horizon"`, a single coordinate, a value that reaches it is censored:
+    "more than". `reference` is the truth's own curve where there is one, as for a spectrum; `least` and
+    `most` bound the range of real data. `low` and `high` bound the values over other draws of starts, and
+    `without` has the same score without each of the independent blocks of starts: an evaluation fills them in
+    where a metric is `Resampled`. `baselines` are the values of other forecasts by their name: an
+    evaluation's, too.
     """
 
     variable: str
@@ -112,13 +157,15 @@ class Score:
     reference: np.ndarray | None = None
     low: np.ndarray | None = None
     high: np.ndarray | None = None
+    least: np.ndarray | None = None
+    most: np.ndarray | None = None
     baselines: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     without: tuple["Score", ...] = ()
 
     @property
     def curves(self) -> dict[str, np.ndarray]:
-        """All curves by name: `model`, the baselines', `reference`, `low` and `high`, as far as there are."""
-        beside = {name: getattr(self, name) for name in ("reference", "low", "high")}
+        """All curves by name: `model`, the baselines' and those of `BESIDE`, as far as there are."""
+        beside = {name: getattr(self, name) for name in BESIDE}
         found = {"model": self.values, **self.baselines, **beside}
         return {name: values for name, values in found.items() if values is not None}
 
@@ -197,6 +244,14 @@ class Resampled(Metric, Protocol):
         """For each row of `weights [row, state]` the sums in which the data of `states[i]` count
         `weights[., i]` times; all states are of one setup."""
         ...
+
+
+@runtime_checkable
+class Unpaired(Metric, Protocol):
+    """A metric that compares forecasts with real data as a whole (`setup.real`), not with the truth at the
+    same lead: it is scored over all `setup.horizon` leads, wherever truth ends."""
+
+    unpaired: ClassVar[bool]
 
 
 def about_of(metric: Metric) -> About:

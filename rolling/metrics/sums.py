@@ -18,27 +18,33 @@ Terms = dict[str, np.ndarray]
 
 
 class Sums:
-    """Sums over starts of named terms, for each lead, in float64.
+    """Sums over starts of named terms, for each lead or each `every` leads together, in float64.
 
-    `tools` is whatever the metric prepared for this layout: weights, wavenumbers, ...
+    `tools` is whatever the metric prepared for this layout: weights, wavenumbers, ... With `every` above 1
+    the sums are over windows of so many leads, of the whole horizon, and an incomplete last one is left out.
     """
 
-    def __init__(self, setup: EvaluationSetup, tools: Any):
+    def __init__(self, setup: EvaluationSetup, tools: Any, every: int = 1):
         self.setup = setup
         self.tools = tools
-        self._count = np.zeros(setup.leads)
+        self.every = every
+        self.places = setup.leads if every == 1 else setup.horizon // every
+        self._count = np.zeros(self.places)
         self._total: Terms = {}
 
     def add(self, first: int, terms: Terms) -> None:
         """Adds a start for leads `first, first + 1, ...`; every term is `[lead, ...]`."""
+        leads = len(next(iter(terms.values())))
+        place = np.arange(first, first + leads) // self.every
+        place = place[place < self.places]
         for name, values in terms.items():
-            block = slice(first, first + len(values))
-            shape = (self.setup.leads, *values.shape[1:])
-            self._total.setdefault(name, np.zeros(shape))[block] += values
-        self._count[block] += 1
+            total = self._total.setdefault(name, np.zeros((self.places, *values.shape[1:])))
+            np.add.at(total, place, values[: len(place)])
+        np.add.at(self._count, place, 1)
 
     def mean(self, name: str, cumulative: bool = False) -> np.ndarray:
-        """`[leads, ...]`: the mean over starts; if `cumulative`, also over all leads up to each one.
+        """`[leads, ...]`, or `[windows, ...]`: the mean over starts; if `cumulative`, also over all leads up
+        to each one.
 
         NaN at a lead without a start.
         """
@@ -58,7 +64,7 @@ class Sums:
         counts = np.stack([part._count for part in parts])
         totals = {name: np.stack([part._total[name] for part in parts]) for name in parts[0]._total}
         for row in weights:
-            sums = cls(parts[0].setup, parts[0].tools)
+            sums = cls(parts[0].setup, parts[0].tools, parts[0].every)
             sums._count = row @ counts
             sums._total = {name: np.tensordot(row, total, axes=1) for name, total in totals.items()}
             yield sums
@@ -77,7 +83,11 @@ class Averaged:
 
     def start(self, setup: EvaluationSetup) -> Sums | None:
         tools = setup.share(repr(self), functools.partial(self.tools, setup))
-        return None if tools is None else Sums(setup, tools)
+        return None if tools is None else self.sums(setup, tools)
+
+    def sums(self, setup: EvaluationSetup, tools: Any) -> Sums:
+        """Empty ones."""
+        return Sums(setup, tools)
 
     def update(self, state: Sums, sample: Sample) -> Sums:
         state.add(sample.first, self.computed(state, sample))

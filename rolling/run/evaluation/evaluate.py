@@ -23,7 +23,7 @@ from rolling.data.source import Sequences, Split
 from rolling.data.statistics import Statistics
 from rolling.fields import Layout
 from rolling.metrics.intervals import MOST, blocks, interval, without_each
-from rolling.metrics.protocol import EvaluationSetup, Metric, Resampled, Sample, Score
+from rolling.metrics.protocol import EvaluationSetup, Metric, Resampled, Sample, Score, Unpaired
 from rolling.run.evaluation.climatology import Climate
 from rolling.run.evaluation.scores import ABOUT, CURVES, INDEPENDENT, Drawn, Evaluation, Scores, write
 from rolling.run.forecasting.zarr_reader import StoredForecast, open_forecast
@@ -82,7 +82,7 @@ def tally(
 ) -> Tally:
     """Scores the forecast `store` of `split.test`, persistence and climatology.
 
-    Only leads with truth at every start count.
+    Only leads with truth at every start count, but for metrics that are `Unpaired`: these see all.
 
     Raises `InputError` where the store is missing, incomplete, damaged or does not belong to `split.test`.
     """
@@ -119,19 +119,20 @@ def tally(
 def _score(forecast, split, statistics, metrics, leads, labels, read_bytes) -> dict[str, Scores]:
     """The scores by forecast: model, persistence, climatology."""
     test, climate = split.test, Climate(split.train)
-    setup = setup_of(forecast, test, statistics, leads)
+    beyond = forecast.leads - leads if any(isinstance(metric, Unpaired) for metric in metrics) else 0
+    setup = setup_of(forecast, test, statistics, leads, beyond)
     single = dataclasses.replace(setup, members=1)
     running = {
         "model": Running(metrics, setup, lambda sample: sample),
         "persistence": Running(metrics, single, persistence),
         "climatology": Running(metrics, single, climatology),
     }
-    with Progress("evaluate", total=forecast.starts * leads, unit="frame") as progress:
+    with Progress("evaluate", total=forecast.starts * setup.horizon, unit="frame") as progress:
         for start, block in enumerate(labels.tolist()):
             for sample in samples(forecast, start, test, statistics, climate, setup, block, read_bytes):
                 for one in running.values():
                     one.update(sample)
-                progress.update(len(sample.truth))
+                progress.update(sample.forecast.shape[1])
     return {name: one.result() for name, one in running.items()}
 
 
@@ -141,6 +142,7 @@ class Running:
 
     def __init__(self, metrics: Sequence[Metric], setup: EvaluationSetup, of: Callable[[Sample], Sample]):
         self.of, self.setup, self.starts = of, setup, 0
+        self.previous: np.ndarray | None = None
         self.metrics = [metric for metric in metrics if metric.start(setup) is not None]
         self.states: list[dict[int, Any]] = [{} for _ in self.metrics]
 
@@ -149,8 +151,12 @@ class Running:
         block = sample.block
         if block is None:
             block = (self.starts - 1) % MOST
-        sample = dataclasses.replace(self.of(sample), block=block)
+        previous = self.previous if sample.first else None
+        sample = dataclasses.replace(self.of(sample), block=block, previous=previous)
+        self.previous = sample.forecast[:, -1]
         for metric, states in zip(self.metrics, self.states, strict=True):
+            if not len(sample.truth) and not isinstance(metric, Unpaired):
+                continue
             part = block if isinstance(metric, Resampled) else 0
             state = states[part] if part in states else metric.start(self.setup)
             states[part] = metric.update(state, sample)
@@ -177,7 +183,8 @@ def _bounded(score: Score, without: Sequence[Score]) -> Score:
 
 def persistence(sample: Sample) -> Sample:
     """The last given frame, repeated at every lead."""
-    return dataclasses.replace(sample, forecast=np.broadcast_to(sample.initial, (1, *sample.truth.shape)))
+    shape = 1, *sample.forecast.shape[1:]
+    return dataclasses.replace(sample, forecast=np.broadcast_to(sample.initial, shape))
 
 
 def climatology(sample: Sample) -> Sample:
@@ -186,12 +193,18 @@ def climatology(sample: Sample) -> Sample:
 
 
 def setup_of(
-    forecast: StoredForecast, test: Sequences, statistics: Statistics, leads: int
+    forecast: StoredForecast, test: Sequences, statistics: Statistics, leads: int, beyond: int = 0
 ) -> EvaluationSetup:
-    """The setup of the metrics of a stored forecast, over its first `leads` leads."""
-    mask = _both(test.mask, statistics.mask)
+    """The setup of the metrics of a stored forecast, over its first `leads` leads with truth and `beyond`
+    more."""
     return EvaluationSetup(
-        layout=test.layout, leads=leads, members=forecast.members, given=forecast.given, mask=mask
+        layout=test.layout,
+        leads=leads,
+        members=forecast.members,
+        given=forecast.given,
+        mask=_both(test.mask, statistics.mask),
+        beyond=beyond,
+        real=test,
     )
 
 
@@ -205,7 +218,7 @@ def samples(
     block: int,
     read_bytes: int = READ_BYTES,
 ) -> Iterator[Sample]:
-    """One start of a stored forecast beside its truth, in blocks of leads."""
+    """One start of a stored forecast beside its truth, in blocks of leads; beyond the end of truth alone."""
     layout, chunk = test.layout, forecast.lead_chunk
     lead_bytes = 4 * forecast.members * math.prod(layout.shape)
     read, score = (max(1, size // lead_bytes) for size in (read_bytes, min(read_bytes, SCORE_BYTES)))
@@ -213,7 +226,8 @@ def samples(
         read -= read % chunk  # no chunk is decompressed twice
     sequence, frame = int(forecast.sequence[start]), int(forecast.frame[start])
     given = test.read(sequence, max(0, frame - setup.given), frame)
-    for first, stop in _spans(0, setup.leads, read):
+    nothing = np.empty((0, *layout.shape), np.float32)
+    for first, stop in (*_spans(0, setup.leads, read), *_spans(setup.leads, setup.horizon, read)):
         fields = forecast.read(start, first, stop)
         _check_finite(forecast, fields, start, first, setup.mask)
         for a, b in _spans(first, stop, score):
@@ -221,7 +235,7 @@ def samples(
             yield Sample(
                 first=a,
                 forecast=fields[:, a - first : b - first],
-                truth=test.read(sequence, frame + a, frame + b),
+                truth=test.read(sequence, frame + a, frame + b) if a < setup.leads else nothing,
                 climatology=np.asarray(statistics.climatology_at(layout, times)),
                 given=given,
                 block=block,

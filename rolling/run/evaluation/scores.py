@@ -2,8 +2,9 @@
 
 The file is `{metric: {variable: {"unit": str, "leads" or another axis: [...], "model": [...], ...}}}`, lists
 of finite numbers or null. Beside "model" there are "persistence" and "climatology", unless the metric makes
-no sense for them; "reference", the truth's own curve, where there is one; and "low" and "high", the bounds of
-the model's confidence interval, where a metric has one. Two other keys: "about" has the descriptions of the
+no sense for them; "reference", the truth's own curve, where there is one; "low" and "high", the bounds of
+the model's confidence interval, and "least" and "most", those of the range of real data, where a metric has
+them. Two other keys: "about" has the descriptions of the
 metrics, so that a report needs none of their classes; "independent" the number of starts, and of the blocks
 of them that are independent and stand behind the intervals.
 """
@@ -19,10 +20,10 @@ import numpy as np
 from rolling.common.documents import read_json
 from rolling.common.errors import InputError
 from rolling.common.files import write_text
-from rolling.metrics.protocol import About, Metric, Ranking, Score, named_so
+from rolling.metrics.protocol import BESIDE, About, Metric, Ranking, Score, named_so
 
 BASELINES = ("persistence", "climatology")
-CURVES = ("model", *BASELINES, "reference", "low", "high")
+CURVES = ("model", *BASELINES, *BESIDE)
 ABOUT, INDEPENDENT = "about", "independent"
 FEW = 10  # clips, fewer than which say little
 Scores = dict[str, tuple[Score, ...]]
@@ -98,10 +99,12 @@ class Evaluation:
 
 
 def _baselines(forecasts: Mapping[str, Scores], metric: str, index: int) -> dict[str, np.ndarray]:
-    """The values of the baselines; one without any finite number is left out."""
+    """The values of the baselines; one without any finite number is left out, and one that has others than
+    the model, as of each of the members."""
     found = {name: forecasts.get(name, {}).get(metric) for name in BASELINES}
     values = {name: scores[index].values for name, scores in found.items() if scores}
-    return {name: curve for name, curve in values.items() if np.isfinite(curve).any()}
+    shape = forecasts["model"][metric][index].values.shape
+    return {name: v for name, v in values.items() if v.shape == shape and np.isfinite(v).any()}
 
 
 def _abouts(metrics: Sequence[Metric]) -> dict[str, About]:

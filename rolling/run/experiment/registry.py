@@ -21,6 +21,7 @@ from rolling.data.source import Source
 from rolling.denoisers import Architecture, Prediction
 from rolling.losses import Weighting
 from rolling.metrics import Metric
+from rolling.metrics.frame_statistics import Statistic
 from rolling.noise import NoiseSchedule
 from rolling.noise.prior import NoisePrior
 from rolling.outputs import Output
@@ -77,6 +78,7 @@ KINDS = {
         (
             "rolling.metrics.ensemble",
             "rolling.metrics.anomalies",
+            "rolling.metrics.drift",
             "rolling.physics.metrics",
             "rolling.video.metrics.quality",
             "rolling.video.metrics.fvd",
@@ -84,6 +86,7 @@ KINDS = {
             "rolling.video.metrics.spectral_power",
         ),
     ),
+    "statistic": Kind(Statistic, ("rolling.metrics.frame_statistics",)),
     "output": Kind(Output, ("rolling.video.outputs",)),
     "objective": Kind(Objective, ("rolling.run.experiment.objectives",)),
     "optimiser": Kind(Optimiser, ("rolling.run.experiment.optimisers",)),
