@@ -163,16 +163,35 @@ def diffusion_loss(
     mask: Float[Array, "height width channel"] | None = None,
     scales: Sequence[int] = (),
 ) -> Float[Array, ""]:
-    """The loss of one batch, `weighted_mean` of `|x - x^|^2`.
+    """The loss of one batch of clips `x`, diffused to the clocks `times`: see `denoising_loss`."""
+    logsnr = schedule.logsnr(times.tau)
+    z = diffused(x, logsnr, key, noise)
+    weights = frame_weights(weighting, schedule, times)
+    return denoising_loss(denoise, x, z, logsnr, weights, mask=mask, scales=scales)
+
+
+def diffused(x: Frames, logsnr: Clocks, key: Key[Array, ""], noise: NoisePrior) -> Frames:
+    """`alpha x + sigma eps`."""
+    draw = lambda frame: jax.random.normal(key, (len(x), len(frame), *x.shape[2:]), x.dtype)  # noqa: E731
+    return diffuse(x, noise(draw, 0, x.shape[1], restart=True), logsnr)
+
+
+def denoising_loss(
+    denoise: Callable[[Frames, Clocks], Frames],
+    x: Frames,
+    z: Frames,
+    logsnr: Clocks,
+    weights: Clocks,
+    *,
+    mask: Float[Array, "height width channel"] | None = None,
+    scales: Sequence[int] = (),
+) -> Float[Array, ""]:
+    """`weighted_mean` of `|x - x^|^2`, with `x^` the prediction for the noisy frames `z`.
 
     For each factor `f` in `scales` it gains `f |D_f x - D_f x^|^2`, with `D_f` the means over squares of
     `f x f` cells: the multiscale loss of simple diffusion (arXiv 2301.11093), which weights each term by one
     over its resolution. `E[x | z]` minimises every term.
     """
-    logsnr = schedule.logsnr(times.tau)
-    draw = lambda frame: jax.random.normal(key, (len(x), len(frame), *x.shape[2:]), x.dtype)  # noqa: E731
-    z = diffuse(x, noise(draw, 0, x.shape[1], restart=True), logsnr)
     error = (x - denoise(z, logsnr)).astype(jnp.float32)
-    weights = frame_weights(weighting, schedule, times)
     loss = weighted_mean(error**2, weights, mask)
     return loss + sum(factor * coarse_mean(error, factor, weights, mask) for factor in scales)

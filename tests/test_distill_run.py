@@ -21,6 +21,7 @@ from rolling.run.experiment.presets import find
 from rolling.run.forecasting.forecaster import load
 from rolling.run.training.distillation import methods, student_of
 from rolling.run.training.trainer import Trainer, first_state, make_step
+from rolling.sampling.constraints import Units
 from rolling.sampling.sweeps import Power
 from rolling.solvers import Ancestral, Ddim
 from rolling.windows import AlignedContext, Rolling, TrainedOn
@@ -108,7 +109,7 @@ def test_consistency_training_needs_no_teacher_and_accumulates():
         experiment = dataclasses.replace(experiment, training=changed)
         batch = {"x": jax.ShapeDtypeStruct((2, experiment.window.size, *layout.shape), "float32")}
         state = jax.eval_shape(partial(first_state, experiment), trained)
-        losses.append(jax.eval_shape(make_step(experiment, apply, None), state, batch)[1])
+        losses.append(jax.eval_shape(make_step(experiment, apply, Units.standard(layout)), state, batch)[1])
     assert [figures.shape for figures in losses] == [(2,), (2,)]
 
 

@@ -21,6 +21,7 @@ from rolling.run.experiment.options import parse
 from rolling.run.experiment.presets import families, find, presets, save
 from rolling.run.experiment.registry import snake
 from rolling.run.training.trainer import first_state, make_step
+from rolling.sampling.constraints import Units
 from rolling.solvers import Ancestral, Ddim, DpmSolverPlusPlus2S
 from rolling.video.uvit.network import VideoUViT
 from rolling.windows import FullSequence, Rolling
@@ -146,7 +147,7 @@ def test_the_large_preset_fits_its_shapes():
     apply, _ = model.build(debug, layout, None)  # the step is the same code for each network
     state = jax.eval_shape(lambda: first_state(debug, model.build(debug, layout, None)[1]))
     batch = {"x": jax.ShapeDtypeStruct((4, 4, 64, 64, 1), np.float32)}
-    after, figures = jax.eval_shape(make_step(debug, apply, None), state, batch)
+    after, figures = jax.eval_shape(make_step(debug, apply, Units.standard(layout)), state, batch)
     assert figures.shape == (2,)
     assert jax.tree.map(lambda leaf: leaf.shape, after) == jax.tree.map(lambda leaf: leaf.shape, state)
 

@@ -41,7 +41,6 @@ from rolling.run.training.cost import cost_of, cost_table
 from rolling.run.training.distillation import beside
 from rolling.run.training.trainer import Trainer
 from rolling.sampling import Sampling
-from rolling.windows import training_frames
 
 STORES = {"forecast": "evaluation", "long": "evaluation-long"}
 """The stores of a run, and the file stem of the evaluation of each."""
@@ -118,7 +117,7 @@ def _train(experiment: Experiment, folder: Path, resume: bool) -> Split:
     held_out.check(split, folder)
     if short := memory.shortage(experiment, split.train.layout, memory.memory_there()):
         print(short, file=sys.stderr, flush=True)
-    check_frames(split.train, training_frames(experiment.window))
+    check_frames(split.train, experiment.clip_frames)
     measured = None if (folder / "checkpoints").exists() else measure(split.train)
     with _nothing_left(folder):
         prepare_folder(experiment, folder, resume=resume)
@@ -321,7 +320,7 @@ def _label(name: str, forecast: Forecast) -> str:
 
 def _facts(experiment: Experiment, split: Split, parameters: int) -> str:
     height, width, _ = split.train.layout.shape
-    count, frames = long_enough(split.train, training_frames(experiment.window))
+    count, frames = long_enough(split.train, experiment.clip_frames)
     return (
         f"{experiment.name}: {', '.join(split.train.layout.names)} on {height} x {width};"
         f" {frames} frames in {count} sequences to train on;"

@@ -11,9 +11,11 @@ from flax import nnx
 
 from rolling.data.conditions import conditioning, vector_size
 from rolling.data.source import Sequences
+from rolling.data.statistics import Statistics
 from rolling.denoisers import Apply, Condition, Denoiser, Inputs, denoiser, functional
 from rolling.fields import Layout
 from rolling.run.experiment import Experiment
+from rolling.sampling.constraints import Units
 
 
 def network_inputs(layout: Layout, mask: np.ndarray | None) -> Inputs:
@@ -72,6 +74,11 @@ class Known:
         ]
         batch = {name: jnp.asarray(np.stack([part[name] for part in parts])) for name in parts[0]}
         return condition_of(batch, self.mask)
+
+
+def units_of(layout: Layout, statistics: Statistics) -> Units:
+    """What the values that the network sees stand for."""
+    return Units(layout, statistics.mean, statistics.std, statistics.mask)
 
 
 def binder(experiment: Experiment, apply: Apply) -> Callable[[Any], Denoiser]:

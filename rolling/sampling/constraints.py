@@ -32,6 +32,12 @@ class Units(NamedTuple):
     std: np.ndarray
     mask: np.ndarray | None = None
 
+    @classmethod
+    def standard(cls, layout: Layout) -> "Units":
+        """Of values that are in the units of the layout already."""
+        channels = layout.shape[2]
+        return cls(layout, np.zeros(channels, np.float32), np.ones(channels, np.float32))
+
     def physical(self, x: Frames) -> Frames:
         return x * _per_channel(self.std, x) + _per_channel(self.mean, x)
 

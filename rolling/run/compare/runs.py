@@ -13,7 +13,6 @@ from rolling.run.checkpoint import Checkpoints
 from rolling.run.compare.estimates import ranked
 from rolling.run.experiment import Experiment, codec, presets as experiments, user_code
 from rolling.run.training.log import records
-from rolling.windows import training_frames
 
 COMPARED = {part: ("starts", "members", "frames", "from_clip_start") for part in ("forecast", "long")}
 KEPT = ("source", "network", "training", "forecast", "long")
@@ -30,7 +29,7 @@ class Run:
         """Duration of the training, including compilation, from the speeds in its log; NaN without a log."""
         training, seconds, last = self.experiment.training, 0.0, 0
         for record in records(self.folder):
-            frames = (record["step"] - last) * training.batch * training_frames(self.experiment.window)
+            frames = (record["step"] - last) * training.batch * self.experiment.clip_frames
             speed = record.get("frames_per_second")
             seconds += frames / speed if isinstance(speed, float) and speed > 0 else math.nan
             last = record["step"]

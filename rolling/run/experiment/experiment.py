@@ -139,6 +139,11 @@ class Experiment(Sampling):
         check_name(self.name, "an experiment's --name")
         self.objective.check(self)
 
+    @property
+    def clip_frames(self) -> int:
+        """Frames of the clips that it is trained on."""
+        return self.objective.frames(self.window)
+
     def check_layout(self, layout: Layout) -> None:
         super().check_layout(layout)
         self.check_trained(self)

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from rolling.common.errors import InputError
+from rolling.denoisers import Condition, Denoiser
 from rolling.distillation import (
     Denoise,
     consistency_loss,
@@ -20,8 +21,9 @@ from rolling.distillation import (
 )
 from rolling.losses import Weighting, XLoss, diffusion_loss
 from rolling.sampling import Sampling
+from rolling.sampling.constraints import Units
 from rolling.solvers import Ancestral, Ddim
-from rolling.windows import check_share, training_frames
+from rolling.windows import Window, check_share, training_frames
 
 Params = Any
 Batch = dict[str, Any]
@@ -30,11 +32,23 @@ Batch = dict[str, Any]
 class LossInputs(NamedTuple):
     """What a loss takes from an experiment and its network."""
 
-    bind: Callable[[Params, Batch, Key[Array, ""] | None], Denoise]
-    """Maps parameters, a batch and a dropout key (None: no dropout) to `(z, logsnr) -> x`."""
+    denoiser: Callable[[Params, Key[Array, ""] | None], Denoiser]
+    """Maps parameters and a dropout key (None: no dropout) to the denoiser."""
+    condition: Callable[[Batch, Key[Array, ""] | None], Condition]
+    """What the network is conditioned on for a batch; with a dropout key some clips lose it."""
     recipe: Sampling
     weighting: Weighting
-    mask: Float[Array, "height width channel"] | None
+    units: Units
+
+    @property
+    def mask(self) -> Float[Array, "height width channel"] | None:
+        """1 where there are data; None: everywhere."""
+        return None if self.units.mask is None else jnp.asarray(self.units.mask, jnp.float32)
+
+    def bind(self, params: Params, batch: Batch, key: Key[Array, ""] | None) -> Denoise:
+        """`(z, logsnr) -> x` for a batch; `key` is that of the dropout."""
+        denoise, condition = self.denoiser(params, key), self.condition(batch, key)
+        return lambda z, logsnr: denoise(z, logsnr, condition)
 
 
 @runtime_checkable
@@ -49,6 +63,10 @@ class Objective(Protocol):
 
     def check(self, sampling: Sampling) -> None:
         """Raises `InputError` for a way of sampling that the loss does not support."""
+
+    def frames(self, window: Window) -> int:
+        """Frames of the clips that it trains on."""
+        ...
 
     def start(self, fresh: Params, teacher: Params | None) -> Params:
         """The initial trained parameters, from the network's fresh ones and the teacher's."""
@@ -77,6 +95,9 @@ class ObjectiveBase:
 
     def check(self, sampling: Sampling) -> None:
         pass
+
+    def frames(self, window: Window) -> int:
+        return training_frames(window)
 
     def start(self, fresh: Params, teacher: Params | None) -> Params:
         return fresh

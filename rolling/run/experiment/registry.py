@@ -88,7 +88,7 @@ KINDS = {
     ),
     "statistic": Kind(Statistic, ("rolling.metrics.frame_statistics",)),
     "output": Kind(Output, ("rolling.video.outputs",)),
-    "objective": Kind(Objective, ("rolling.run.experiment.objectives",)),
+    "objective": Kind(Objective, ("rolling.run.experiment.objectives", "rolling.run.experiment.own_context")),
     "optimiser": Kind(Optimiser, ("rolling.run.experiment.optimisers",)),
 }
 

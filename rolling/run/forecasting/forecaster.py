@@ -22,7 +22,7 @@ from rolling.run.checkpoint import check_shapes, load_trained
 from rolling.run.experiment import Experiment
 from rolling.run.experiment.user_code import load_code
 from rolling.run.forecasting import arrays, context, in_memory, zarr_writer
-from rolling.sampling import Carry, Conditions, Denoisers, Rollout, Sampler, Sampling, Units, first_guess
+from rolling.sampling import Carry, Conditions, Denoisers, Rollout, Sampler, Sampling, first_guess
 
 
 class Forecaster:
@@ -90,7 +90,7 @@ class Forecaster:
                 units,
             )
 
-        units = Units(self.layout, self.statistics.mean, self.statistics.std, self.statistics.mask)
+        units = model.units_of(self.layout, self.statistics)
 
         if cycles not in self._rollouts:
             self._rollouts[cycles] = Rollout(Sampler(self.recipe), bind, cycles=cycles)

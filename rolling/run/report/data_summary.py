@@ -3,18 +3,17 @@
 from rolling.data.reasons import by_reason
 from rolling.data.source import Sequences, Split, Stored
 from rolling.fields import Layout
-from rolling.sampling import Sampling
-from rolling.windows import training_frames
+from rolling.run.experiment import Experiment
 
 EXAMPLES = 3  # names shown of what was skipped for one reason
 
 
-def summary(split: Split, sampling: Sampling) -> str:
+def summary(split: Split, experiment: Experiment) -> str:
     """Where the data are, how much of them can be trained on and forecast, what else is worth knowing of
     them, and what was skipped and why."""
     lines = [
-        _amount("train", split.train, training_frames(sampling.window), "a training window"),
-        _amount("test", split.test, max(sampling.given, 1) + 1, "a forecast"),
+        _amount("train", split.train, experiment.clip_frames, "a training window"),
+        _amount("test", split.test, max(experiment.given, 1) + 1, "a forecast"),
     ]
     if isinstance(split.train, Stored):
         size = sum(file.stat().st_size for file in split.train.path.rglob("*") if file.is_file())

@@ -20,7 +20,7 @@ from rolling.fields import Layout
 from rolling.run import model
 from rolling.run.experiment import Experiment
 from rolling.run.training.trainer import first_state, make_loss, transformation
-from rolling.windows import training_frames
+from rolling.sampling.constraints import Units
 
 TOKENS = 64  # assumed per sequence where there are any: a layout does not have their number
 VIEWS = ("reshape", "broadcast_in_dim", "squeeze", "expand_dims", "optimization_barrier", "stop_gradient")
@@ -45,17 +45,17 @@ def cost_of(experiment: Experiment, layout: Layout) -> Cost:
     apply, shapes = model.abstract(experiment, layout, None)
     training, objective = experiment.training, experiment.objective
     frames = experiment.partition.frames(experiment.window)
-    clip = training_frames(experiment.window)
+    clip = experiment.clip_frames
     trained = jax.eval_shape(objective.start, shapes, shapes)
     state = jax.eval_shape(partial(first_state, experiment), trained)
     arguments = (trained, shapes, batch_of(layout, training.batch // training.accumulate, clip), state.key)
-    gradient = gradient_program(experiment, apply, arguments)
+    gradient = gradient_program(experiment, layout, apply, arguments)
     update = jax.make_jaxpr(transformation(experiment).update)(trained, state.optimiser, trained)
     # The gradients of the other parts are kept until they are averaged.
     waiting = (training.accumulate - 1) * bytes_of(trained)
     other = flipped(experiment)
     if other is not None:
-        again = gradient_program(other, model.abstract(other, layout, None)[0], arguments)
+        again = gradient_program(other, layout, model.abstract(other, layout, None)[0], arguments)
     return Cost(
         parameters=model.count(shapes),
         call=operations(call_program(apply, shapes, batch_of(layout, 1, frames))),
@@ -98,9 +98,10 @@ def call_program(apply, shapes: Any, batch: dict[str, Any]):
     return jax.make_jaxpr(call)(shapes, batch).jaxpr
 
 
-def gradient_program(experiment: Experiment, apply, arguments: tuple):
+def gradient_program(experiment: Experiment, layout: Layout, apply, arguments: tuple):
     """The loss and its gradient on a part of a batch."""
-    return jax.make_jaxpr(jax.value_and_grad(make_loss(experiment, apply, None)))(*arguments).jaxpr
+    loss = make_loss(experiment, apply, Units.standard(layout))
+    return jax.make_jaxpr(jax.value_and_grad(loss))(*arguments).jaxpr
 
 
 def flipped(experiment: Experiment) -> Experiment | None:

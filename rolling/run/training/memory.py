@@ -8,7 +8,6 @@ from rolling.common import machine
 from rolling.fields import Layout
 from rolling.run.experiment import Experiment
 from rolling.run.training.cost import cost_of
-from rolling.windows import training_frames
 
 SURELY_ENOUGH = 4000
 """Bytes of memory for each byte of a batch: with as many nothing is computed, as that takes seconds."""
@@ -24,7 +23,7 @@ def shortage(experiment: Experiment, layout: Layout, there: int) -> str:
     """A sentence where a step wants more than the `there` bytes that there are; else empty. It is a guess
     from the program as written, so training is not refused."""
     training = experiment.training
-    batch = 4 * training.batch * training_frames(experiment.window) * math.prod(layout.shape)
+    batch = 4 * training.batch * experiment.clip_frames * math.prod(layout.shape)
     if batch * SURELY_ENOUGH <= there:
         return ""
     wanted = sum(cost_of(experiment, layout).memory.values())

@@ -31,7 +31,7 @@ from rolling.run.experiment import Experiment, Training, codec
 from rolling.run.experiment.objectives import LossInputs
 from rolling.run.training.distillation import load_teacher
 from rolling.run.training.log import Log
-from rolling.windows import training_frames
+from rolling.sampling.constraints import Units
 
 RESUMED = ("params", "ema", "optimiser", "progress", "statistics", "iterator", "layout", "lengths")
 """The items of a checkpoint that a resumed training reads."""
@@ -72,31 +72,31 @@ def first_state(experiment: Experiment, params: Any) -> State:
     )
 
 
-def make_loss(experiment: Experiment, apply: Apply, mask: np.ndarray | None) -> Callable:
+def make_loss(experiment: Experiment, apply: Apply, units: Units) -> Callable:
     """`(params, frozen, batch, key) -> loss`, the mean over a batch of clips."""
 
-    def bind(params, batch, dropout_key):
-        condition = model.condition_of(batch, mask)
-        if experiment.training.drop_condition > 0 and dropout_key is not None:
-            chance = jax.random.uniform(jax.random.fold_in(dropout_key, 1), (len(batch["x"]),))
-            condition = condition.dropped(chance < experiment.training.drop_condition)
-        denoise = denoiser(
-            lambda z, logsnr, condition: apply(params, z, logsnr, condition, dropout_key=dropout_key),
-            experiment.prediction,
-        )
-        return lambda z, logsnr: denoise(z, logsnr, condition)
+    def of(params, dropout_key):
+        network = partial(apply, params, dropout_key=dropout_key)
+        return denoiser(network, experiment.prediction)
 
-    inputs = LossInputs(bind, experiment, experiment.weighting, model.static_fields(mask))
+    def condition(batch, dropout_key):
+        known = model.condition_of(batch, units.mask)
+        if experiment.training.drop_condition == 0 or dropout_key is None:
+            return known
+        chance = jax.random.uniform(jax.random.fold_in(dropout_key, 1), (len(batch["x"]),))
+        return known.dropped(chance < experiment.training.drop_condition)
+
+    inputs = LossInputs(of, condition, experiment, experiment.weighting, units)
     return partial(experiment.objective.loss, inputs)
 
 
-def make_step(experiment: Experiment, apply: Apply, mask: np.ndarray | None) -> Callable:
+def make_step(experiment: Experiment, apply: Apply, units: Units) -> Callable:
     """The jitted `(state, batch, frozen) -> (state, (loss, norm of the gradient))`.
 
     The state is donated. `frozen` are the parameters of the objective's teacher, if there is one.
     """
     training = experiment.training
-    gradient = jax.value_and_grad(make_loss(experiment, apply, mask))
+    gradient = jax.value_and_grad(make_loss(experiment, apply, units))
     optimiser = transformation(experiment)
 
     def mean_gradient(params, frozen, batch, key):
@@ -162,7 +162,7 @@ class Trainer:
             experiment.training.batch // experiment.training.accumulate
         )
         saved = self._restored()
-        self.clip = training_frames(experiment.window)
+        self.clip = experiment.clip_frames
         self.statistics = (
             Statistics.from_arrays(saved["statistics"]) if saved else measured or measure(split.train)
         )
@@ -183,7 +183,7 @@ class Trainer:
         self.state = jax.device_put(first_state(experiment, trained), self.shardings.whole)
         if saved:
             self._resume(saved)
-        self.step = make_step(experiment, self.apply, self.statistics.mask)
+        self.step = make_step(experiment, self.apply, model.units_of(self.layout, self.statistics))
 
     def _restored(self) -> dict[str, Any] | None:
         """The latest checkpoint, checked against the present data; None where there is none yet."""

@@ -1,0 +1,115 @@
+"""Training on context that the network made itself: what a rollout shows it, and the data do not."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int
+
+from rolling.common.errors import InputError
+from rolling.losses import denoising_loss, diffused, frame_weights
+from rolling.noise import expand
+from rolling.run.experiment.objectives import Denoising
+from rolling.sampling.guidance import Denoisers
+from rolling.sampling.own_rollout import own_rollout
+from rolling.sampling.sampler import Sampler
+from rolling.windows import SampledTimes, check_share, in_context, training_frames
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OwnContext(Denoising):
+    """The diffusion loss, in a share of the clips after some cycles of the network's own rollout: its targets
+    are the true frames, so that the network learns to undo its errors before they add up.
+
+    A clip is longer by `cycles` cycles. The window is placed on its true beginning and rolled, as the
+    experiment samples but without guidance and without gradient, `k ~ U{1 .. cycles}` cycles far. What the
+    rollout has finished is the context then; with `whole`, the frames after it are those of the rollout, too,
+    at the clocks with which a cycle begins, in place of true frames diffused to the clocks of the window.
+
+    With one cycle this is the pushforward trick (Brandstetter et al., arXiv 2202.03376, section 3.1). The
+    further the rollout, the less its frames and the true ones have to do with each other where the future is
+    uncertain: on the oracle a context that is `k` frames old teaches the gain `a^(2 k + 1)` in place of `a`.
+    """
+
+    share: float = 0.5
+    """Probability that a clip begins with frames of the network's own."""
+    cycles: int = 1
+    """Largest number of cycles that are rolled."""
+    whole: bool = False
+    """Whether the noisy frames are the rollout's own, too, and not only the context."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_share("objective.share", self.share)
+        if self.cycles < 1:
+            raise InputError(f"objective.cycles must be a whole number of at least 1, not {self.cycles}")
+
+    def check(self, sampling):
+        window = sampling.window
+        if training_frames(window) != window.size:
+            raise InputError(
+                "training on one's own context rolls the window that is trained, and"
+                f" {type(window).__name__} is trained on clips of another size than its own"
+            )
+        if window.context == 0 and not self.whole:
+            raise InputError(
+                "training on one's own context needs a window with context, or objective.whole: this window"
+                " has no context"
+            )
+
+    def frames(self, window):
+        return window.size + self.cycles * window.stride
+
+    def loss(self, inputs, params, frozen, batch, key):
+        own_key, count_key, times_key, noise_key, dropout_key = jax.random.split(key, 5)
+        recipe = inputs.recipe
+        window, size = recipe.window, recipe.window.size
+        condition = inputs.condition(batch, dropout_key)
+
+        unguided = dataclasses.replace(recipe.recipe, guidance=(), truncate_tail=False)
+        network = Denoisers(inputs.denoiser(jax.lax.stop_gradient(params), None), units=inputs.units)
+        states = own_rollout(Sampler(unguided), network, batch["x"], own_key, condition, self.cycles)
+
+        count = self._counts(count_key, len(batch["x"]))
+        moved = count * window.stride
+        x = cut(batch["x"], moved, size)
+        condition = condition.map(frames=lambda part: cut(part, moved, size), sequences=lambda part: part)
+        own = states[count, jnp.arange(len(x))]
+        context, made = in_context(window, (1, size)), (count > 0)[:, None]
+
+        times = window.sample_times(times_key, len(x))
+        if self.whole:
+            begin = window_at_beginning(window, len(x))
+            times = jax.tree.map(lambda a, b: jnp.where(made, a, b), begin, times)
+        logsnr = recipe.schedule.logsnr(times.tau)
+        z = diffused(jnp.where(expand(context & made, x), own, x), logsnr, noise_key, recipe.noise)
+        if self.whole:
+            z = jnp.where(expand(made & ~context, z), own, z)
+        weights = frame_weights(inputs.weighting, recipe.schedule, times)
+        denoise = inputs.denoiser(params, dropout_key)
+        return denoising_loss(
+            lambda z, logsnr: denoise(z, logsnr, condition),
+            x,
+            z,
+            logsnr,
+            weights,
+            mask=inputs.mask,
+            scales=self.scales,
+        )
+
+    def _counts(self, key, batch: int) -> Int[Array, " batch"]:
+        """Cycles that are rolled for each clip."""
+        chance_key, far_key = jax.random.split(key)
+        far = jax.random.randint(far_key, (batch,), 1, self.cycles + 1)
+        return jnp.where(jax.random.bernoulli(chance_key, self.share, (batch,)), far, 0)
+
+
+def cut(part: Array, first: Int[Array, " batch"], frames: int) -> Array:
+    """`frames` frames of `part [batch, time, ...]`, of each sequence from its own `first` on."""
+    return jax.vmap(lambda p, start: jax.lax.dynamic_slice_in_dim(p, start, frames))(part, first)
+
+
+def window_at_beginning(window, batch: int) -> SampledTimes:
+    """The clocks with which a cycle begins."""
+    one = jnp.ones(batch)
+    return SampledTimes(*jax.jvp(window.cycle, (one,), (one,)))
