@@ -15,6 +15,8 @@ from rolling.physics.constraints import DivergenceFree
 from rolling.sampling import Denoisers, Rollout, Sampler, Sampling, Units
 from rolling.sampling.constraints import ConservedMean, DynamicThreshold, Limits, Masked
 from rolling.sampling.guidance import HistoryGuidance
+from rolling.sampling.partitions import Blocks
+from rolling.sampling.sweeps import Picard
 from rolling.solvers import Ancestral, Ddim, UniPC
 from rolling.windows import Autoregressive, Pyramid, Rolling
 
@@ -184,6 +186,27 @@ def test_a_network_that_explodes_stays_within_its_limits():
     assert np.abs(rolled(louder, sampling, given, None, 60)).max() > 20
     limited = dataclasses.replace(sampling, constraints=(Limits(variables=("u",), low=-3.0, high=3.0),))
     assert 2.9 < np.abs(rolled(louder, limited, given, PLAIN, 60)).max() <= 3.0
+
+
+@pytest.mark.parametrize(
+    "way",
+    [{"sweep": Picard(tolerance=0.0)}, {"partition": Blocks(size=4)}],
+    ids=["picard", "blocks"],
+)
+def test_however_the_network_is_called_its_predictions_are_constrained(way):
+    """Each by the context of its own sequence: a network without a view of other frames gives the same."""
+    constraints = (Limits(variables=("u",), low=-1.5, high=1.5), ConservedMean())
+    sampling = Sampling(
+        window=Rolling(size=8, context=2), schedule=Cosine(), calls_per_frame=2, constraints=constraints
+    )
+    alone = lambda z, logsnr, condition: 1.3 * two_values(z, logsnr, condition)  # noqa: E731
+    given = np.asarray([[1.0, 0.2], [-1.0, 0.4]], np.float32).reshape(2, 1, 1, 2, 1).repeat(2, axis=1)
+    found, expected = (
+        rolled(alone, each, given, PLAIN, 8) for each in (dataclasses.replace(sampling, **way), sampling)
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    means = given[:, -1:].mean((2, 3, 4)) + np.zeros((1, 8))
+    np.testing.assert_allclose(expected.mean((2, 3, 4)), means, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from rolling.run.experiment.objectives import Consistency, MomentMatching
 from rolling.run.experiment.optimisers import AdamW
 from rolling.run.training import memory
 from rolling.run.training.cost import TOKENS, batch_of, call_program, cost_of, cost_table, operations, peak
+from rolling.sampling.constraints import Limits
 from rolling.video.uvit.network import VideoUViT
 from rolling.video.uvit.sizes import KINETICS
 from rolling.windows import Rolling
@@ -193,6 +194,12 @@ def test_a_cost_that_cannot_be_known_is_one_line():
     assert "give --source.path FILE" in show_experiment(gridded).splitlines()[-1]
     closed = dataclasses.replace(debug, source=Closed())
     assert "Closed does not report the size of its frames" in show_experiment(closed).splitlines()[-1]
+
+
+def test_what_does_not_suit_the_data_is_told_before_they_are_opened():
+    said = show_experiment(dataclasses.replace(debug, constraints=(Limits(),))).splitlines()[-1]
+    assert said.startswith("not to be trained like this: the data are no pictures")
+    assert "not to be trained" not in show_experiment(debug)
 
 
 def test_show(capsys):

@@ -59,9 +59,13 @@ def test_a_forecast_has_the_names_units_and_times_of_the_data(trained):
         {"window": Rolling(size=10, context=2), "partition": Blocks(size=4), "start": FromClip(frames=5)},
         {"window": Pyramid(size=6, context=0), "start": FromGuess(), "solver": Heun(), "calls_per_frame": 2},
         {"guidance": (Autoguidance(),), "sweep": Picard(), "truncate_tail": True},
-        {"window": Rolling(size=4, context=0), "start": FromForecast(run="this one", frames=2)},
+        {
+            "window": Rolling(size=4, context=0),
+            "start": FromForecast(run="this one", frames=2),
+            "guidance": (Autoguidance(),),
+        },
     ],
-    ids=["fifo", "pyramid from a guess", "guided", "from a forecast"],
+    ids=["fifo", "pyramid from a guess", "guided", "guided from a forecast"],
 )
 def test_a_network_samples_in_ways_that_it_was_not_trained_for(trained, ways):
     """Queues longer than its window, guesses, guidance: with the hours of day that belong to the frames."""

@@ -87,6 +87,13 @@ def test_a_received_run_has_no_other_run_read(trained, other, tmp_path):
     assert forecaster_of(named, run, trained).others.guess is not None
 
 
+def test_a_first_guess_is_of_a_run_that_asks_no_other(trained, other, monkeypatch):
+    guided = forecaster_of(asking(other), None, trained)
+    monkeypatch.setattr("rolling.run.forecasting.forecaster.load", lambda folder: guided)
+    with pytest.raises(InputError, match=r"first guess, .*other, asks others itself"):
+        forecaster_of(asking(other, guidance=()), None, trained).fingerprint()
+
+
 def test_a_student_reads_the_copy_of_its_teacher(trained, other, tmp_path):
     experiment = asking(other, objective=Consistency(teacher=str(other)), start=presets.find("debug").start)
     experiment = dataclasses.replace(experiment, window=load_trained(other).experiment.window, guidance=())

@@ -211,10 +211,16 @@ def test_persistence_is_damped():
     np.testing.assert_allclose(Persistence(damping=0.5)(given, 3)[0, :, 0, 0, 0], [0.5, 0.25, 0.125])
 
 
-def test_one_block_of_all_frames_is_the_whole_window():
-    plain = Oracle(calls_per_frame=4, frames=8)
-    block = dataclasses.replace(plain, partition=Blocks(size=6, lookahead=False))
-    assert block.max_covariance_error() == pytest.approx(plain.max_covariance_error(), abs=1e-10)
+@pytest.mark.parametrize("noise", [Independent(), Correlated()], ids=["independent", "correlated"])
+@pytest.mark.parametrize(
+    "way",
+    [{"partition": Blocks(size=6, lookahead=False)}, {"sweep": Picard(tolerance=0.0)}],
+    ids=["one block of all frames", "picard"],
+)
+def test_ways_of_calling_the_network_do_not_change_what_is_sampled(way, noise):
+    plain = Oracle(calls_per_frame=2, frames=8, noise=noise)
+    other = dataclasses.replace(plain, **way)
+    assert other.max_covariance_error() == pytest.approx(plain.max_covariance_error(), abs=1e-10)
 
 
 @pytest.mark.parametrize("lookahead", [False, True])

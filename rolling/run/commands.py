@@ -251,9 +251,15 @@ def _cost(experiment: Experiment) -> str:
         kind = type(experiment.source).__name__
         return f"cost: not known, as {kind} does not report the size of its frames before it is opened"
     try:
-        return cost_table(cost_of(experiment, experiment.source.layout()))
+        layout = experiment.source.layout()
+        cost = cost_table(cost_of(experiment, layout))
     except InputError as error:
         return f"cost: not known ({error})"
+    try:
+        experiment.check_layout(layout)
+    except InputError as error:
+        return f"{cost}\n\nnot to be trained like this: {error}"
+    return cost
 
 
 def open_run(folder: Path) -> tuple[Experiment, Forecaster, Split]:
