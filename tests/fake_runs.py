@@ -138,6 +138,20 @@ def spectrum() -> dict:
     return {"unit": "1", "wavenumber": [1, 2, 3, 4], "model": energy, "reference": energy[::-1]}
 
 
+def lasting(ages: list[float], horizon: int) -> dict:
+    """The scores of how long rollouts last."""
+    one = lambda value, **more: {"unit": "frames", "horizon": [horizon], "model": [value]} | more  # noqa: E731
+    return {
+        "lasts": {
+            "median": one(sorted(ages)[len(ages) // 2], low=[min(ages)], high=[max(ages)]),
+            "one_in_ten": one(min(ages)),
+            "each": {"unit": "frames", "rollout": list(range(1, len(ages) + 1)), "model": ages},
+            "by_statistic": {"unit": "frames", "statistic": ["mean", "power_1"], "model": ages[:2]},
+        },
+        "survival": {"rollouts": curve(reference=[1.0, 0.97, 0.97, None, None, None])},
+    }
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Clocks:
     """Clocks that run from `a` to `b`. A second sentence."""
@@ -177,6 +191,10 @@ def write_rich(run: Path) -> Held:
         "standard_deviation": {"t2m": curve("K", reference=[1.0] * LEADS)},
         "cumulative_standard_deviation": {"t2m": curve("K", reference=[0.5] * LEADS)},
         "rmse": {"t2m": curve("K")},
+        **lasting([34.0, 300.0, 300.0, 120.0], 300),
+        "drift_contrast": {
+            "t2m": curve("K", reference=[0.3] * LEADS, least=[0.2] * LEADS, most=[0.4] * LEADS)
+        },
     }
     write_scores(run / "evaluation-long.json", long)
     log = [json.dumps({"step": i, "loss": 1 / i}) for i in range(1, 40)]

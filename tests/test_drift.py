@@ -191,7 +191,8 @@ def test_truth_lasts_and_what_is_frozen_or_broken_does_not(noise):
     assert found[2] == pytest.approx(60, abs=LENGTH / 2)
     assert found[3:].tolist() == [33, 77]
     scores = scored(Lasts(), setup, [frozen, frozen])
-    assert scores["motion"].values == [0] and scores["mean"].values == [120]
+    alone = dict(zip(scores["by_statistic"].coordinate, scores["by_statistic"].values, strict=True))
+    assert alone["motion"] == 0 and alone["mean"] == 120 and len(alone) == 4 + len(ring_ends(7)) - 1
     assert scores["median"].coordinate.tolist() == [120]
 
 

@@ -189,7 +189,7 @@ def test_both_files_say_the_same(tmp_path, metrics, names):
                 assert array.attrs["units"] == entry["unit"]
                 axis = array.dims[1]
                 key = "leads" if axis == "lead" else axis
-                np.testing.assert_allclose(dataset[axis], entry[key])
+                assert dataset[axis].values.tolist() == pytest.approx(entry[key])
                 for curve in dataset["forecast"].values:
                     expected = np.array(entry.get(curve, [None] * array.shape[1]), float)
                     np.testing.assert_array_equal(array.sel(forecast=curve), expected)

@@ -107,6 +107,7 @@ def test_page_shows_every_part_of_a_rich_run(rich):
         "Scales",
         "Further scores",
         "The long rollout",
+        "Drift",
         "Training",
         "The experiment",
         "Make it again",
@@ -118,6 +119,22 @@ def test_page_shows_every_part_of_a_rich_run(rich):
     assert "<td>0.6 K</td><td>0.5 K</td>" in text  # the cumulative deviation beside the truth's
     long = text[text.index("<h2>The long rollout") :]
     assert "Root mean square error" not in long[: long.index("<h2>Training")]
+
+
+def test_page_says_first_whether_long_rollouts_last(rich, plain):
+    text = rich[2].read_text()
+    head, drift = text[: text.index("<section>")], text[text.index("<h2>Drift") : text.index("<h2>Training")]
+    told = "2 of 4 long rollouts leave the range of the data, the first after 34 frames: see Drift."
+    assert told in head and told not in plain[2].read_text()
+    assert "97% last 3 h." in drift and "<td>&gt; 300 (34 to &gt; 300)</td>" in drift
+    for words in (
+        "range of real data",
+        "power 1",
+        "<h3>Contrast · 2 m temperature</h3>",
+        "by each statistic",
+    ):
+        assert words in drift
+    assert "range of real data" not in text[: text.index("<h2>Drift")].replace(told, "")
 
 
 def test_parts_without_data_leave_nothing(plain):

@@ -10,11 +10,13 @@ import pytest
 from matplotlib.figure import Figure
 
 from rolling.fields import Axis
+from rolling.run.evaluation.lasting import how_long_they_last
 from rolling.run.evaluation.scores import decoded, read
+from rolling.run.evaluation.summary import summary_table
 from rolling.run.report import markup, plots, verdict
 from rolling.run.report.experiment_parts import describe
 from rolling.run.report.units import Words, pretty_units, short
-from tests.fake_runs import LEADS, Trial, box, curve, evaluation_of, weather, write_rich
+from tests.fake_runs import LEADS, Trial, box, curve, evaluation_of, lasting, weather, write_rich
 
 
 @pytest.mark.parametrize(
@@ -36,6 +38,24 @@ def test_verdict_says_where_a_baseline_is_beaten(wins, said):
     expected += " and climatology at no lead" if said != "at no lead" else ""
     expected = "persistence and climatology at no lead" if said == "at no lead" else expected
     assert found == f"The forecast beats {expected}."
+
+
+@pytest.mark.parametrize(
+    ("ages", "said"),
+    [
+        ([300.0] * 8, "All long rollouts, 8, stay in the range of the data for all of their 300 frames"),
+        ([300.0, 34.0, 80.0], "2 of 3 long rollouts leave the range of the data, the first after 34 frames"),
+        ([300.0, 12.5], "1 of 2 long rollouts leaves the range of the data, after 12 frames"),
+        ([0.0, 0.0], "2 of 2 long rollouts leave the range of the data, the first at once"),
+    ],
+)
+def test_it_is_said_whether_long_rollouts_last(ages, said):
+    evaluation = evaluation_of(lasting(ages, 300))
+    assert how_long_they_last(evaluation) == said
+    assert verdict.lasting_words(evaluation) == f"{said}: see Drift."
+    assert verdict.lasting_words(evaluation_of({})) == ""
+    printed = summary_table(evaluation)
+    assert ("> 300" in printed) == (max(ages) == 300)
 
 
 def test_verdict_names_units_and_each_of_several_variables(tmp_path):

@@ -24,7 +24,8 @@ from rolling.metrics.protocol import HORIZON, About, EvaluationSetup, Ranking, S
 from rolling.metrics.real_range import PARTS, RealRange, window_means
 from rolling.metrics.sums import Averaged, Sums
 
-LASTS, EACH, MEDIAN, TENTH = "lasts", "each", "median", "tenth"
+LASTS, EACH, ALONE = "lasts", "each", "by_statistic"
+MEDIAN, TENTH = "median", "one_in_ten"
 SECTION = "drift"
 
 
@@ -220,7 +221,8 @@ class Survival(Lasting):
             title="Rollouts that last",
             note="Share whose every statistic stays in the range of real data up to each age.",
             section=SECTION,
-            order=60,
+            order=57,
+            ideal=1.0,
             higher=True,
             reference="real sequences",
         )
@@ -228,7 +230,9 @@ class Survival(Lasting):
             return shown
         title = "Frames that rollouts last, on average"
         note, ranking = "At most those of the rollout.", Ranking(title="Frames lasted")
-        return dataclasses.replace(shown, title=title, note=note, order=59, cumulative=True, ranking=ranking)
+        return dataclasses.replace(
+            shown, title=title, note=note, order=59, ideal=None, cumulative=True, ranking=ranking
+        )
 
     def resample(self, states: Sequence[Lifetimes], weights: np.ndarray) -> Iterator[Lifetimes]:
         return Lifetimes.weighted(states, weights)
@@ -245,7 +249,7 @@ class Survival(Lasting):
         return (
             Score(
                 variable="rollouts",
-                units="frames" if self.cumulative else "1",
+                units="1",
                 axis="lead",
                 coordinate=ages * setup.layout.step,
                 values=curve,
@@ -264,11 +268,11 @@ def survival(ages: np.ndarray, seen: np.ndarray, at: np.ndarray) -> np.ndarray:
     return np.where(at <= seen.max(initial=0), curve, np.nan)
 
 
-def survival_quantile(ages: np.ndarray, seen: np.ndarray, q: float) -> np.ndarray:
-    """`[1]`: the age at which a share `q` has left; NaN where that was not seen."""
+def survival_quantile(ages: np.ndarray, seen: np.ndarray, q: float) -> np.ndarray | None:
+    """`[1]`: the age at which a share `q` has left; None where that was not seen."""
     known = np.unique(ages[np.isfinite(ages)])
     left = known[survival(ages, seen, np.nextafter(known, np.inf)) <= 1 - q + 1e-9]
-    return left[:1] if len(left) else np.full(1, np.nan)
+    return left[:1] if len(left) else None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -293,26 +297,24 @@ class Lasts(Lasting):
     def result(self, state: Lifetimes) -> tuple[Score, ...]:
         horizon, (lasted, seen) = state.setup.horizon, state.setup.share_real(Survival, state.judge.of_real)
         every = [
-            _quantile_score(MEDIAN, state, 0, 0.5, lasted, seen),
-            _quantile_score(TENTH, state, 0, 0.1, lasted, seen),
+            _quantile_score(MEDIAN, state, 0.5, lasted, seen),
+            _quantile_score(TENTH, state, 0.1, lasted, seen),
         ]
-        for i, statistic in enumerate(state.judge.measures, 1):
-            every.append(_quantile_score(statistic.key, state, i, 0.5, lasted, seen))
-        each = Score(
-            variable=EACH,
-            units="frames",
-            axis="rollout",
-            coordinate=np.arange(1, len(state.ages) + 1),
-            values=np.minimum(state.ages[:, 0], horizon),
+        ages, names = np.minimum(state.ages, horizon), [s.key for s in state.judge.measures]
+        by_each = np.quantile(ages[:, 1:], 0.5, axis=0, method="inverted_cdf")
+        bars = (
+            (EACH, "rollout", np.arange(1, len(ages) + 1), ages[:, 0]),
+            (ALONE, "statistic", names, by_each),
         )
-        return (*every, each)
+        return *every, *(
+            Score(variable=variable, units="frames", axis=axis, coordinate=np.asarray(at), values=values)
+            for variable, axis, at, values in bars
+        )
 
 
-def _quantile_score(
-    variable: str, state: Lifetimes, column: int, q: float, lasted: np.ndarray, seen: np.ndarray
-) -> Score:
+def _quantile_score(variable: str, state: Lifetimes, q: float, lasted: np.ndarray, seen: np.ndarray) -> Score:
     horizon = state.setup.horizon
-    ages = np.minimum(state.ages[:, column], horizon)
+    ages = np.minimum(state.ages[:, 0], horizon)
     low, high = quantile_interval(ages, state.blocks, q)
     return Score(
         variable=variable,
@@ -320,7 +322,7 @@ def _quantile_score(
         axis=HORIZON,
         coordinate=np.array([horizon]),
         values=np.quantile(ages, [q], method="inverted_cdf"),
-        reference=survival_quantile(lasted[:, column], seen, q),
+        reference=survival_quantile(lasted[:, 0], seen, q),
         low=np.array([low]),
         high=np.array([high]),
     )

@@ -52,6 +52,8 @@ class Measure:
     variables: tuple[Variable, ...]
     of: Callable[[Frames], np.ndarray]
     positive: bool = True
+    least: float = -np.inf
+    """The smallest possible value."""
     slack: Callable[[np.ndarray], np.ndarray] = lambda std: SLACK * std
 
 
@@ -231,7 +233,7 @@ class Saturation:
             return domain.mean(((x <= limits.min + margin) | (x >= limits.max - margin)).astype(np.float64))
 
         share = (Variable(name=averaged(setup.layout)[0].name),)
-        return Measure(variables=share, of=of, positive=False, slack=lambda _: np.full(1, NEAR))
+        return Measure(variables=share, of=of, positive=False, least=0.0, slack=lambda _: np.full(1, NEAR))
 
 
 def _squared(variables: tuple[Variable, ...]) -> tuple[Variable, ...]:

@@ -78,11 +78,14 @@ def quantile_interval(values: np.ndarray, block: np.ndarray, q: float) -> np.nda
     """`[2]`: the bounds of level `LEVEL` of the `q` quantile of `values [n]`, from blocks drawn with
     replacement, as the jackknife fails for quantiles (Efron 1979, doi 10.1214/aos/1176344552); NaN for fewer
     than two blocks. `block [n]` says which values are not independent."""
-    parts = [values[block == each] for each in np.unique(block)]
-    if len(parts) < 2:
+    label = np.unique(block, return_inverse=True)[1].reshape(-1)
+    count = int(label.max(initial=-1)) + 1
+    if count < 2:
         return np.full(2, np.nan)
-    drawn = np.random.default_rng(0).integers(len(parts), size=(REDRAWN, len(parts)))
-    found = [np.quantile(np.concatenate([parts[i] for i in row]), q, method="inverted_cdf") for row in drawn]
+    drawn = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=REDRAWN)
+    order = np.argsort(values, kind="stable")
+    below = np.cumsum(drawn[:, label[order]], axis=1)
+    found = values[order][(below >= q * below[:, -1:]).argmax(axis=1)]
     return np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="inverted_cdf")
 
 

@@ -162,6 +162,10 @@ class Score:
     baselines: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     without: tuple["Score", ...] = ()
 
+    def censored(self, value: float) -> bool:
+        """Whether a value only says "more than"."""
+        return self.axis == HORIZON and bool(value >= self.coordinate[0])
+
     @property
     def curves(self) -> dict[str, np.ndarray]:
         """All curves by name: `model`, the baselines' and those of `BESIDE`, as far as there are."""

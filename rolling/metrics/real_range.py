@@ -92,7 +92,9 @@ class RealRange:
         if not kept:
             return np.full((2, len(measure.variables)), np.nan)
         ends = np.quantile(np.concatenate(kept), (OUTER, 1 - OUTER), axis=0)
-        return _ratio_widened(ends) if measure.positive else _widened(ends, measure.slack(self.std))
+        if measure.positive:
+            return _ratio_widened(ends)
+        return np.maximum(_widened(ends, measure.slack(self.std)), measure.least)
 
     @property
     def std(self) -> np.ndarray:
@@ -104,10 +106,10 @@ class RealRange:
         the mean, over what is allowed; NaN where a value is missing."""
         mean, std, farthest = self._known()
         limit = np.maximum(FARTHEST * std, 2 * farthest)
-        away = np.abs(frames - mean) / np.where(limit > 0, limit, 1.0)
         if self.setup.mask is not None:
-            away = np.where(self.setup.mask, away, 0.0)
-        return away.max(axis=(-3, -2, -1))
+            frames = np.where(self.setup.mask, frames, mean)
+        least, most = frames.min(axis=(-3, -2)), frames.max(axis=(-3, -2))
+        return (np.maximum(most - mean, mean - least) / np.where(limit > 0, limit, 1.0)).max(axis=-1)
 
     def _known(self) -> tuple[np.ndarray, ...]:
         if not self._moments:

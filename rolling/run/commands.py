@@ -26,6 +26,7 @@ from rolling.data.statistics import measure
 from rolling.outputs import Output
 from rolling.run import other_runs
 from rolling.run.evaluation.evaluate import evaluate as score
+from rolling.run.evaluation.lasting import how_long_they_last
 from rolling.run.evaluation.summary import summary_table
 from rolling.run.experiment import Experiment, Forecast, codec, presets as experiments, user_code
 from rolling.run.forecasting import context
@@ -204,7 +205,8 @@ def rollout(folder: Path, choose: Callable[[RolloutOptions], RolloutOptions]) ->
 
 
 def evaluate(folder: Path) -> str:
-    """Scores the stores of a run; returns a table of the first one's scores."""
+    """Scores the stores of a run; returns whether its long rollouts last, and a table of the first one's
+    scores."""
     _, forecaster, split = open_run(folder)
     return _evaluate(forecaster, split, folder)
 
@@ -282,16 +284,17 @@ def _data_of(forecaster: Forecaster, folder: Path) -> Split:
 
 
 def _evaluate(forecaster: Forecaster, split: Split, folder: Path) -> str:
-    experiment, evaluations = forecaster.experiment, []
+    experiment, evaluations = forecaster.experiment, {}
     metrics = {"forecast": experiment.metrics, "long": experiment.long_metrics}
     for name, stem in STORES.items():
         store = folder / f"{name}.zarr"
         if store.exists():
-            found = score(store, split, forecaster.statistics, metrics[name], folder / stem)
-            evaluations.append(found)
+            evaluations[name] = score(store, split, forecaster.statistics, metrics[name], folder / stem)
     if not evaluations:
         raise InputError(f"{folder} has no forecast yet: `rolling rollout {folder}` makes one")
-    return summary_table(evaluations[0])
+    lasting = how_long_they_last(evaluations["long"]) if "long" in evaluations else ""
+    told = f"{lasting}: see Drift in the report." if lasting else ""
+    return "\n\n".join(filter(None, [told, summary_table(next(iter(evaluations.values())))]))
 
 
 def _check(outputs: Sequence[Output], split: Split) -> None:

@@ -78,13 +78,14 @@ def _legend(evaluation: Evaluation) -> str:
 
 
 def against_lead(evaluation: Evaluation, curve: str) -> str:
-    """The curves of one forecast, `model` or `persistence`, over the leads, side by side."""
+    """The curves of one forecast, `model` or `persistence`, over the leads, side by side; those over other
+    leads, as of windows, in a table of their own."""
     wanted = lambda score: curve in score.curves and score.axis == "lead" and len(score.values) > 1  # noqa: E731
-    found = dict(_scores(evaluation, wanted))
-    if not found:
-        return ""
-    leads = next(iter(found.values())).coordinate
-    return columns({"lead": leads} | {name: score.curves[curve] for name, score in found.items()}).plain()
+    tables: dict[tuple[float, ...], dict[str, np.ndarray]] = {}
+    for name, score in _scores(evaluation, wanted):
+        at = tuple(np.asarray(score.coordinate).tolist())
+        tables.setdefault(at, {"lead": score.coordinate})[name] = score.curves[curve]
+    return "\n\n".join(columns(table).plain() for table in tables.values())
 
 
 def single_values(evaluation: Evaluation) -> str:
@@ -97,7 +98,9 @@ def single_values(evaluation: Evaluation) -> str:
 
 
 def _single(score: Score) -> tuple[Cell, ...]:
-    shown = {name: number(values[0]) for name, values in score.curves.items()}
+    shown = {
+        name: "> " * score.censored(values[0]) + number(values[0]) for name, values in score.curves.items()
+    }
     interval = " to ".join(shown[end] for end in ("low", "high") if end in shown)
     cells = (shown["model"], interval or "-", shown.get("reference", "-"), shown.get("persistence", "-"))
     return tuple(Cell(text=text) for text in cells)

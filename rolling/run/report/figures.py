@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from rolling.metrics.protocol import About, Score
+from rolling.metrics.protocol import HORIZON, About, Score
 from rolling.run.evaluation.scores import Evaluation
 from rolling.run.report import plots
 from rolling.run.report.units import Words, pretty_units, short, with_units
@@ -60,6 +60,9 @@ def _drawn(score: Score, curves: Mapping, about: About, words: Words, floor: flo
     if score.axis == "rank":
         bounds = None if score.low is None or score.high is None else np.stack([score.low, score.high])
         return plots.rank_histogram(score.coordinate, score.values, bounds)
+    if score.axis in ("rollout", "statistic"):
+        names = [str(name).replace("_", " ") for name in score.coordinate]
+        return plots.named_bars(names, score.values, x=unit)
     if score.axis == "wavenumber":
         return plots.spectrum_curves(score.coordinate, curves, y=with_units("energy", unit))
     lead = score.axis == "lead"
@@ -125,6 +128,8 @@ def _number(metric: str, score: Score, about: About, words: Words) -> Number:
     def formatted(value: float) -> str:
         if not np.isfinite(value):
             return "–"
+        if score.axis == HORIZON:
+            return "> " * score.censored(value) + short(value)
         if metric.endswith("_time"):
             return f"{words.lead(value)}{' frames' * (words.lead_unit == 'frames')}"
         return f"{short(value)} {pretty_units(score.units)}".strip()

@@ -101,7 +101,7 @@ def figures(found: Iterable[tuple[Plot, str]], words: Words) -> str:
 def _figure(plot: Plot, name: str, words: Words) -> str:
     title, variable = plot.about.title, words.title(plot.variable)
     if plot.named:
-        title += f" · {variable}" if variable not in title else ""
+        title += f" · {variable}" if variable.lower() not in title.lower() else ""
     return titled(plot.draw(), name, title, plot.about.note, variable_attribute(plot.variable, words))
 
 

@@ -7,6 +7,7 @@ the page.
 
 import contextlib
 import dataclasses
+import functools
 import io
 from collections.abc import Iterator, Sequence
 from importlib import resources
@@ -30,7 +31,7 @@ from rolling.run.report.figures import numbers, plotted
 from rolling.run.report.pictures import filmstrip
 from rolling.run.report.player import data_uri, manifest, panels
 from rolling.run.report.units import Words, counted, pretty_units, with_units
-from rolling.run.report.verdict import headline, score_table, verdict
+from rolling.run.report.verdict import headline, lasting_words, real_last, score_table, verdict
 from rolling.run.training.log import records
 
 MOST_GIVEN = 8  # frames shown before a forecast
@@ -46,9 +47,15 @@ SECTIONS = {
         "How far the forecast clips are from the real ones, each taken as a set. A distance grows as sets get"
         " smaller, so halves of the clips are set beside the distance between two halves that are both real.",
     ),
+    "drift": (
+        "Drift",
+        "Statistics of the frames of long rollouts by age, over windows of a few frames. Real windows as long"
+        " lie in the grey range, however old; a rollout lasts until some statistic leaves it.",
+    ),
     "more": ("Further scores", ""),
 }
-FIRST, ALONE = "skill", "realism"
+FIRST, ALONE = "skill", ("realism", "drift")
+DRIFT = "drift"
 FOLLOWING = ("skill", "calibration")
 """Sections of scores that are meaningless for a long rollout, in which no frame can match the truth."""
 
@@ -84,6 +91,7 @@ def write_report(
         page.forecast(forecast or (PICTURES if test.layout.is_video else FIELDS)),
         *page.figures(evaluation),
         page.rollout(rollout),
+        page.drift(),
         page.training(),
         markup.experiment(describe(experiment)),
         markup.told(told),
@@ -138,7 +146,7 @@ class _Page:
         return compose(
             kind="forecast report",
             title=name,
-            verdict=verdict(evaluation, members, self.words),
+            verdict=f"{verdict(evaluation, members, self.words)} {lasting_words(self.long)}".strip(),
             facts=facts,
             words=self.words,
             summary=self.summary(evaluation),
@@ -191,7 +199,7 @@ class _Page:
             title, lead = SECTIONS.get(key, (key.capitalize(), ""))
             chosen = [(plot, f"{key}-{i}") for i, plot in enumerate(found) if plot.about.section == key]
             # Single numbers go into the first section, except those that have a section of their own.
-            here = [n for n in single if key == (n.about.section if n.about.section == ALONE else FIRST)]
+            here = [n for n in single if key == (n.about.section if n.about.section in ALONE else FIRST)]
             yield markup.section(
                 title, lead, markup.figures(chosen, self.words) + markup.number_table(here, self.words)
             )
@@ -199,15 +207,30 @@ class _Page:
     def rollout(self, budget: Budget) -> str:
         """The long rollout: frames, and the statistics that should stay those of the truth."""
         moving = self._player("long.zarr", budget) if (self.run / "long.zarr").exists() else ""
-        name = "evaluation-long.json"
-        evaluation = self.evaluation(name) if (self.run / name).exists() else Evaluation(scores={})
-        found = [p for p in plotted(evaluation, self.words) if p.about.section not in FOLLOWING]
-        single = markup.number_table(numbers(evaluation, self.words), self.words)
+        evaluation = self.long
+        found = [p for p in plotted(evaluation, self.words) if p.about.section not in (*FOLLOWING, DRIFT)]
+        chosen = [n for n in numbers(evaluation, self.words) if n.about.section != DRIFT]
+        single = markup.number_table(chosen, self.words)
         curves = markup.figures([(plot, f"long-{i}") for i, plot in enumerate(found)], self.words)
         lead = (
             "Far beyond what can be predicted: frames differ from the truth's, their statistics should not."
         )
         return markup.section("The long rollout", lead, moving + single + curves)
+
+    @functools.cached_property
+    def long(self) -> Evaluation:
+        """The evaluation of the long rollouts; without scores where there are none."""
+        name = "evaluation-long.json"
+        return self.evaluation(name) if (self.run / name).exists() else Evaluation(scores={})
+
+    def drift(self) -> str:
+        """Whether the long rollouts stay as real data are, at any age."""
+        shown = [p for p in plotted(self.long, self.words) if p.about.section == DRIFT]
+        single = [n for n in numbers(self.long, self.words) if n.about.section == DRIFT]
+        curves = markup.figures([(plot, f"drift-{i}") for i, plot in enumerate(shown)], self.words)
+        title, lead = SECTIONS[DRIFT]
+        lead = f"{lead} {real_last(self.long, self.words)}".strip()
+        return markup.section(title, lead, markup.number_table(single, self.words) + curves)
 
     def training(self) -> str:
         """The loss against the step; empty where the run has no logged losses."""

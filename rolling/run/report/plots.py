@@ -114,8 +114,13 @@ def draw_line(
 def draw_curves(
     axes: Axes, x: np.ndarray, curves: Mapping[str, np.ndarray], labels: Mapping[str, str] | None = None
 ) -> None:
-    """The curves of a score with the labels of `LINES` or `labels`, markers where there are few points, and a
-    band between "low" and "high"."""
+    """The curves of a score with the labels of `LINES` or `labels`, markers where there are few points, a
+    band between "low" and "high", and the range of real data between "least" and "most"."""
+    if {"least", "most"} <= curves.keys():
+        least, most = curves["least"], curves["most"]
+        axes.fill_between(x, least, most, color=TRUTH, alpha=0.1, linewidth=0, label="range of real data")
+        for end in (least, most):  # as lines, which decide how far the axis goes
+            axes.plot(x, end, color=TRUTH, linewidth=0.7, alpha=0.5)
     for name, style in LINES.items():
         if np.isfinite(curves.get(name, np.nan)).any():
             style = style | {"label": (labels or {}).get(name, style["label"])}
@@ -138,7 +143,7 @@ def finish_leads(
     curves = _drawn(axes)
     if len(curves):
         least, most = float(curves.min()), float(curves.max())
-        room = max(most - least, 0.2 * max(abs(least), abs(most)))
+        room = max(most - least, 0.2 * max(abs(least), abs(most))) or 1.0
         low, high = max(low, least - room), min(high, most + room)
         low = max(low, 0.0) if least >= 0 and zero and ideal is None else low
         axes.set_ylim(low, high)
@@ -258,6 +263,17 @@ def rank_histogram(rank: np.ndarray, frequency: np.ndarray, bounds: np.ndarray |
     axes.set(xlabel="rank of the truth among the members", ylabel="share of cells")
     axes.grid(False, axis="x")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
+
+
+@styled
+def named_bars(names: Sequence[str], values: np.ndarray, *, x: str) -> Figure:
+    """One number each, from the first at the top; the names are left out where there are too many."""
+    figure, axes = single()
+    axes.barh(np.arange(len(names)), values, height=0.8, color=OURS)
+    axes.set(xlabel=x, xlim=(0, 1.05 * max(values.max(initial=0), 1)), ylim=(len(names) - 0.4, -0.6))
+    axes.set_yticks(range(len(names)), names) if len(names) <= 16 else axes.set_yticks([])
+    axes.grid(False, axis="y")
     return figure
 
 

@@ -12,7 +12,13 @@ from rolling.fields import MONTHS, Axis, Layout, Variable
 
 UNITS = {"min": 1 / 60, "h": 1.0, "d": 24.0, MONTHS: 1.0}  # of the layout's
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-SETS = {"clips": "all clips", "half": "halves of the clips"}  # the sets that a distance may refer to
+SETS = {
+    "clips": "all clips",
+    "half": "halves of the clips",
+    "each": "each rollout",
+    "by_statistic": "by each statistic alone",
+}
+"""The sets that a score may refer to."""
 CELSIUS = ("degc", "degrees_celsius", "degree_celsius", "celsius")
 
 

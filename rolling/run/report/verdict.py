@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from rolling.metrics.protocol import Score
+from rolling.run.evaluation.lasting import how_long_they_last
 from rolling.run.evaluation.scores import BASELINES, Evaluation
 from rolling.run.evaluation.tables import Cell, Table, with_interval
 from rolling.run.report.clips import spaced
@@ -97,6 +98,23 @@ def verdict(evaluation: Evaluation, members: int, words: Words) -> str:
             sentences.append(f"{subject}{of} beats {listed(parts)}.")
     warning = evaluation.drawn.warning if evaluation.drawn else ""
     return " ".join(filter(None, [*sentences, *_distance(evaluation), warning]))
+
+
+def lasting_words(long: Evaluation) -> str:
+    """A sentence on whether the long rollouts stay in the range of the data."""
+    told = how_long_they_last(long)
+    return f"{told}: see Drift." if told else ""
+
+
+def real_last(long: Evaluation, words: Words) -> str:
+    """How long real sequences last, in a sentence."""
+    survival = long.score("survival", "rollouts")
+    share = None if survival is None else survival.reference
+    if survival is None or share is None or not np.isfinite(share).any():
+        return ""
+    last = int(np.flatnonzero(np.isfinite(share))[-1])
+    age = words.lead(survival.coordinate[last]) + " frames" * (words.lead_unit == "frames")
+    return f"Of real sequences, each judged by the range of the others, {share[last]:.0%} last {age}."
 
 
 def _distance(evaluation: Evaluation) -> Iterator[str]:
