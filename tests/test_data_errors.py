@@ -265,6 +265,11 @@ def nothing_to_test(tmp_path):
     return {"path": write(fields(count=3), tmp_path / "a.nc"), "test_fraction": 0.1}
 
 
+def two_columns_for_one_meridian(tmp_path):
+    globe = fields().assign_coords(longitude=("longitude", np.linspace(0, 360, 7)))
+    return {"path": write(globe, tmp_path / "a.nc")}
+
+
 def all_nan(tmp_path):
     empty = (("time", "latitude", "longitude"), np.full((24, 5, 7), np.nan))
     return {"path": write(fields(sst=empty), tmp_path / "a.nc")}
@@ -339,6 +344,7 @@ CASES = {
     no_date: ["stop 'yesterday' is not a date"],
     one_frame: ["too few frames: ", "only that of 2019-03-01T00:00"],
     nothing_to_test: ["test part of", "nothing in it"],
+    two_columns_for_one_meridian: ["t2m of", "first and last longitude are 360", "differ", "isel(longitude="],
     all_nan: ["sst of", "NaN everywhere"],
     moving_nan: [
         "t2m of",

@@ -158,6 +158,13 @@ def test_axes_of_length_one_and_in_another_order(tmp_path):
 def test_longitudes_that_go_round_and_those_that_cross_greenwich(tmp_path):
     globe = fields(count=12, lon=(0.0, 330.0, 12))
     assert Gridded(path=write(globe, tmp_path / "globe.nc")).open().train.layout.x.periodic
+    closed = xr.concat([globe, globe.isel(longitude=[0]).assign_coords(longitude=[360.0])], "longitude")
+    for in_memory in (0.0, 1.0):
+        path = write(closed, tmp_path / f"closed-{in_memory}.nc")
+        split = Gridded(path=path, in_memory=in_memory).open()
+        assert split.train.layout.x.periodic and split.train.layout.x.values == tuple(globe.longitude.values)
+        np.testing.assert_array_equal(split.train.read(0, 0, 9), stacked(globe)[:9])
+        assert all("first meridian once more" in words for words in split.told) and len(split.told) == 2
     shifted = globe.isel(longitude=np.roll(np.arange(12), 6))
     axis = Gridded(path=write(shifted, tmp_path / "shifted.nc")).open().train.layout.x
     assert axis.periodic and axis.values == tuple(np.arange(-180.0, 180.0, 30.0))

@@ -1,6 +1,7 @@
 """Other data than those of training are read as those of training: rearranged files give the same frames."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -87,8 +88,13 @@ GLOBES = {
 }
 
 
-@pytest.mark.parametrize("now", GLOBES)
-@pytest.mark.parametrize("then", ["from -180", "from 0"])
+@pytest.mark.parametrize(
+    ("then", "now"),
+    [
+        *itertools.product(["from -180", "from 0"], GLOBES),
+        *(("to both ends", name) for name in list(GLOBES)[-4:]),
+    ],
+)
 def test_a_globe_may_begin_at_any_meridian(tmp_path, then, now):
     """The given frames, and with them the forecasts, are the same bits at the same places."""
     split = Gridded(path=write(GLOBES[then], tmp_path / "a.nc")).open()

@@ -46,13 +46,13 @@ def horizontal_axis(
     edges = None if edges is None else edges[cells]
     if edges is not None and longitude:  # at the same turn as their values, both of them
         edges = values[:, None] + (edges - values[:, None] + 180.0) % 360.0 - 180.0
-    wraps = longitude and len(values) > 1 and np.allclose(np.abs(steps), 360.0 / len(values), rtol=1e-3)
+    wraps = longitude and len(values) > 1 and _equal_steps_round(values, len(values))
     standard_name = str(attributes_of(array, name).get("standard_name", ""))
     return Axis(
         name=name,
         values=tuple(values.tolist()),
         units=units,
-        periodic=bool(wraps),
+        periodic=wraps,
         standard_name="" if standard_name in ("latitude", "longitude") else standard_name,
         bounds=() if edges is None else tuple(np.round(edges, 9).ravel().tolist()),
     )
@@ -72,6 +72,22 @@ def eastward(array: xr.DataArray, name: str) -> np.ndarray:
     if (np.diff(np.unwrap(values, period=360.0)) > 0).all():
         return cells
     return np.roll(cells, -1 - int(np.argmax(np.diff(values))))
+
+
+def repeats_first(array: xr.DataArray, name: str) -> bool:
+    """Whether the last meridian of a row is the first one again: longitudes from 0 to 360, both included."""
+    if name not in array.coords or array.coords[name].ndim != 1 or array.coords[name].dtype.kind not in "iuf":
+        return False
+    values = np.unwrap(decimals(array.coords[name].values), period=360.0)
+    longitude = _units(name, attributes_of(array, name), X) in LONGITUDE_UNITS
+    return longitude and len(values) > 2 and _equal_steps_round(values, len(values) - 1)
+
+
+def _equal_steps_round(values: np.ndarray, count: int) -> bool:
+    """Whether longitudes have the distance of `count` meridians that go round the globe."""
+    step = 360.0 / count
+    ends = abs(abs(values[-1] - values[0]) - (len(values) - 1) * step)
+    return bool(np.allclose(np.abs(np.diff(values)), step, rtol=1e-3) and ends < step / 10)
 
 
 def decimals(values: np.ndarray) -> np.ndarray:

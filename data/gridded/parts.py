@@ -39,6 +39,8 @@ class FilePart:
     convert: Conversion = SAME
     missing: tuple[float, ...] = ()
     """Values that stand for missing ones, beside those that the file declares."""
+    repeats: bool = False
+    """Whether the last column is the first one again, and left out."""
     bounds: Mapping[str, xr.Variable] = dataclasses.field(default_factory=dict)
     """See `rolling.data.gridded.bounds`."""
 
@@ -93,6 +95,8 @@ class FilePart:
         stored = tuple(str(d) for d in array.dims)
         keep = (*dims.frames, *([dims.level] if dims.level else []), dims.y, dims.x)
         array = array.isel({str(d): 0 for d in array.dims if d not in keep}).transpose(*keep)
+        repeats = grids.repeats_first(array, dims.x)
+        columns = grids.eastward(array, dims.x)[: -1 if repeats else None]
         return cls(
             file=file,
             array=array,
@@ -103,7 +107,8 @@ class FilePart:
             stored=stored,
             missing=missing,
             bounds=bounds,
-            columns=evenly(grids.eastward(array, dims.x), array.sizes[dims.x]),
+            repeats=repeats,
+            columns=evenly(columns, array.sizes[dims.x]),
         )
 
     def coordinates(self) -> tuple[Coordinate, ...]:
@@ -182,16 +187,20 @@ class FilePart:
             name: evenly(place) if len(shape) == 1 else xr.DataArray(place, dims="frame")
             for name, place in zip(self.dims.frames, found, strict=True)
         }
-        chosen |= {self.dims.y: _around(self.rows), self.dims.x: _around(self.columns)}
+        row = slice(None) if self.repeats else _around(self.columns)
+        chosen |= {self.dims.y: _around(self.rows), self.dims.x: row}
         if self.dims.level is not None:
             chosen[self.dims.level] = np.asarray(self.levels)
         with explained(self.file, "read"):
             values = self._single(self.array.isel(chosen).values)
+        if self.repeats:
+            self._check_repeated(values[..., 0], values[..., -1])
+            values = values[..., self.columns]
         values = values if shape else np.broadcast_to(values, (len(index), *values.shape))
         values = values[..., None] if self.dims.level is None else np.moveaxis(values, 1, -1)
         if isinstance(self.rows, np.ndarray):
             values = values[:, self.rows - self.rows.min()]
-        if isinstance(self.columns, np.ndarray):
+        if isinstance(self.columns, np.ndarray) and not self.repeats:
             values = values[:, :, self.columns - self.columns.min()]
         return self.convert(values)
 
@@ -243,6 +252,16 @@ class FilePart:
         if len(missing):
             single[known] = np.nan
         return single
+
+    def _check_repeated(self, first: np.ndarray, last: np.ndarray) -> None:
+        """Raises `InputError` where what must be one column is two, with other values but for rounding."""
+        size = float(np.abs(np.nan_to_num(first, posinf=0, neginf=0)).max(initial=0))
+        if not np.allclose(first, last, rtol=1e-5, atol=1e-5 * size, equal_nan=True):
+            raise InputError(
+                f"{self.where} has two columns for one meridian, as its first and last {self.dims.x} are 360"
+                " degrees apart, and their values differ: leave the wrong one out beforehand, for instance"
+                f" with xarray's isel({self.dims.x}=slice(0, -1))"
+            )
 
     def check_level(self, level: float) -> None:
         """Raises `InputError` for an array that is at another level, also if it has only one."""

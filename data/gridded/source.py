@@ -129,7 +129,10 @@ class Gridded:
         def make(folder: Path) -> None:
             Survey.of(frames, layout, count, f"check {self.path}").save(folder)
 
-        name = f"survey-{cache.key((self, fingerprint(self.path)))}"
+        about = (self, fingerprint(self.path))
+        if any(part.repeats for cube in frames.cubes for part in cube.parts):
+            about += ("without a repeated meridian",)  # earlier versions looked at it, too
+        name = f"survey-{cache.key(about)}"
         return frames, Survey.load(cache.fetch(cache.folder() / name, make))
 
     def _selection(self, where: str) -> Selection:

@@ -48,7 +48,12 @@ def conspicuous(cubes: list[Cube], ranges: list[range], times: np.ndarray, caden
     """Sentences on how the data had to be read."""
     words = []
     for cube in cubes:
-        units = cube.parts[0].units
+        units, repeated = cube.parts[0].units, [part for part in cube.parts if part.repeats]
+        if repeated:
+            words.append(
+                f"{cube.name} has its first meridian once more as its last in {len(repeated)} file(s), such"
+                f" as {Path(repeated[0].file).name}: the last column is left out"
+            )
         for name, parts in (
             ("converted", [part for part in cube.parts if part.convert]),
             ("without", [part for part in cube.parts if units and not part.units]),
