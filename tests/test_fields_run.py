@@ -85,3 +85,16 @@ def test_a_forecast_is_continued_from_the_same_frames_only(trained, tmp_path, ca
     group.attrs[IDENTITY] = json.dumps({name: identity[name] for name in identity if name != CHECKSUM})
     seal_store(output)
     assert ForecastStore(output, load(run).layout, identity).check_identity()
+
+
+def test_a_forecast_goes_by_the_calendar_of_its_data(trained, tmp_path):
+    """No 29 February in 2000 where years have no leap day; the run was trained in another calendar."""
+    run, grid = trained
+    times = xr.date_range("2000-02-28T20", periods=4, freq="h", calendar="noleap", use_cftime=True)
+    grid.isel(time=slice(4)).assign_coords(time=times).to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    words = ["rollout", run, "--data", tmp_path / "a.nc", "--frames", "2", "--members", "1"]
+    assert main([str(word) for word in [*words, "--output", tmp_path / "a.zarr"]]) == 0
+    with xr.open_zarr(tmp_path / "a.zarr") as found:
+        dates = [*found.time.values, *found.valid_time.values[0]]
+    assert [str(date)[:13] for date in dates] == ["2000-02-28 23", "2000-03-01 00", "2000-03-01 01"]
+    assert {date.calendar for date in dates} == {"noleap"}
