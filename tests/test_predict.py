@@ -11,9 +11,11 @@ import xarray as xr
 import rolling
 from rolling.common.errors import InputError
 from rolling.configs.debug import experiment as debug
+from rolling.data.arrays import Arrays
 from rolling.data.statistics import Statistics
 from rolling.fields import video
 from rolling.run import model
+from rolling.run.forecasting import context
 from rolling.run.forecasting.forecaster import Forecaster
 from rolling.sampling.guidance import ClassifierFree
 
@@ -152,3 +154,25 @@ def test_the_example_of_the_page_runs(monkeypatch):
     names = {}
     exec(example, names)
     assert names["forecast"].shape == (4, 20, 8, 8, 3) and names["forecast"].dtype == np.uint8
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Films:
+    """A source of one's own, which reads files of its own kind."""
+
+    def open(self):
+        raise AssertionError("training data are not needed")
+
+    def read_like(self, layout, mask, data):
+        return Arrays(layout=layout, frames=np.full((1, 2, *layout.shape), 7.0))
+
+
+def test_pictures_of_other_files_are_read_by_a_source_that_can():
+    """By the same code from Python and from the command line; without one, what to do is told."""
+    own = untrained(colour=False)
+    own.experiment = dataclasses.replace(own.experiment, source=Films())
+    mask = own.statistics.mask
+    assert (context.read_other(Films(), own.layout, mask, "new.film").read(0, 0, 2) == 7.0).all()
+    assert (own._given(xr.Dataset())[0] == 7.0).all()
+    with pytest.raises(InputError, match="give their last frames as an array of 8 x 8 pixels to `predict`"):
+        context.read_other(debug.source, own.layout, mask, "new.mp4")

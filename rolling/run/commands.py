@@ -185,8 +185,6 @@ def rollout(folder: Path, choose: Callable[[RolloutOptions], RolloutOptions]) ->
     if not forecast.frames:
         raise InputError("a rollout needs at least one frame: give --frames")
     if options.data:
-        if forecaster.layout.is_video:
-            raise InputError("--data is for fields: from Python, `predict` continues clips")
         test = context.read_other(
             experiment.source, forecaster.layout, forecaster.statistics.mask, options.data
         )

@@ -17,7 +17,11 @@ def read_other(source: Source, layout: Layout, mask: np.ndarray | None, data: st
     """Other data than those of training, as the source that the network was trained on reads them."""
     found = reader(source, layout)
     if found is None:
-        raise InputError("only fields are read from other data: from Python, `predict` continues clips")
+        height, width, _ = layout.shape
+        raise InputError(
+            "clips to be continued are not read from files: give their last frames as an array of"
+            f" {height} x {width} pixels to `predict`, from Python"
+        )
     return found.read_like(layout, mask, data)
 
 

@@ -15,6 +15,7 @@ from rolling.common.errors import InputError
 from rolling.common.forecast_schema import dimensions
 from rolling.data import calendar
 from rolling.data.conditions import check_actions
+from rolling.data.other import reader
 from rolling.data.statistics import Statistics
 from rolling.fields import Axis, Layout
 from rolling.run import model, other_runs
@@ -228,10 +229,10 @@ class Forecaster:
         if not isinstance(data, xr.Dataset):
             kind = type(data).__name__
             raise InputError(f"a forecast needs an xarray.Dataset, not a {kind}: `predict` takes arrays")
-        if layout.is_video:
+        source, mask = self.experiment.source, self.statistics.mask
+        if reader(source, layout) is None:
             return self._given_pictures(data)
-        mask = self.statistics.mask
-        return context.last_frames(context.read_other(self.experiment.source, layout, mask, data), n)
+        return context.last_frames(context.read_other(source, layout, mask, data), n)
 
     def _given_pictures(self, data: xr.Dataset) -> tuple[np.ndarray, Any]:
         """As `_given`, for pictures; times may be missing."""
