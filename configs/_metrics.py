@@ -29,6 +29,7 @@ from rolling.physics.metrics import (
     VorticityCorrelation,
     VorticityCorrelationTime,
 )
+from rolling.video.metrics.by_age import SpectralDistanceByAge
 from rolling.video.metrics.distances import SetDistance, tell
 from rolling.video.metrics.fvd import Fvd, Kvd
 from rolling.video.metrics.i3d_weights import I3D_WEIGHTS
@@ -91,7 +92,7 @@ PAIRED_CLIPS: tuple[Metric, ...] = (
 
 CLIPS: tuple[Metric, ...] = (*PAIRED_CLIPS, RankHistogram(), *DISTANCES)
 
-CLIPS_LONG: tuple[Metric, ...] = (StandardDeviation(), *DISTANCES, *LASTING)
+CLIPS_LONG: tuple[Metric, ...] = (StandardDeviation(), *DISTANCES, *LASTING, SpectralDistanceByAge())
 
 WEIGHTS = (I3D_WEIGHTS,)
 """The files of weights that metrics need from outside: `rolling weights NAME`."""

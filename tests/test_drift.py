@@ -23,8 +23,13 @@ from rolling.metrics.frame_statistics import (
 from rolling.metrics.intervals import quantile_interval
 from rolling.metrics.protocol import Unpaired
 from rolling.metrics.real_range import RealRange
+from rolling.video.metrics.by_age import SpectralDistanceByAge
 
-UNPAIRED = [m for m in dict.fromkeys(FIELDS_LONG + CLIPS_LONG) if isinstance(m, Unpaired)]
+UNPAIRED = [
+    metric
+    for metric in dict.fromkeys(FIELDS_LONG + CLIPS_LONG)
+    if isinstance(metric, Unpaired) and not isinstance(metric, SpectralDistanceByAge)
+]
 LENGTH = 20
 
 
@@ -255,6 +260,22 @@ def test_interval_of_a_quantile():
     wide = quantile_interval(np.repeat(values[:8], 10), np.repeat(np.arange(8), 10), 0.5)
     assert np.ptp(wide) > 40
     assert np.isnan(quantile_interval(values, np.zeros(100, int), 0.5)).all()
+
+
+def test_distance_of_clips_by_age():
+    """It is that of real clips as long as rollouts are real, and grows with the age at which they blur."""
+    layout, rng = video(12, 12), np.random.default_rng(7)
+    real = 128 + 30 * walks(rng, 40, 64, layout)
+    rollouts = 128 + 30 * walks(rng, 8, 321, layout)
+    rollouts[:, 161:] = 128 + 0.5 * (rollouts[:, 161:] - 128)
+    metric, setup = SpectralDistanceByAge(), setup_for(real, layout, 320)
+    found = scored(metric, setup, rollouts, (7, 100))["clips"]
+    # 8 clips at each place: windows of 8 places, 128 frames, every 64 frames.
+    np.testing.assert_allclose(found.coordinate * 1.0, [64, 128, 192, 256])
+    assert found.values[0] == pytest.approx(found.reference[0], rel=0.3)
+    assert (np.diff(found.values) > 0).all() and found.values[-1] > 3 * found.reference[0]
+    assert metric.start(setup_for(real[:20], layout, 320)) is None
+    assert scored(metric, setup_for(real, layout, 64), rollouts[:, :65]) == {}
 
 
 # What all have in common.

@@ -69,19 +69,22 @@ class ClipFeatures:
         given = sample.given[len(sample.given) - self.given :]
         members = np.broadcast_to(given, (len(sample.forecast), *given.shape))
         self.block.append(len(self.block) if sample.block is None else sample.block)
-        self.place, self.pending = 0, (self._stored(given[None]), self._stored(members))
+        self.place, self.pending = (
+            0,
+            (as_stored(self.setup.layout, given[None]), as_stored(self.setup.layout, members)),
+        )
 
     def add(self, sample: Sample, frames: int) -> None:
         """Adds frames of the same start, and the features of the clips that they complete."""
-        more = self._stored(sample.truth[None]), self._stored(sample.forecast)
+        more = (as_stored(self.setup.layout, each) for each in (sample.truth[None], sample.forecast))
         self.pending = tuple(np.concatenate(pair, axis=1) for pair in zip(self.pending, more, strict=True))
         while self.pending[0].shape[1] >= frames:
             real, fake = (clips[:, :frames] for clips in self.pending)
             self.pending = tuple(clips[:, frames:] for clips in self.pending)
             key = (self.space, frames, self.given, self.place)
-            of_real = sample.share_truth(key, functools.partial(self._features, real))[0]
+            of_real = sample.share_truth(key, functools.partial(features_of, self.space, real))[0]
             self._keep(self.real, of_real)
-            self._keep(self.fake, sample.share(key, functools.partial(self._features, fake)))
+            self._keep(self.fake, sample.share(key, functools.partial(features_of, self.space, fake)))
             self.place += 1
 
     def sets(self) -> Iterator[tuple[Sampled, Sampled]]:
@@ -102,12 +105,15 @@ class ClipFeatures:
             places.append([])
         places[self.place].append(features)
 
-    def _features(self, clips: np.ndarray) -> np.ndarray:
-        return np.asarray(self.space(clips.astype(np.float32)))
 
-    def _stored(self, frames: np.ndarray) -> np.ndarray:
-        variables = self.setup.layout.variables
-        return np.stack([v.stored(frames[..., i]) for i, v in enumerate(variables)], axis=-1)
+def features_of(space: Space, clips: np.ndarray) -> np.ndarray:
+    """`[n, d]` of clips of grey levels as they are stored."""
+    return np.asarray(space(clips.astype(np.float32)))
+
+
+def as_stored(layout: Layout, frames: np.ndarray) -> np.ndarray:
+    """Frames `[..., variable]` as they are when stored."""
+    return np.stack([v.stored(frames[..., i]) for i, v in enumerate(layout.variables)], axis=-1)
 
 
 class Halved(NamedTuple):

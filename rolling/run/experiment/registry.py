@@ -81,6 +81,7 @@ KINDS = {
             "rolling.metrics.drift",
             "rolling.physics.metrics",
             "rolling.video.metrics.quality",
+            "rolling.video.metrics.by_age",
             "rolling.video.metrics.fvd",
             "rolling.video.metrics.projection",
             "rolling.video.metrics.spectral_power",
