@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
+import einops
 import grain
 import numpy as np
 
@@ -23,6 +24,8 @@ class _Cuts:
     sequences: Sequences
     frames: int
     stride: int
+    places: bool
+    """Whether to say which sequence a clip is of, and where in it."""
     ends: np.ndarray = dataclasses.field(init=False)
     """How many clips there are up to the end of each sequence."""
     read: Callable[[int, int, int], np.ndarray] = dataclasses.field(init=False)
@@ -47,6 +50,7 @@ class _Cuts:
         return {
             "x": self.read(sequence, start, stop),
             **conditioning(self.sequences, sequence, start, stop),
+            **({"place": np.array([sequence, start])} if self.places else {}),
         }
 
 
@@ -69,6 +73,8 @@ def clips(
     seed: int,
     stride: int = 1,
     augment: tuple[Augmentation, ...] = (),
+    reference: int = 0,
+    reach: int = 0,
     threads: int = 2,
     ahead: int = 8,
 ) -> grain.DatasetIterator[Batch]:
@@ -79,6 +85,9 @@ def clips(
     clip its own random numbers, both functions of `seed` alone: neither `threads` nor `ahead`, the batches
     kept ready, change a bit. `get_state()` is a JSON value; after `set_state` the same batches follow. With
     `threads=0` nothing is prefetched.
+
+    With `reference` frames there is also `"reference" [B, H, W, reference C]`: as many frames of the same
+    sequence, which begin with the clip or up to `reach` frames before it.
 
     Raises `InputError` where no sequence has `frames` frames, or an augmentation does not suit the data.
     """
@@ -95,6 +104,12 @@ def clips(
             " them: leave it out, with --augment none"
         )
 
+    def referenced(clip: Batch, rng: np.random.Generator) -> Batch:
+        """With the reference before the clip, so that whatever changes the clip changes both alike."""
+        sequence, start = clip.pop("place")
+        first = int(rng.integers(max(0, start - reach), start, endpoint=True))
+        return clip | {"x": np.concatenate([cuts.read(sequence, first, first + reference), clip["x"]])}
+
     def augmented(clip: Batch, rng: np.random.Generator) -> Batch:
         x = clip["x"].astype(np.float32, copy=False)
         for change in augment:
@@ -102,12 +117,18 @@ def clips(
         return clip | {"x": x}
 
     def normalised(clips: Batch) -> Batch:
-        return clips | {"x": statistics.normalise(clips["x"]).astype(np.float32, copy=False)}
+        x = statistics.normalise(clips["x"]).astype(np.float32, copy=False)
+        if not reference:
+            return clips | {"x": x}
+        before = einops.rearrange(x[:, :reference], "b t h w c -> b h w (t c)")
+        return clips | {"x": x[:, reference:], "reference": before}
 
-    cuts = _Cuts(sequences, frames, stride)
+    cuts = _Cuts(sequences, frames, stride, reference > 0)
     # As good as endless; grain counts batches in floating point, so that more would not be counted exactly.
     epochs = 2**52 // len(cuts)
     dataset = grain.MapDataset.source(cuts).seed(seed).shuffle().repeat(epochs)
+    if reference:
+        dataset = dataset.random_map(referenced)
     if augment:
         dataset = dataset.random_map(augmented)
     dataset = dataset.batch(batch).map(normalised)

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from rolling.run.experiment.experiment import (
         Experiment as Experiment,
         Forecast as Forecast,
+        Reference as Reference,
         Training as Training,
     )
     from rolling.run.experiment.optimisers import AdamW as AdamW, Muon as Muon
@@ -111,7 +112,7 @@ _HOMES = {
     "rolling.metrics.ensemble": "Crps Rmse SpreadSkillRatio",
     "rolling.noise": "Cosine Edm FlowMatching InterpolatedCosine LinearBeta LinearLogsnr Logit Sigmoid",
     "rolling.oracle": "Oracle",
-    "rolling.run.experiment.experiment": "Experiment Forecast Training",
+    "rolling.run.experiment.experiment": "Experiment Forecast Reference Training",
     "rolling.run.experiment.optimisers": "AdamW Muon",
     "rolling.run.experiment.presets": "find",
     "rolling.run.forecasting.forecaster": "Forecaster load",

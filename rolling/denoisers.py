@@ -34,6 +34,8 @@ class Condition:
     """Per frame and cell: known forcings."""
     static: Float[Array, "height width static"] | None = None
     """Per cell: orography, land mask."""
+    reference: Float[Array, "batch height width reference"] | None = None
+    """Per sequence and cell: its first frames, which stay known however long a rollout is."""
 
     def map(self, *, frames: Callable[[Array], Array], sequences: Callable[[Array], Array]) -> "Condition":
         """`frames` of the parts `[batch, time, ...]`, `sequences` of the parts `[batch, ...]`."""
@@ -42,6 +44,7 @@ class Condition:
             self,
             label=of(sequences, self.label),
             tokens=of(sequences, self.tokens),
+            reference=of(sequences, self.reference),
             vectors=of(frames, self.vectors),
             fields=of(frames, self.fields),
         )
@@ -80,9 +83,8 @@ class Condition:
 
 def joined(conditions: Sequence[Condition]) -> Condition:
     """One condition for several batches, one after the other, which have the same parts."""
-    batched = [
-        {"label": c.label, "tokens": c.tokens, "vectors": c.vectors, "fields": c.fields} for c in conditions
-    ]
+    names = ("label", "tokens", "vectors", "fields", "reference")
+    batched = [{name: getattr(c, name) for name in names} for c in conditions]
     return dataclasses.replace(conditions[0], **jax.tree.map(lambda *parts: jnp.concatenate(parts), *batched))
 
 
@@ -102,8 +104,8 @@ class Network(Protocol):
 class Inputs:
     """The shapes that a network must take: a frame, and the size of each part of `Condition` (0: absent).
 
-    `labels` counts classes; `tokens`, `vectors`, `fields` and `static` are last dimensions. `periodic` says
-    for (height, width) whether the domain wraps round.
+    `labels` counts classes; `tokens`, `vectors`, `fields`, `static` and `reference` are last dimensions.
+    `periodic` says for (height, width) whether the domain wraps round.
     """
 
     height: int
@@ -114,6 +116,7 @@ class Inputs:
     vectors: int = 0
     fields: int = 0
     static: int = 0
+    reference: int = 0
     periodic: tuple[bool, bool] = (False, False)
 
 

@@ -173,7 +173,7 @@ def test_a_conditioned_run_trains_forecasts_and_keeps_grey_levels(run):
     assert red.dtype == np.uint8 and red.shape == (2, 2, 5, 8, 8)
     assert (run / "report.html").exists()
     forecaster = load(run)
-    inputs = model.network_inputs(forecaster.layout, None)
+    inputs = model.network_inputs(forecaster.experiment, forecaster.layout, None)
     assert (inputs.labels, inputs.tokens, inputs.vectors, inputs.fields) == (2, 3, 2, 1)
     network = forecaster.params["embedder"]
     for name in ("label", "tokens", "vectors"):

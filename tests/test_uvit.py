@@ -197,7 +197,16 @@ def test_gradients_are_finite_at_infinite_clocks():
 
 
 EVERYTHING = Inputs(
-    height=10, width=14, channels=2, labels=3, tokens=5, vectors=4, fields=2, static=1, periodic=(False, True)
+    height=10,
+    width=14,
+    channels=2,
+    labels=3,
+    tokens=5,
+    vectors=4,
+    fields=2,
+    static=1,
+    reference=2,
+    periodic=(False, True),
 )
 
 
@@ -209,6 +218,7 @@ def everything(batch=2, time=4):
         "vectors": normal((batch, time, 4)),
         "fields": normal((batch, time, 10, 14, 2)),
         "static": normal((10, 14, 1)),
+        "reference": normal((batch, 10, 14, 2)),
     }
     return Condition(**jax.tree.map(jnp.asarray, parts))
 
@@ -228,6 +238,7 @@ def test_each_condition_changes_the_output():
         "vectors": -condition.vectors,
         "fields": -condition.fields,
         "static": -condition.static,
+        "reference": -condition.reference,
     }
     for name, other in others.items():
         changed = apply(params, z, logsnr, replaced(condition, **{name: other}))

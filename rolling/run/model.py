@@ -4,21 +4,24 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import einops
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from rolling.arrays import Frames
 from rolling.data.conditions import conditioning, vector_size
 from rolling.data.source import Sequences
 from rolling.data.statistics import Statistics
 from rolling.denoisers import Apply, Condition, Denoiser, Inputs, denoiser, functional
 from rolling.fields import Layout
 from rolling.run.experiment import Experiment
+from rolling.sampling import Conditions
 from rolling.sampling.constraints import Units
 
 
-def network_inputs(layout: Layout, mask: np.ndarray | None) -> Inputs:
+def network_inputs(experiment: Experiment, layout: Layout, mask: np.ndarray | None) -> Inputs:
     """The input shapes of a network for this layout; a mask becomes a static field per variable."""
     height, width, channels = layout.shape
     return Inputs(
@@ -30,6 +33,7 @@ def network_inputs(layout: Layout, mask: np.ndarray | None) -> Inputs:
         vectors=vector_size(layout),
         fields=layout.forcings,
         static=0 if mask is None else channels,
+        reference=experiment.reference.frames * channels,
         periodic=(layout.y.periodic, layout.x.periodic),
     )
 
@@ -37,12 +41,12 @@ def network_inputs(layout: Layout, mask: np.ndarray | None) -> Inputs:
 def build(experiment: Experiment, layout: Layout, mask: np.ndarray | None) -> tuple[Apply, dict[str, Any]]:
     """`apply(params, z, logsnr, condition, dropout_key)` and fresh parameters from the training's seed."""
     rngs = nnx.Rngs(experiment.training.seed)
-    return functional(experiment.network.build(network_inputs(layout, mask), rngs))
+    return functional(experiment.network.build(network_inputs(experiment, layout, mask), rngs))
 
 
 def abstract(experiment: Experiment, layout: Layout, mask: np.ndarray | None) -> tuple[Apply, dict[str, Any]]:
     """As `build`, with shapes in place of parameters: nothing is computed or allocated."""
-    inputs = network_inputs(layout, mask)
+    inputs = network_inputs(experiment, layout, mask)
     return functional(nnx.eval_shape(lambda: experiment.network.build(inputs, nnx.Rngs(0))))
 
 
@@ -52,7 +56,8 @@ def static_fields(mask: np.ndarray | None) -> jax.Array | None:
 
 def condition_of(batch: dict[str, Any], mask: np.ndarray | None) -> Condition:
     """What a network is conditioned on for a batch of the input pipeline."""
-    parts = {name: batch[name] for name in ("label", "tokens", "vectors", "fields") if name in batch}
+    names = ("label", "tokens", "vectors", "fields", "reference")
+    parts = {name: batch[name] for name in names if name in batch}
     return Condition(**parts, static=static_fields(mask))
 
 
@@ -76,6 +81,12 @@ class Known:
         return condition_of(batch, self.mask)
 
 
+def with_reference(conditions: Conditions, frames: Frames) -> Conditions:
+    """What is known of any frames, and with it these frames of the beginning, normalised."""
+    reference = einops.rearrange(frames, "b t h w c -> b h w (t c)")
+    return lambda first, count: dataclasses.replace(conditions(first, count), reference=reference)
+
+
 def units_of(layout: Layout, statistics: Statistics) -> Units:
     """What the values that the network sees stand for."""
     return Units(layout, statistics.mean, statistics.std, statistics.mask)
@@ -85,10 +96,20 @@ def binder(experiment: Experiment, apply: Apply) -> Callable[[Any], Denoiser]:
     """`params` to the denoiser."""
 
     def bind(params):
-        network = lambda z, logsnr, condition: apply(params, z, logsnr, condition)  # noqa: E731
+        def network(z, logsnr, condition):
+            return apply(params, z, logsnr, shown(condition, experiment.reference.frames * z.shape[-1]))
+
         return denoiser(network, experiment.prediction)
 
     return bind
+
+
+def shown(condition: Condition, reference: int) -> Condition:
+    """With so many channels of the reference: another network may be shown more of it, or some of it."""
+    found = condition.reference
+    if found is not None:
+        found = found[..., :reference] if reference else None
+    return dataclasses.replace(condition, reference=found)
 
 
 def count(params: Any) -> int:

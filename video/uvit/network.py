@@ -56,7 +56,10 @@ class VideoUViTModule(nnx.Module):
         channels = config.channels[0]
         self.embedder = Embedder(config.embedding, inputs, rngs)
         self.stem = Convolution(
-            cells * (inputs.channels + inputs.fields + inputs.static), channels, config.edges, rngs
+            cells * (inputs.channels + inputs.fields + inputs.static + inputs.reference),
+            channels,
+            config.edges,
+            rngs,
         )
         self.level = Level(config, 0, inputs.tokens, rngs)
         self.norm = ModulatedNorm(channels, config.embedding, rngs, activation=True)

@@ -72,6 +72,27 @@ class Training:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Reference:
+    """Frames that the network sees beside every window, as more channels of its input: of a rollout the first
+    given ones, however long it is.
+
+    What a sequence keeps (the size of an object, its colours, a background) is learnt by one step to the next
+    with a small bias, and nothing in the data pulls back once it has gone wrong; with the beginning in sight
+    it is known exactly. A picture to be set in motion is shown in the same way (Stable Video Diffusion, arXiv
+    2311.15127); the role is that of the anchor frame of StreamingT2V (arXiv 2403.14773) and of attention
+    sinks. It is wrong for what should be forgotten, as a scene that is left.
+    """
+
+    frames: int = 0
+    """How many; 0: none."""
+    reach: int = 64
+    """In training they begin up to so many frames before the clip."""
+
+    def __post_init__(self):
+        check_least("reference", self, "frames", "reach")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Forecast:
     """Which forecasts to make of the held-out part."""
 
@@ -117,6 +138,8 @@ class Experiment(Sampling):
     """Weights of the noise levels in the loss."""
     objective: Objective = Denoising()
     """What is trained, and with which loss."""
+    reference: Reference = Reference()
+    """Frames of the beginning that the network sees all the time."""
     augment: tuple[Augmentation, ...] = ()
     """Symmetries of the data, applied to training clips."""
     optimiser: Optimiser = AdamW()
@@ -150,5 +173,10 @@ class Experiment(Sampling):
 
     def check_trained(self, sampling: Sampling) -> None:
         """Raises `InputError` where frames are to be made in a way for which the network is not trained."""
+        if self.reference.frames > sampling.given:
+            raise InputError(
+                f"the network is shown the first {self.reference.frames} frames of a rollout, which is given"
+                f" {sampling.given}: choose fewer frames of reference, or a window with more context"
+            )
         for part in sampling.guidance:
             part.check_trained(self.window, self.training.drop_condition)

@@ -97,6 +97,7 @@ RECORDS = {
     "experiment": "rolling.run.experiment.experiment.Experiment",
     "training": "rolling.run.experiment.experiment.Training",
     "forecast": "rolling.run.experiment.experiment.Forecast",
+    "reference": "rolling.run.experiment.experiment.Reference",
     "picture": "rolling.data.clips.protocol.Picture",
     "history": "rolling.sampling.guidance.History",
     "oracle": "rolling.oracle.Oracle",

@@ -113,6 +113,8 @@ class Forecaster:
     ) -> Iterator[tuple[int, np.ndarray, Carry]]:
         """`(first lead, frames, carry)` for `given [batch, n, height, width, variable]` in physical units."""
         clean = jnp.asarray(self.statistics.normalise(given), jnp.float32)
+        if beginning := self.experiment.reference.frames:
+            known = model.with_reference(known, clean[:, :beginning])
         chunks = self.rollout(cycles).chunks(self._networks(), clean, keys, frames, known, resume=resume)
         for chunk in chunks:
             yield chunk.start, self.statistics.denormalise(np.asarray(chunk.frames)), chunk.carry
@@ -307,6 +309,11 @@ def _alike(folder: Path, forecaster: Forecaster) -> Forecaster:
     same = ours.keys() == theirs.keys() and all(np.array_equal(ours[name], theirs[name]) for name in ours)
     if not (same and other.layout.same_frames(forecaster.layout)):
         raise InputError(f"the run {folder} was trained on other data: choose one that was trained on these")
+    if other.experiment.reference.frames > forecaster.experiment.reference.frames:
+        raise InputError(
+            f"the network of {folder} is shown the first frames of a rollout, and this one is not: choose one"
+            " that was trained with --reference.frames 0"
+        )
     return other
 
 

@@ -48,7 +48,8 @@ def cost_of(experiment: Experiment, layout: Layout) -> Cost:
     clip = experiment.clip_frames
     trained = jax.eval_shape(objective.start, shapes, shapes)
     state = jax.eval_shape(partial(first_state, experiment), trained)
-    arguments = (trained, shapes, batch_of(layout, training.batch // training.accumulate, clip), state.key)
+    batch = batch_of(experiment, layout, training.batch // training.accumulate, clip)
+    arguments = (trained, shapes, batch, state.key)
     gradient = gradient_program(experiment, layout, apply, arguments)
     update = jax.make_jaxpr(transformation(experiment).update)(trained, state.optimiser, trained)
     # The gradients of the other parts are kept until they are averaged.
@@ -58,7 +59,7 @@ def cost_of(experiment: Experiment, layout: Layout) -> Cost:
         again = gradient_program(other, layout, model.abstract(other, layout, None)[0], arguments)
     return Cost(
         parameters=model.count(shapes),
-        call=operations(call_program(apply, shapes, batch_of(layout, 1, frames))),
+        call=operations(call_program(apply, shapes, batch_of(experiment, layout, 1, frames))),
         call_frames=frames,
         step=training.accumulate * operations(gradient) + operations(update.jaxpr),
         step_frames=training.batch * clip,
@@ -73,10 +74,15 @@ def cost_of(experiment: Experiment, layout: Layout) -> Cost:
     )
 
 
-def batch_of(layout: Layout, clips: int, frames: int) -> dict[str, jax.ShapeDtypeStruct]:
+def batch_of(
+    experiment: Experiment, layout: Layout, clips: int, frames: int
+) -> dict[str, jax.ShapeDtypeStruct]:
     """The shapes of a batch of the input pipeline."""
     shape = lambda *sizes, dtype=jnp.float32: jax.ShapeDtypeStruct((clips, *sizes), dtype)  # noqa: E731
     batch = {"x": shape(frames, *layout.shape)}
+    if experiment.reference.frames:
+        height, width, channels = layout.shape
+        batch["reference"] = shape(height, width, experiment.reference.frames * channels)
     if layout.labels:
         batch["label"] = shape(dtype=jnp.int32)
     if layout.tokens:

@@ -70,7 +70,7 @@ def load_teacher(experiment: Experiment, run: Path, layout: Layout, statistics: 
     mine, its = experiment, teacher.experiment
     changed = [
         line
-        for part in ("network", "prediction")
+        for part in ("network", "prediction", "reference")
         for line in codec.differences(
             codec.encode(getattr(its, part)), codec.encode(getattr(mine, part)), part
         )

@@ -175,6 +175,8 @@ class Trainer:
             batch=experiment.training.batch,
             seed=experiment.training.seed,
             augment=experiment.augment,
+            reference=experiment.reference.frames,
+            reach=experiment.reference.reach,
         )
         finished = saved and saved["progress"]["step"] >= experiment.training.steps  # needs no teacher
         teacher = None if finished else load_teacher(experiment, folder, self.layout, self.statistics)
