@@ -54,6 +54,26 @@ class _Cuts:
         }
 
 
+@dataclasses.dataclass(frozen=True)
+class _Reference:
+    """`frames` frames of a clip's own past, which go with it through whatever changes the clip."""
+
+    read: Callable[[int, int, int], np.ndarray]
+    frames: int
+    reach: int
+
+    def joined(self, clip: Batch, rng: np.random.Generator) -> Batch:
+        """A clip with the reference before it."""
+        sequence, start = clip.pop("place")
+        first = int(rng.integers(max(0, start - self.reach), start, endpoint=True))
+        return clip | {"x": np.concatenate([self.read(sequence, first, first + self.frames), clip["x"]])}
+
+    def parted(self, clips: Batch) -> Batch:
+        """A batch of such clips, with the reference by itself."""
+        before, x = np.split(clips["x"], [self.frames], axis=1)
+        return clips | {"x": x, "reference": einops.rearrange(before, "b t h w c -> b h w (t c)")}
+
+
 def check_frames(sequences: Sequences, frames: int) -> None:
     """Raises `InputError` where no sequence has `frames` frames in a row."""
     longest = max((sequences.length(i) for i in range(len(sequences))), default=0)
@@ -61,6 +81,18 @@ def check_frames(sequences: Sequences, frames: int) -> None:
         raise InputError(
             f"too few frames for one window: it takes {frames} in a row, but the longest unbroken sequence of"
             f" the training part has {longest}; use a smaller window or more data"
+        )
+
+
+def _check_changes(augment: tuple[Augmentation, ...], sequences: Sequences) -> None:
+    """Raises `InputError` where an augmentation does not suit the data."""
+    layout = sequences.layout
+    for change in augment:
+        change.check(layout, sequences.mask)
+    if augment and layout.forcings:
+        raise InputError(
+            f"{type(augment[0]).__name__} would change frames, but not the {layout.forcings} forcings beside"
+            " them: leave it out, with --augment none"
         )
 
 
@@ -96,19 +128,7 @@ def clips(
             raise InputError(f"the {name} of training clips must be at least {least}, not {value}")
     layout = sequences.layout
     calendar.check(layout)
-    for change in augment:
-        change.check(layout, sequences.mask)
-    if augment and layout.forcings:
-        raise InputError(
-            f"{type(augment[0]).__name__} would change frames, but not the {layout.forcings} forcings beside"
-            " them: leave it out, with --augment none"
-        )
-
-    def referenced(clip: Batch, rng: np.random.Generator) -> Batch:
-        """With the reference before the clip, so that whatever changes the clip changes both alike."""
-        sequence, start = clip.pop("place")
-        first = int(rng.integers(max(0, start - reach), start, endpoint=True))
-        return clip | {"x": np.concatenate([cuts.read(sequence, first, first + reference), clip["x"]])}
+    _check_changes(augment, sequences)
 
     def augmented(clip: Batch, rng: np.random.Generator) -> Batch:
         x = clip["x"].astype(np.float32, copy=False)
@@ -117,20 +137,19 @@ def clips(
         return clip | {"x": x}
 
     def normalised(clips: Batch) -> Batch:
-        x = statistics.normalise(clips["x"]).astype(np.float32, copy=False)
-        if not reference:
-            return clips | {"x": x}
-        before = einops.rearrange(x[:, :reference], "b t h w c -> b h w (t c)")
-        return clips | {"x": x[:, reference:], "reference": before}
+        return clips | {"x": statistics.normalise(clips["x"]).astype(np.float32, copy=False)}
 
     cuts = _Cuts(sequences, frames, stride, reference > 0)
     # As good as endless; grain counts batches in floating point, so that more would not be counted exactly.
     epochs = 2**52 // len(cuts)
     dataset = grain.MapDataset.source(cuts).seed(seed).shuffle().repeat(epochs)
+    past = _Reference(cuts.read, reference, reach)
     if reference:
-        dataset = dataset.random_map(referenced)
+        dataset = dataset.random_map(past.joined)
     if augment:
         dataset = dataset.random_map(augmented)
     dataset = dataset.batch(batch).map(normalised)
+    if reference:
+        dataset = dataset.map(past.parted)
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead if threads else 0)
     return iter(dataset.to_iter_dataset(options))
