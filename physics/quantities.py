@@ -14,7 +14,7 @@ import numpy as np
 from rolling.fields import Layout, Variable
 from rolling.metrics.area import Domain
 from rolling.metrics.protocol import EvaluationSetup
-from rolling.metrics.spectra import Planar, spectrum
+from rolling.metrics.spectra import Planar, spectrum, square
 from rolling.physics.flow import Kinematics, Velocity, velocities, vorticities
 
 
@@ -140,11 +140,6 @@ def _label(name: str, pair: Velocity, layout: Layout) -> str:
 
 def _units(pair: Velocity, layout: Layout) -> str:
     return layout.variables[pair.u].units
-
-
-def square(units: str) -> str:
-    """`(m s-1)^2` for `m s-1`; dimensionless units stay as they are."""
-    return units if units in ("", "1") else f"({units})^2"
 
 
 def times(units: str, other: str) -> str:

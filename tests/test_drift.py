@@ -8,7 +8,7 @@ import pytest
 from rolling.configs._metrics import CLIPS_LONG, FIELDS_LONG
 from rolling.fields import Axis, Layout, Variable, video
 from rolling.metrics import EvaluationSetup, Metric, Resampled, Sample
-from rolling.metrics.drift import Drift, Lasts, Survival, survival
+from rolling.metrics.drift import Drift, Lasts, Survival
 from rolling.metrics.frame_statistics import (
     STATISTICS,
     Contrast,
@@ -21,6 +21,7 @@ from rolling.metrics.frame_statistics import (
     ring_ends,
 )
 from rolling.metrics.intervals import quantile_interval
+from rolling.metrics.lifetimes import survival
 from rolling.metrics.protocol import Unpaired
 from rolling.metrics.real_range import RealRange
 from rolling.video.metrics.by_age import SpectralDistanceByAge
@@ -181,6 +182,24 @@ def noise():
     """Real sequences of white noise, whose range is narrow."""
     layout = plane(names=("u", "v"))
     return layout, walks(np.random.default_rng(3), 24, 121, layout)
+
+
+def test_the_band_by_hand():
+    """Frames of constant mean 0 to 200, and of contrast 1 to 201: quantiles 1 and 199, and 2 and 200, widened
+    by a tenth of 198, and by a tenth of the decades between."""
+    layout, level = plane(8), np.arange(201.0)[:, None, None, None, None]
+    checkers = (-1.0) ** np.indices((8, 8)).sum(axis=0)[..., None]
+    for statistic, real, band in (
+        (Mean(), level + 0 * checkers, [1 - 19.8, 199 + 19.8]),
+        (Contrast(), (level + 1) * checkers, [2 / 100**0.1, 200 * 100**0.1]),
+    ):
+        found = RealRange.of(setup_for(np.repeat(real, 61, axis=1), layout, 200))
+        found.measure(statistic)
+        np.testing.assert_allclose(found.band(statistic)[:, 0], band, rtol=1e-6)
+    conserved = RealRange.of(setup_for(np.repeat(0 * level + checkers, 61, axis=1), layout, 200))
+    for statistic, band in ((Mean(), [-0.05, 0.05]), (Gradient(), [8**0.5 / 1.05, 8**0.5 * 1.05])):
+        conserved.measure(statistic)
+        np.testing.assert_allclose(conserved.band(statistic)[:, 0], band, rtol=1e-6)
 
 
 def test_truth_lasts_and_what_is_frozen_or_broken_does_not(noise):

@@ -264,6 +264,8 @@ def test_rollouts_longer_than_truth_are_judged_over_all_frames(tmp_path):
     np.testing.assert_array_equal(found.score("lasts", "each").values[:2], 60)
     np.testing.assert_allclose(found.score("lasts", "each").values[2:], 18, atol=4)
     assert found.score("lasts", "median").baselines["persistence"] == [0]
+    left = found.score("survival", "rollouts")
+    assert left.values[0] == 1 and left.values[-1] == 0.5 and (left.low[-1], left.high[-1]) == (0, 1)
     for metric, score in found.all():
         for name, curve in score.curves.items():
             again = small.score(metric, score.variable).curves[name]

@@ -14,7 +14,7 @@ import numpy as np
 from rolling.fields import Axis, Variable
 from rolling.metrics.area import Domain, averaged
 from rolling.metrics.protocol import About, EvaluationSetup
-from rolling.metrics.spectra import spectrum
+from rolling.metrics.spectra import spectrum, square
 
 RINGS = 6
 NEAR = 0.01
@@ -238,9 +238,7 @@ class Saturation:
 
 def _squared(variables: tuple[Variable, ...]) -> tuple[Variable, ...]:
     """The variables in the square of their units."""
-    return tuple(
-        v if v.units in ("", "1") else dataclasses.replace(v, units=f"({v.units})^2") for v in variables
-    )
+    return tuple(dataclasses.replace(variable, units=square(variable.units)) for variable in variables)
 
 
 STATISTICS: tuple[Statistic, ...] = (

@@ -200,6 +200,8 @@ class About:
     reference stands for, `zero` whether positive values are drawn above zero. `cumulative`: each value is
     over all leads up to its own, so that the last one covers the whole rollout.
 
+    Values cannot lie beyond `limits`, where there are some, so that intervals end there.
+
     `column` heads its numbers in the printed table, `ranking` makes it one by which `rolling compare` ranks.
     """
 
@@ -213,6 +215,7 @@ class About:
     reference: str = "truth"
     zero: bool = True
     cumulative: bool = False
+    limits: tuple[float, float] | None = None
     column: str = ""
     ranking: Ranking | None = None
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from rolling.metrics.frame_statistics import SLACK, Frames, Measure, Statistic
 from rolling.metrics.intervals import joined
-from rolling.metrics.protocol import EvaluationSetup, Recorded
+from rolling.metrics.protocol import EvaluationSetup, Recorded, Sample
 
 LENGTH = 20
 PARTS = 4
@@ -26,7 +26,7 @@ PARTS = 4
 FEWEST = 6
 """Windows one after another that rollouts and the longest real sequence should have."""
 OUTER, WIDENED = 0.005, 0.1
-FRAMES, BYTES = 20_000, 2**32
+FRAMES, BYTES = 20_000, 2**30
 BLOCK = 2**22
 """Bytes of frames that are measured at a time."""
 FARTHEST = 10.0
@@ -72,6 +72,13 @@ class RealRange:
         if statistic not in self._measures:
             self._measures[statistic] = statistic.measure(self.setup)
         return self._measures[statistic]
+
+    def of_forecast(self, statistic: Statistic, sample: Sample) -> np.ndarray:
+        """`[member, T, variable]`: a statistic of the frames of a forecast, which all metrics share."""
+        measure = self.measure(statistic)
+        assert measure is not None
+        frames = sample.share("frames", lambda: Frames(values=sample.forecast, previous=sample.before))
+        return sample.share((statistic, self), lambda: measure.of(frames))
 
     def windows(self, statistic: Statistic) -> list[np.ndarray]:
         """Means over the windows of each piece, `[window, variable]`."""

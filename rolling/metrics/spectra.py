@@ -176,3 +176,8 @@ class Zonal:
             energy[..., -1] /= 2
         area = self.layout.area_weights()[:, 0]
         return np.tensordot(energy, area / area.sum(), axes=([-2], [0]))
+
+
+def square(units: str) -> str:
+    """`(m s-1)^2` for `m s-1`; dimensionless units stay as they are."""
+    return units if units in ("", "1") else f"({units})^2"

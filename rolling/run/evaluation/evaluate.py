@@ -23,7 +23,15 @@ from rolling.data.source import Sequences, Split
 from rolling.data.statistics import Statistics
 from rolling.fields import Layout
 from rolling.metrics.intervals import MOST, blocks, interval, without_each
-from rolling.metrics.protocol import EvaluationSetup, Metric, Resampled, Sample, Score, Unpaired
+from rolling.metrics.protocol import (
+    EvaluationSetup,
+    Metric,
+    Resampled,
+    Sample,
+    Score,
+    Unpaired,
+    about_of,
+)
 from rolling.run.evaluation.climatology import Climate
 from rolling.run.evaluation.scores import ABOUT, CURVES, INDEPENDENT, Drawn, Evaluation, Scores, write
 from rolling.run.forecasting.zarr_reader import StoredForecast, open_forecast
@@ -171,13 +179,14 @@ def _scores(metric: Metric, states: Sequence[Any]) -> tuple[Score, ...]:
     if not isinstance(metric, Resampled):
         return metric.result(states[0])
     rows = [metric.result(state) for state in metric.resample(states, without_each(len(states)))]
-    return tuple(_bounded(score, others) for score, *others in zip(*rows, strict=True))
+    limits = about_of(metric).limits or (-np.inf, np.inf)
+    return tuple(_bounded(score, others, limits) for score, *others in zip(*rows, strict=True))
 
 
-def _bounded(score: Score, without: Sequence[Score]) -> Score:
+def _bounded(score: Score, without: Sequence[Score], limits: tuple[float, float]) -> Score:
     if not without:
         return score
-    low, high = interval(score.values, np.stack([each.values for each in without]))
+    low, high = np.clip(interval(score.values, np.stack([each.values for each in without])), *limits)
     return dataclasses.replace(score, low=low, high=high, without=tuple(without))
 
 

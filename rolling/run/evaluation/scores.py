@@ -191,6 +191,8 @@ def _changed(about: About) -> dict[str, Any]:
 def _about(words: Mapping[str, Any]) -> About:
     """A description in a file; fields that only a later version has are ignored."""
     known = {f.name: words[f.name] for f in dataclasses.fields(About) if f.name in words}
+    if known.get("limits"):
+        known["limits"] = tuple(known["limits"])
     if known.get("ranking"):
         ranking = {f.name for f in dataclasses.fields(Ranking)}
         known["ranking"] = Ranking(**{n: v for n, v in known["ranking"].items() if n in ranking})

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from rolling.metrics.protocol import HORIZON, About, Score
 from rolling.run.evaluation.scores import Evaluation
-from rolling.run.report import plots
+from rolling.run.report import bars, plots
 from rolling.run.report.units import Words, pretty_units, short, with_units
 
 BAND = re.compile(r"energy_spectrum_leads_(\d+)_to_(\d+)")
@@ -59,10 +59,10 @@ def _drawn(score: Score, curves: Mapping, about: About, words: Words, floor: flo
     unit = pretty_units(score.units)
     if score.axis == "rank":
         bounds = None if score.low is None or score.high is None else np.stack([score.low, score.high])
-        return plots.rank_histogram(score.coordinate, score.values, bounds)
+        return bars.rank_histogram(score.coordinate, score.values, bounds)
     if score.axis in ("rollout", "statistic"):
         names = [str(name).replace("_", " ") for name in score.coordinate]
-        return plots.named_bars(names, score.values, x=unit)
+        return bars.named_bars(names, score.values, x=unit)
     if score.axis == "wavenumber":
         return plots.spectrum_curves(score.coordinate, curves, y=with_units("energy", unit))
     lead = score.axis == "lead"
