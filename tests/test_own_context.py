@@ -145,6 +145,8 @@ def test_windows_that_it_does_not_suit_are_refused():
             dataclasses.replace(debug, objective=OwnContext(), **change)
     dataclasses.replace(debug, objective=OwnContext(whole=True), window=Rolling(size=4, context=0))
     dataclasses.replace(debug, objective=OwnContext(), window=IndependentTimes(inner=debug.window))
+    with pytest.raises(InputError, match="Autoregressive has none when a cycle begins"):
+        dataclasses.replace(debug, objective=OwnContext(whole=True), window=Autoregressive(context=1))
     with pytest.raises(InputError, match="cycles must be a whole number"):
         OwnContext(cycles=0)
     with pytest.raises(InputError, match="probability"):

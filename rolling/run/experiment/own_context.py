@@ -1,19 +1,22 @@
 """Training on context that the network made itself: what a rollout shows it, and the data do not."""
 
 import dataclasses
+from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int
+from jaxtyping import Array, Int, Key
 
+from rolling.arrays import Frames
 from rolling.common.errors import InputError
+from rolling.denoisers import Condition
 from rolling.losses import denoising_loss, diffused, frame_weights
 from rolling.noise import expand
-from rolling.run.experiment.objectives import Denoising
+from rolling.run.experiment.objectives import Denoising, LossInputs
 from rolling.sampling.guidance import Denoisers
 from rolling.sampling.own_rollout import own_rollout
 from rolling.sampling.sampler import Sampler
-from rolling.windows import SampledTimes, check_share, in_context, training_frames
+from rolling.windows import SampledTimes, Window, check_share, in_context, training_frames
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,7 +35,7 @@ class OwnContext(Denoising):
     """
 
     share: float = 0.5
-    """Probability that a clip begins with frames of the network's own."""
+    """Share of the clips of a batch that begin with frames of the network's own: whole clips, one or more."""
     cycles: int = 1
     """Largest number of cycles that are rolled."""
     whole: bool = False
@@ -51,6 +54,11 @@ class OwnContext(Denoising):
                 "training on one's own context rolls the window that is trained, and"
                 f" {type(window).__name__} is trained on clips of another size than its own"
             )
+        if self.whole and sampling.all_enter_at_once:
+            raise InputError(
+                f"objective.whole shows noisy frames of the rollout; {type(window).__name__} has none when"
+                " a cycle begins, but pure noise: leave it out"
+            )
         if window.context == 0 and not self.whole:
             raise InputError(
                 "training on one's own context needs a window with context, or objective.whole: this window"
@@ -62,31 +70,25 @@ class OwnContext(Denoising):
 
     def loss(self, inputs, params, frozen, batch, key):
         own_key, count_key, times_key, noise_key, dropout_key = jax.random.split(key, 5)
-        recipe = inputs.recipe
-        window, size = recipe.window, recipe.window.size
+        recipe, window, size = inputs.recipe, inputs.recipe.window, inputs.recipe.window.size
         condition = inputs.condition(batch, dropout_key)
 
-        unguided = dataclasses.replace(recipe.recipe, guidance=(), truncate_tail=False)
-        network = Denoisers(inputs.denoiser(jax.lax.stop_gradient(params), None), units=inputs.units)
-        states = own_rollout(Sampler(unguided), network, batch["x"], own_key, condition, self.cycles)
-
         count = self._counts(count_key, len(batch["x"]))
-        moved = count * window.stride
-        x = cut(batch["x"], moved, size)
-        condition = condition.map(frames=lambda part: cut(part, moved, size), sequences=lambda part: part)
-        own = states[count, jnp.arange(len(x))]
+        own = self._rolled(inputs, params, batch["x"], condition, count, own_key)
+        begin = count * window.stride
+        x = cut(batch["x"], begin, size)
+        condition = condition.map(frames=lambda part: cut(part, begin, size), sequences=lambda part: part)
         context, made = in_context(window, (1, size)), (count > 0)[:, None]
 
         times = window.sample_times(times_key, len(x))
         if self.whole:
-            begin = window_at_beginning(window, len(x))
-            times = jax.tree.map(lambda a, b: jnp.where(made, a, b), begin, times)
+            times = jax.tree.map(partial(jnp.where, made), first_times(window, len(x)), times)
         logsnr = recipe.schedule.logsnr(times.tau)
         z = diffused(jnp.where(expand(context & made, x), own, x), logsnr, noise_key, recipe.noise)
         if self.whole:
             z = jnp.where(expand(made & ~context, z), own, z)
-        weights = frame_weights(inputs.weighting, recipe.schedule, times)
         denoise = inputs.denoiser(params, dropout_key)
+        weights = frame_weights(inputs.weighting, recipe.schedule, times)
         return denoising_loss(
             lambda z, logsnr: denoise(z, logsnr, condition),
             x,
@@ -97,11 +99,25 @@ class OwnContext(Denoising):
             scales=self.scales,
         )
 
-    def _counts(self, key, batch: int) -> Int[Array, " batch"]:
-        """Cycles that are rolled for each clip."""
-        chance_key, far_key = jax.random.split(key)
-        far = jax.random.randint(far_key, (batch,), 1, self.cycles + 1)
-        return jnp.where(jax.random.bernoulli(chance_key, self.share, (batch,)), far, 0)
+    def _clips(self, batch: int) -> int:
+        """How many clips of a batch are rolled: the first ones, as a batch is in random order."""
+        return min(batch, max(1, round(self.share * batch))) if self.share > 0 else 0
+
+    def _counts(self, key: Key[Array, ""], batch: int) -> Int[Array, " batch"]:
+        """Cycles that each clip is rolled."""
+        cycles = jax.random.randint(key, (batch,), 1, self.cycles + 1)
+        return jnp.where(jnp.arange(batch) < self._clips(batch), cycles, 0)
+
+    def _rolled(self, inputs: LossInputs, params, x: Frames, condition: Condition, count, key) -> Frames:
+        """The window of each clip after its cycles."""
+        rolled, size = self._clips(len(x)), inputs.recipe.window.size
+        if rolled == 0:
+            return x[:, :size]
+        sampler = Sampler(dataclasses.replace(inputs.recipe.recipe, guidance=(), truncate_tail=False))
+        network = Denoisers(inputs.denoiser(jax.lax.stop_gradient(params), None), units=inputs.units)
+        those = condition.map(frames=lambda part: part[:rolled], sequences=lambda part: part[:rolled])
+        states = own_rollout(sampler, network, x[:rolled], key, those, self.cycles)
+        return jnp.concatenate([states[count[:rolled], jnp.arange(rolled)], x[rolled:, :size]])
 
 
 def cut(part: Array, first: Int[Array, " batch"], frames: int) -> Array:
@@ -109,7 +125,7 @@ def cut(part: Array, first: Int[Array, " batch"], frames: int) -> Array:
     return jax.vmap(lambda p, start: jax.lax.dynamic_slice_in_dim(p, start, frames))(part, first)
 
 
-def window_at_beginning(window, batch: int) -> SampledTimes:
+def first_times(window: Window, batch: int) -> SampledTimes:
     """The clocks with which a cycle begins."""
     one = jnp.ones(batch)
     return SampledTimes(*jax.jvp(window.cycle, (one,), (one,)))
