@@ -2,6 +2,7 @@
 time works in it."""
 
 import dataclasses
+import errno
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -199,3 +201,18 @@ def test_a_run_that_cannot_begin_leaves_no_folder(tmp_path):
         presets.save(presets.find("debug"), tmp_path / "debug" / "experiment.json")
         other = dataclasses.replace(presets.find("debug"), calls_per_frame=3)
         commands.train(other, tmp_path / "debug", resume=True)
+
+
+def test_a_folder_that_became_read_only_hides_no_other_error(tmp_path, monkeypatch):
+    """The lock cannot be removed then, and is taken again."""
+
+    def unlink(self, missing_ok=False):
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    reason = pytest.raises(InputError, match="the actual reason")
+    with monkeypatch.context() as patch, reason, alone(tmp_path / "lock", "it"):
+        patch.setattr(Path, "unlink", unlink)
+        raise InputError("the actual reason")
+    with alone(tmp_path / "lock", "it"):
+        pass
+    assert not list(tmp_path.iterdir())

@@ -2,6 +2,7 @@
 ends with the bytes of one that was never stopped."""
 
 import os
+import re
 import shutil
 import signal
 
@@ -11,6 +12,7 @@ from rolling.common import files
 from rolling.common.progress import Progress
 from rolling.common.signals import EXIT_CODES
 from rolling.run.cli import main
+from rolling.run.report import page
 from tests.run_tools import tree
 
 SMALL = (
@@ -106,6 +108,22 @@ def test_what_is_removed_while_it_is_used_is_told(what, runs, monkeypatch, capfd
     (line,) = (line for line in said.splitlines() if line.startswith("rolling: "))
     assert place in line and "was removed while it was" in line
     assert "Traceback" not in said and not (runs / place).exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", ["open_forecast", "write_text"])
+def test_a_run_that_is_removed_while_it_is_reported_is_not_made_anew(step, runs, monkeypatch, capfd):
+    does = getattr(page, step)
+
+    def removed(*arguments):
+        shutil.rmtree(runs / "run-0", ignore_errors=True)
+        return does(*arguments)
+
+    monkeypatch.setattr(page, step, removed)
+    assert main(["report", "run-0"]) == 2
+    said = capfd.readouterr().err
+    assert len(re.findall(r"^rolling: .*run-0/.*", said, re.M)) == 1
+    assert "Traceback" not in said and not (runs / "run-0").exists()
 
 
 STOPS = {
