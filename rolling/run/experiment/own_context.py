@@ -29,7 +29,7 @@ class OwnContext(Denoising):
     rollout has finished is the context then; with `whole`, the frames after it are those of the rollout, too,
     at the clocks with which a cycle begins, in place of true frames diffused to the clocks of the window.
 
-    With one cycle this is the pushforward trick (Brandstetter et al., arXiv 2202.03376, section 3.1). The
+    With one cycle this is the pushforward trick (Brandstetter et al., arXiv 2202.03376). The
     further the rollout, the less its frames and the true ones have to do with each other where the future is
     uncertain: on the oracle a context that is `k` frames old teaches the gain `a^(2 k + 1)` in place of `a`.
     """
