@@ -1,7 +1,8 @@
 """Families of methods: each function takes an experiment and returns it in that family.
 
-They differ in how the clocks of the frames run and in what follows from that; data, network and training
-stay. `rolling list` names them, and each is there for every preset: `kolmogorov_erdm`.
+They differ in how the clocks of the frames run and in what follows from that; data, network and length of
+training stay. What a preset adds against drift does not: not every window allows it, and methods are compared
+as they are. `rolling list` names them, and each is there for every preset: `kolmogorov_erdm`.
 """
 
 import dataclasses
@@ -10,7 +11,8 @@ from rolling.denoisers import V
 from rolling.losses import LogNormal
 from rolling.noise import Edm
 from rolling.noise.prior import Correlated
-from rolling.run.experiment import Experiment
+from rolling.run.experiment import Experiment, Reference
+from rolling.run.experiment.objectives import Denoising
 from rolling.run.experiment.presets import family
 from rolling.sampling.partitions import Blocks
 from rolling.sampling.starts import FromGuess
@@ -28,7 +30,8 @@ from rolling.windows import (
 
 
 def _with(experiment: Experiment, family: str, **changes) -> Experiment:
-    return dataclasses.replace(experiment, name=f"{experiment.name}_{family}", **changes)
+    plain = {"objective": Denoising(), "reference": Reference()}
+    return dataclasses.replace(experiment, name=f"{experiment.name}_{family}", **plain | changes)
 
 
 def _frame(experiment: Experiment) -> dict[str, int]:

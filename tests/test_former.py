@@ -20,8 +20,9 @@ from rolling.data.clips.source import Clips
 from rolling.metrics.anomalies import PooledAnomalyCorrelation
 from rolling.metrics.protocol import Unpaired
 from rolling.run.cli import main
-from rolling.run.experiment import codec
+from rolling.run.experiment import Reference, codec
 from rolling.run.experiment.former import upgraded
+from rolling.run.experiment.objectives import Denoising
 from rolling.run.experiment.presets import find
 from rolling.windows import NoisyContext, Rolling
 
@@ -56,7 +57,12 @@ def test_presets_of_before_are_those_of_today():
         metrics = tuple(metric for metric in now.metrics if metric != PooledAnomalyCorrelation())
         long_metrics = tuple(metric for metric in now.long_metrics if not isinstance(metric, Unpaired))
         now = dataclasses.replace(now, metrics=metrics, long_metrics=long_metrics)
-        assert codec.decode(former) == now, name
+        then = codec.decode(former)
+        if name == "moving_shapes":  # and without what it has against drift, and for how long it rolls
+            now = dataclasses.replace(
+                now, constraints=(), objective=Denoising(), reference=Reference(), long=then.long
+            )
+        assert then == now, name
         since = codec.differences(former, codec.encode(now))
         assert all(": None / " in line for line in since)  # fields that were added
 
