@@ -2,9 +2,9 @@
 
 A ball keeps its size for ever, and nothing in the data pulls one back that has grown. Of each rollout the
 area of what differs from the background is followed, in units of its contrast. A ball is lost where for 7 of
-10 frames its area lies outside those of the balls in the data, widened by a fifth, or it is no disc: the second
-moment of a disc about its centre is its area over 2 pi. The rate is the slope of the logarithm of the area
-over the first 60 frames. The truth has a rate of 0 and loses none.
+10 frames its area lies outside those of the balls in the data, widened by a fifth, or it is no disc: the
+second moment of a disc about its centre is its area over 2 pi. The rate is the slope of the logarithm of the
+area over the first 60 frames. The truth has a rate of 0 and loses none.
 """
 
 import sys
@@ -54,8 +54,8 @@ def main() -> None:
         horizon = store.sizes["prediction_timedelta"]
         grow, error = 100 * rates.mean(), 100 * rates.std() / np.sqrt(len(rates))
         print(
-            f"{path}: {np.sum(frames == horizon)} of {len(frames)} balls last all {horizon} frames, half of them"
-            f" {np.median(frames):.0f}; areas grow by {grow:.2f} ± {error:.2f} % a frame"
+            f"{path}: {np.sum(frames == horizon)} of {len(frames)} balls last all {horizon} frames,"
+            f" half of them {np.median(frames):.0f}; areas grow by {grow:.2f} ± {error:.2f} % a frame"
         )
 
 
