@@ -170,7 +170,7 @@ def test_conditions_are_part_of_it():
     for layout in (PICTURES, video(64, 64, labels=("a", "b"), tokens=8, actions=2)):
         small = dataclasses.replace(debug, network=VideoUViT(channels=(16,), blocks=(1,), embedding=16))
         apply, shapes = model.abstract(small, layout, None)
-        calls.append(operations(call_program(apply, shapes, batch_of(layout, 1, 4))))
+        calls.append(operations(call_program(apply, shapes, batch_of(small, layout, 1, 4))))
     cells, c = 4 * 32**2, 16
     tokens = TOKENS * 8 * 2 * c + cells * (2 * c * c + 2 * (TOKENS + 1) * c)
     vectors = TOKENS * 8 * 16 + 4 * 2 * 16 + 2 * 16 + 4 * 16 * 2 * c

@@ -36,11 +36,11 @@ def parse_json(text: str | bytes) -> Any:
 def check_depth(value: Any) -> None:
     """Raises `ValueError` for lists and objects nested deeper than `DEEPEST`."""
     layer = [value]
-    for _ in range(DEEPEST + 1):
-        inner = (each.values() if isinstance(each, dict) else each for each in layer)
-        layer = [item for items in inner for item in items if isinstance(item, dict | list)]
-        if not layer:
+    for _ in range(DEEPEST + 2):
+        inner = [each for each in layer if isinstance(each, dict | list)]
+        if not inner:
             return
+        layer = [item for each in inner for item in (each.values() if isinstance(each, dict) else each)]
     raise _too_deep()
 
 
