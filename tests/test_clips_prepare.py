@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -490,16 +491,19 @@ def test_a_full_disk_keeps_what_was_finished(tmp_path, monkeypatch):
 
 
 def test_of_two_who_prepare_at_once_one_waits(tmp_path, capfd):
-    made = []
+    made, at_work = [], threading.Event()
 
     def make(folder):
         made.append(folder)
+        at_work.set()
         time.sleep(0.2)
         (folder / "done").touch()
 
     whole = lambda path: (path / "done").exists()  # noqa: E731
     with ThreadPoolExecutor(8) as pool:
-        futures = [pool.submit(cache.grow, tmp_path / "it", make, whole) for _ in range(8)]
+        futures = [pool.submit(cache.grow, tmp_path / "it", make, whole)]
+        at_work.wait()  # it has signed its lock by now
+        futures += [pool.submit(cache.grow, tmp_path / "it", make, whole) for _ in range(7)]
     assert {future.result() for future in futures} == {tmp_path / "it"}
     assert len(made) == 1 and [path.name for path in tmp_path.iterdir()] == ["it"]
     said = capfd.readouterr().err.splitlines()
