@@ -12,7 +12,6 @@ import math
 from collections.abc import Iterator
 from typing import Any, Literal, Protocol, runtime_checkable
 
-import exponax
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
@@ -123,9 +122,11 @@ class Kolmogorov:
         return _random_field(key, self.grid, scale=4.0)
 
     def stepper(self):
+        from exponax.stepper import KolmogorovFlowVorticity  # here, as it takes long: it imports pyplot
+
         # exponax's vorticity is -w, so its force, -mode injection_scale cos(mode y), must change sign too;
         # that force varies along exponax's second axis.
-        return exponax.stepper.KolmogorovFlowVorticity(
+        return KolmogorovFlowVorticity(
             2,
             2 * math.pi,
             self.grid,
@@ -195,7 +196,9 @@ class KuramotoSivashinsky:
         return _random_field(key, self.grid, scale=self.domain / (2 * math.pi))
 
     def stepper(self):
-        return exponax.stepper.KuramotoSivashinsky(2, self.domain, self.grid, self.dt, order=4)
+        from exponax.stepper import KuramotoSivashinsky as Stepper
+
+        return Stepper(2, self.domain, self.grid, self.dt, order=4)
 
     def advance(self, stepper: Any, state: Field) -> Field:
         return _advance(self, stepper, state.T).T

@@ -1,6 +1,7 @@
 """What every test runs under: no silent broadcasting of ranks, shapes checked against the annotations, and
 caches that the next session finds."""
 
+import gc
 import os
 import signal
 from collections import Counter
@@ -44,6 +45,9 @@ except ImportError:
     UNCHECKED.append("shapes are not checked against their annotations: install beartype")
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# Tracing makes so many objects that a seventh of the time went into looking for garbage among them.
+gc.set_threshold(200_000, 50, 100)
 
 # Compilation makes the first example slow; the same examples are tried in every run.
 try:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from rolling.run.checkpoint import Checkpoints
+from rolling.run.cli import main
 from tests.run_tools import command, environment
 
 pytestmark = pytest.mark.slow
@@ -22,12 +23,12 @@ def parameters(run):
     return [np.asarray(leaf) for leaf in jax.tree.leaves(found)]
 
 
-def test_eight_devices_reach_what_one_reaches(tmp_path):
-    one = environment()
-    eight = environment(XLA_FLAGS=EIGHT)
-    command(*WORDS, "one", cwd=tmp_path, env=one)
-    command(*WORDS, "eight", cwd=tmp_path, env=eight)
-    command(*WORDS, "parts", "--training.accumulate", "2", cwd=tmp_path, env=one)
+def test_eight_devices_reach_what_one_reaches(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert jax.device_count() == 1
+    assert main([*WORDS, "one"]) == 0
+    assert main([*WORDS, "parts", "--training.accumulate", "2"]) == 0
+    command(*WORDS, "eight", cwd=tmp_path, env=environment(XLA_FLAGS=EIGHT))
     a, b, c = (parameters(tmp_path / "runs" / name) for name in ("one", "eight", "parts"))
     for single, sharded in zip(a, b, strict=True):
         np.testing.assert_allclose(single, sharded, rtol=0, atol=2e-4)

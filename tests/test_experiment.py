@@ -18,6 +18,7 @@ from rolling.run import commands, model
 from rolling.run.cli import main
 from rolling.run.experiment import codec, registry
 from rolling.run.experiment.options import parse
+from rolling.run.experiment.own_context import OwnContext
 from rolling.run.experiment.presets import families, find, presets, save
 from rolling.run.experiment.registry import snake
 from rolling.run.training.trainer import first_state, make_step
@@ -63,6 +64,8 @@ def small(experiment):
         changes["source"] = dataclasses.replace(
             experiment.source, simulator=simulator, train=2, frames=12, test=1, test_frames=14
         )
+    if isinstance(experiment.objective, OwnContext):  # the cycles are as many copies of the network
+        changes["objective"] = dataclasses.replace(experiment.objective, cycles=2)
     # Both of one shape, so that they are the same compiled programs.
     shape = {"starts": 1, "members": 2, "chunk": 1}
     changes["forecast"] = dataclasses.replace(experiment.forecast, frames=3, **shape)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from rolling.run.checkpoint import Checkpoints
+from rolling.run.cli import main
 from tests.run_tools import command, environment, kill_when, send_when, tree
 
 STEPS = ("--training.steps", "60", "--training.checkpoint-every", "10", "--training.log-every", "5")
@@ -69,7 +70,9 @@ def losses_of(run):
     return {line["step"]: line["loss"] for line in lines}
 
 
-def test_a_damaged_checkpoint_is_deleted_and_the_one_before_it_reaches_the_same_bits(place):
+def test_a_damaged_checkpoint_is_deleted_and_the_one_before_it_reaches_the_same_bits(
+    place, monkeypatch, capsys
+):
     folder, env = place
     run = folder / "runs" / "damaged"
     shutil.copytree(folder / "runs" / "whole", run)
@@ -78,8 +81,9 @@ def test_a_damaged_checkpoint_is_deleted_and_the_one_before_it_reaches_the_same_
     seals = run / "checkpoints" / "60" / "seal" / "metadata"
     seals.write_text(json.dumps({name: value ^ 1 for name, value in json.loads(seals.read_text()).items()}))
     words = ("train", "debug", "--name", "damaged", *STEPS, "--resume")
-    told = command(*words, cwd=folder, env=env, check=False)
-    assert told.returncode == 2 and "delete that folder to use the one before it" in told.stderr
+    monkeypatch.chdir(folder)
+    assert main([*words]) == 2
+    assert "delete that folder to use the one before it" in capsys.readouterr().err
     shutil.rmtree(run / "checkpoints" / "60")
     command(*words, cwd=folder, env=env)
     whole, mended = trees(folder / "runs" / "whole"), trees(run)
@@ -111,8 +115,8 @@ def test_a_rollout_that_is_killed_leaves_the_same_store(place):
     assert len(tree(folder / "whole.zarr")) > 30
 
 
-def test_a_finished_command_changes_nothing_when_it_is_given_again(place):
-    folder, env = place
+def test_a_finished_command_changes_nothing_when_it_is_given_again(place, monkeypatch):
+    monkeypatch.chdir(folder := place[0])
     before = tree(folder / "runs" / "whole" / "checkpoints")
-    command("train", "debug", "--name", "whole", *STEPS, "--resume", cwd=folder, env=env)
+    assert main(["train", "debug", "--name", "whole", *STEPS, "--resume"]) == 0
     assert tree(folder / "runs" / "whole" / "checkpoints") == before
