@@ -1,13 +1,19 @@
 """Data that a network was not trained on, read to forecast from them."""
 
+import numpy as np
+import xarray as xr
+
+from rolling.data.clips.other import AsPictures
 from rolling.data.gridded.other import AsFields
-from rolling.data.source import ReadsOther, Source
+from rolling.data.source import ReadsOther, Sequences, Source
 from rolling.fields import Layout
 
 
-def reader(source: Source, layout: Layout) -> ReadsOther | None:
-    """What reads other data of a source's kind: the source itself, where it is a `ReadsOther`, else what
-    reads gridded fields by the names, units and axes of a layout; None for pictures, which have none."""
-    if isinstance(source, ReadsOther):
-        return source
-    return None if layout.is_video else AsFields()
+def read_other(source: Source, layout: Layout, mask: np.ndarray | None, data: str | xr.Dataset) -> Sequences:
+    """Other data than those of training: read by the source that the network was trained on, where it is a
+    `ReadsOther`, else as pictures, or as fields on a grid, by the names, units and axes of the layout.
+
+    Raises `InputError` where `data` do not have what the layout asks for.
+    """
+    kind = AsPictures() if layout.is_video else AsFields()
+    return (source if isinstance(source, ReadsOther) else kind).read_like(layout, mask, data)

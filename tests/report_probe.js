@@ -22,7 +22,7 @@ const colours = (canvas) => {
   seen.hidden = player.hidden;
   seen.still = getComputedStyle(document.querySelector(".still")).display;
   seen.played = [player.dataset.frame];
-  await wait(2500);
+  for (let i = 0; i < 100 && player.dataset.frame === seen.played[0]; i++) await wait(100);
   seen.played.push(player.dataset.frame);
   press("Home");
   seen.home = [player.dataset.frame, player.dataset.playing, player.className];

@@ -12,9 +12,9 @@ from rolling.data.arrays import Arrays
 from rolling.data.gridded.other import AsFields
 from rolling.data.gridded.source import Gridded
 from rolling.data.gridded.units import conversion
-from rolling.data.other import reader
+from rolling.data.other import read_other
 from rolling.data.source import ReadsOther, Split
-from rolling.fields import Axis, Layout, Variable, video
+from rolling.fields import Axis, Layout, Variable
 from tests.test_data_gridded import everything, fields, stacked, write
 
 SHORT = fields(count=12, levels=(500.0, 850.0), lon=(-10.0, 2.0, 4))
@@ -280,7 +280,5 @@ def test_a_source_of_ones_own_reads_other_data_by_its_layout_or_in_a_way_of_its_
     height = np.random.default_rng(0).normal(size=(4, 2, 2)).astype(np.float32)
     data = xr.Dataset({"height": (("x", "t", "y"), height.transpose(2, 0, 1))}, {"y": [0, 1], "x": [0, 2]})
     for source, expected in ((Waves(), height), (Doubled(), 2 * height)):
-        found = reader(source, WAVES).read_like(WAVES, None, data)
+        found = read_other(source, WAVES, None, data)
         np.testing.assert_array_equal(last(found, 2)[0][..., 0], expected[-2:])
-    pictures = video(2, 2)
-    assert reader(Waves(), pictures) is None and reader(Doubled(), pictures) == Doubled()

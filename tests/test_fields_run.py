@@ -76,6 +76,7 @@ def test_a_forecast_is_continued_from_the_same_frames_only(trained, tmp_path, ca
         changed = grid.copy(deep=True)
         if frame is not None:
             changed.tas[frame, 0, 0] += 1
+        file.unlink(missing_ok=True)  # it may still be open, as another process would have it no longer
         changed.to_netcdf(file, engine="h5netcdf")
         assert main([str(word) for word in words]) == code
     assert "holds another forecast (there / here: checksum of the given frames: " in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,16 @@ import rolling
 from rolling.common.errors import InputError
 from rolling.configs.debug import experiment as debug
 from rolling.data.arrays import Arrays
+from rolling.data.clips.decode import read_video
+from rolling.data.clips.protocol import Picture
+from rolling.data.other import read_other
 from rolling.data.statistics import Statistics
 from rolling.fields import video
 from rolling.run import model
 from rolling.run.forecasting import context
 from rolling.run.forecasting.forecaster import Forecaster
 from rolling.sampling.guidance import ClassifierFree
+from tests.clip_tools import levels, write_video
 
 pytestmark = pytest.mark.slow
 
@@ -168,11 +173,52 @@ class Films:
 
 
 def test_pictures_of_other_files_are_read_by_a_source_that_can():
-    """By the same code from Python and from the command line; without one, what to do is told."""
+    """By the same code from Python and from the command line."""
     own = untrained(colour=False)
     own.experiment = dataclasses.replace(own.experiment, source=Films())
     mask = own.statistics.mask
-    assert (context.read_other(Films(), own.layout, mask, "new.film").read(0, 0, 2) == 7.0).all()
+    assert (read_other(Films(), own.layout, mask, "new.film").read(0, 0, 2) == 7.0).all()
     assert (own._given(xr.Dataset())[0] == 7.0).all()
-    with pytest.raises(InputError, match="give their last frames as an array of 8 x 8 pixels to `predict`"):
-        context.read_other(debug.source, own.layout, mask, "new.mp4")
+
+
+def test_a_film_is_continued_as_its_frames_are(tmp_path):
+    """A file and a folder of one clip; the frames are those that training would have made of it."""
+    own = untrained(colour=False)
+    frames = levels(6)
+    film = write_video(tmp_path / "films" / "new.avi", frames, codec="ffv1", rate=8)
+    read = lambda path: read_other(debug.source, own.layout, None, str(path))  # noqa: E731
+    expected = np.concatenate(
+        [block.frames for block in read_video(film, Picture(height=8, width=8, rate=4, colour=False))]
+    )
+    for path in (film, film.parent):
+        found = read(path)
+        assert len(found) == 1 and len(expected) == found.length(0) == 3  # half of the frames
+        np.testing.assert_array_equal(found.read(0, 0, 3), expected)
+    after = context.after_last(read(film), GIVEN)
+    assert [(start.sequence, start.frame) for start in after] == [(0, 3)]
+    np.save(tmp_path / "frames.npy", expected)
+    np.testing.assert_array_equal(read(tmp_path / "frames.npy").read(0, 0, 3), expected)
+
+
+def test_what_is_known_of_a_film_is_at_most_its_class(tmp_path):
+    layout = video(8, 8, rate=4, labels=("left", "right"), tokens=3)
+    for label, index in (("right", 1), ("up", -1)):
+        write_video(tmp_path / label / label / "a.avi", levels(4), codec="ffv1", rate=8)
+        known = read_other(debug.source, layout, None, str(tmp_path / label)).conditioning(0, 0, 2)
+        assert known["label"] == index and known["tokens"].shape == (1, 3)
+
+
+def test_what_is_no_film_to_continue_is_told(tmp_path):
+    layout = video(8, 8, rate=4)
+    read = lambda path, layout=layout: read_other(debug.source, layout, None, str(path))  # noqa: E731
+    film = write_video(tmp_path / "one" / "a.avi", levels(4), codec="ffv1", rate=8)
+    with pytest.raises(InputError, match="told the actions of every frame"):
+        read(film, dataclasses.replace(layout, actions=2))
+    with pytest.raises(InputError, match="there is no"):
+        read(tmp_path / "none.mp4")
+    shutil.copy(film, film.with_name("b.avi"))
+    with pytest.raises(InputError, match="holds 2 clips, and a forecast continues one"):
+        read(tmp_path / "one")
+    film.write_bytes(film.read_bytes()[:100])
+    with pytest.raises(InputError, match=r"a\.avi cannot be read to its end.* decoded"):
+        read(film)

@@ -13,7 +13,7 @@ from rolling.outputs import Output, Shown
 from rolling.run.experiment.options import parse
 from rolling.run.report.video_files import write_outputs
 from rolling.video.outputs import ContactSheet, Gif, Lossless, Mp4
-from rolling.video.outputs.montage import GIVEN, MADE, MISSING, REST
+from rolling.video.outputs.montage import GIVEN, MADE, MISSING, PAGE, REST
 from tests.fake_runs import Film, box, film, write_store
 
 av = pytest.importorskip("av")
@@ -174,6 +174,20 @@ def test_contact_sheet_shows_starts_below_each_other(tmp_path):
     assert marked(MADE).any(1).sum() > 2 * 2 * 48  # two members of two starts
 
 
+def test_contact_sheet_is_empty_where_there_is_no_truth():
+    sheet = ContactSheet(given=1, leads=LEADS, size=64)
+    whole, short, none = (np.asarray(sheet.block(shown(truth=truth))) for truth in (LEADS, 1, 0))
+    row = int(np.flatnonzero((whole == GIVEN).all(-1).any(1))[0]) + 30  # across the first row of pictures
+    filled = lambda image: (image[row] != PAGE).any(-1)  # noqa: E731
+    half = whole.shape[1] // 2
+    assert filled(whole)[half:].mean() > 0.7
+    assert filled(short)[:half].any() and not filled(short)[half:].any()
+    below = row + 70
+    assert (whole[below] == MADE).all(-1).any()
+    np.testing.assert_array_equal(short[below], whole[below])
+    assert none.shape[0] < whole.shape[0]  # no row for the truth
+
+
 def test_what_cannot_be_shown_is_refused(monkeypatch):
     layout = film().layout
     for output in (Mp4(), Gif(), ContactSheet(), Lossless()):
@@ -241,6 +255,15 @@ def test_files_are_named_by_their_clip(tmp_path):
         "to-the-right-a-b-1-frame-3.gif", "to-the-right-a-b-1-frame-5.gif", "walk-1-frame-3.gif",
         "to-the-right-a-b-3-frame-3.gif",
     }  # fmt: skip
+
+
+def test_a_forecast_beyond_its_data_is_shown_alone(tmp_path):
+    test = film()
+    write_store(tmp_path / "forecast.zarr", test, [(0, 8)], members=2, leads=LEADS)
+    cut = dataclasses.replace(test, frames=[frames[:8] for frames in test.frames])
+    write_outputs((Lossless(),), tmp_path / "forecast.zarr", cut)
+    names = {path.name.removeprefix("start-1-to-the-right-") for path in tmp_path.rglob("*.mkv")}
+    assert names == {"member-1.mkv", "member-2.mkv"}
 
 
 def test_a_store_is_shown_by_some_of_its_starts(tmp_path):

@@ -1,7 +1,7 @@
 """The seal of a forecast store: a checksum of its metadata, in the attributes of its root.
 
-The codec `crc32c` guards every chunk of a store and, as shards have it by default, their index; but no codec
-guards `zarr.json`, of which one bit changes a unit or a shape.
+A checksum in every Zstandard frame guards the chunks of a store, and the codec `crc32c` the index of a shard;
+but no codec guards `zarr.json`, of which one bit changes a unit or a shape.
 """
 
 import json

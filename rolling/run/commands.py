@@ -20,6 +20,7 @@ from pathlib import Path
 from rolling.common.errors import InputError
 from rolling.common.files import check_links, remove, safe_name, write_file
 from rolling.common.forecast_schema import STORE
+from rolling.data.other import read_other
 from rolling.data.pipeline import check_frames
 from rolling.data.source import Described, Split
 from rolling.data.statistics import measure
@@ -166,7 +167,8 @@ class RolloutOptions(Sampling, Forecast):
     """Sampling as in the run, except for the parts named here."""
 
     data: str = ""
-    """A file, folder or pattern of other fields, read as those of training, to forecast from their end."""
+    """Other data, read as those of training, to forecast from their end: a file, folder or pattern of fields,
+    or one clip."""
     output: str = ""
     """The store to write; by default forecast.zarr, or forecast-DATA.zarr, in the run's folder."""
     overwrite: bool = False
@@ -185,9 +187,7 @@ def rollout(folder: Path, choose: Callable[[RolloutOptions], RolloutOptions]) ->
     if not forecast.frames:
         raise InputError("a rollout needs at least one frame: give --frames")
     if options.data:
-        test = context.read_other(
-            experiment.source, forecaster.layout, forecaster.statistics.mask, options.data
-        )
+        test = read_other(experiment.source, forecaster.layout, forecaster.statistics.mask, options.data)
         starts = context.after_last(test, forecaster.recipe.given)
         forecast = dataclasses.replace(forecast, starts=len(starts))
         default = f"{Path(STORE).stem}-{safe_name(Path(options.data).stem)}.zarr"
@@ -197,8 +197,7 @@ def rollout(folder: Path, choose: Callable[[RolloutOptions], RolloutOptions]) ->
     label = _label("rollout", forecast)
     write_forecast(forecaster, test, forecast, output, label, overwrite=options.overwrite, starts=starts)
     print(output)
-    if not options.data:  # outputs show the truth, too
-        write_outputs(experiment.outputs, output, test)
+    write_outputs(experiment.outputs, output, test)
     return output
 
 

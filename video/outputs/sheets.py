@@ -69,9 +69,12 @@ class ContactSheet:
         """The rows of one start."""
         cast = Cast(shown, self.members, shown.leads)
         chosen = np.unique(np.linspace(0, cast.leads - 1, min(self.leads, cast.leads)).round().astype(int))
-        given = pixels(shown.given[max(0, cast.given - self.given) :])
-        columns = [[frame] * len(cast.panels) for frame in given]
-        columns += [[cast.read(name, lead, lead + 1)[0] for name in cast.panels] for lead in chosen.tolist()]
+        given, panels = pixels(shown.given[max(0, cast.given - self.given) :]), cast.panels.items()
+        columns = [[frame] * len(panels) for frame in given]
+        columns += [
+            [cast.read(name, lead, lead + 1)[0] if lead < len(frames) else None for name, frames in panels]
+            for lead in chosen.tolist()
+        ]
         heads = ["given"] * len(given) + [f"+{lead + 1}" for lead in chosen]
         return _grid(
             columns, heads, list(cast.panels), len(given), enlargement(shown.layout, self.size), shown.name
@@ -79,13 +82,16 @@ class ContactSheet:
 
 
 def _grid(columns, heads, names, given: int, factor: int, title: str) -> Image.Image:
-    """Pictures in columns with heads, and rows with names; the first `given` columns are given frames."""
+    """Pictures in columns with heads, and rows with names; the first `given` columns are given frames. None
+    leaves a place empty, as after the end of the truth."""
     height, width = (factor * side for side in columns[0][0].shape[:2])
     step_y, step_x = height + 2 * BORDER + 4, width + 2 * BORDER + 4
     left, top = GAP + NAMES, GAP + 2 * LINE
     canvas = np.full((top + len(names) * step_y + GAP, left + len(columns) * step_x + GAP, 3), PAGE, np.uint8)
     for i, column in enumerate(columns):
         for j, (name, picture) in enumerate(zip(names, column, strict=True)):
+            if picture is None:
+                continue
             y, x = top + j * step_y + BORDER, left + i * step_x + BORDER
             border(canvas, y, x, height, width, GIVEN if i < given else REST if name == "Truth" else MADE)
             canvas[y : y + height, x : x + width] = enlarged(picture, factor)

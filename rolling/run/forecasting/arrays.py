@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from rolling.common.errors import InputError
+from rolling.data.clips.levels import check_levels
 from rolling.fields import Layout
 
 
@@ -66,33 +67,6 @@ def _misshapen(shape: tuple[int, ...], layout: Layout) -> str:
     if shape[-3:] != (channels, height, width):
         what = "bring them to the size of the pictures that the network was trained on"
     return f"the frames have the shape {shape}, not {wanted}, with or without an axis of clips first: {what}"
-
-
-def check_levels(frames: np.ndarray, dtype: np.dtype, layout: Layout) -> None:
-    """Raises `InputError` for pictures that are not in grey levels; bytes always are."""
-    if not layout.is_video or dtype == np.uint8 or not frames.size:
-        return
-    low, high = frames.min(), frames.max()
-    if not (low >= 0 and 1 < high <= 255):
-        raise InputError(
-            f"pictures are given in grey levels from 0 to 255, and these lie between {low:g} and {high:g}:"
-            " scale them"
-        )
-
-
-def last_time(times: np.ndarray | None, count: int, step: float, n: int) -> float:
-    """The time of the last of `count` frames, of which the last `n` are given, `step` apart; times may be
-    missing where there is no calendar. Raises `InputError`."""
-    if times is None:
-        return (count - 1) * step
-    found = times[len(times) - max(n, 1) :]
-    if found.dtype.kind not in "uif" or not np.allclose(np.diff(found), step, rtol=0.12, atol=0):
-        shown = ", ".join(str(time) for time in found[:3])
-        raise InputError(
-            f"times are numbers that are {step:g} apart, as in training, and these begin {shown}: give such"
-            " times, or leave the coordinate out, and the frames are taken to be one step apart"
-        )
-    return float(found[-1])
 
 
 def per_clip(name: str, value: Any, clips: int, shape: tuple[int | None, ...]) -> list[Any]:

@@ -3,26 +3,11 @@
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
 from rolling.common.errors import InputError
-from rolling.data.other import reader
-from rolling.data.source import Sequences, Source
+from rolling.data.source import Sequences
 from rolling.data.statistics import finite
-from rolling.fields import Layout
 from rolling.run.forecasting.init_times import InitTime
-
-
-def read_other(source: Source, layout: Layout, mask: np.ndarray | None, data: str | xr.Dataset) -> Sequences:
-    """Other data than those of training, as the source that the network was trained on reads them."""
-    found = reader(source, layout)
-    if found is None:
-        height, width, _ = layout.shape
-        raise InputError(
-            "clips to be continued are not read from files: give their last frames as an array of"
-            f" {height} x {width} pixels to `predict`, from Python"
-        )
-    return found.read_like(layout, mask, data)
 
 
 def after_last(sequences: Sequences, count: int) -> list[InitTime]:

@@ -15,9 +15,9 @@ from rolling.common.errors import InputError
 from rolling.common.forecast_schema import dimensions
 from rolling.data import calendar
 from rolling.data.conditions import check_actions
-from rolling.data.other import reader
+from rolling.data.other import read_other
 from rolling.data.statistics import Statistics
-from rolling.fields import Axis, Layout
+from rolling.fields import Layout
 from rolling.run import model, other_runs
 from rolling.run.checkpoint import check_shapes, load_trained
 from rolling.run.experiment import Experiment
@@ -232,40 +232,7 @@ class Forecaster:
             kind = type(data).__name__
             raise InputError(f"a forecast needs an xarray.Dataset, not a {kind}: `predict` takes arrays")
         source, mask = self.experiment.source, self.statistics.mask
-        if reader(source, layout) is None:
-            return self._given_pictures(data)
-        return context.last_frames(context.read_other(source, layout, mask, data), n)
-
-    def _given_pictures(self, data: xr.Dataset) -> tuple[np.ndarray, Any]:
-        """As `_given`, for pictures; times may be missing."""
-        layout, n = self.layout, self.recipe.given
-        missing = [name for name in layout.names if name not in data]
-        if missing:
-            raise InputError(f"the data lack {', '.join(missing)}; they hold {', '.join(map(str, data))}")
-        for axis in (layout.y, layout.x):
-            self._check_axis(axis, data)
-        if "time" not in data.dims or data.sizes["time"] < max(n, 1):
-            raise InputError(
-                f"the data have fewer than the {n} frames along a dimension `time` that a rollout needs: give"
-                " more"
-            )
-        times = data["time"].values if "time" in data.coords else None
-        last = arrays.last_time(times, data.sizes["time"], layout.step, n)
-        order = ("time", layout.y.name, layout.x.name)
-        recent = data.isel(time=slice(data.sizes["time"] - n, None))
-        frames = [recent[name].transpose(*order).values for name in layout.names]
-        given = np.stack(frames, axis=-1).astype(np.float32)
-        context.check_given(given, self.statistics.mask)
-        arrays.check_levels(given, np.result_type(*frames), layout)
-        return given, last
-
-    def _check_axis(self, axis: Axis, data: xr.Dataset) -> None:
-        """Pixels need no coordinates: row 0 is on top."""
-        if data.sizes.get(axis.name, 0) != len(axis):
-            raise InputError(
-                f"the pictures have {data.sizes.get(axis.name, 0)} cells along {axis.name}, and those of"
-                f" training {len(axis)}: bring them to that size"
-            )
+        return context.last_frames(read_other(source, layout, mask, data), n)
 
 
 def _check_size(frames: int, members: int) -> None:

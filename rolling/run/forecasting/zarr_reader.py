@@ -79,7 +79,20 @@ class StoredForecast:
     def truth_leads(self, test: Sequences) -> int:
         """Leads for which there is truth at every start. Raises `InputError` where there are none, or where
         the starts do not match the test sequences."""
-        ends, there = [], sum(test.length(index) for index in range(len(test)))
+        self.check_starts(test)
+        places = zip(self.sequence.tolist(), self.frame.tolist(), strict=True)
+        ends = [test.length(sequence) - frame for sequence, frame in places]
+        leads = min(self.leads, *ends)
+        if leads < 1:
+            raise InputError(
+                f"start {int(np.argmin(ends))} of the forecast {self.path} has no frame of truth after it:"
+                " choose earlier starts, or evaluate with longer test sequences"
+            )
+        return leads
+
+    def check_starts(self, test: Sequences) -> None:
+        """Raises `InputError` where the starts are not in these sequences."""
+        there = sum(test.length(index) for index in range(len(test)))
         if self.starts > there:
             raise InputError(
                 f"the forecast {self.path} has {self.starts} starts, and these test data {there} frames:"
@@ -95,14 +108,6 @@ class StoredForecast:
                 )
             self._check_name(start, test, sequence)
             self._check_times(start, test, sequence, frame)
-            ends.append(test.length(sequence) - frame)
-        leads = min(self.leads, *ends)
-        if leads < 1:
-            raise InputError(
-                f"start {int(np.argmin(ends))} of the forecast {self.path} has no frame of truth after it:"
-                " choose earlier starts, or evaluate with longer test sequences"
-            )
-        return leads
 
     def _check_name(self, start: int, test: Sequences, sequence: int) -> None:
         names = self.dataset.attrs.get(schema.NAMES)

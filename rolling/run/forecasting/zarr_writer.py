@@ -14,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 import xarray as xr
 import zarr
-from zarr.codecs import Crc32cCodec, ZstdCodec
+from zarr.codecs import ZstdCodec
 
 from rolling.common import forecast_schema as schema
 from rolling.common.documents import parse_json
@@ -32,7 +32,7 @@ from rolling.run.forecasting.init_times import InitTime
 INNER_CHUNK = 2**18  # numbers: about 1 MiB of float32
 BOUNDS = "_bnds"
 CHECKSUM = "checksum of the given frames"
-COMPRESSORS = (ZstdCodec(level=0), Crc32cCodec())  # Zarr's default, and a checksum by which damage is found
+COMPRESSORS = (ZstdCodec(level=0, checksum=True),)  # Zarr's default, and a checksum by which damage is found
 
 
 def skeleton(

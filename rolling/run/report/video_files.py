@@ -53,7 +53,8 @@ class _Member:
 
 
 def write_outputs(outputs: Sequence[Output], store: Path, test: Sequences) -> None:
-    """Writes files for a few starts of `store` into `videos/STORE` beside it, replacing earlier ones at once.
+    """Writes files for a few starts of `store` into `videos/STORE` beside it, replacing earlier ones at once;
+    without the truth where `test` ends before the forecast.
 
     Without outputs, nothing is written. Raises `InputError` where the store is missing, damaged or not of
     `test`, and where the files cannot be written.
@@ -66,7 +67,7 @@ def write_outputs(outputs: Sequence[Output], store: Path, test: Sequences) -> No
     found: list[Path] = []
     forecast = open_forecast(store, test.layout)
     with forecast.dataset:
-        forecast.truth_leads(test)  # checks that the store is of these data
+        forecast.check_starts(test)
         try:
             with new_folder(folder) as fresh:
                 for output in outputs:
