@@ -277,6 +277,12 @@ def test_a_checksum_is_that_of_the_bytes(value):
     assert seal.checksum(value) == google_crc32c.value(content)
 
 
+def test_checksums_are_those_of_each():
+    values = np.random.default_rng(0).integers(0, 256, (5, 4, 6), np.uint8)
+    for several in (values, values[:, ::2], values[:0], values[0, 0], values.astype(np.float32)):
+        assert seal.checksums(several) == [seal.checksum(np.array(value)) for value in several]
+
+
 def test_names_types_and_shapes_count():
     x = np.arange(4, dtype=np.int32)
     others = [{"b": x}, {"a": x.reshape(2, 2)}, {"a": x.view(np.uint32)}, {"a": x, "b": x[:0]}]

@@ -6,6 +6,7 @@ failing disks and cut copies, not against somebody who makes a new one. Checkpoi
 """
 
 import json
+import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +26,12 @@ def checksum(values: np.ndarray | bytes, before: int = 0) -> int:
     if not isinstance(values, bytes):
         values = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
     return google_crc32c.extend(before, values)  # pyright: ignore[reportArgumentType]
+
+
+def checksums(values: np.ndarray) -> list[int]:
+    """The checksum of each `values[i]`, at less cost than one call for each."""
+    rows = np.ascontiguousarray(values).reshape(len(values), math.prod(values.shape[1:])).view(np.uint8)
+    return [google_crc32c.extend(0, row) for row in rows]  # pyright: ignore[reportArgumentType]
 
 
 def checksum_of_json(value: Any) -> int:

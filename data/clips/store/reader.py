@@ -76,7 +76,7 @@ class Prepared:
         """Of each frame once in a process: reading a clip again is to cost no more than its copy."""
         if self._checks is None or self._checked_frames[at].all():
             return
-        if [seal.checksum(frame) for frame in frames] != self._checks[at].tolist():
+        if seal.checksums(frames) != self._checks[at].tolist():
             raise seal.damaged(str(shard), ADVICE)
         self._checked_frames[at] = True
 

@@ -141,7 +141,7 @@ class _Shard:
                 self.file.write(values.data)
                 digest.update(values.data)
                 thumbnails.append(likeness.thumbnails(values))
-                checks += [seal.checksum(frame) for frame in values]
+                checks += seal.checksums(values)
                 frames += len(values)
                 if entry.split != TEST:
                     sums.add(values)
