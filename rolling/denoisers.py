@@ -19,6 +19,10 @@ from rolling.noise import x_from_eps, x_from_flow, x_from_score, x_from_v
 NO_LABEL = -1
 
 
+OF_SEQUENCES, OF_FRAMES = ("label", "tokens", "reference"), ("vectors", "fields")
+"""Parts of a condition `[batch, ...]`, and those `[batch, time, ...]`."""
+
+
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Condition:
@@ -39,15 +43,9 @@ class Condition:
 
     def map(self, *, frames: Callable[[Array], Array], sequences: Callable[[Array], Array]) -> "Condition":
         """`frames` of the parts `[batch, time, ...]`, `sequences` of the parts `[batch, ...]`."""
-        of = lambda function, part: None if part is None else function(part)  # noqa: E731
-        return dataclasses.replace(
-            self,
-            label=of(sequences, self.label),
-            tokens=of(sequences, self.tokens),
-            reference=of(sequences, self.reference),
-            vectors=of(frames, self.vectors),
-            fields=of(frames, self.fields),
-        )
+        functions = dict.fromkeys(OF_SEQUENCES, sequences) | dict.fromkeys(OF_FRAMES, frames)
+        there = {name: part for name in functions if (part := getattr(self, name)) is not None}
+        return dataclasses.replace(self, **{name: functions[name](part) for name, part in there.items()})
 
     @property
     def known_frames(self) -> int | None:
@@ -83,8 +81,7 @@ class Condition:
 
 def joined(conditions: Sequence[Condition]) -> Condition:
     """One condition for several batches, one after the other, which have the same parts."""
-    names = ("label", "tokens", "vectors", "fields", "reference")
-    batched = [{name: getattr(c, name) for name in names} for c in conditions]
+    batched = [{name: getattr(c, name) for name in OF_SEQUENCES + OF_FRAMES} for c in conditions]
     return dataclasses.replace(conditions[0], **jax.tree.map(lambda *parts: jnp.concatenate(parts), *batched))
 
 

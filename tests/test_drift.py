@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rolling.configs._metrics import CLIPS_LONG, FIELDS_LONG
+from rolling.data.arrays import Arrays
 from rolling.fields import Axis, Layout, Variable, video
 from rolling.metrics import EvaluationSetup, Metric, Resampled, Sample
 from rolling.metrics.drift import Drift, Lasts, Survival
@@ -39,22 +40,6 @@ def plane(size=16, *, periodic=True, names=("u",), step=0.5):
     return Layout(variables=tuple(Variable(name=n, units="K") for n in names), y=y, x=x, step=step)
 
 
-@dataclasses.dataclass
-class Real:
-    """Sequences in memory."""
-
-    frames: list[np.ndarray]
-
-    def __len__(self):
-        return len(self.frames)
-
-    def length(self, index):
-        return len(self.frames[index])
-
-    def read(self, index, start, stop):
-        return self.frames[index][start:stop]
-
-
 def measured(statistic, values, layout, mask=None):
     """`[T, variable]` of frames `[1 + T, ...]`, the first of which only precedes the others."""
     measure = statistic.measure(EvaluationSetup(layout=layout, leads=1, members=1, mask=mask))
@@ -86,7 +71,12 @@ def scored(metric, setup, rollouts, sizes=(1000,), blocks=None):
 
 def setup_for(real, layout, horizon, mask=None):
     return EvaluationSetup(
-        layout=layout, leads=1, beyond=horizon - 1, members=1, mask=mask, real=Real(list(real))
+        layout=layout,
+        leads=1,
+        beyond=horizon - 1,
+        members=1,
+        mask=mask,
+        real=Arrays(layout=layout, frames=list(real)),
     )
 
 
@@ -322,7 +312,8 @@ def test_blocks_do_not_matter(metric):
 
 def test_without_real_data_or_with_too_few_nothing_is_said():
     layout = plane()
-    for real in (None, Real([np.zeros((9, *layout.shape))]), Real([])):
+    for frames in (None, [np.zeros((9, *layout.shape))], []):
+        real = None if frames is None else Arrays(layout=layout, frames=frames)
         setup = EvaluationSetup(layout=layout, leads=100, members=1, real=real)
         assert all(metric.start(setup) is None for metric in UNPAIRED)
 
@@ -331,12 +322,14 @@ def test_real_data_are_read_once_for_all(noise):
     layout, frames = noise
     read = []
 
-    class Counted(Real):
+    class Counted(Arrays):
         def read(self, index, start, stop):
             read.append((index, start))
             return super().read(index, start, stop)
 
-    setup = EvaluationSetup(layout=layout, leads=120, members=1, real=Counted(list(frames)))
+    setup = EvaluationSetup(
+        layout=layout, leads=120, members=1, real=Counted(layout=layout, frames=list(frames))
+    )
     setups = setup, dataclasses.replace(setup, members=2)
     states = [(metric, metric.start(s)) for s in setups for metric in (Lasts(), *map(drift, STATISTICS))]
     rest = {"truth": frames[0, 1:], "climatology": frames[0, 1:], "given": frames[0, :1]}

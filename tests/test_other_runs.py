@@ -71,6 +71,15 @@ def test_a_run_outlives_the_runs_that_it_asks(trained, other, tmp_path):
     commands.prepare_folder(experiment, moved, resume=True)  # needs none of them any more
 
 
+def test_a_guess_that_cannot_be_made_is_told_before_anything_is_trained(tmp_path, capsys):
+    where = ("--folder", str(tmp_path), *SMALL)
+    assert main(["train", "debug", "--name", "other", "--window.context", "2", *where]) == 0
+    words = ["train", "debug", "--name", "mine", "--window.context", "0", *where]
+    assert main([*words, "--start", "from_forecast", "--start.run", str(tmp_path / "other")]) == 2
+    assert "needs 2 given frames: say so with --start.frames 2" in capsys.readouterr().err
+    assert not (tmp_path / "mine" / "experiment.json").exists()
+
+
 def test_a_received_run_has_no_other_run_read(trained, other, tmp_path):
     """What its own experiment names is refused, there or not; what the user names is read."""
     experiment, run = asking(other), tmp_path / "received"

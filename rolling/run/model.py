@@ -14,7 +14,16 @@ from rolling.arrays import Frames
 from rolling.data.conditions import conditioning, vector_size
 from rolling.data.source import Sequences
 from rolling.data.statistics import Statistics
-from rolling.denoisers import Apply, Condition, Denoiser, Inputs, denoiser, functional
+from rolling.denoisers import (
+    OF_FRAMES,
+    OF_SEQUENCES,
+    Apply,
+    Condition,
+    Denoiser,
+    Inputs,
+    denoiser,
+    functional,
+)
 from rolling.fields import Layout
 from rolling.run.experiment import Experiment
 from rolling.sampling import Conditions
@@ -56,8 +65,7 @@ def static_fields(mask: np.ndarray | None) -> jax.Array | None:
 
 def condition_of(batch: dict[str, Any], mask: np.ndarray | None) -> Condition:
     """What a network is conditioned on for a batch of the input pipeline."""
-    names = ("label", "tokens", "vectors", "fields", "reference")
-    parts = {name: batch[name] for name in names if name in batch}
+    parts = {name: batch[name] for name in OF_SEQUENCES + OF_FRAMES if name in batch}
     return Condition(**parts, static=static_fields(mask))
 
 

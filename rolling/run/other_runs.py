@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rolling.common.errors import InputError
 from rolling.common.files import new_folder, one_line
-from rolling.run.checkpoint import copy_trained
+from rolling.run.checkpoint import copy_trained, load_trained
 from rolling.run.experiment import Experiment
 from rolling.run.experiment.user_code import FOLDER as CODE
 from rolling.sampling import Sampling
@@ -37,7 +37,8 @@ def copy_of(run: Path, role: str) -> Path:
 def keep(experiment: Experiment, run: Path, *, fresh: bool) -> None:
     """Copies into a run what its experiment takes from others, unless it has been copied before.
 
-    Raises `InputError` where one of them is not trained; a run that is not `fresh` may do without.
+    Raises `InputError` where one of them is not trained or cannot do it; a run that is not `fresh` may do
+    without.
     """
     for role, name in (named(experiment) | {"teacher": experiment.objective.teacher}).items():
         copy = copy_of(run, role)
@@ -54,7 +55,23 @@ def keep(experiment: Experiment, run: Path, *, fresh: bool) -> None:
                 f"the run {name} cannot be copied to {copy} ({one_line(error)}): give another one, or"
                 " make both readable and writable"
             ) from error
+        if role == "start":
+            check_guess(load_trained(copy).experiment, experiment)
         print(f"{name} is copied to {copy}")
+
+
+def check_guess(guess: Sampling, recipe: Sampling) -> None:
+    """Raises `InputError` where a run that samples as `guess` cannot make the first guess for `recipe`."""
+    if named(guess):
+        raise InputError(
+            f"the run of the first guess, {recipe.start.run}, asks others itself, for its start or its"
+            " guidance: choose one that asks none"
+        )
+    if guess.given > recipe.given:
+        raise InputError(
+            f"the run of the first guess, {recipe.start.run}, needs {guess.given} given frames: say so with"
+            f" --start.frames {guess.given}"
+        )
 
 
 def place_of(role: str, name: str, own: Experiment, run: Path | None) -> Path:

@@ -256,16 +256,8 @@ class Others(NamedTuple):
         weak, guess = (
             _alike(places[role], forecaster) if role in places else None for role in ("weak", "start")
         )
-        if guess and other_runs.named(guess.recipe):
-            raise InputError(
-                f"the run of the first guess, {recipe.start.run}, asks others itself, for its start or its"
-                " guidance: choose one that asks none"
-            )
-        if guess and guess.recipe.given > recipe.given:
-            raise InputError(
-                f"the run of the first guess, {recipe.start.run}, needs {guess.recipe.given} given frames:"
-                f" say so with --start.frames {guess.recipe.given}"
-            )
+        if guess:
+            other_runs.check_guess(guess.recipe, recipe)
         return cls(weak, guess)
 
 
