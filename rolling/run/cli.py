@@ -21,6 +21,7 @@ USAGE = """usage: rolling COMMAND ...
   train EXPERIMENT     train only
   rollout RUN          forecast with a trained run, streamed to a Zarr store
   distill RUN          turn a trained run into one of few calls per frame (--steps-per-frame, --method)
+  drift RUN            tell where the drift of its rollouts comes from
   evaluate RUN         score its forecasts against the truth, persistence and climatology
   evaluate --real DIR --fake DIR   score clips of any model against real ones: videos, arrays, stores
   report RUN           write report.html
@@ -208,6 +209,14 @@ def _rollout(words: list[str]) -> None:
     commands.rollout(Path(run), lambda default: parse(default, rest, f"rolling rollout {run}"))
 
 
+def _drift(words: list[str]) -> None:
+    from rolling.run import commands
+    from rolling.run.experiment.options import parse
+
+    run, rest = first(words, "drift", "run")
+    print(commands.drift(Path(run), lambda own: parse(own, rest, f"rolling drift {run}")))
+
+
 def _evaluate(words: list[str]) -> None:
     from rolling.run import commands
 
@@ -276,6 +285,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "train": _train,
     "rollout": _rollout,
     "distill": _distill,
+    "drift": _drift,
     "evaluate": _evaluate,
     "report": _report,
     "compare": _compare,

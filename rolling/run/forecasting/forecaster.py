@@ -52,7 +52,7 @@ class Forecaster:
     def fingerprint(self) -> str:
         """A checksum of the parameters, so that forecasts of two networks are never confused."""
         total = 0
-        for leaf in jax.tree.leaves(self._networks()):
+        for leaf in jax.tree.leaves(self.networks()):
             total = zlib.crc32(np.asarray(leaf).tobytes(), total)
         return f"{total:08x}"
 
@@ -72,29 +72,23 @@ class Forecaster:
             self._others = Others.of(self)
         return self._others
 
-    def _networks(self) -> tuple[Any, ...]:
+    def networks(self) -> tuple[Any, ...]:
         """The parameters of the network and those of the other runs."""
         return self.params, *(other and other.params for other in self.others)
 
+    def denoisers(self, params: tuple[Any, ...]) -> Denoisers:
+        """What a sampler asks, with the parameters of `networks`."""
+        own, weak, guess = params
+        units, others = model.units_of(self.layout, self.statistics), self.others
+        begin = others.guess and first_guess(
+            Sampler(others.guess.recipe), Denoisers(others.guess.bind(guess), units=units)
+        )
+        return Denoisers(self.bind(own), others.weak and others.weak.bind(weak), begin, units)
+
     def rollout(self, cycles: int) -> Rollout:
         """The compiled loop whose chunks hold `cycles` cycles."""
-
-        def bind(params):
-            own, weak, guess = params
-            return Denoisers(
-                self.bind(own),
-                self.others.weak and self.others.weak.bind(weak),
-                self.others.guess
-                and first_guess(
-                    Sampler(self.others.guess.recipe), Denoisers(self.others.guess.bind(guess), units=units)
-                ),
-                units,
-            )
-
-        units = model.units_of(self.layout, self.statistics)
-
         if cycles not in self._rollouts:
-            self._rollouts[cycles] = Rollout(Sampler(self.recipe), bind, cycles=cycles)
+            self._rollouts[cycles] = Rollout(Sampler(self.recipe), self.denoisers, cycles=cycles)
         return self._rollouts[cycles]
 
     def cycles(self, frames: int, chunk: int) -> int:
@@ -115,7 +109,7 @@ class Forecaster:
         clean = jnp.asarray(self.statistics.normalise(given), jnp.float32)
         if beginning := self.experiment.reference.frames:
             known = model.with_reference(known, clean[:, :beginning])
-        chunks = self.rollout(cycles).chunks(self._networks(), clean, keys, frames, known, resume=resume)
+        chunks = self.rollout(cycles).chunks(self.networks(), clean, keys, frames, known, resume=resume)
         for chunk in chunks:
             yield chunk.start, self.statistics.denormalise(np.asarray(chunk.frames)), chunk.carry
 

@@ -1,0 +1,175 @@
+"""`rolling drift RUN`: whether drift is there on true frames already, or comes from continuing its own."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rolling.common.checks import check_least
+from rolling.common.errors import InputError
+from rolling.common.progress import Progress
+from rolling.data.source import Sequences
+from rolling.metrics.drift_origin import Origin
+from rolling.metrics.frame_statistics import STATISTICS, Frames
+from rolling.metrics.intervals import blocks
+from rolling.metrics.protocol import EvaluationSetup
+from rolling.run import model
+from rolling.run.evaluation.summary import HALF
+from rolling.run.evaluation.tables import Cell, Table, with_interval
+from rolling.run.forecasting.forecaster import Forecaster, sequence_keys
+from rolling.run.forecasting.init_times import InitTime, choose_starts
+from rolling.sampling import Conditions, Sampler, Sampling
+from rolling.sampling.own_rollout import finished_on_own
+
+FEWEST = 4
+"""Frames of a rollout that can tell anything."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DriftOptions(Sampling):
+    """Sampling as in the run, except for the parts named here."""
+
+    starts: int = 64
+    """Held-out frames to begin at, evenly spread."""
+    frames: int = 32
+    """Frames to roll from each; no more than the data hold."""
+    batch: int = 16
+    """Starts rolled at the same time."""
+    seed: int = 0
+    """Of the noise."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_least("drift", self, "starts", "batch", least=1)
+        check_least("drift", self, "frames", least=FEWEST)
+
+
+def drift_origins(forecaster: Forecaster, test: Sequences, options: DriftOptions) -> str:
+    """A table of `Origin`, a row for each statistic, and what follows from it.
+
+    Raises `InputError` where no sequence of `test` is long enough.
+    """
+    forecaster.sample_with(options)
+    place = _Place.of(forecaster, test, options)
+    starts = choose_starts(test, place.before, place.frames, options.starts)
+    made, true = _rolled(forecaster, test, starts, place, options), _true(test, starts, place.frames)
+    earlier = np.stack([test.read(s.sequence, s.frame - 2, s.frame - 1)[0] for s in starts])
+    setup = EvaluationSetup(layout=test.layout, leads=place.frames, members=1, mask=test.mask, real=test)
+    sequence, frame = np.array([(start.sequence, start.frame) for start in starts]).T
+    label = blocks(sequence, frame, place.frames, whole=test.layout.is_video)
+    found: dict[str, Origin] = {}
+    for statistic in STATISTICS:
+        measure = statistic.measure(setup)
+        if measure is None:
+            continue
+        series = [measure.of(Frames(values=values, previous=earlier)) for values in (made, true)]
+        for i, variable in enumerate(measure.variables):
+            name = statistic.shown.title + (f", {variable.name}" if len(measure.variables) > 1 else "")
+            found[name] = Origin.of(series[0][..., i], series[1][..., i], place.stride, label)
+    head = f"{len(starts)} starts in {label.max() + 1} independent parts, {place.frames} frames each"
+    return "\n\n".join([_table(found, head).plain(), *_conclusions(found, place.frames), LEGEND])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Place:
+    """How many true frames come before a start, and how many are rolled after it."""
+
+    before: int
+    cycles: int
+    stride: int
+
+    @property
+    def frames(self) -> int:
+        return self.cycles * self.stride
+
+    @classmethod
+    def of(cls, forecaster: Forecaster, test: Sequences, options: DriftOptions) -> "_Place":
+        window = forecaster.recipe.window
+        before = max(window.context, forecaster.experiment.reference.frames, 2)  # two: one has motion
+        longest = max((test.length(index) for index in range(len(test))), default=0)
+        cycles = min(options.frames, longest - before) // window.stride
+        least = max(window.size - window.context, FEWEST)
+        if cycles * window.stride < least:
+            raise InputError(
+                f"the window is placed on {before} true frames and rolled over {least} or more, and no"
+                f" held-out sequence has more than {longest}: hold out longer ones, or use a smaller window"
+            )
+        return cls(before=before, cycles=cycles, stride=window.stride)
+
+
+def _true(test: Sequences, starts: list[InitTime], frames: int) -> np.ndarray:
+    """`[start, 1 + frames, ...]`: the last frame before each start, and those from it on."""
+    return np.stack([test.read(s.sequence, s.frame - 1, s.frame + frames) for s in starts])
+
+
+def _rolled(
+    forecaster: Forecaster, test: Sequences, starts: list[InitTime], place: _Place, options: DriftOptions
+) -> np.ndarray:
+    """The same of rollouts whose window begins on the truth."""
+    sampler = Sampler(dataclasses.replace(forecaster.recipe, truncate_tail=False))
+    keys = sequence_keys(options.seed, [(index, 0) for index in range(len(starts))])
+    roll = jax.jit(
+        lambda params, x, key, known: finished_on_own(
+            sampler, forecaster.denoisers(params), x, key, known, place.cycles
+        )
+    )
+    made = []
+    with Progress("drift", total=len(starts), unit="start", compiles=True) as progress:
+        for first in range(0, len(starts), options.batch):
+            # Of one shape, so that all run through the same program.
+            chosen = [min(first + i, len(starts) - 1) for i in range(options.batch)]
+            x, known = _given(forecaster, test, [starts[i] for i in chosen], place)
+            frames = np.asarray(roll(forecaster.networks(), x, keys[np.array(chosen)], known))
+            count = min(options.batch, len(starts) - first)
+            made.append(forecaster.statistics.denormalise(frames[:count]))
+            progress.update(count)
+    return np.concatenate([_true(test, starts, 0), np.concatenate(made)], axis=1)
+
+
+def _given(forecaster: Forecaster, test: Sequences, starts: list[InitTime], place: _Place):
+    """The true window of each start, normalised, and what is known of all frames from its first on."""
+    window, reference = forecaster.recipe.window, forecaster.experiment.reference.frames
+    clean = lambda first, count: jnp.asarray(  # noqa: E731
+        forecaster.statistics.normalise(
+            np.stack([test.read(s.sequence, s.frame - first, s.frame - first + count) for s in starts])
+        ),
+        jnp.float32,
+    )
+    places = [(s.sequence, s.frame - window.context) for s in starts]
+    known: Conditions = model.Known(test, places, forecaster.statistics.mask)
+    if reference:
+        known = model.with_reference(known, clean(place.before, reference))
+    return clean(window.context, window.size), known(0, place.frames + window.size)
+
+
+LEGEND = f"""In standard deviations of the statistic of true frames. {HALF}.
+at once: error of the frames that the first cycle finishes, with the window on the truth.
+a frame later on: what each later frame adds to the error, on frames of the rollout's own.
+passed on: share of a deviation that a frame passes on to the next one; above 1 it grows."""
+
+
+def _table(found: dict[str, Origin], caption: str) -> Table:
+    shown = lambda number: Cell(text=with_interval(number[0], number[1:]))  # noqa: E731
+    return Table(
+        caption=caption,
+        heads=("statistic", "at once", "a frame later on", "passed on", "by true frames"),
+        rows=tuple(
+            (name, tuple(map(shown, (o.at_once, o.later, o.gain, o.true_gain)))) for name, o in found.items()
+        ),
+    )
+
+
+def _conclusions(found: dict[str, Origin], frames: int) -> list[str]:
+    drifting = {name: origin for name, origin in found.items() if origin.drifts}
+    if not drifting:
+        return [f"Nothing drifts over {frames} frames, as far as can be told: give more frames or starts."]
+    learnt = [name for name, origin in drifting.items() if origin.is_biased]
+    own = [name for name in drifting if name not in learnt]
+    ends = {
+        "are wrong on true frames already, as was learnt: more training, more calls, own windows in training"
+        " or frames of reference help (docs/drift.md)": learnt,
+        "go wrong only on frames of its own: noise on the context, or own windows in training, help"
+        " (docs/drift.md)": own,
+    }
+    return [f"Drifting, {', '.join(names)}: they {end}." for end, names in ends.items() if names]
