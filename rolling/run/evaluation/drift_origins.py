@@ -65,7 +65,7 @@ def drift_origins(forecaster: Forecaster, test: Sequences, options: DriftOptions
             continue
         series = [measure.of(Frames(values=values, previous=earlier)) for values in (made, true)]
         for i, variable in enumerate(measure.variables):
-            name = statistic.shown.title + (f", {variable.name}" if len(measure.variables) > 1 else "")
+            name = statistic.shown.title + (f" ({variable.name})" if len(measure.variables) > 1 else "")
             found[name] = Origin.of(series[0][..., i], series[1][..., i], place.stride, label)
     head = f"{len(starts)} starts in {label.max() + 1} independent parts, {place.frames} frames each"
     return "\n\n".join([_table(found, head).plain(), *_conclusions(found, place.frames), LEGEND])
@@ -166,10 +166,10 @@ def _conclusions(found: dict[str, Origin], frames: int) -> list[str]:
         return [f"Nothing drifts over {frames} frames, as far as can be told: give more frames or starts."]
     learnt = [name for name, origin in drifting.items() if origin.is_biased]
     own = [name for name in drifting if name not in learnt]
-    ends = {
-        "are wrong on true frames already, as was learnt: more training, more calls, own windows in training"
-        " or frames of reference help (docs/drift.md)": learnt,
-        "go wrong only on frames of its own: noise on the context, or own windows in training, help"
-        " (docs/drift.md)": own,
+    words = {
+        "Drift, and are wrong on true frames already, as was learnt (docs/drift.md: longer training, more"
+        " calls, own windows in training, frames of reference)": learnt,
+        "Drift, and are wrong on frames of its own only (docs/drift.md: noise on the context, own windows in"
+        " training)": own,
     }
-    return [f"Drifting, {', '.join(names)}: they {end}." for end, names in ends.items() if names]
+    return [f"{what}: {', '.join(names)}." for what, names in words.items() if names]
