@@ -26,10 +26,10 @@ from rolling.data.source import Described, Split
 from rolling.data.statistics import measure
 from rolling.outputs import Output
 from rolling.run import other_runs
-from rolling.run.evaluation.drift_origins import DriftOptions, drift_origins
 from rolling.run.evaluation.evaluate import evaluate as score
 from rolling.run.evaluation.lasting import how_long_they_last
 from rolling.run.evaluation.summary import summary_table
+from rolling.run.evaluation.where_drift_begins import DriftOptions, where_drift_begins
 from rolling.run.experiment import Experiment, Forecast, codec, presets as experiments, user_code
 from rolling.run.forecasting import context
 from rolling.run.forecasting.forecaster import Forecaster, load
@@ -213,7 +213,7 @@ def drift(folder: Path, choose: Callable[[DriftOptions], DriftOptions]) -> str:
     """Tells where the drift of a run's rollouts comes from; `choose` maps its own options to those to use."""
     experiment, forecaster, split = open_run(folder)
     options = choose(DriftOptions(**vars(experiment.recipe)))
-    return drift_origins(forecaster, split.test, options)
+    return where_drift_begins(forecaster, split.test, options)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from rolling.metrics.intervals import interval, without_each
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Origin:
+class ErrorGrowth:
     """Numbers of one statistic, in standard deviations of the truth's, each `[3]`: the estimate, and the
     bounds of its interval.
 
@@ -33,7 +33,7 @@ class Origin:
     true_gain: np.ndarray
 
     @classmethod
-    def of(cls, made: np.ndarray, true: np.ndarray, at_once: int, block: np.ndarray) -> "Origin":
+    def of(cls, made: np.ndarray, true: np.ndarray, at_once: int, block: np.ndarray) -> "ErrorGrowth":
         """From `made`, `true [start, 1 + T]`, of which the first are of the last true frame before, with the
         number of frames that the first cycle finishes, and the independent `block [start]` of each start."""
         count = int(block.max()) + 1
@@ -54,7 +54,7 @@ class Origin:
         return _excludes_zero(self.later) and abs(self.later[0]) > 1e-3
 
 
-NAMES = tuple(field.name for field in dataclasses.fields(Origin))
+NAMES = tuple(field.name for field in dataclasses.fields(ErrorGrowth))
 
 
 def _excludes_zero(number: np.ndarray) -> bool:

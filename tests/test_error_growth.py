@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rolling.denoisers import NOTHING
-from rolling.metrics.drift_origin import Origin
+from rolling.metrics.error_growth import ErrorGrowth
 from rolling.run.cli import main
 from rolling.sampling.own_rollout import finished_on_own
 from rolling.sampling.sampler import Sampler, Sampling
@@ -26,7 +26,7 @@ def series(gain=A, bias=0.0, fresh=1.0, seed=0):
 
 
 def origin(made, blocks=50, at_once=1):
-    return Origin.of(made, series(), at_once, np.arange(STARTS) * blocks // STARTS)
+    return ErrorGrowth.of(made, series(), at_once, np.arange(STARTS) * blocks // STARTS)
 
 
 def holds(number, value, within):
@@ -63,10 +63,10 @@ def test_what_follows_the_same_law_does_not_drift():
 
 
 def test_one_part_tells_nothing_for_certain_and_a_constant_has_no_slope():
-    alone = Origin.of(series(bias=1.0), series(), 1, np.zeros(STARTS, int))
+    alone = ErrorGrowth.of(series(bias=1.0), series(), 1, np.zeros(STARTS, int))
     assert np.isnan(alone.later[1:]).all() and not alone.drifts and not alone.is_biased
     still = np.ones((4, 9))
-    found = Origin.of(still, still, 1, np.arange(4))
+    found = ErrorGrowth.of(still, still, 1, np.arange(4))
     assert np.isnan(found.gain[0]) and found.later[0] == 0 and not found.drifts
 
 

@@ -10,7 +10,7 @@ from rolling.common.checks import check_least
 from rolling.common.errors import InputError
 from rolling.common.progress import Progress
 from rolling.data.source import Sequences
-from rolling.metrics.drift_origin import Origin
+from rolling.metrics.error_growth import ErrorGrowth
 from rolling.metrics.frame_statistics import STATISTICS, Frames
 from rolling.metrics.intervals import blocks
 from rolling.metrics.protocol import EvaluationSetup
@@ -45,8 +45,8 @@ class DriftOptions(Sampling):
         check_least("drift", self, "frames", least=FEWEST)
 
 
-def drift_origins(forecaster: Forecaster, test: Sequences, options: DriftOptions) -> str:
-    """A table of `Origin`, a row for each statistic, and what follows from it.
+def where_drift_begins(forecaster: Forecaster, test: Sequences, options: DriftOptions) -> str:
+    """A table of `ErrorGrowth`, a row for each statistic, and what follows from it.
 
     Raises `InputError` where no sequence of `test` is long enough.
     """
@@ -58,7 +58,7 @@ def drift_origins(forecaster: Forecaster, test: Sequences, options: DriftOptions
     setup = EvaluationSetup(layout=test.layout, leads=place.frames, members=1, mask=test.mask, real=test)
     sequence, frame = np.array([(start.sequence, start.frame) for start in starts]).T
     label = blocks(sequence, frame, place.frames, whole=test.layout.is_video)
-    found: dict[str, Origin] = {}
+    found: dict[str, ErrorGrowth] = {}
     for statistic in STATISTICS:
         measure = statistic.measure(setup)
         if measure is None:
@@ -66,7 +66,7 @@ def drift_origins(forecaster: Forecaster, test: Sequences, options: DriftOptions
         series = [measure.of(Frames(values=values, previous=earlier)) for values in (made, true)]
         for i, variable in enumerate(measure.variables):
             name = statistic.shown.title + (f" ({variable.name})" if len(measure.variables) > 1 else "")
-            found[name] = Origin.of(series[0][..., i], series[1][..., i], place.stride, label)
+            found[name] = ErrorGrowth.of(series[0][..., i], series[1][..., i], place.stride, label)
     head = f"{len(starts)} starts in {label.max() + 1} independent parts, {place.frames} frames each"
     return "\n\n".join([_table(found, head).plain(), *_conclusions(found, place.frames), LEGEND])
 
@@ -149,7 +149,7 @@ a frame later on: what each later frame adds to the error, on frames of the roll
 passed on: share of a deviation that a frame passes on to the next one; above 1 it grows."""
 
 
-def _table(found: dict[str, Origin], caption: str) -> Table:
+def _table(found: dict[str, ErrorGrowth], caption: str) -> Table:
     shown = lambda number: Cell(text=with_interval(number[0], number[1:]))  # noqa: E731
     return Table(
         caption=caption,
@@ -160,7 +160,7 @@ def _table(found: dict[str, Origin], caption: str) -> Table:
     )
 
 
-def _conclusions(found: dict[str, Origin], frames: int) -> list[str]:
+def _conclusions(found: dict[str, ErrorGrowth], frames: int) -> list[str]:
     drifting = {name: origin for name, origin in found.items() if origin.drifts}
     if not drifting:
         return [f"Nothing drifts over {frames} frames, as far as can be told: give more frames or starts."]
