@@ -46,7 +46,7 @@ except ImportError:
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-# Tracing makes so many objects that a seventh of the time went into looking for garbage among them.
+# Tracing makes so many objects that looking for garbage among them takes up to a seventh of a file's time.
 gc.set_threshold(200_000, 50, 100)
 
 # Compilation makes the first example slow; the same examples are tried in every run.
