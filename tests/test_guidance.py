@@ -95,6 +95,7 @@ def test_autoguidance_leads_away_from_the_weaker_network():
     np.testing.assert_allclose(guide(z, clocks(), NOTHING), 0.75 * z)
 
 
+@pytest.mark.slow
 def test_a_masked_history_is_no_history():
     """With the exact denoiser frames at `tau = 1` drop out: to rounding, whatever they hold."""
     z, noise = frames(), frames(1)
@@ -159,6 +160,7 @@ def test_guidances_compose_in_one_call():
     np.testing.assert_allclose(found, none + 1.5 * (whole - none), atol=1e-13)
 
 
+@pytest.mark.slow
 def test_the_sampler_shows_the_history_at_its_label():
     """A network that sees only the context is shown `alpha x + sigma eps`, and the carry stays clean."""
     seen = []
@@ -182,6 +184,7 @@ def test_the_sampler_shows_the_history_at_its_label():
     )
 
 
+@pytest.mark.slow
 def test_guidance_of_weight_one_rolls_out_the_exact_distribution():
     plain = Oracle(calls_per_frame=4, frames=6)
     one = Oracle(calls_per_frame=4, frames=6, guidance=(HistoryGuidance(histories=(History(weight=1.0),)),))

@@ -22,6 +22,8 @@ from rolling.sampling.sampler import Sampler, Sampling
 from rolling.solvers import UniPC
 from rolling.windows import Autoregressive, IndependentTimes, Rolling, TrainedOn
 
+pytestmark = pytest.mark.slow  # rollouts within gradients take long to compile
+
 A = 0.9
 CELL = Units.standard(
     Layout(variables=(Variable(name="u"),), y=Axis(name="y", values=(0.0,)), x=Axis(name="x", values=(0.0,)))

@@ -120,6 +120,7 @@ TRUE_X = 0.3
 FALLS = st.lists(st.lists(st.integers(0, 5), min_size=6, max_size=6), min_size=3, max_size=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "solver", [*MULTISTEP[1:5:2], *TWO_CALLS[1:], TimeShift(solver=UniPC(order=4), variance=0.3)], ids=repr
 )
