@@ -35,6 +35,7 @@ REFUSED: dict[str, str] = {}
 """Presets that do not exist in a family, and what the refusal says."""
 
 
+@pytest.mark.slow
 def test_every_preset_in_every_family_survives_json(tmp_path):
     assert len(EVERY) == len(presets()) * 11 == len(set(EVERY))
     for name in EVERY:

@@ -242,6 +242,7 @@ PATHS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", [UNCLIPPED, Edm(rho=-10.0)], ids=["cosine", "EDM"])
 def test_the_elbo_does_not_depend_on_the_path(schedule):
     covariance = autoregressive_covariance((0.9,), 3)
@@ -304,6 +305,7 @@ def exact_loss(x, times, key):
     return diffusion_loss(denoise, x, times, key, schedule=ESTIMATED, weighting=Elbo())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_the_training_loss_estimates_the_elbo(share):
     """Frames of the process, the window's own times and the exact denoiser, by Monte Carlo."""

@@ -74,6 +74,7 @@ def grid(points: int = 401) -> np.ndarray:
     return np.linspace(0.0, 1.0, points)
 
 
+@pytest.mark.slow
 @given(any_schedule)
 def test_inverse_and_derivative(schedule):
     tau, h = jnp.asarray(inside), 1e-6

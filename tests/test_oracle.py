@@ -54,6 +54,7 @@ def test_reference_values(calls, value):
     assert error(calls_per_frame=calls) == pytest.approx(value, rel=2e-3)
 
 
+@pytest.mark.slow
 def test_a_bias_remains_without_context():
     """The clean past is forgotten: the error stops falling near 0.039."""
     errors = [error(window=Rolling(size=6, context=0), calls_per_frame=calls) for calls in (128, 512)]
@@ -87,6 +88,7 @@ class Forgetful(DpmSolverPlusPlus):
         return super().step(denoise, z, history, step, noise)[0], self.init(z)
 
 
+@pytest.mark.slow
 def test_2m_without_its_history_is_ddim():
     setting = {"window": Rolling(size=8, context=1), "calls_per_frame": 1, "frames": 12}
     forgetful = Oracle(**setting, solver=Forgetful()).coefficients()

@@ -89,7 +89,9 @@ def whole(name: str) -> np.ndarray:
     return joined(start(name, 11))
 
 
-@pytest.mark.parametrize("name", WINDOWS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name == "rolling" else pytest.mark.slow) for name in WINDOWS]
+)
 def test_chunking_changes_no_bit(name):
     assert whole(name).shape == (MEMBERS, 11, *GRID) and np.isfinite(whole(name)).all()
     for cycles in (1, 16) if name in ("rolling", "full") else (1,):
