@@ -200,6 +200,18 @@ def test_a_film_is_continued_as_its_frames_are(tmp_path):
     np.testing.assert_array_equal(read(tmp_path / "frames.npy").read(0, 0, 3), expected)
 
 
+def test_of_a_dataset_only_the_given_frames_are_read_and_checked(tmp_path):
+    own = untrained(colour=False)
+    values = np.full((4, 8, 8), 100.0)
+    values[0] = np.nan
+    name, times = own.layout.names[0], [0.0, 7.0, 7.25, 7.5]
+    data = xr.Dataset({name: (("time", "y", "x"), values)}, {"time": times})
+    given, last = own._given(data)
+    assert (given == 100.0).all() and last == 7.5
+    with pytest.raises(InputError, match="have values that are not finite"):
+        own._given(data.isel(time=slice(0, 1)))
+
+
 def test_what_is_known_of_a_film_is_at_most_its_class(tmp_path):
     layout = video(8, 8, rate=4, labels=("left", "right"), tokens=3)
     for label, index in (("right", 1), ("up", -1)):

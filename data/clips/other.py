@@ -15,6 +15,7 @@ from rolling.data.clips.collections.folders import VIDEO_SUFFIXES
 from rolling.data.clips.decode import read_video
 from rolling.data.clips.levels import check_levels
 from rolling.data.clips.protocol import BadClip, Block, Picture
+from rolling.data.source import Sequences, SequencesBase
 from rolling.denoisers import NO_LABEL
 from rolling.fields import Axis, Layout
 
@@ -28,14 +29,14 @@ class AsPictures:
 
     A path is that of one clip: a video, an array, a folder of frames. It is cut, resized and thinned as the
     clips of training are, and its last `LAST` frames are kept. The variables of an open dataset lie on
-    `(time, y, x)`, in grey levels and of the size of training; times may be missing.
+    `(time, y, x)`, in grey levels and of the size of training; times may be missing. Of it only the frames
+    that are asked for are read and checked.
     """
 
-    def read_like(self, layout: Layout, mask: np.ndarray | None, data: str | xr.Dataset) -> "OneClip":
+    def read_like(self, layout: Layout, mask: np.ndarray | None, data: str | xr.Dataset) -> Sequences:
         if isinstance(data, xr.Dataset):
-            frames, last = _of_dataset(data, layout), _last_time(data, layout)
-            origin = last - layout.step * (len(frames) - 1)
-            return OneClip(layout=layout, frames=[frames], origins=np.array([origin]), mask=mask)
+            _check_shape(data, layout)
+            return OpenDataset(layout=layout, mask=mask, data=data)
         if layout.actions or layout.forcings:
             what = "actions" if layout.actions else "forcings"
             raise InputError(
@@ -61,6 +62,40 @@ class OneClip(Arrays):
         if layout.tokens:
             found["tokens"] = np.zeros((1, layout.tokens), np.float32)
         return found
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class OpenDataset(SequencesBase):
+    """One sequence of the pictures of an open dataset, read as they are asked for."""
+
+    layout: Layout
+    mask: np.ndarray | None
+    data: xr.Dataset
+
+    def __len__(self) -> int:
+        return 1
+
+    def length(self, index: int) -> int:
+        return self.data.sizes["time"]
+
+    def read(self, index: int, start: int, stop: int) -> np.ndarray:
+        chosen, layout = self.data.isel(time=slice(start, stop)), self.layout
+        if "time" in chosen.coords:
+            _check_times(chosen["time"].values, layout.step)
+        order = ("time", layout.y.name, layout.x.name)
+        variables = [chosen[name].transpose(*order).values for name in layout.names]
+        frames = np.stack(variables, axis=-1).astype(np.float32)
+        if np.isfinite(frames).all():  # what is missing is told by whoever needs it
+            check_levels(frames, np.result_type(*variables), layout)
+        return frames
+
+    def times(self, index: int, start: int, stop: int) -> np.ndarray:
+        last = (self.length(index) - 1) * self.layout.step
+        if "time" in self.data.coords:
+            known = self.data["time"].values[-1:]
+            _check_times(known, self.layout.step)
+            last = float(known[0]) if len(known) else last
+        return last + self.layout.step * (np.arange(start, stop) - (self.length(index) - 1))
 
 
 def _picture(layout: Layout) -> Picture:
@@ -93,10 +128,12 @@ def _last_frames(path: str, blocks: Iterator[Block]) -> np.ndarray:
             kept.extend(block.frames)
     except BadClip as problem:
         raise InputError(f"{path} cannot be read to its end, which is to be continued: {problem}") from None
+    if not kept:
+        raise InputError(f"{path} has no frames to continue")
     return np.stack(kept).astype(np.float32)
 
 
-def _of_dataset(data: xr.Dataset, layout: Layout) -> np.ndarray:
+def _check_shape(data: xr.Dataset, layout: Layout) -> None:
     missing = [name for name in layout.names if name not in data]
     if missing:
         raise InputError(f"the data lack {', '.join(missing)}; they hold {', '.join(map(str, data))}")
@@ -104,11 +141,6 @@ def _of_dataset(data: xr.Dataset, layout: Layout) -> np.ndarray:
         _check_axis(axis, data)
     if "time" not in data.dims:
         raise InputError("the pictures have no dimension `time`: name it so")
-    order = ("time", layout.y.name, layout.x.name)
-    variables = [data[name].transpose(*order).values for name in layout.names]
-    frames = np.stack(variables, axis=-1).astype(np.float32)
-    check_levels(frames, np.result_type(*variables), layout)
-    return frames
 
 
 def _check_axis(axis: Axis, data: xr.Dataset) -> None:
@@ -120,14 +152,10 @@ def _check_axis(axis: Axis, data: xr.Dataset) -> None:
         )
 
 
-def _last_time(data: xr.Dataset, layout: Layout) -> float:
-    if "time" not in data.coords:
-        return (data.sizes["time"] - 1) * layout.step
-    times = data["time"].values
-    if times.dtype.kind not in "uif" or not np.allclose(np.diff(times), layout.step, rtol=0.12, atol=0):
+def _check_times(times: np.ndarray, step: float) -> None:
+    if times.dtype.kind not in "uif" or not np.allclose(np.diff(times), step, rtol=0.12, atol=0):
         shown = ", ".join(str(time) for time in times[:3])
         raise InputError(
-            f"times are numbers that are {layout.step:g} apart, as in training, and these begin {shown}: give"
-            " such times, or leave the coordinate out, and the frames are taken to be one step apart"
+            f"times are numbers that are {step:g} apart, as in training, and these begin {shown}: give such"
+            " times, or leave the coordinate out, and the frames are taken to be one step apart"
         )
-    return float(times[-1])
