@@ -52,7 +52,7 @@ def where_drift_begins(forecaster: Forecaster, test: Sequences, options: DriftOp
     """
     forecaster.sample_with(options)
     place = _Place.of(forecaster, test, options)
-    starts = choose_starts(test, place.before, place.frames, options.starts)
+    starts = choose_starts(test, place.before, place.reach, options.starts)
     made, true = _rolled(forecaster, test, starts, place, options), _true(test, starts, place.frames)
     earlier = np.stack([test.read(s.sequence, s.frame - 2, s.frame - 1)[0] for s in starts])
     setup = EvaluationSetup(layout=test.layout, leads=place.frames, members=1, mask=test.mask, real=test)
@@ -78,6 +78,8 @@ class _Place:
     before: int
     cycles: int
     stride: int
+    reach: int
+    """True frames after a start: those of the window that is placed there, and those to compare with."""
 
     @property
     def frames(self) -> int:
@@ -88,14 +90,17 @@ class _Place:
         window = forecaster.recipe.window
         before = max(window.context, forecaster.experiment.reference.frames, 2)  # two: one has motion
         longest = max((test.length(index) for index in range(len(test))), default=0)
-        cycles = min(options.frames, longest - before) // window.stride
-        least = max(window.size - window.context, FEWEST)
-        if cycles * window.stride < least:
+        fewest = -(-FEWEST // window.stride)
+        least = max(window.size - window.context, fewest * window.stride)
+        if longest - before < least:
             raise InputError(
                 f"the window is placed on {before} true frames and rolled over {least} or more, and no"
                 f" held-out sequence has more than {longest}: hold out longer ones, or use a smaller window"
             )
-        return cls(before=before, cycles=cycles, stride=window.stride)
+        cycles = max(fewest, min(options.frames, longest - before) // window.stride)
+        return cls(
+            before=before, cycles=cycles, stride=window.stride, reach=max(least, cycles * window.stride)
+        )
 
 
 def _true(test: Sequences, starts: list[InitTime], frames: int) -> np.ndarray:
