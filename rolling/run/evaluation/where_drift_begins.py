@@ -53,7 +53,9 @@ def where_drift_begins(forecaster: Forecaster, test: Sequences, options: DriftOp
     forecaster.sample_with(options)
     place = _Place.of(forecaster, test, options)
     starts = choose_starts(test, place.before, place.reach, options.starts)
-    made, true = _rolled(forecaster, test, starts, place, options), _true(test, starts, place.frames)
+    # The last frame before each start, and those from it on.
+    true = np.stack([test.read(s.sequence, s.frame - 1, s.frame + place.frames) for s in starts])
+    made = np.concatenate([true[:, :1], _rolled(forecaster, test, starts, place, options)], axis=1)
     earlier = np.stack([test.read(s.sequence, s.frame - 2, s.frame - 1)[0] for s in starts])
     setup = EvaluationSetup(layout=test.layout, leads=place.frames, members=1, mask=test.mask, real=test)
     sequence, frame = np.array([(start.sequence, start.frame) for start in starts]).T
@@ -103,15 +105,10 @@ class _Place:
         )
 
 
-def _true(test: Sequences, starts: list[InitTime], frames: int) -> np.ndarray:
-    """`[start, 1 + frames, ...]`: the last frame before each start, and those from it on."""
-    return np.stack([test.read(s.sequence, s.frame - 1, s.frame + frames) for s in starts])
-
-
 def _rolled(
     forecaster: Forecaster, test: Sequences, starts: list[InitTime], place: _Place, options: DriftOptions
 ) -> np.ndarray:
-    """The same of rollouts whose window begins on the truth."""
+    """`[start, frames, ...]` of rollouts whose window begins on the truth."""
     sampler = Sampler(dataclasses.replace(forecaster.recipe, truncate_tail=False))
     keys = sequence_keys(options.seed, [(index, 0) for index in range(len(starts))])
     roll = jax.jit(
@@ -129,7 +126,7 @@ def _rolled(
             count = min(options.batch, len(starts) - first)
             made.append(forecaster.statistics.denormalise(frames[:count]))
             progress.update(count)
-    return np.concatenate([_true(test, starts, 0), np.concatenate(made)], axis=1)
+    return np.concatenate(made)
 
 
 def _given(forecaster: Forecaster, test: Sequences, starts: list[InitTime], place: _Place):
@@ -160,16 +157,16 @@ def _table(found: dict[str, ErrorGrowth], caption: str) -> Table:
         caption=caption,
         heads=("statistic", "at once", "a frame later on", "passed on", "by true frames"),
         rows=tuple(
-            (name, tuple(map(shown, (o.at_once, o.later, o.gain, o.true_gain)))) for name, o in found.items()
+            (name, tuple(map(shown, (g.at_once, g.later, g.gain, g.true_gain)))) for name, g in found.items()
         ),
     )
 
 
 def _conclusions(found: dict[str, ErrorGrowth], frames: int) -> list[str]:
-    drifting = {name: origin for name, origin in found.items() if origin.drifts}
+    drifting = {name: growth for name, growth in found.items() if growth.drifts}
     if not drifting:
         return [f"Nothing drifts over {frames} frames, as far as can be told: give more frames or starts."]
-    learnt = [name for name, origin in drifting.items() if origin.is_biased]
+    learnt = [name for name, growth in drifting.items() if growth.is_biased]
     own = [name for name in drifting if name not in learnt]
     words = {
         "Drift, and are wrong on true frames already, as was learnt (docs/drift.md: longer training, more"
