@@ -169,9 +169,9 @@ def _conclusions(found: dict[str, ErrorGrowth], frames: int) -> list[str]:
     learnt = [name for name, growth in drifting.items() if growth.is_biased]
     own = [name for name in drifting if name not in learnt]
     words = {
-        "Drift, and are wrong on true frames already, as was learnt (docs/drift.md: longer training, more"
+        "Drift, and are wrong on true frames already, as was learnt (to try: longer training, more"
         " calls, own windows in training, frames of reference)": learnt,
-        "Drift, and are wrong on frames of its own only (docs/drift.md: noise on the context, own windows in"
+        "Drift, and are wrong on frames of its own only (to try: noise on the context, own windows in"
         " training)": own,
     }
     return [f"{what}: {', '.join(names)}." for what, names in words.items() if names]
