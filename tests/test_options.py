@@ -56,6 +56,22 @@ def test_parts_of_a_package_are_chosen_by_name():
         assert parse(debug, ["--schedule", name], "test").schedule == schedule
 
 
+def test_fields_that_no_option_names_are_as_they_were():
+    """At any depth, beside fields that are named; truth values are switched off by `no-`."""
+    named = ["--training.steps", "7", "--long-metrics.1.no-cumulative", "--solver.interpolation=0.5"]
+    first, second, *others = debug.long_metrics
+    expected = dataclasses.replace(
+        debug,
+        training=dataclasses.replace(debug.training, steps=7),
+        solver=dataclasses.replace(debug.solver, interpolation=0.5),
+        long_metrics=(first, dataclasses.replace(second, cumulative=False), *others),
+    )
+    assert second.cumulative and parse(debug, named, "test") == expected
+    assert parse(debug, [], "test") == debug
+    with pytest.raises(InputError, match=r"^--training\.steps: invalid literal"):
+        parse(debug, ["--training.steps", "x"], "test")
+
+
 def test_a_part_around_a_part_takes_the_one_that_was_there():
     inner = dataclasses.replace(debug.window, size=5)
     assert window("--window", "independent-times", "--window.inner.size", "5") == IndependentTimes(

@@ -32,9 +32,12 @@ def parse(default: T, arguments: list[str], program: str) -> T:
     the wrong type. `--help` prints and exits.
     """
     default, arguments = _choose_parts(default, _spread(arguments))
-    if not {"-h", "--help"} & set(arguments):
+    if not arguments:
+        return _widen(default, default)
+    helped = bool({"-h", "--help"} & set(arguments))
+    if not helped:
         _check_names(default, arguments)
-    narrow = _narrow(default)
+    narrow = _narrow(default, set() if helped else _asked(arguments))
     stderr = io.StringIO()
     try:
         # Help comes in colours.
@@ -53,7 +56,7 @@ def parse(default: T, arguments: list[str], program: str) -> T:
         raise InputError(
             f"{_one_sentence(stderr.getvalue())}; `{program} --help` lists the options"
         ) from None
-    return _widen(value, type(default))
+    return _widen(value, default)
 
 
 def _spread(arguments: list[str]) -> list[str]:
@@ -218,21 +221,37 @@ def _renamed(name: str) -> str:
     return ".".join(words).replace("_", "-")
 
 
-def _narrow(value: Any) -> Any:
+def _asked(arguments: list[str]) -> set[str]:
+    """The dotted names of the fields that options name, and of the parts that hold them."""
+    names = {argument[2:].replace("-", "_") for argument in arguments if argument.startswith("--")}
+    names |= {re.sub(r"(^|\.)no_(?=[^.]*$)", r"\1", name) for name in names}
+    words = [name.split(".") for name in names]
+    return {".".join(parts[: i + 1]) for parts in words for i in range(len(parts))}
+
+
+def _narrow(value: Any, asked: set[str] | frozenset = frozenset(), prefix: str = "") -> Any:
     """The same value as an instance of a subclass annotated with the concrete types that it holds, so that
-    tyro can look into parts annotated by a protocol. Its `__post_init__` is not run: `_widen` runs it."""
+    tyro can look into parts annotated by a protocol. Its `__post_init__` is not run: `_widen` runs it.
+
+    Fields that are not `asked` for are no options, unless none is: tyro reads the source for the help of
+    each option, which takes longer than all else.
+    """
     if isinstance(value, tuple):
         return tuple(_narrow(item) for item in value)
     if not dataclasses.is_dataclass(value):
         return value
     kind, hints = type(value), typing.get_type_hints(type(value))
-    parts = {name: _narrow(part) for name, part in _fields(value).items()}
-    annotations = {name: _type_of(part, hints[name]) for name, part in parts.items()}
-    body = {"__annotations__": annotations, "__doc__": kind.__doc__, "__module__": kind.__module__}
-    body |= {name: dataclasses.field(default=part) for name, part in parts.items()}
+    body = {"__annotations__": {}, "__doc__": kind.__doc__, "__module__": kind.__module__}
     body["__post_init__"] = lambda self: None
+    parts = _fields(value)
+    options = [name for name in parts if prefix + name in asked] or list(parts)
+    for name, part in parts.items():
+        if name in options:
+            parts[name] = part = _narrow(part, asked, f"{prefix}{name}.")
+        body["__annotations__"][name] = _type_of(part, hints[name])
+        body[name] = dataclasses.field(default=part, init=name in options)
     narrow = dataclasses.dataclass(frozen=True, kw_only=True)(type(kind.__name__, (kind,), body))
-    return narrow(**parts)
+    return narrow(**{name: parts[name] for name in options})
 
 
 def _type_of(part: Any, hint: Any) -> Any:
@@ -243,21 +262,15 @@ def _type_of(part: Any, hint: Any) -> Any:
     return hint
 
 
-def _widen(value: Any, kind: Any) -> Any:
-    """From narrowed subclasses back to the classes themselves, which run their checks."""
+def _widen(value: Any, default: Any) -> Any:
+    """The fields of `value` in the classes of `default`, which run their checks."""
     if isinstance(value, tuple):
-        return tuple(_widen(item, type(item).__base__) for item in value) if _holds_parts(value) else value
-    fields = {}
-    for field in dataclasses.fields(kind):
-        if field.init:
-            part = getattr(value, field.name)
-            deep = dataclasses.is_dataclass(part) or isinstance(part, tuple)
-            fields[field.name] = _widen(part, type(part).__base__) if deep else part
-    return made(kind, fields, "the options")
-
-
-def _holds_parts(value: tuple) -> bool:
-    return any(dataclasses.is_dataclass(item) for item in value)
+        held = any(dataclasses.is_dataclass(item) for item in value)
+        return tuple(map(_widen, value, default)) if held else value
+    if not dataclasses.is_dataclass(value):
+        return value
+    fields = {name: _widen(getattr(value, name), part) for name, part in _fields(default).items()}
+    return made(type(default), fields, "the options")
 
 
 def _one_sentence(text: str) -> str:
@@ -266,4 +279,4 @@ def _one_sentence(text: str) -> str:
     lines = [line for line in lines if line and "--help" not in line and "full helptext" not in line]
     words = " ".join(" ".join(lines).split()) or "the arguments cannot be understood"
     words = re.sub(r"^Unrecognized options (?=Unrecognized)", "", words)
-    return re.sub(r"^Value error Error parsing ([\w.-]+): ", r"--\1: ", words)
+    return re.sub(r"^Value error Error parsing (?:--)?([\w.-]+): ", r"--\1: ", words)
