@@ -12,6 +12,7 @@ from rolling.common import signals, terminal
 from rolling.common.errors import InputError
 from rolling.run import failures
 from rolling.run.arguments import experiment_and_options, find_weights, first, overridden, take, take_code
+from rolling.run.compiled_programs import keep_compiled_programs
 from rolling.run.training.allocator import keep_freed_memory
 
 USAGE = """usage: rolling COMMAND ...
@@ -46,6 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments is not None:
         return _ended(arguments)
     failures.open_closed_streams()
+    keep_compiled_programs()
     code = _ended(sys.argv[1:])
     signals.leave_with(code)
     return code
