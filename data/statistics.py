@@ -159,6 +159,12 @@ def finite(values: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
     return np.isfinite(values) | (False if mask is None else ~mask)
 
 
+def joint_mask(*masks: np.ndarray | None) -> np.ndarray | None:
+    """Where all masks have data; None: everywhere."""
+    given = [np.asarray(mask, bool) for mask in masks if mask is not None]
+    return np.logical_and.reduce(given) if given else None
+
+
 def _masked_mean(field: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
     """`[C]`: the mean of `field [H, W, C]` over unmasked cells."""
     return field.mean((0, 1)) if mask is None else np.where(mask, field, 0.0).sum((0, 1)) / mask.sum((0, 1))

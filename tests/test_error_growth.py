@@ -70,6 +70,14 @@ def test_one_part_tells_nothing_for_certain_and_a_constant_has_no_slope():
     assert np.isnan(found.gain[0]) and found.later[0] == 0 and not found.drifts
 
 
+def test_what_is_conserved_is_measured_by_the_least_that_counts():
+    """True frames that differ by rounding alone say neither how large an error is nor what is passed on."""
+    rounding = 1e-6 * series(seed=2)
+    found = ErrorGrowth.of(3 + rounding + 0.2, 3 + rounding, 1, np.arange(STARTS) % 50, 0.1)
+    np.testing.assert_allclose(found.at_once, 2.0, rtol=1e-6)
+    assert np.isnan(found.gain).all() and np.isnan(found.true_gain).all() and not found.drifts
+
+
 @pytest.mark.parametrize("window", [Autoregressive(context=1), Rolling(size=3, context=1)])
 def test_own_frames_go_on_from_the_truth(window):
     """A network that answers with powers of a gain times the context, one call a frame, whose solver leaves

@@ -16,7 +16,7 @@ from rolling.metrics.intervals import interval, without_each
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class ErrorGrowth:
     """Numbers of one statistic, in standard deviations of the truth's, each `[3]`: the estimate, and the
-    bounds of its interval.
+    bounds of its interval. A standard deviation is `least` at least, as some data conserve a number.
 
     With `e_k` the mean over rollouts of the statistic `k` frames after the truth, less that of the true
     frame, and T frames in all:
@@ -24,7 +24,7 @@ class ErrorGrowth:
     `at_once`: `e_k` over the frames that the first cycle finishes.
     `later`: `(e_T - e_h) / (T - h)`, `h = T / 2`: what each frame adds, on frames of the rollout's own.
     `gain`, `true_gain`: the slope of the statistic of a frame on that of the frame before, in what rollouts,
-    or true sequences, differ by; a deviation grows where it is above 1.
+    or true sequences, differ by; a deviation grows where it is above 1. NaN where they differ by rounding.
     """
 
     at_once: np.ndarray
@@ -33,13 +33,15 @@ class ErrorGrowth:
     true_gain: np.ndarray
 
     @classmethod
-    def of(cls, made: np.ndarray, true: np.ndarray, at_once: int, block: np.ndarray) -> "ErrorGrowth":
+    def of(
+        cls, made: np.ndarray, true: np.ndarray, at_once: int, block: np.ndarray, least: float = 0.0
+    ) -> "ErrorGrowth":
         """From `made`, `true [start, 1 + T]`, of which the first are of the last true frame before, with the
         number of frames that the first cycle finishes, and the independent `block [start]` of each start."""
         count = int(block.max()) + 1
         weights = without_each(count)[:, block]
-        scale = true.std() or 1.0
-        found = np.stack([_numbers(made, true, at_once, w) for w in weights]) / [scale, scale, 1, 1]
+        scale = max(true.std(), least) or 1.0
+        found = np.stack([_numbers(made / scale, true / scale, at_once, w) for w in weights])
         low, high = interval(found[0], found[1:])
         return cls(**dict(zip(NAMES, np.stack([found[0], low, high], axis=1), strict=True)))
 
@@ -53,6 +55,9 @@ class ErrorGrowth:
         """Whether the error certainly grows, and as fast as a tenth of a standard deviation in 100 frames."""
         return _excludes_zero(self.later) and abs(self.later[0]) > 1e-3
 
+
+ROUNDING = 1e-4
+"""Standard deviations by which single precision may tell conserved numbers apart."""
 
 NAMES = tuple(field.name for field in dataclasses.fields(ErrorGrowth))
 
@@ -73,5 +78,6 @@ def _gain(series: np.ndarray, weights: np.ndarray) -> float:
     """The slope on the frame before, over all frames but the first, which is true."""
     apart = series - weights @ series / weights.sum()
     before, after = apart[:, 1:-1], apart[:, 2:]
-    square = weights @ before**2
-    return float((weights @ (before * after)).sum() / square.sum()) if square.sum() > 0 else np.nan
+    square = (weights @ before**2).sum()
+    rounding = weights.sum() * before.shape[1] * ROUNDING**2
+    return float((weights @ (before * after)).sum() / square) if square > rounding else np.nan

@@ -20,7 +20,7 @@ from rolling.common.errors import InputError
 from rolling.common.files import write_file
 from rolling.common.progress import Progress
 from rolling.data.source import Sequences, Split
-from rolling.data.statistics import Statistics
+from rolling.data.statistics import Statistics, finite, joint_mask
 from rolling.fields import Layout
 from rolling.metrics.intervals import MOST, blocks, interval, without_each
 from rolling.metrics.protocol import (
@@ -211,7 +211,7 @@ def setup_of(
         leads=leads,
         members=forecast.members,
         given=forecast.given,
-        mask=_both(test.mask, statistics.mask),
+        mask=joint_mask(test.mask, statistics.mask),
         beyond=beyond,
         real=test,
     )
@@ -257,16 +257,8 @@ def _spans(first: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
     return ((a, min(a + size, stop)) for a in range(first, stop, size))
 
 
-def _both(a: np.ndarray | None, b: np.ndarray | None) -> np.ndarray | None:
-    """Where both masks have data; None: everywhere."""
-    masks = [np.asarray(mask, bool) for mask in (a, b) if mask is not None]
-    return np.logical_and.reduce(masks) if masks else None
-
-
 def _check_finite(forecast: StoredForecast, fields, start: int, first: int, mask: np.ndarray | None) -> None:
-    there = np.isfinite(fields)
-    if mask is not None:
-        there |= ~mask
+    there = finite(fields, mask)
     if not there.all():
         member, lead, *_, channel = np.argwhere(~there)[0].tolist()
         raise InputError(

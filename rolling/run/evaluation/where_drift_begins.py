@@ -10,8 +10,9 @@ from rolling.common.checks import check_least
 from rolling.common.errors import InputError
 from rolling.common.progress import Progress
 from rolling.data.source import Sequences
+from rolling.data.statistics import joint_mask
 from rolling.metrics.error_growth import ErrorGrowth
-from rolling.metrics.frame_statistics import STATISTICS, Frames
+from rolling.metrics.frame_statistics import SLACK, STATISTICS, Frames
 from rolling.metrics.intervals import blocks
 from rolling.metrics.protocol import EvaluationSetup
 from rolling.run import model
@@ -57,8 +58,10 @@ def where_drift_begins(forecaster: Forecaster, test: Sequences, options: DriftOp
     true = np.stack([test.read(s.sequence, s.frame - 1, s.frame + place.frames) for s in starts])
     made = np.concatenate([true[:, :1], _rolled(forecaster, test, starts, place, options)], axis=1)
     earlier = np.stack([test.read(s.sequence, s.frame - 2, s.frame - 1)[0] for s in starts])
-    setup = EvaluationSetup(layout=test.layout, leads=place.frames, members=1, mask=test.mask, real=test)
+    mask = joint_mask(test.mask, forecaster.statistics.mask)
+    setup = EvaluationSetup(layout=test.layout, leads=place.frames, members=1, mask=mask, real=test)
     sequence, frame = np.array([(start.sequence, start.frame) for start in starts]).T
+    std = np.asarray(forecaster.statistics.std)
     label = blocks(sequence, frame, place.frames, whole=test.layout.is_video)
     found: dict[str, ErrorGrowth] = {}
     for statistic in STATISTICS:
@@ -68,9 +71,12 @@ def where_drift_begins(forecaster: Forecaster, test: Sequences, options: DriftOp
         series = [measure.of(Frames(values=values, previous=earlier)) for values in (made, true)]
         for i, variable in enumerate(measure.variables):
             name = statistic.shown.title + (f" ({variable.name})" if len(measure.variables) > 1 else "")
-            found[name] = ErrorGrowth.of(series[0][..., i], series[1][..., i], place.stride, label)
+            made_i, true_i = (values[..., i] for values in series)
+            least = SLACK * abs(true_i.mean()) if measure.positive else measure.slack(std)[i]
+            found[name] = ErrorGrowth.of(made_i, true_i, place.stride, label, least)
     head = f"{len(starts)} starts in {label.max() + 1} independent parts, {place.frames} frames each"
-    return "\n\n".join([_table(found, head).plain(), *_conclusions(found, place.frames), LEGEND])
+    said = _conclusions(found, place.frames) if label.max() else [ONE_PART]
+    return "\n\n".join([_table(found, head).plain(), *said, LEGEND])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -145,7 +151,11 @@ def _given(forecaster: Forecaster, test: Sequences, starts: list[InitTime], plac
     return clean(window.context, window.size), known(0, place.frames + window.size)
 
 
-LEGEND = f"""In standard deviations of the statistic of true frames. {HALF}.
+ONE_PART = """All starts lie in one part of the data, so that nothing says how sure these numbers are: hold
+out more sequences or a longer one, or roll fewer --frames."""
+
+LEGEND = f"""In standard deviations of the statistic of true frames, at least a twentieth of the number (of a
+mean: of the standard deviation of the data). {HALF}.
 at once: error of the frames that the first cycle finishes, with the window on the truth.
 a frame later on: what each later frame adds to the error, on frames of the rollout's own.
 passed on: share of a deviation that a frame passes on to the next one; above 1 it grows."""
