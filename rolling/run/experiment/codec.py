@@ -5,6 +5,7 @@ and their names, and `former.py` the names that earlier versions used.
 """
 
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -43,6 +44,10 @@ def decode(value: Any, hint: Any = None, where: str = "the experiment") -> Any:
     return _decode(upgraded(value), hint, where)
 
 
+hints_of = functools.cache(typing.get_type_hints)
+"""The annotations of a class, evaluated: once, as that takes longer than to decode its fields."""
+
+
 def _decode(value: Any, hint: Any, where: str) -> Any:
     if isinstance(value, dict):
         return _decode_dataclass(value, where)
@@ -76,7 +81,7 @@ def _decode_dataclass(value: dict, where: str) -> Any:
     if not isinstance(value.get("type"), str):
         raise InputError(f"{where} lacks its `type`: this is not an experiment written by rolling-diffusion")
     kind = known_class(value["type"])
-    hints = typing.get_type_hints(kind)
+    hints = hints_of(kind)
     names = [field.name for field in dataclasses.fields(kind)]
     arguments = {}
     for name, item in value.items():

@@ -108,6 +108,8 @@ def _present(name: str) -> str:
     """The short name of a class that was written with its module; anything else is returned unchanged."""
     if name in RECORDS or name in CLASSES:
         return RECORDS.get(name) or CLASSES[name]
+    if (now := name.partition(".")[0]) in HOMES and name in registry.parts(now):
+        return name
     module, _, leaf = name.rpartition(".")
     for kind, homes in HOMES.items():
         tag = f"{kind}.{registry.snake(leaf)}"

@@ -18,7 +18,7 @@ import tyro
 
 from rolling.common.errors import InputError
 from rolling.common.terminal import bare
-from rolling.run.experiment.codec import made
+from rolling.run.experiment.codec import hints_of, made
 from rolling.run.experiment.former import FIELDS
 from rolling.run.experiment.registry import alternatives, lacking
 
@@ -95,7 +95,7 @@ def _choose_parts(default: Any, arguments: list[str], prefix: str = "--") -> tup
 
     The same holds for `--augment translate,shift_reflect` and for parts of parts: `--window.inner pyramid`.
     """
-    hints = typing.get_type_hints(type(default))
+    hints = hints_of(type(default))
     rest = list(arguments)
     for field in dataclasses.fields(default):
         option, value = prefix + field.name.replace("_", "-"), getattr(default, field.name)
@@ -148,7 +148,7 @@ def _one(option: str, chosen: str, protocol: type, value: Any) -> Any:
     if missing := lacking(chosen, protocol):
         raise InputError(f"{option} {chosen}: your class is not complete, as it has no {', '.join(missing)}")
     kind = named(option, chosen, alternatives(protocol))
-    hints, here = typing.get_type_hints(kind), _inherited(value, protocol)
+    hints, here = hints_of(kind), _inherited(value, protocol)
     kept = {}
     for field in dataclasses.fields(kind):
         if field.init and field.name in here:
@@ -160,7 +160,7 @@ def _one(option: str, chosen: str, protocol: type, value: Any) -> Any:
 
 def _inherited(value: Any, protocol: type) -> dict[str, Any]:
     """The fields of a part, and those of the parts of its own kind that it wraps where it has none itself."""
-    hints, own = typing.get_type_hints(type(value)), _fields(value)
+    hints, own = hints_of(type(value)), _fields(value)
     wrapped = [_inherited(part, protocol) for name, part in own.items() if hints[name] is protocol]
     return {name: item for fields in (*reversed(wrapped), own) for name, item in fields.items()}
 
@@ -182,7 +182,7 @@ def _several(option: str, chosen: str, protocol: type) -> tuple:
 
 def _exchangeable(default: Any) -> str:
     """The text of `--help` on the parts that can be exchanged."""
-    hints = typing.get_type_hints(type(default))
+    hints = hints_of(type(default))
     said = (type(default).__doc__ or "").strip()
     lines = [said, "", "Parts that can be exchanged by name (--code FILE adds your own):"]
     for field in dataclasses.fields(default):
@@ -240,7 +240,7 @@ def _narrow(value: Any, asked: set[str] | frozenset = frozenset(), prefix: str =
         return tuple(_narrow(item) for item in value)
     if not dataclasses.is_dataclass(value):
         return value
-    kind, hints = type(value), typing.get_type_hints(type(value))
+    kind, hints = type(value), hints_of(type(value))
     body = {"__annotations__": {}, "__doc__": kind.__doc__, "__module__": kind.__module__}
     body["__post_init__"] = lambda self: None
     parts = _fields(value)

@@ -112,11 +112,13 @@ _own: dict[str, type] = {}
 """A user's own dataclasses by tag."""
 
 
+@cache
 def snake(name: str) -> str:
     """`ClassName` as `class_name`; digits stay with the letters before them, except for `2S`: `plus_2s`."""
     return re.sub(r"(?<=[a-z])(?=[A-Z](?!$)|[0-9]+[A-Z])", "_", name).lower()
 
 
+@cache
 def implements(kind: type, protocol: type) -> bool:
     """Whether a dataclass has every member of a protocol; it is not instantiated."""
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)) or is_protocol(kind):
@@ -124,6 +126,7 @@ def implements(kind: type, protocol: type) -> bool:
     return get_protocol_members(protocol) <= _members(kind)
 
 
+@cache
 def _kind_of(part: type, homes_only: bool) -> str | None:
     """The kind of a dataclass: of the protocols that it implements, the one with the most members, with ties
     broken by the number of methods with the same parameters."""
