@@ -7,7 +7,7 @@ import jax
 from rolling.common import machine
 from rolling.fields import Layout
 from rolling.run.experiment import Experiment
-from rolling.run.training.cost import cost_of
+from rolling.run.training.cost import memory_of
 
 SURELY_ENOUGH = 4000
 """Bytes of memory for each byte of a batch: with as many nothing is computed, as that takes seconds."""
@@ -26,7 +26,7 @@ def shortage(experiment: Experiment, layout: Layout, there: int) -> str:
     batch = 4 * training.batch * experiment.clip_frames * math.prod(layout.shape)
     if batch * SURELY_ENOUGH <= there:
         return ""
-    wanted = sum(cost_of(experiment, layout).memory.values())
+    wanted = sum(memory_of(experiment, layout).values())
     if wanted <= there:
         return ""
     parts = [f"--training.accumulate {2 * training.accumulate} computes a batch in smaller parts"]
