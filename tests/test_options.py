@@ -111,6 +111,19 @@ def test_several_parts_are_chosen_by_their_names(words, parts):
         assert parse(preset, ["--augment", words], "test") == dataclasses.replace(debug, augment=parts)
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--augment",), "--augment lacks its value"),  # and does not remove what was there
+        (("--window", "--training.steps", "5"), "--window lacks its value"),
+        (("--training", "5"), r"--training is no option by itself: give one of --training\.steps, "),
+    ],
+)
+def test_a_part_without_a_name_is_told(words, said):
+    with pytest.raises(InputError, match=f"^{said}"):
+        parse(debug, list(words), "test")
+
+
 def test_the_fields_of_several_parts_are_options():
     changed = parse(debug, ["--augment", "translate,shift_reflect", "--augment.1.mode", "2"], "test")
     assert changed.augment == (Translate(), ShiftReflect(mode=2))

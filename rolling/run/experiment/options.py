@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from typing import Any, TypeVar
 
 import tyro
+from typing_extensions import is_protocol
 
 from rolling.common.errors import InputError
 from rolling.common.terminal import bare
@@ -104,7 +105,7 @@ def _choose_parts(default: Any, arguments: list[str], prefix: str = "--") -> tup
         part: Any = value
         while option in rest and (items or dataclasses.is_dataclass(value)):
             place = rest.index(option)
-            chosen = rest[place + 1] if place + 1 < len(rest) else ""
+            chosen = _word_after(rest, place)
             part = _several(option, chosen, items) if items else _one(option, chosen, hint, part)
             del rest[place : place + 2]
         if dataclasses.is_dataclass(part):
@@ -118,6 +119,13 @@ def _choose_parts(default: Any, arguments: list[str], prefix: str = "--") -> tup
         if part is not value and part != value:
             default = _unchecked(type(default), {**_fields(default), field.name: part})
     return default, rest
+
+
+def _word_after(words: list[str], place: int) -> str:
+    following = words[place + 1 : place + 2]
+    if not following or following[0].startswith("--"):
+        raise InputError(f"{words[place]} lacks its value: give one after it")
+    return following[0]
 
 
 def _fields(value: Any) -> dict[str, Any]:
@@ -147,6 +155,9 @@ def _one(option: str, chosen: str, protocol: type, value: Any) -> Any:
     one that wraps a part of the same kind (a window around a window) wraps `value`."""
     if missing := lacking(chosen, protocol):
         raise InputError(f"{option} {chosen}: your class is not complete, as it has no {', '.join(missing)}")
+    if not is_protocol(protocol):
+        names = [f"{option}.{field.name.replace('_', '-')}" for field in dataclasses.fields(value)]
+        raise InputError(f"{option} is no option by itself: give one of {', '.join(names)}")
     kind = named(option, chosen, alternatives(protocol))
     hints, here = hints_of(kind), _inherited(value, protocol)
     kept = {}
