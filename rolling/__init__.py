@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rolling.denoisers import (
         Eps as Eps,
         FlowVelocity as FlowVelocity,
+        Residual as Residual,
         ScoreFunction as ScoreFunction,
         V as V,
         X as X,
@@ -105,7 +106,7 @@ _HOMES = {
     "rolling.data.gridded": "Gridded",
     "rolling.data.simulated": "Simulated",
     "rolling.data.source": "Split",
-    "rolling.denoisers": "Eps FlowVelocity ScoreFunction V X",
+    "rolling.denoisers": "Eps FlowVelocity Residual ScoreFunction V X",
     "rolling.fields": "Axis Layout Variable",
     "rolling.losses": "Elbo EpsLoss LogNormal MinSnr SigmoidWeighting VLoss XLoss",
     "rolling.metrics": "About Metric Score",

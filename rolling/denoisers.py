@@ -10,11 +10,13 @@ from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from rolling.arrays import Clocks, Frames
-from rolling.noise import x_from_eps, x_from_flow, x_from_score, x_from_v
+from rolling.common.errors import InputError
+from rolling.noise import alpha_sigma, expand, x_from_eps, x_from_flow, x_from_score, x_from_v
 
 NO_LABEL = -1
 
@@ -199,6 +201,59 @@ class FlowVelocity:
 
     def x(self, z, logsnr, output):
         return x_from_flow(z, output, logsnr)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Residual:
+    """The output is what the last frame of context does not say: `V` about the mean of AR(1).
+
+    Let `c = alpha_c x_c + sigma_c eps` be that frame as the network is shown it, `r = a^j alpha_c` for the
+    frame `j` after it, `v = 1 - r^2` and `d = alpha^2 v + sigma^2`; then
+
+        x = (sigma^2 r c + alpha v z) / d - sigma sqrt(v / d) F.
+
+    `F = 0` is the exact denoiser of a process of unit variance and lag correlation `a`, and `F` has unit
+    variance whatever the noise: a frame that hardly changes need not be learnt to be copied. With `V`, of
+    lag correlation 0, the network must give all of it. For frames of the context, and where the context is
+    dropped (pure noise), it is `V`. The form is EDM's preconditioning (arXiv 2206.00364, eq. 7) with the
+    distribution of `x` given `c` in place of that of `x`.
+
+    Raises `InputError` for a context or a number of correlations that do not suit the frames.
+    """
+
+    context: int = 1
+    """Frames of context of the window: the last of them is the one that is known."""
+    correlation: tuple[float, ...] = (0.9,)
+    """Correlation of a frame with the one before, one number or one for each variable; `rolling prepare`
+    says what it is in the data. At most 0.995, as what is closer to 1 passes errors on for ever."""
+
+    def __post_init__(self):
+        if not self.correlation or not all(0 <= a <= 0.995 for a in self.correlation):
+            raise InputError(
+                f"a residual's correlation lies between 0 and 0.995, and not at {self.correlation}: choose"
+                " --prediction.correlation in this range"
+            )
+
+    def x(self, z, logsnr, output):
+        frames, channels = z.shape[1], z.shape[-1]
+        if not 1 <= self.context <= frames:
+            raise InputError(
+                f"a residual is predicted from one of the {frames} frames of the window, and not from frame"
+                f" {self.context}: choose --prediction.context between 1 and {frames}"
+            )
+        if len(self.correlation) not in (1, channels):
+            raise InputError(
+                f"a residual has {len(self.correlation)} correlations for {channels} variable(s): give one"
+                " for all, or one for each"
+            )
+        ages = np.arange(1, frames + 1).reshape(1, -1, 1, 1, 1) - self.context
+        lagged = np.where(ages > 0, np.asarray(self.correlation) ** np.maximum(ages, 0), 0.0)
+        alpha, sigma = alpha_sigma(expand(logsnr, z))
+        last = slice(self.context - 1, self.context)
+        r = jnp.asarray(lagged, z.dtype) * alpha[:, last]
+        v = 1 - r**2
+        d = alpha**2 * v + sigma**2
+        return (sigma**2 * r * z[:, last] + alpha * v * z) / d - sigma * jnp.sqrt(v / d) * output
 
 
 def denoiser(network: Network, prediction: Prediction) -> Denoiser:

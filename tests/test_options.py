@@ -45,7 +45,7 @@ def test_the_parts_of_a_kind():
         *("independent_times", "noisy_context", "aligned_context", "history_dropout", "trained_on"),
     }
     assert {"cosine", "logit", "linear_logsnr", "flow_matching"} <= set(alternatives(NoiseSchedule))
-    assert set(alternatives(Prediction)) == {"x", "v", "eps", "score_function", "flow_velocity"}
+    assert set(alternatives(Prediction)) == {"x", "v", "eps", "residual", "score_function", "flow_velocity"}
 
 
 def test_parts_of_a_package_are_chosen_by_name():

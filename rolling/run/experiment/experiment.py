@@ -2,6 +2,9 @@
 
 import dataclasses
 
+import jax
+import jax.numpy as jnp
+
 from rolling.common.checks import check_finite, check_least, check_seed
 from rolling.common.errors import InputError
 from rolling.common.files import check_name
@@ -170,6 +173,18 @@ class Experiment(Sampling):
     def check_layout(self, layout: Layout) -> None:
         super().check_layout(layout)
         self.check_trained(self)
+        self._try_prediction(len(layout.variables))
+
+    def _try_prediction(self, channels: int) -> None:
+        """Raises `InputError` where what the network predicts does not suit the window, or is no frames."""
+        frames = jax.ShapeDtypeStruct((1, self.partition.frames(self.window), 1, 1, channels), jnp.float32)
+        clocks = jax.ShapeDtypeStruct(frames.shape[:2], jnp.float32)
+        found = jax.eval_shape(self.prediction.x, frames, clocks, frames)
+        if found.shape != frames.shape:
+            raise InputError(
+                f"{type(self.prediction).__name__} makes {found.shape} of frames of shape {frames.shape}: its"
+                " method `x` returns the clean frames, shaped like `z`"
+            )
 
     def check_trained(self, sampling: Sampling) -> None:
         """Raises `InputError` where frames are to be made in a way for which the network is not trained."""

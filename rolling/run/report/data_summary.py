@@ -1,5 +1,8 @@
 """`rolling prepare`: opens the data of an experiment, which prepares them, and prints a summary."""
 
+import numpy as np
+
+from rolling.data.lag_correlation import lag_correlation
 from rolling.data.reasons import by_reason
 from rolling.data.source import Sequences, Split, Stored
 from rolling.fields import Layout
@@ -18,7 +21,7 @@ def summary(split: Split, experiment: Experiment) -> str:
     if isinstance(split.train, Stored):
         size = sum(file.stat().st_size for file in split.train.path.rglob("*") if file.is_file())
         lines.insert(0, f"{split.train.path}: {_bytes(size)}")
-    lines += split.told
+    lines += [*_correlation(split.train), *split.told]
     if split.skipped:
         lines.append(f"skipped: {len(split.skipped)}")
     for reason, names in by_reason(split.skipped).items():
@@ -38,6 +41,13 @@ def _amount(name: str, part: Sequences, least: int, use: str) -> str:
     short = len(part) - count
     told = f"; {short:,} more are shorter than the {least} frames of {use}" if short else ""
     return f"{name}: {frames:,} frames in {count:,} sequence(s){_duration(frames, part.layout)}{told}"
+
+
+def _correlation(part: Sequences) -> list[str]:
+    """What `--prediction residual` wants to know."""
+    found = zip(part.layout.names, lag_correlation(part), strict=True)
+    known = [f"{name} {value:.3f}" for name, value in found if np.isfinite(value)]
+    return [f"correlation of a frame with the next one: {', '.join(known)}"] if known else []
 
 
 def _duration(frames: int, layout: Layout) -> str:

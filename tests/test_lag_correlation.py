@@ -1,0 +1,53 @@
+"""The correlation of neighbouring frames against numpy's over all pairs, both ways round."""
+
+import numpy as np
+import pytest
+
+from rolling.configs.debug import experiment as debug
+from rolling.data.arrays import Arrays
+from rolling.data.lag_correlation import lag_correlation
+from rolling.data.source import Split
+from rolling.fields import Axis, Layout, Variable
+from rolling.run.report.data_summary import summary
+
+LAYOUT = Layout(
+    variables=tuple(Variable(name=name) for name in ("slow", "fast", "still")),
+    y=Axis(name="y", values=(0.0, 1.0, 2.0)),
+    x=Axis(name="x", values=(0.0, 1.0)),
+)
+
+
+def sequences(*lengths, mask=None):
+    rng, frames = np.random.default_rng(0), []
+    for length in lengths:
+        eps = rng.normal(size=(length, *LAYOUT.shape))
+        for i in range(1, length):
+            eps[i] = [0.99, 0.5, 1.0] * eps[i - 1] + np.sqrt([1 - 0.99**2, 0.75, 0.0]) * eps[i]
+        x = 1e4 + eps * [1.0, 30.0, 0.0]
+        frames.append(np.where(True if mask is None else mask, x, np.nan).astype(np.float32))
+    return Arrays(layout=LAYOUT, frames=frames, mask=mask)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_it_is_the_correlation_of_all_pairs(masked):
+    mask = np.ones(LAYOUT.shape, bool)
+    mask[1, 1, 0] = not masked
+    part = sequences(20, 1, 30, mask=mask if masked else None)
+    found = lag_correlation(part)
+    assert np.isnan(found[2]) and found[0] > 0.8 > found[1] > 0.3
+    for channel in (0, 1):
+        cells = [np.asarray(x, np.float64)[:, mask[..., channel], channel] for x in part.frames]
+        a, b = (np.concatenate([x[cut].ravel() for x in cells]) for cut in (slice(-1), slice(1, None)))
+        expected = np.corrcoef(np.concatenate([a, b]), np.concatenate([b, a]))[0, 1]
+        assert found[channel] == pytest.approx(expected, rel=1e-6)
+
+
+def test_without_a_frame_that_follows_there_is_none():
+    assert np.isnan(lag_correlation(sequences(1, 1))).all()
+
+
+def test_rolling_prepare_tells_it():
+    part = sequences(20, 30)
+    slow, fast, _ = lag_correlation(part)
+    said = summary(Split(train=part, test=sequences(9)), debug)
+    assert f"correlation of a frame with the next one: slow {slow:.3f}, fast {fast:.3f}\n" in f"{said}\n"

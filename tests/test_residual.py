@@ -1,0 +1,121 @@
+"""Predicting what the last frame of context does not say: on AR(1) nothing is left to predict."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rolling import denoisers
+from rolling.common.errors import InputError
+from rolling.configs.debug import experiment as debug
+from rolling.denoisers import NOTHING, Residual, V
+from rolling.noise import alpha_sigma, diffuse
+from rolling.oracle import UNCLIPPED, autoregressive_covariance, exact_denoiser
+from rolling.sampling.rollout import Rollout
+from rolling.sampling.sampler import Sampler, Sampling
+from rolling.solvers import Ancestral
+from rolling.windows import Autoregressive
+
+NONE = jnp.inf
+"""The logsnr of a clean frame."""
+
+
+def nothing_predicted(z, logsnr, condition):
+    return jnp.zeros_like(z)
+
+
+@pytest.fixture(autouse=True)
+def double_precision():
+    with jax.enable_x64(True):
+        yield
+
+
+def series(a, frames, count, seed=0):
+    """`[count, frames, 1, 1, 1]` of AR(1), unit variance."""
+    root = np.linalg.cholesky(autoregressive_covariance((a,), frames))
+    return jnp.asarray(
+        (np.random.default_rng(seed).normal(size=(count, frames)) @ root.T)[..., None, None, None]
+    )
+
+
+@pytest.mark.parametrize("shown", [NONE, 4.0, -1.0, -NONE])
+@pytest.mark.parametrize("level", [6.0, 0.5, -3.0, -NONE])
+def test_nothing_is_left_to_predict_of_the_frame_after_the_context(shown, level):
+    """Of the exact denoiser of two frames: the first is shown with any noise, or not at all."""
+    a, z = 0.97, jnp.asarray(np.random.default_rng(0).normal(size=(4, 2, 1, 1, 1)))
+    logsnr = jnp.asarray([[shown, level]])
+    residual = Residual(context=1, correlation=(a,))
+    found = denoisers.denoiser(nothing_predicted, residual)(z, logsnr, NOTHING)
+    exact = exact_denoiser(jnp.asarray(autoregressive_covariance((a,), 2)))(z, logsnr)
+    np.testing.assert_allclose(found[:, 1], exact[:, 1], rtol=1e-12, atol=1e-14)
+
+
+def test_what_is_left_has_unit_variance_at_every_age_and_level():
+    """Each frame given the last one of two of context; the third variable hardly changes."""
+    a, count = (0.0, 0.9, 0.99), 40_000
+    x = jnp.concatenate([series(b, 5, count, seed) for seed, b in enumerate(a)], axis=-1)
+    eps = jnp.asarray(np.random.default_rng(9).normal(size=x.shape))
+    logsnr = jnp.asarray([[NONE, 5.0, 3.0, 0.0, -8.0]])
+    z = diffuse(x, eps, logsnr)
+    residual = Residual(context=2, correlation=a)
+    zero, one = (residual.x(z, logsnr, jnp.full_like(z, value)) for value in (0.0, 1.0))
+    left = ((zero - x) / (zero - one))[:, 2:]  # what must be given in place of 1
+    np.testing.assert_allclose(np.std(left, axis=0), 1.0, atol=0.02)
+    np.testing.assert_allclose(np.mean(left, axis=0), 0.0, atol=0.02)
+    scale = np.asarray(zero - one)[0, 4, 0, 0]  # of pure noise, three frames on: sqrt(1 - a^6 alpha_c^2)
+    alpha = np.asarray(alpha_sigma(logsnr)[0])[0, 1]
+    np.testing.assert_allclose(scale, np.sqrt(1 - np.asarray(a) ** 6 * alpha**2), rtol=2e-3)
+
+
+def test_without_correlation_and_in_the_context_it_is_v():
+    z, output = jnp.asarray(np.random.default_rng(0).normal(size=(2, 2, 4, 3, 3, 2)))
+    logsnr = jnp.asarray([[9.0, 2.0, -1.0, -NONE]])
+    expected = V().x(z, logsnr, output)
+    np.testing.assert_allclose(Residual(correlation=(0.0,)).x(z, logsnr, output), expected, atol=1e-12)
+    found = Residual(context=2, correlation=(0.9, 0.5)).x(z, logsnr, output)
+    np.testing.assert_allclose(found[:, :2], expected[:, :2], atol=1e-12)
+    assert np.abs(found - expected)[:, 2:3].min() > 1e-4
+    dropped = logsnr.at[:, 1].set(-NONE)  # the last frame of context: nothing is known
+    found = Residual(context=2, correlation=(0.9,)).x(z, dropped, output)
+    np.testing.assert_allclose(found, V().x(z, dropped, output), atol=1e-12)
+
+
+def test_a_network_that_predicts_nothing_rolls_out_ar_1():
+    """The same frames as the exact denoiser, with the same noise."""
+    residual = Residual(context=1, correlation=(0.9,))
+    exact = exact_denoiser(jnp.asarray(autoregressive_covariance((0.9,), 2)))
+    sampling = Sampling(
+        window=Autoregressive(context=1), schedule=UNCLIPPED, solver=Ancestral(), calls_per_frame=4
+    )
+    given, keys = series(0.9, 1, 3), jax.random.split(jax.random.key(1), 3)
+
+    def rolled(denoise):
+        chunks = Rollout(Sampler(sampling), lambda params: denoise, cycles=10).chunks(None, given, keys, 20)
+        return np.concatenate([chunk.frames for chunk in chunks], axis=1)
+
+    found = rolled(denoisers.denoiser(nothing_predicted, residual))
+    np.testing.assert_allclose(found, rolled(exact), rtol=1e-9)
+    assert found.shape[1] == 20 and np.abs(found[0] - found[1]).min() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        (Residual(context=5), "choose --prediction.context between 1 and 4"),
+        (Residual(context=0), "and not from frame 0"),
+        (Residual(correlation=(0.9, 0.8)), "2 correlations for 1 variable"),
+    ],
+)
+def test_what_does_not_suit_the_data_is_told(part, said):
+    experiment = dataclasses.replace(debug, prediction=part)
+    with pytest.raises(InputError, match=said):
+        experiment.check_layout(debug.source.layout())
+    dataclasses.replace(debug, prediction=Residual()).check_layout(debug.source.layout())
+
+
+@pytest.mark.parametrize("correlation", [(), (1.0,), (0.5, -0.1), (float("nan"),)])
+def test_correlations_lie_below_one(correlation):
+    with pytest.raises(InputError, match=r"between 0 and 0\.995"):
+        Residual(correlation=correlation)
