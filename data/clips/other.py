@@ -40,7 +40,7 @@ class AsPictures:
         if layout.actions or layout.forcings:
             what = "actions" if layout.actions else "forcings"
             raise InputError(
-                f"the network is told the {what} of every frame, which {data} does not hold: call"
+                f"the network is conditioned on the {what} of every frame, which {data} does not hold: call"
                 f" `predict({what}=)` from Python"
             )
         blocks, label = _one_clip(data, _picture(layout))

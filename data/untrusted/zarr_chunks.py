@@ -147,7 +147,7 @@ def _most(spec: Any, times: int = 1) -> int:
 
 
 def _check_texts(packed: Any) -> None:
-    """Texts are stored behind their number, each behind its length: four bytes for each."""
+    """Texts are stored after their count, each after its own length: four bytes for each."""
     flat = np.asarray(packed).reshape(-1).view(np.uint8)
     count = int.from_bytes(flat[:4].tobytes(), "little")
     if 4 * count > flat.size:

@@ -249,4 +249,4 @@ STATISTICS: tuple[Statistic, ...] = (
     Saturation(),
     *(RingPower(ring=ring) for ring in range(1, RINGS + 1)),
 )
-"""By all of which it is told whether a rollout lasts."""
+"""Those that decide whether a rollout lasts."""
