@@ -224,7 +224,7 @@ def test_what_is_no_film_to_continue_is_told(tmp_path):
     layout = video(8, 8, rate=4)
     read = lambda path, layout=layout: read_other(debug.source, layout, None, str(path))  # noqa: E731
     film = write_video(tmp_path / "one" / "a.avi", levels(4), codec="ffv1", rate=8)
-    with pytest.raises(InputError, match="told the actions of every frame"):
+    with pytest.raises(InputError, match="conditioned on the actions of every frame"):
         read(film, dataclasses.replace(layout, actions=2))
     with pytest.raises(InputError, match="there is no"):
         read(tmp_path / "none.mp4")

@@ -29,6 +29,7 @@ def test_clips_are_prepared_and_told(tmp_path, capsys):
     store, *lines = told.out.splitlines()
     made, picture = sorted((tmp_path / "cache").iterdir())
     assert store.startswith(f"{made}: ") and store.endswith("KiB")
+    assert lines.pop(2).startswith("correlation of a frame with the next one: red 0.9")
     assert lines == [
         "train: 30 frames in 3 sequence(s), 6.0 s",
         "test: 10 frames in 1 sequence(s), 2.0 s",
