@@ -18,7 +18,7 @@ from rolling.common.documents import read_json
 from rolling.common.errors import InputError
 from rolling.common.files import DAY
 from rolling.common.lock import Busy, alone
-from rolling.common.machine import FULL
+from rolling.common.machine import FULL, user_cache
 
 CHECKSUMS = "checksums.json"
 HALF = ".half"  # the ending of a folder that is being written
@@ -47,7 +47,7 @@ def folder(chosen: str | None = None) -> Path:
     """The user's cache: `chosen`, else the environment's ROLLING_CACHE, else `~/.cache/rolling-diffusion`."""
     if chosen or os.environ.get("ROLLING_CACHE"):
         return Path(chosen or os.environ["ROLLING_CACHE"]).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "rolling-diffusion"
+    return user_cache()
 
 
 def key(value: Any) -> str:

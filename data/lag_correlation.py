@@ -1,24 +1,20 @@
 """How alike neighbouring frames are: what forecasting them begins with."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from rolling.data.source import Sequences
 
-MOST = 64
-"""Pairs of frames, evenly spread, that it is estimated from."""
 
-
-def lag_correlation(sequences: Sequences) -> np.ndarray:
+def lag_correlation(sequences: Sequences, pairs: Iterable[tuple[int, int]]) -> np.ndarray:
     """`[C]`: the correlation of each variable with itself in the next frame, about its mean over those frames
-    and unmasked cells; NaN where no frame follows another one, or nothing varies."""
-    pairs = [
-        (index, frame) for index in range(len(sequences)) for frame in range(sequences.length(index) - 1)
-    ]
-    places = np.linspace(0, len(pairs) - 1, min(MOST, len(pairs))).round().astype(int)
+    and unmasked cells; NaN where nothing varies. Of each pair of frames, `pairs` has the sequence and the
+    frame of the first."""
     # Of each variable: values, and sums of a, b, a b and a^2 + b^2 over pairs (a, b), one pair at a time.
     count, *sums = np.zeros((5, len(sequences.layout.variables)))
     shift = None
-    for index, frame in (pairs[place] for place in places):
+    for index, frame in pairs:
         two = sequences.read(index, frame, frame + 2).astype(np.float64)
         known = np.isfinite(two).all(axis=0) if sequences.mask is None else sequences.mask
         if shift is None:  # of the size of the mean: the squares keep their digits

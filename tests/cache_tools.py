@@ -9,6 +9,8 @@ import shutil
 from importlib.metadata import version
 from pathlib import Path
 
+from rolling.common.machine import processor
+
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / ".pytest_cache"
 LIMIT = 2**29
@@ -16,13 +18,8 @@ LIMIT = 2**29
 
 
 def compiled() -> Path:
-    """By what the processor can do: a program compiled for another one may not run on it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_bytes().splitlines()
-    except OSError:
-        lines = []
-    able = {line for line in lines if line.startswith((b"model name", b"flags", b"Features"))}
-    return _folder("compiled", *sorted(able))
+    """By what the processor can do."""
+    return KEPT / f"compiled-{processor()}"
 
 
 def simulated() -> Path:

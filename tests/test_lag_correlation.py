@@ -28,12 +28,16 @@ def sequences(*lengths, mask=None):
     return Arrays(layout=LAYOUT, frames=frames, mask=mask)
 
 
+def every_pair(part):
+    return [(index, frame) for index in range(len(part)) for frame in range(part.length(index) - 1)]
+
+
 @pytest.mark.parametrize("masked", [False, True])
 def test_it_is_the_correlation_of_all_pairs(masked):
     mask = np.ones(LAYOUT.shape, bool)
     mask[1, 1, 0] = not masked
     part = sequences(20, 1, 30, mask=mask if masked else None)
-    found = lag_correlation(part)
+    found = lag_correlation(part, every_pair(part))
     assert np.isnan(found[2]) and found[0] > 0.8 > found[1] > 0.3
     for channel in (0, 1):
         cells = [np.asarray(x, np.float64)[:, mask[..., channel], channel] for x in part.frames]
@@ -43,11 +47,13 @@ def test_it_is_the_correlation_of_all_pairs(masked):
 
 
 def test_without_a_frame_that_follows_there_is_none():
-    assert np.isnan(lag_correlation(sequences(1, 1))).all()
+    part = sequences(1, 1)
+    assert np.isnan(lag_correlation(part, every_pair(part))).all()
+    assert "correlation" not in summary(Split(train=part, test=sequences(9)), debug)
 
 
 def test_rolling_prepare_tells_it():
     part = sequences(20, 30)
-    slow, fast, _ = lag_correlation(part)
+    slow, fast, _ = lag_correlation(part, every_pair(part))
     said = summary(Split(train=part, test=sequences(9)), debug)
     assert f"correlation of a frame with the next one: slow {slow:.3f}, fast {fast:.3f}\n" in f"{said}\n"

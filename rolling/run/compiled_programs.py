@@ -1,14 +1,13 @@
 """Compiled programs are kept for the next command: JAX's persistent cache, in a folder that one can trust."""
 
-import hashlib
 import os
-import platform
 import stat
 import time
 from pathlib import Path
 
 import google_crc32c
 
+from rolling.common import machine
 from rolling.common.errors import InputError
 from rolling.common.files import write_text
 
@@ -32,8 +31,7 @@ def keep_compiled_programs() -> Path | None:
     if FOLDER in os.environ:
         return None
     try:
-        parent = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "rolling-diffusion"
-        folder = parent / f"compiled-{_processor()}"
+        folder = machine.user_cache() / f"compiled-{machine.processor()}"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not _is_private(folder):
             return None
@@ -44,16 +42,6 @@ def keep_compiled_programs() -> Path | None:
     # What XLA would keep there by itself carries no checksum.
     os.environ.setdefault("JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES", "none")
     return folder
-
-
-def _processor() -> str:
-    """A name for what the processor can do."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    able = sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
-    return hashlib.sha256("|".join(able or platform.uname()).encode()).hexdigest()[:12]
 
 
 def _is_private(folder: Path) -> bool:

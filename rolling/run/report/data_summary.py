@@ -7,8 +7,10 @@ from rolling.data.reasons import by_reason
 from rolling.data.source import Sequences, Split, Stored
 from rolling.fields import Layout
 from rolling.run.experiment import Experiment
+from rolling.run.forecasting.init_times import choose_starts
 
 EXAMPLES = 3  # names shown of what was skipped for one reason
+PAIRS = 64  # of neighbouring frames, evenly spread, that their correlation is estimated from
 
 
 def summary(split: Split, experiment: Experiment) -> str:
@@ -45,7 +47,10 @@ def _amount(name: str, part: Sequences, least: int, use: str) -> str:
 
 def _correlation(part: Sequences) -> list[str]:
     """What `--prediction residual` wants to know."""
-    found = zip(part.layout.names, lag_correlation(part), strict=True)
+    if not long_enough(part, 2)[0]:
+        return []
+    pairs = [(later.sequence, later.frame - 1) for later in choose_starts(part, 1, 1, PAIRS)]
+    found = zip(part.layout.names, lag_correlation(part, pairs), strict=True)
     known = [f"{name} {value:.3f}" for name, value in found if np.isfinite(value)]
     return [f"correlation of a frame with the next one: {', '.join(known)}"] if known else []
 
