@@ -34,7 +34,7 @@ from rolling.data.clips.store import reader
 from rolling.data.clips.store.prepare import prepare
 from rolling.data.pipeline import clips
 from rolling.data.statistics import measure
-from rolling.fields import Axis, Layout, Variable
+from rolling.layout import Axis, Layout, Variable
 from rolling.run import checkpoint
 from rolling.run.checkpoint import JSON, TREES, Checkpoints
 from rolling.run.forecasting import zarr_writer

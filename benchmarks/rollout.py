@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from rolling.configs.debug import experiment as debug
 from rolling.configs.kolmogorov import experiment as kolmogorov
 from rolling.denoisers import NOTHING
-from rolling.fields import Axis, Layout, Variable
+from rolling.layout import Axis, Layout, Variable
 from rolling.run import model
 from rolling.run.experiment.presets import families
 from rolling.sampling import Rollout, Sampler

@@ -9,7 +9,7 @@ from rolling.run.experiment import Experiment, Forecast, Training
 from rolling.run.experiment.optimisers import AdamW
 from rolling.solvers import UniPC
 from rolling.video.outputs import PREVIEW
-from rolling.video.uvit.sizes import KINETICS
+from rolling.video.uvit.model_sizes import KINETICS
 from rolling.windows import Rolling
 
 experiment = Experiment(

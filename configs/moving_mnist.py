@@ -8,7 +8,7 @@ from rolling.run.experiment import Experiment, Forecast, Training
 from rolling.run.experiment.optimisers import Muon
 from rolling.solvers import UniPC
 from rolling.video.outputs import PREVIEW
-from rolling.video.uvit.sizes import SMALL
+from rolling.video.uvit.model_sizes import SMALL
 from rolling.windows import Rolling
 
 experiment = Experiment(

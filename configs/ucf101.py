@@ -9,7 +9,7 @@ from rolling.run.experiment import Experiment, Forecast, Training
 from rolling.run.experiment.optimisers import Muon
 from rolling.solvers import UniPC
 from rolling.video.outputs import PREVIEW
-from rolling.video.uvit.sizes import BASE
+from rolling.video.uvit.model_sizes import BASE
 from rolling.windows import Rolling
 
 experiment = Experiment(

@@ -8,7 +8,7 @@ import numpy as np
 from rolling.common.errors import InputError
 from rolling.data import calendar
 from rolling.data.source import SequencesBase
-from rolling.fields import Layout
+from rolling.layout import Layout
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

@@ -10,7 +10,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 
 from rolling.common.errors import InputError
-from rolling.fields import Layout
+from rolling.layout import Layout
 
 HEIGHT, WIDTH = -3, -2  # of clips [T, H, W, C]
 PARITY = {"vorticity": (-1, 1), "u": (-1, -1), "v": (1, -1)}  # signs under S and R of ShiftReflect

@@ -12,7 +12,7 @@ import numpy as np
 
 from rolling.common.errors import InputError
 from rolling.data import dates
-from rolling.fields import MONTHS, Layout
+from rolling.layout import MONTHS, Layout
 
 
 def _month(times: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ import numpy as np
 from rolling.common.errors import InputError
 from rolling.data import calendar
 from rolling.data.source import Sequences
-from rolling.fields import Layout
+from rolling.layout import Layout
 
 
 def vector_size(layout: Layout) -> int:

@@ -12,7 +12,7 @@ import cftime
 import numpy as np
 
 from rolling.common.errors import InputError
-from rolling.fields import MONTHS
+from rolling.layout import MONTHS
 
 DAY, HOUR, MILLISECOND = 24 * 3600 * 10**9, 3600 * 10**9, 10**6  # ns
 LETTERS = {"M": 7, "D": 10, "m": 16}  # of dates to the month, day and minute

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from rolling.common.errors import InputError
-from rolling.fields import Layout, video
+from rolling.layout import Layout, video
 
 PALETTE = (
     (235, 87, 87),

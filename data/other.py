@@ -3,10 +3,10 @@
 import numpy as np
 import xarray as xr
 
-from rolling.data.clips.other import AsPictures
-from rolling.data.gridded.other import AsFields
+from rolling.data.clips.as_pictures import AsPictures
+from rolling.data.gridded.as_fields import AsFields
 from rolling.data.source import ReadsOther, Sequences, Source
-from rolling.fields import Layout
+from rolling.layout import Layout
 
 
 def read_other(source: Source, layout: Layout, mask: np.ndarray | None, data: str | xr.Dataset) -> Sequences:

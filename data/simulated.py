@@ -13,7 +13,7 @@ from rolling.common.progress import Progress
 from rolling.data import cache
 from rolling.data.arrays import Arrays
 from rolling.data.source import Split
-from rolling.fields import Layout, Variable
+from rolling.layout import Layout, Variable
 from rolling.physics.simulators import Kolmogorov, Simulator, chunks
 
 FORMAT = 1  # part of the cache's key: raise it when a simulator changes its numbers

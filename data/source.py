@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import xarray as xr
 
-from rolling.fields import Layout
+from rolling.layout import Layout
 
 
 @runtime_checkable
@@ -84,7 +84,7 @@ class Split:
     test: Sequences
     skipped: tuple[tuple[str, str], ...] = ()
     """What could not be used, and why: a name and a reason each."""
-    told: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
     """What else is worth knowing of the data, a sentence each."""
 
 

@@ -13,7 +13,7 @@ from rolling.common.errors import InputError
 from rolling.common.progress import Progress
 from rolling.data import calendar
 from rolling.data.source import Sequences
-from rolling.fields import Layout
+from rolling.layout import Layout
 
 BLOCK_VALUES = 2**22  # values read at a time: 32 MiB in float64
 CACHED_VALUES = 2**16  # values normalised at a time: 256 KiB

@@ -13,7 +13,7 @@ import re
 
 import numpy as np
 
-from rolling.fields import Axis, Layout
+from rolling.layout import Axis, Layout
 from rolling.metrics.spectra import EARTH_RADIUS
 
 # Standard names of the CF conventions: u to v.

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rolling.fields import Variable
+from rolling.layout import Variable
 from rolling.metrics.protocol import About, EvaluationSetup, Ranking, Sample, Score
 from rolling.metrics.spectra import spectrum
 from rolling.metrics.sums import Averaged, Sums, over_leads

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rolling.fields import Layout, Variable
+from rolling.layout import Layout, Variable
 from rolling.metrics.area import Domain
 from rolling.metrics.protocol import EvaluationSetup
 from rolling.metrics.spectra import Planar, spectrum, square

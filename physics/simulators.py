@@ -18,7 +18,7 @@ from jaxtyping import Array, Complex, Float
 
 from rolling.common.checks import check_finite, check_least
 from rolling.common.errors import InputError
-from rolling.fields import Axis, Layout, Variable
+from rolling.layout import Axis, Layout, Variable
 
 Field = Float[Array, "grid grid"]
 Modes = Complex[Array, "grid half"]

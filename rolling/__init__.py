@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         V as V,
         X as X,
     )
-    from rolling.fields import Axis as Axis, Layout as Layout, Variable as Variable
+    from rolling.layout import Axis as Axis, Layout as Layout, Variable as Variable
     from rolling.losses import (
         Elbo as Elbo,
         EpsLoss as EpsLoss,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
         Sigmoid as Sigmoid,
     )
     from rolling.oracle import Oracle as Oracle
-    from rolling.physics.constraints import DivergenceFree as DivergenceFree
+    from rolling.physics.divergence_free import DivergenceFree as DivergenceFree
     from rolling.run.experiment.experiment import (
         Experiment as Experiment,
         Forecast as Forecast,
@@ -107,7 +107,7 @@ _HOMES = {
     "rolling.data.simulated": "Simulated",
     "rolling.data.source": "Split",
     "rolling.denoisers": "Eps FlowVelocity Residual ScoreFunction V X",
-    "rolling.fields": "Axis Layout Variable",
+    "rolling.layout": "Axis Layout Variable",
     "rolling.losses": "Elbo EpsLoss LogNormal MinSnr SigmoidWeighting VLoss XLoss",
     "rolling.metrics": "About Metric Score",
     "rolling.metrics.ensemble": "Crps Rmse SpreadSkillRatio",
@@ -117,7 +117,7 @@ _HOMES = {
     "rolling.run.experiment.optimisers": "AdamW Muon",
     "rolling.run.experiment.presets": "find",
     "rolling.run.forecasting.forecaster": "Forecaster load",
-    "rolling.physics.constraints": "DivergenceFree",
+    "rolling.physics.divergence_free": "DivergenceFree",
     "rolling.sampling.constraints": "ConservedMean DynamicThreshold Limits Masked",
     "rolling.sampling.guidance": "Autoguidance ClassifierFree HistoryGuidance",
     "rolling.sampling.rollout": "Rollout",

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from rolling.arrays import Clocks, Frames
+from rolling.array_types import Clocks, Frames
 from rolling.losses import Weighting, frame_weights, weighted_mean
 from rolling.noise import NoiseSchedule, alpha_sigma, diffuse, eps_from_x, expand
 from rolling.solvers import Ancestral, Step, first_order, step_between

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from rolling.arrays import Clocks, Frames
+from rolling.array_types import Clocks, Frames
 from rolling.common.errors import InputError
 from rolling.noise import NoiseSchedule, diffuse
 from rolling.noise.prior import Independent, NoisePrior

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from rolling.fields import Layout
+from rolling.layout import Layout
 
 
 class Frames(Protocol):

@@ -9,7 +9,7 @@ import xarray as xr
 
 from rolling.configs._metrics import CLIPS, FIELDS, FIELDS_LONG
 from rolling.data.source import SequencesBase
-from rolling.fields import Axis, Layout, Variable, video
+from rolling.layout import Axis, Layout, Variable, video
 from rolling.run.evaluation.scores import Evaluation, decoded, write
 
 HOUR = np.timedelta64(3600 * 10**9, "ns")

@@ -16,7 +16,7 @@ import pytest
 
 from rolling.common.errors import InputError
 from rolling.data import cache, conditions
-from rolling.data.clips.collections.arrays import ArrayFiles
+from rolling.data.clips.collections.array_files import ArrayFiles
 from rolling.data.clips.protocol import TEST, TRAIN, UNSPECIFIED, BadClip, Entry, Picture
 from rolling.data.clips.source import Clips
 from rolling.data.clips.split import Draw, hash_fraction, split_entries
@@ -247,7 +247,7 @@ def test_clips_that_were_compressed_again_or_trimmed_lie_on_one_side(tmp_path, m
     alike = (
         f"alike but for compression or trimming, and so on one side: {5 * (8 - len(held_out))} clips, such"
     )
-    assert any(word.startswith(alike) for word in split.told)
+    assert any(word.startswith(alike) for word in split.notices)
 
 
 @pytest.mark.parametrize(("by", "count"), [("pictures", 3), ("names", 1)])
@@ -444,16 +444,16 @@ def test_what_the_clips_are_is_told(tmp_path):
         )
     asked = dataclasses.replace(PICTURE, rate=10.0)
     split = source(folder, tmp_path, picture=asked).open()
-    assert split.told == (
+    assert split.notices == (
         "only 2 clips held out: every score rests on so few",
         "2 classes, clips to train on + held out: a 3 + 0, b 0 + 2",
         "frames a second found: 10 (3 clips), 1 (1 clip), 30 (1 clip)",
         "stretched: 1 clip of far fewer than the 10 frames a second asked for, so that a frame is shown up"
         " to 10 times: a/clip4.mkv (1); lower --source.picture.rate, or leave them out",
     )
-    assert "used as they are, and a step is not the same time" in source(folder, tmp_path).open().told[-1]
+    assert "used as they are, and a step is not the same time" in source(folder, tmp_path).open().notices[-1]
     made = stored(tmp_path / "made", Made(actions=2, tokens=4))
-    assert made.told[2:] == ("actions: 2 numbers with each frame", "tokens: 3 x 4 with each clip")
+    assert made.notices[2:] == ("actions: 2 numbers with each frame", "tokens: 3 x 4 with each clip")
 
 
 def test_names_that_are_no_text(tmp_path):

@@ -28,7 +28,7 @@ from rolling.run.evaluation.evaluate import tally
 from rolling.run.evaluation.scores import Drawn
 from rolling.run.evaluation.tables import Cell, Table, with_interval
 from rolling.run.experiment import presets as experiments, registry
-from rolling.run.report.units import Words
+from rolling.run.report.words import Words
 from rolling.solvers import Heun
 from tests.fake_runs import weather
 from tests.run_tools import tree

@@ -18,7 +18,7 @@ from rolling.data.augment import Mirror
 from rolling.data.pipeline import clips
 from rolling.data.source import Sequences, Split
 from rolling.data.statistics import measure
-from rolling.fields import Layout, video
+from rolling.layout import Layout, video
 from rolling.run import commands, load, model
 from rolling.run.experiment import Forecast, registry
 from rolling.run.experiment.optimisers import AdamW
@@ -280,8 +280,8 @@ def former(value):
         "schedule.cosine": "rolling.noise.cosine.Cosine",
         "solver.ddim": "rolling.solvers.first_order.Ddim",
         "partition.whole": "rolling.views.Whole",
-        "layout": "rolling.fields.Layout",
-        "axis": "rolling.fields.Axis",
+        "layout": "rolling.layout.Layout",
+        "axis": "rolling.layout.Axis",
     }
     names = {"partition": "view", "truncate_tail": "drain", "from_clip_start": "beginnings"}
     if isinstance(value, list):
@@ -351,7 +351,7 @@ def test_a_training_that_an_earlier_version_began_goes_on(run, tmp_path):
     (layout,) = (folder / "checkpoints").glob("*/layout/metadata")
     shutil.rmtree(layout.parent.parent / "seal")
     rewrite(layout, former)
-    assert "rolling.fields.Axis" in layout.read_text() and "forcings" not in layout.read_text()
+    assert "rolling.layout.Axis" in layout.read_text() and "forcings" not in layout.read_text()
     with pytest.raises(InputError, match=r"have changed since .* forcings: 0 / 1"):
         commands.train(EXPERIMENT, folder, resume=True)
     rewrite(layout, lambda old: old | {"forcings": 1})

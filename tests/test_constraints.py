@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from rolling.common.errors import InputError
-from rolling.fields import Axis, Layout, Variable, video
+from rolling.layout import Axis, Layout, Variable, video
 from rolling.noise import Cosine, alpha_sigma
 from rolling.oracle import autoregressive_covariance, exact_denoiser
-from rolling.physics.constraints import DivergenceFree
+from rolling.physics.divergence_free import DivergenceFree
 from rolling.sampling import Denoisers, Rollout, Sampler, Sampling, Units
 from rolling.sampling.constraints import ConservedMean, DynamicThreshold, Limits, Masked
 from rolling.sampling.guidance import HistoryGuidance

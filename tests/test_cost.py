@@ -11,7 +11,7 @@ from rolling.configs.debug import experiment as debug
 from rolling.configs.gridded import experiment as gridded
 from rolling.data.source import Described
 from rolling.denoisers import Inputs, functional
-from rolling.fields import video
+from rolling.layout import video
 from rolling.physics.simulators import Kolmogorov
 from rolling.run import model
 from rolling.run.cli import main
@@ -21,8 +21,8 @@ from rolling.run.experiment.optimisers import AdamW
 from rolling.run.training import memory
 from rolling.run.training.cost import TOKENS, batch_of, call_program, cost_of, cost_table, operations, peak
 from rolling.sampling.constraints import Limits
+from rolling.video.uvit.model_sizes import KINETICS
 from rolling.video.uvit.network import VideoUViT
-from rolling.video.uvit.sizes import KINETICS
 from rolling.windows import Rolling
 
 pytestmark = pytest.mark.slow

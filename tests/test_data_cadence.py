@@ -8,7 +8,7 @@ from rolling.common.errors import InputError
 from rolling.data import calendar
 from rolling.data.dates import bound, exact, show
 from rolling.data.gridded.cadence import Cadence
-from rolling.fields import Axis, Layout
+from rolling.layout import Axis, Layout
 
 hypothesis = pytest.importorskip("hypothesis")
 given, st = hypothesis.given, hypothesis.strategies

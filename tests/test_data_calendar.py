@@ -6,7 +6,7 @@ import pytest
 
 from rolling.common.errors import InputError
 from rolling.data import calendar
-from rolling.fields import Axis, Layout, Variable
+from rolling.layout import Axis, Layout, Variable
 
 
 def layout(**changes):

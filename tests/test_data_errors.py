@@ -419,7 +419,7 @@ def test_a_fill_value_that_is_not_declared_is_told_with_its_place_and_can_be_mas
 def test_values_far_from_all_others_are_told_and_used(tmp_path):
     settings = filled(12345.0)(tmp_path)
     split = Gridded(path=str(settings["path"])).open()
-    (said,) = split.told
+    (said,) = split.notices
     assert "t2m of" in said and "has the value 12345.0 at 2019-03-08T00:00, latitude 54" in said
     assert split.train.read(0, 7, 8)[0, 2, 3, 0] == 12345.0
 
@@ -431,7 +431,7 @@ def test_values_that_may_be_there_are_not_told(tmp_path):
     height = RNG.normal(0, 5000, sizes)
     height[3, 2, 1], height[4, 2, 1] = 9999.0, -999.0
     dataset = fields(rain=(dims, rain), height=(dims, height), wet=(dims, (rain > 0).astype(float)))
-    assert Gridded(path=str(write(dataset, tmp_path / "a.nc"))).open().told == ()
+    assert Gridded(path=str(write(dataset, tmp_path / "a.nc"))).open().notices == ()
 
 
 def test_infinite_values_are_called_infinite(tmp_path):
@@ -470,7 +470,7 @@ def test_irregular_times_are_told(tmp_path):
     dataset = fields(30)
     hours = np.cumsum(RNG.integers(6, 400, 30)) * 3600 * 10**9
     dataset = dataset.assign_coords(time=dataset.time[0].values + hours.astype("timedelta64[ns]"))
-    (said,) = Gridded(path=str(write(dataset, tmp_path / "a.nc"))).open().told
+    (said,) = Gridded(path=str(write(dataset, tmp_path / "a.nc"))).open().notices
     assert "sequences are a single frame" in said
 
 
@@ -482,7 +482,7 @@ def test_units_that_change_between_files_are_told(tmp_path):
     first["t2m"] = first.t2m.assign_attrs(units="K")
     write(first, tmp_path / "f" / "a.nc")
     write(later, tmp_path / "f" / "b.nc")
-    told = Gridded(path=str(tmp_path / "f")).open().told
+    told = Gridded(path=str(tmp_path / "f")).open().notices
     assert told == ("t2m is converted from degC to K in 1 file(s), such as b.nc",)
 
 

@@ -164,7 +164,7 @@ def test_longitudes_that_go_round_and_those_that_cross_greenwich(tmp_path):
         split = Gridded(path=path, in_memory=in_memory).open()
         assert split.train.layout.x.periodic and split.train.layout.x.values == tuple(globe.longitude.values)
         np.testing.assert_array_equal(split.train.read(0, 0, 9), stacked(globe)[:9])
-        assert all("first meridian once more" in words for words in split.told) and len(split.told) == 2
+        assert all("first meridian once more" in words for words in split.notices) and len(split.notices) == 2
     shifted = globe.isel(longitude=np.roll(np.arange(12), 6))
     axis = Gridded(path=write(shifted, tmp_path / "shifted.nc")).open().train.layout.x
     assert axis.periodic and axis.values == tuple(np.arange(-180.0, 180.0, 30.0))

@@ -9,12 +9,12 @@ import xarray as xr
 
 from rolling.common.errors import InputError
 from rolling.data.arrays import Arrays
-from rolling.data.gridded.other import AsFields
+from rolling.data.gridded.as_fields import AsFields
 from rolling.data.gridded.source import Gridded
 from rolling.data.gridded.units import conversion
 from rolling.data.other import read_other
 from rolling.data.source import ReadsOther, Split
-from rolling.fields import Axis, Layout, Variable
+from rolling.layout import Axis, Layout, Variable
 from tests.test_data_gridded import everything, fields, stacked, write
 
 SHORT = fields(count=12, levels=(500.0, 850.0), lon=(-10.0, 2.0, 4))

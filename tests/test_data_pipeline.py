@@ -12,7 +12,7 @@ from rolling.data.arrays import Arrays
 from rolling.data.augment import Mirror, ShiftReflect, Translate
 from rolling.data.pipeline import clips
 from rolling.data.statistics import measure
-from rolling.fields import Axis, Layout, Variable, video
+from rolling.layout import Axis, Layout, Variable, video
 from rolling.physics.simulators import Kolmogorov, roll, start
 
 RNG = np.random.default_rng(0)

@@ -9,7 +9,7 @@ import rolling.data.statistics
 from rolling.common.errors import InputError
 from rolling.data.arrays import Arrays
 from rolling.data.statistics import Statistics, measure
-from rolling.fields import Axis, Layout, Variable
+from rolling.layout import Axis, Layout, Variable
 
 RNG = np.random.default_rng(0)
 

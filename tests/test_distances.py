@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from rolling.common.errors import InputError
-from rolling.fields import video
+from rolling.layout import video
 from rolling.metrics.frechet import Gaussian, Sampled, frechet_distance
 from rolling.metrics.protocol import EvaluationSetup, Metric, Sample
 from rolling.run.evaluation.evaluate import climatology, persistence

@@ -7,7 +7,7 @@ import pytest
 
 from rolling.configs._metrics import CLIPS_LONG, FIELDS_LONG
 from rolling.data.arrays import Arrays
-from rolling.fields import Axis, Layout, Variable, video
+from rolling.layout import Axis, Layout, Variable, video
 from rolling.metrics import EvaluationSetup, Metric, Resampled, Sample
 from rolling.metrics.drift import Drift, Lasts, Survival
 from rolling.metrics.frame_statistics import (

@@ -14,7 +14,7 @@ from rolling.configs._metrics import FIELDS, FIELDS_LONG
 from rolling.data import calendar
 from rolling.data.source import Split
 from rolling.data.statistics import Statistics, measure
-from rolling.fields import Axis, Layout, Variable
+from rolling.layout import Axis, Layout, Variable
 from rolling.metrics.drift import Drift, Lasts, Survival
 from rolling.metrics.ensemble import Bias, Crps, MemberRmse, Rmse, SpreadSkillRatio
 from rolling.metrics.frame_statistics import Motion

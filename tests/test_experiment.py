@@ -13,7 +13,7 @@ from rolling.common.errors import InputError
 from rolling.configs.debug import experiment as debug
 from rolling.configs.kolmogorov_gpu import experiment as gpu
 from rolling.data.clips.source import Clips
-from rolling.fields import Axis, Layout, Variable
+from rolling.layout import Axis, Layout, Variable
 from rolling.run import commands, model
 from rolling.run.cli import main
 from rolling.run.experiment import codec, registry

@@ -12,7 +12,7 @@ from rolling.data.clips.collections.detect import collection_at as collection, i
 from rolling.data.clips.collections.pairs import paired
 from rolling.data.clips.protocol import Entry, Picture
 from rolling.data.clips.store.prepare import prepare
-from rolling.fields import video
+from rolling.layout import video
 from rolling.run.cli import main
 from rolling.run.forecasting.init_times import InitTime
 from rolling.run.forecasting.zarr_writer import ForecastStore, skeleton

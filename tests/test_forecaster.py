@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from rolling.common.errors import InputError
-from rolling.physics.constraints import DivergenceFree
+from rolling.physics.divergence_free import DivergenceFree
 from rolling.run import load
 from rolling.run.cli import main
 from rolling.run.forecasting.init_times import InitTime, choose_starts

@@ -101,7 +101,7 @@ def test_a_module_is_no_way_to_a_class():
         "rolling.nothing.X",
         "rolling.noise.rolling.Rolling",
         "os.path.Rolling",
-        "rolling.fields.Path",
+        "rolling.layout.Path",
     ):
         with pytest.raises(InputError, match=re.escape(repr(name))):
             codec.decode({"type": name})

@@ -9,7 +9,7 @@ import pytest
 import scipy.linalg
 
 from rolling.common.errors import InputError
-from rolling.fields import video as pictures
+from rolling.layout import video as pictures
 from rolling.metrics.protocol import EvaluationSetup, Metric
 from rolling.run.cli import main
 from rolling.video.metrics import distances, fvd

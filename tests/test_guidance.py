@@ -7,7 +7,7 @@ import pytest
 
 from rolling.common.errors import InputError
 from rolling.denoisers import NO_LABEL, NOTHING, Condition, Inputs, functional
-from rolling.fields import video
+from rolling.layout import video
 from rolling.noise import Cosine, diffuse, expand
 from rolling.noise.prior import CONTEXT, gaussian
 from rolling.oracle import UNCLIPPED, Oracle, autoregressive_covariance, exact_denoiser

@@ -5,13 +5,13 @@ import pytest
 from scipy import stats
 
 from benchmarks.intervals import errors, of_seeds, of_starts
-from rolling.fields import video
+from rolling.layout import video
 from rolling.metrics.intervals import MOST, blocks, interval, joined, without_each
 from rolling.metrics.protocol import Score
 from rolling.run.evaluation.scores import Drawn, Evaluation
 from rolling.run.evaluation.summary import summary_table
-from rolling.run.report.units import Words
 from rolling.run.report.verdict import verdict
+from rolling.run.report.words import Words
 
 
 def left_out(values, count):

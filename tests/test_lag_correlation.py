@@ -7,7 +7,7 @@ from rolling.configs.debug import experiment as debug
 from rolling.data.arrays import Arrays
 from rolling.data.lag_correlation import lag_correlation
 from rolling.data.source import Split
-from rolling.fields import Axis, Layout, Variable
+from rolling.layout import Axis, Layout, Variable
 from rolling.run.report.data_summary import summary
 
 LAYOUT = Layout(

@@ -12,7 +12,7 @@ from rolling.run.cli import main
 from rolling.run.experiment import presets
 from rolling.run.experiment.objectives import Consistency
 from rolling.run.forecasting.forecaster import Forecaster, load
-from rolling.run.training.distillation import load_teacher
+from rolling.run.training.student import load_teacher
 from rolling.sampling.guidance import Autoguidance
 from rolling.sampling.starts import FromForecast
 from rolling.windows import Rolling

@@ -11,7 +11,7 @@ import pytest
 from rolling.common.errors import InputError
 from rolling.configs.debug import experiment as debug
 from rolling.denoisers import NOTHING, Condition
-from rolling.fields import Axis, Layout, Variable
+from rolling.layout import Axis, Layout, Variable
 from rolling.losses import XLoss
 from rolling.noise import Cosine
 from rolling.run.experiment.objectives import Denoising, LossInputs

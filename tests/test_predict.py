@@ -17,9 +17,9 @@ from rolling.data.clips.decode import read_video
 from rolling.data.clips.protocol import Picture
 from rolling.data.other import read_other
 from rolling.data.statistics import Statistics
-from rolling.fields import video
+from rolling.layout import video
 from rolling.run import model
-from rolling.run.forecasting import context
+from rolling.run.forecasting import initial_frames
 from rolling.run.forecasting.forecaster import Forecaster
 from rolling.sampling.guidance import ClassifierFree
 from tests.clip_tools import levels, write_video
@@ -194,7 +194,7 @@ def test_a_film_is_continued_as_its_frames_are(tmp_path):
         found = read(path)
         assert len(found) == 1 and len(expected) == found.length(0) == 3  # half of the frames
         np.testing.assert_array_equal(found.read(0, 0, 3), expected)
-    after = context.after_last(read(film), GIVEN)
+    after = initial_frames.after_last(read(film), GIVEN)
     assert [(start.sequence, start.frame) for start in after] == [(0, 3)]
     np.save(tmp_path / "frames.npy", expected)
     np.testing.assert_array_equal(read(tmp_path / "frames.npy").read(0, 0, 3), expected)

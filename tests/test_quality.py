@@ -10,7 +10,7 @@ import pytest
 import scipy.ndimage
 import xarray as xr
 
-from rolling.fields import video
+from rolling.layout import video
 from rolling.metrics.ensemble import Crps, RankHistogram, Rmse, Spread, SpreadSkillRatio, StandardDeviation
 from rolling.metrics.protocol import EvaluationSetup, Metric, Sample
 from rolling.video.metrics.quality import CAP, Psnr, Ssim

@@ -18,7 +18,7 @@ from PIL import Image
 from rolling.common.errors import InputError
 from rolling.configs._metrics import FIELDS, FIELDS_LONG
 from rolling.run.report.page import _Page, write_report
-from rolling.run.report.units import Words
+from rolling.run.report.words import Words
 from tests.fake_runs import (
     Film,
     Trial,
@@ -62,7 +62,7 @@ def pictures(tmp_path_factory):
     run = tmp_path_factory.mktemp("pictures")
     test = write_film(run, Named(**vars(film())))
     trial = Trial(name="pictures")
-    words = {"told": ("classes: <a> 3", "only 3 clips held out"), "skipped": SKIPPED}
+    words = {"notices": ("classes: <a> 3", "only 3 clips held out"), "skipped": SKIPPED}
     return run, test, write_report(run, experiment=trial, test=test, context=2, commands=[], **words)
 
 

@@ -17,7 +17,7 @@ import pytest
 from rolling.common.errors import InputError
 from rolling.common.files import check_name, new_folder, write_file, write_text
 from rolling.common.lock import Busy, alone
-from rolling.fields import video
+from rolling.layout import video
 from rolling.run import commands
 from rolling.run.cli import main
 from rolling.run.experiment import presets

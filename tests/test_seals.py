@@ -17,7 +17,7 @@ from rolling.data.clips.collections.rolling_stores import ForecastClips
 from rolling.data.clips.protocol import Picture
 from rolling.data.clips.store import reader
 from rolling.data.clips.store.prepare import prepare
-from rolling.fields import video
+from rolling.layout import video
 from rolling.run.checkpoint import JSON, TREES, Checkpoints
 from rolling.run.forecasting.init_times import InitTime
 from rolling.run.forecasting.zarr_reader import open_forecast

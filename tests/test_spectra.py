@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rolling.fields import Axis, Layout, Variable
+from rolling.layout import Axis, Layout, Variable
 from rolling.metrics.spectra import EARTH_RADIUS, Planar, Spectrum, Zonal, spectrum
 from rolling.physics.flow import Kinematics, velocities, vorticities
 

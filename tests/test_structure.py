@@ -2,6 +2,7 @@
 no two files are taken for each other. Each rule names all that break it at once."""
 
 import ast
+import collections
 import itertools
 import re
 from pathlib import Path
@@ -32,6 +33,17 @@ ALIKE = {
     ("_metrics", "metrics"): "the default ones of the experiments, and those of flow",
 }
 """Names of files that differ by one letter, and why they may."""
+SAME = {
+    "protocol": "of the parts in its room, beside them",
+    "source": "the protocol, and one for each kind of data",
+    "commands": "of a run, and of a comparison of runs",
+    "tables": "the kind of value, and those of a comparison",
+    "plots": "of the report, and of a comparison",
+    "page": "of the report, and of a comparison",
+    "moving_shapes": "the data, and the experiment on them",
+    "ucf101": "the collection, and the experiment on it",
+}
+"""Names that two files or more have in different rooms, and why they may."""
 
 
 def room_of(module: str) -> str:
@@ -93,7 +105,7 @@ def test_imports_run_downward():
         ("from rolling import run", "rolling.video.uvit.network", ["rolling.run"]),
         ("from .run import cli", "rolling.losses", ["rolling.run", "rolling.run.cli"]),
         ("import rolling.data.source", "rolling.physics.flow", ["rolling.data.source"]),
-        ("from rolling.physics import flow\nimport rolling.fields", "rolling.data.simulated", []),
+        ("from rolling.physics import flow\nimport rolling.layout", "rolling.data.simulated", []),
         ("import rolling.configs.debug", "rolling.run.cli", ["rolling.configs.debug"]),
         ("import rolling.run.cli, rolling.data.gridded, jax", "rolling.configs.debug", []),
     ],
@@ -211,6 +223,9 @@ def test_words_that_differ_by_one_letter(a, b, near):
 
 def test_no_two_files_are_taken_for_each_other():
     names = sorted({path.stem for path in FILES} - {"__init__"})
+    same = {name for name, count in collections.Counter(path.stem for path in FILES).items() if count > 1}
+    assert same - {"__init__"} - SAME.keys() == set(), "rename them, or say in SAME why they may be the same"
+    assert SAME.keys() - same == set(), "there are no longer two of them: take them out of SAME"
     alike = {pair for pair in itertools.combinations(names, 2) if one_letter(*pair)}
     assert alike - ALIKE.keys() == set(), "rename one of each two, or say in ALIKE why they may be alike"
     assert ALIKE.keys() - alike == set(), "there are no longer two of them: take them out of ALIKE"

@@ -32,7 +32,7 @@ from rolling.data.clips.protocol import Picture
 from rolling.data.gridded.formats import open_files
 from rolling.data.untrusted import hdf5, pictures
 from rolling.data.untrusted.zarr_stores import OPTIONAL
-from rolling.fields import Axis, Coordinate, Layout, Variable
+from rolling.layout import Axis, Coordinate, Layout, Variable
 from rolling.run.experiment import codec
 from rolling.run.forecasting.zarr_reader import open_forecast
 from rolling.run.report.plots import styled

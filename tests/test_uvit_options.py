@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 
 from rolling.denoisers import NO_LABEL, Inputs, functional
-from rolling.video.uvit import attention as attentions, sizes
+from rolling.video.uvit import attention as attentions, model_sizes
 from rolling.video.uvit.attention import TokenAttention
 from rolling.video.uvit.blocks import BlockInputs, Keys
 from rolling.video.uvit.network import Level, VideoUViT
@@ -251,7 +251,7 @@ PARAMETERS = {
 def test_sizes(name):
     """By shapes alone: nothing of 5 GiB is made."""
     inputs = Inputs(height=64, width=64, channels=3)
-    apply, shapes = abstract(vars(getattr(sizes, name)), inputs)
+    apply, shapes = abstract(vars(getattr(model_sizes, name)), inputs)
     assert size_of(shapes) == PARAMETERS[name]
     z = jax.ShapeDtypeStruct((1, 16, 64, 64, 3), jnp.float32)
     out = jax.eval_shape(apply, shapes, z, jax.ShapeDtypeStruct((1, 16), jnp.float32))

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from rolling.configs._metrics import FIELDS, FIELDS_LONG
-from rolling.fields import Axis, Layout, Variable
+from rolling.layout import Axis, Layout, Variable
 from rolling.metrics.anomalies import AnomalyCorrelation, PooledAnomalyCorrelation
 from rolling.metrics.ensemble import (
     Bias,

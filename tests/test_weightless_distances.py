@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from rolling.fields import video
+from rolling.layout import video
 from rolling.metrics.frechet import Gaussian, frechet_distance
 from rolling.metrics.protocol import EvaluationSetup, Metric, Sample
 from rolling.video.metrics.projection import PixelProjection, ProjectionFrechetDistance

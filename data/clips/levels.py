@@ -3,7 +3,7 @@
 import numpy as np
 
 from rolling.common.errors import InputError
-from rolling.fields import Layout
+from rolling.layout import Layout
 
 
 def check_levels(frames: np.ndarray, dtype: np.dtype, layout: Layout) -> None:

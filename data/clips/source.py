@@ -23,7 +23,7 @@ from rolling.data.clips.store.reader import (
     read_description,
 )
 from rolling.data.source import Split
-from rolling.fields import Layout
+from rolling.layout import Layout
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

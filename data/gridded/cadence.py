@@ -6,7 +6,7 @@ import numpy as np
 
 from rolling.common.errors import InputError
 from rolling.data import dates
-from rolling.fields import HOURS, MONTHS, Layout
+from rolling.layout import HOURS, MONTHS, Layout
 
 TOLERANCE = 0.01  # fraction of a step by which times may be off
 

@@ -5,7 +5,7 @@ import numpy as np
 from rolling.data import calendar, dates
 from rolling.data.gridded.cadence import Cadence
 from rolling.data.gridded.cubes import Cube
-from rolling.fields import Variable
+from rolling.layout import Variable
 
 CLIMATOLOGY = 2**26  # bytes of the largest climatology that `phase="auto"` chooses: checkpoints contain it
 

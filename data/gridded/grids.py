@@ -6,7 +6,7 @@ import xarray as xr
 from rolling.common.errors import InputError
 from rolling.data.gridded.axes import Role, X, attributes_of
 from rolling.data.gridded.units import SAME, conversion
-from rolling.fields import LONGITUDE_UNITS, Axis
+from rolling.layout import LONGITUDE_UNITS, Axis
 
 TOLERANCE = 1e-3  # of a cell
 EVERY = slice(None)

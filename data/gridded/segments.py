@@ -10,7 +10,7 @@ from rolling.data import calendar
 from rolling.data.gridded.cadence import Cadence
 from rolling.data.gridded.cubes import Cube
 from rolling.data.source import SequencesBase
-from rolling.fields import Layout
+from rolling.layout import Layout
 
 
 class FrameSeries(Protocol):

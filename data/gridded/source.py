@@ -10,11 +10,12 @@ import xarray as xr
 from rolling.common.errors import InputError
 from rolling.data import cache, calendar, dates
 from rolling.data.dates import show
+from rolling.data.gridded.as_fields import named, read_like
 from rolling.data.gridded.cadence import Cadence
 from rolling.data.gridded.contents import features_of, phase_of, variables_of
 from rolling.data.gridded.cubes import Cube
 from rolling.data.gridded.formats import fingerprint, open_files
-from rolling.data.gridded.other import named, read_like
+from rolling.data.gridded.notices import conspicuous, left_out, say
 from rolling.data.gridded.segments import (
     FileFrames,
     FrameSegments,
@@ -26,9 +27,8 @@ from rolling.data.gridded.segments import (
 )
 from rolling.data.gridded.selection import Files, Selection, common_frames
 from rolling.data.gridded.survey import Survey, check_values, find_missing
-from rolling.data.gridded.told import conspicuous, left_out, say
 from rolling.data.source import Split
-from rolling.fields import Layout
+from rolling.layout import Layout
 
 GIB = 2**30
 
@@ -113,7 +113,7 @@ class Gridded:
             "frames": frames,
         }
         parts = (FrameSegments(ranges=part, **both) for part in (train, test))
-        return Split(train=next(parts), test=next(parts), skipped=skipped, told=tuple(words))
+        return Split(train=next(parts), test=next(parts), skipped=skipped, notices=tuple(words))
 
     def read_like(self, layout: Layout, mask: np.ndarray | None, data: str | xr.Dataset) -> FrameSegments:
         """Other data, read as those of training: see `rolling.data.source.ReadsOther`."""

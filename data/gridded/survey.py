@@ -11,7 +11,7 @@ import numpy as np
 from rolling.common.errors import InputError
 from rolling.common.progress import Progress
 from rolling.data.dates import show
-from rolling.fields import Layout
+from rolling.layout import Layout
 
 BLOCK_VALUES = 2**24  # values read at a time: 64 MiB
 CACHED_VALUES = 2**16  # values looked at at a time: 512 KiB in double precision

@@ -12,7 +12,7 @@ prediction_timedelta), says exactly when each frame is valid, in the calendar of
 from collections.abc import Mapping
 from typing import Any
 
-from rolling.fields import Layout
+from rolling.layout import Layout
 
 STORE = "forecast.zarr"  # in the folder of a run
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from rolling.fields import Layout, Variable
+from rolling.layout import Layout, Variable
 from rolling.metrics.protocol import EvaluationSetup
 
 PIXEL = Variable(name="pixel", long_name="all colours of a pixel")

@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from rolling.fields import Axis, Variable
+from rolling.layout import Axis, Variable
 from rolling.metrics.area import Domain, averaged
 from rolling.metrics.protocol import About, EvaluationSetup
 from rolling.metrics.spectra import spectrum, square

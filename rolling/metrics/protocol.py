@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from rolling.fields import Layout
+from rolling.layout import Layout
 
 
 class Recorded(Protocol):

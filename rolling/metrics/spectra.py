@@ -19,7 +19,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import scipy.fft
 
-from rolling.fields import Axis, Layout
+from rolling.layout import Axis, Layout
 
 EARTH_RADIUS = 6_371_000.0  # metres, mean
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from rolling.fields import Variable
+from rolling.layout import Variable
 from rolling.metrics.protocol import About, EvaluationSetup, Sample, Score
 
 Terms = dict[str, np.ndarray]

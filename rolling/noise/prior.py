@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from rolling.arrays import Frames
+from rolling.array_types import Frames
 from rolling.common.errors import InputError
 
 Draw = Callable[[Int[Array, " time"]], Frames]

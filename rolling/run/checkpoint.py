@@ -25,7 +25,7 @@ from rolling.common.errors import InputError
 from rolling.common.files import one_line
 from rolling.common.machine import FULL
 from rolling.data.statistics import Statistics
-from rolling.fields import Layout
+from rolling.layout import Layout
 from rolling.run.experiment import Experiment, codec, presets
 
 for _name in ("absl", "asyncio"):  # orbax logs every step of a save, and every task that failed with another

@@ -166,14 +166,14 @@ def _calls(word: str) -> int | float:
 
 def _distill(words: list[str]) -> None:
     from rolling.run import commands
-    from rolling.run.training import distillation
+    from rolling.run.training import student as students
 
     name, rest = first(words, "distill", "run")
     run = Path(name)
     # These two determine the defaults of everything else.
     steps, rest = take(rest, "--steps-per-frame", str(DistillOptions.steps_per_frame))
     method, rest = take(rest, "--method", DistillOptions.method)
-    student = distillation.student_of(run, method, _calls(steps))
+    student = students.student_of(run, method, _calls(steps))
     experiment, options = overridden(student, rest, f"rolling distill {name}", DistillOptions)
     folder = Path(options.folder) if options.folder else run.parent
     commands.distill(experiment, folder / experiment.name, resume=options.resume)

@@ -31,17 +31,17 @@ from rolling.run.evaluation.lasting import how_long_they_last
 from rolling.run.evaluation.summary import summary_table
 from rolling.run.evaluation.where_drift_begins import DriftOptions, where_drift_begins
 from rolling.run.experiment import Experiment, Forecast, codec, presets as experiments, user_code
-from rolling.run.forecasting import context
+from rolling.run.forecasting import initial_frames
 from rolling.run.forecasting.forecaster import Forecaster, load
 from rolling.run.forecasting.streaming import write_forecast
 from rolling.run.report.data_summary import long_enough
 from rolling.run.report.page import write_report
-from rolling.run.report.pictures import poster as draw_poster
+from rolling.run.report.stills import poster as draw_poster
 from rolling.run.report.video_files import write_outputs
 from rolling.run.run_folder import LOCK, alone_in
 from rolling.run.training import held_out, memory
 from rolling.run.training.cost import cost_of, cost_table
-from rolling.run.training.distillation import beside
+from rolling.run.training.student import beside
 from rolling.run.training.trainer import Trainer
 from rolling.sampling import Sampling
 
@@ -126,7 +126,7 @@ def _train(experiment: Experiment, folder: Path, resume: bool) -> Split:
         prepare_folder(experiment, folder, resume=resume)
         held_out.keep(split, folder)
         trainer = Trainer(experiment, folder, split, measured)
-    print(_facts(experiment, split, trainer.parameters), *split.told, sep="\n")
+    print(_facts(experiment, split, trainer.parameters), *split.notices, sep="\n")
     try:
         trainer.run()
     finally:
@@ -189,7 +189,7 @@ def rollout(folder: Path, choose: Callable[[RolloutOptions], RolloutOptions]) ->
         raise InputError("a rollout needs at least one frame: give --frames")
     if options.data:
         test = read_other(experiment.source, forecaster.layout, forecaster.statistics.mask, options.data)
-        starts = context.after_last(test, forecaster.recipe.given)
+        starts = initial_frames.after_last(test, forecaster.recipe.given)
         forecast = dataclasses.replace(forecast, starts=len(starts))
         default = f"{Path(STORE).stem}-{safe_name(Path(options.data).stem)}.zarr"
     else:
@@ -322,7 +322,7 @@ def _report(forecaster: Forecaster, split: Split, folder: Path) -> Path:
         experiment=experiment,
         test=split.test,
         context=forecaster.recipe.given,
-        told=split.told,
+        notices=split.notices,
         skipped=split.skipped,
         commands=[f"rolling run {folder / 'experiment.json'} --name NEW", f"rolling rollout {folder}"],
     )

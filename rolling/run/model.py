@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rolling.arrays import Frames
+from rolling.array_types import Frames
 from rolling.data.conditions import conditioning, vector_size
 from rolling.data.source import Sequences
 from rolling.data.statistics import Statistics
@@ -24,7 +24,7 @@ from rolling.denoisers import (
     denoiser,
     functional,
 )
-from rolling.fields import Layout
+from rolling.layout import Layout
 from rolling.run.experiment import Experiment
 from rolling.sampling import Conditions
 from rolling.sampling.constraints import Units

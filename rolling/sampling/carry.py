@@ -6,7 +6,7 @@ from typing import Any
 import jax
 from jaxtyping import Array, Int, Key
 
-from rolling.arrays import Frames
+from rolling.array_types import Frames
 
 
 @jax.tree_util.register_dataclass

@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from rolling.arrays import Frames
+from rolling.array_types import Frames
 from rolling.common.errors import InputError
-from rolling.fields import Layout
+from rolling.layout import Layout
 
 if TYPE_CHECKING:
     from rolling.sampling.sampler import Sampling

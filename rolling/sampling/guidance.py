@@ -13,10 +13,10 @@ from typing import NamedTuple, Protocol, cast, runtime_checkable
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
-from rolling.arrays import Clocks, Frames
+from rolling.array_types import Clocks, Frames
 from rolling.common.errors import InputError
 from rolling.denoisers import Condition, Denoiser, joined
-from rolling.fields import Layout
+from rolling.layout import Layout
 from rolling.noise import NoiseSchedule, expand
 from rolling.sampling.constraints import Units
 from rolling.windows import Window, in_context, shows_history

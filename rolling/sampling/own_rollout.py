@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from rolling.arrays import Frames
+from rolling.array_types import Frames
 from rolling.denoisers import Condition, Denoiser
 from rolling.sampling.carry import Carry
 from rolling.sampling.guidance import Denoisers

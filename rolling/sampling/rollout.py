@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
-from rolling.arrays import Frames
+from rolling.array_types import Frames
 from rolling.common.errors import InputError
 from rolling.denoisers import NOTHING, Condition, Denoiser
 from rolling.sampling.carry import Carry

@@ -15,10 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from rolling.arrays import Frames
+from rolling.array_types import Frames
 from rolling.common.errors import InputError
 from rolling.denoisers import Condition
-from rolling.fields import Layout
+from rolling.layout import Layout
 from rolling.noise import Cosine, NoiseSchedule, diffuse, expand
 from rolling.noise.prior import CONTEXT, FRESH, Generator, Independent, NoisePrior, gaussian
 from rolling.sampling.carry import Carry

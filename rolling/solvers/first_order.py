@@ -4,7 +4,7 @@ import dataclasses
 
 import jax.numpy as jnp
 
-from rolling.arrays import Clocks, Frames
+from rolling.array_types import Clocks, Frames
 from rolling.common.errors import InputError
 from rolling.noise import alpha_sigma, eps_from_x, expand, noise_removed, posterior
 from rolling.solvers.protocol import Noise

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from rolling.arrays import Clocks, Frames
+from rolling.array_types import Clocks, Frames
 from rolling.common.errors import InputError
 from rolling.noise import alpha_sigma, eps_from_x, expand
 from rolling.solvers.exponential import PastPredictions, distinct, empty_history, multistep_correction

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from rolling.arrays import Clocks, Frames
+from rolling.array_types import Clocks, Frames
 from rolling.noise import NoiseSchedule, expand
 
 Denoise = Callable[[Frames, Clocks], Frames]

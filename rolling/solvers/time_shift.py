@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from rolling.arrays import Clocks, Frames
+from rolling.array_types import Clocks, Frames
 from rolling.common.errors import InputError
 from rolling.solvers.first_order import Ddim
 from rolling.solvers.protocol import Noise, Solver

@@ -26,7 +26,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from rolling.common.errors import InputError
-from rolling.fields import Layout
+from rolling.layout import Layout
 from rolling.metrics.frechet import Gaussian, Sampled, frechet_distance, kernel_distance
 from rolling.metrics.intervals import interval, joined, without_each
 from rolling.metrics.protocol import About, EvaluationSetup, Sample, Score

@@ -15,7 +15,7 @@ import numpy as np
 from flax import nnx
 
 from rolling.common.errors import InputError
-from rolling.fields import Layout
+from rolling.layout import Layout
 from rolling.metrics.protocol import About
 from rolling.video.metrics.distances import (
     FrechetDistance,

@@ -12,7 +12,7 @@ from PIL import Image
 
 from rolling.common.errors import InputError
 from rolling.common.files import write_file
-from rolling.fields import Layout
+from rolling.layout import Layout
 from rolling.outputs import Shown
 from rolling.video.outputs import montage
 from rolling.video.outputs.encoding import check_encoder, encode_video

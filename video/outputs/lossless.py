@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rolling.common.errors import InputError
 from rolling.common.files import write_file
-from rolling.fields import Layout
+from rolling.layout import Layout
 from rolling.outputs import Shown
 from rolling.video.outputs.encoding import check_encoder, encode_video
 from rolling.video.outputs.montage import Cast, check_pictures

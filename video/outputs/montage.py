@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from rolling.common.errors import InputError
-from rolling.fields import Layout
+from rolling.layout import Layout
 from rolling.outputs import Frames, Shown
 
 PAGE, TEXT, REST = (16, 19, 23), (230, 234, 238), (48, 55, 63)

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from rolling.common.errors import InputError
 from rolling.common.files import write_file
-from rolling.fields import Layout
+from rolling.layout import Layout
 from rolling.outputs import Shown
 from rolling.video.outputs.montage import (
     BORDER,

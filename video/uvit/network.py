@@ -22,8 +22,8 @@ from rolling.common.errors import InputError
 from rolling.denoisers import NOTHING, Condition, Inputs
 from rolling.video.uvit.blocks import BlockInputs, ConvolutionBlock, Keys, TransformerBlock
 from rolling.video.uvit.conditioning import Embedder, Embedding, check_inputs, stack, tokens_of
-from rolling.video.uvit.grids import crop, from_patches, pad, to_patches
 from rolling.video.uvit.layers import Convolution, Frames, Linear, ModulatedNorm, zeros
+from rolling.video.uvit.patches import crop, from_patches, pad, to_patches
 from rolling.video.uvit.settings import Settings
 
 
@@ -33,7 +33,7 @@ class VideoUViT(Settings):
 
     Frames are cut into patches of `patch x patch` cells; each further level halves the grid. The last levels
     are transformers, the others convolutional.
-    `video/uvit/sizes.py` has good values from 1.3 M to 1.2 G parameters.
+    `video/uvit/model_sizes.py` has good values from 1.3 M to 1.2 G parameters.
     """
 
     def build(self, inputs: Inputs, rngs: nnx.Rngs) -> "VideoUViTModule":

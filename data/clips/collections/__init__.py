@@ -1,6 +1,6 @@
 """Collections of clips: which files hold them, how they are split and labelled, and how they are read."""
 
-from rolling.data.clips.collections.arrays import ArrayFiles as ArrayFiles
+from rolling.data.clips.collections.array_files import ArrayFiles as ArrayFiles
 from rolling.data.clips.collections.folders import Videos as Videos
 from rolling.data.clips.collections.frames import FrameFolders as FrameFolders
 from rolling.data.clips.collections.kinetics import Kinetics as Kinetics

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rolling.common.errors import InputError
-from rolling.data.clips.collections.arrays import ArrayFiles
+from rolling.data.clips.collections.array_files import ArrayFiles
 from rolling.data.clips.collections.containers import is_container
 from rolling.data.clips.collections.folders import VIDEO_SUFFIXES, Videos, video_files
 from rolling.data.clips.collections.frames import PICTURE_SUFFIXES, FrameFolders

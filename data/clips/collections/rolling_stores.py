@@ -17,7 +17,7 @@ from rolling.data.clips.protocol import TEST, TRAIN, Block, Entry, Picture
 from rolling.data.clips.resize import resized_clip
 from rolling.data.clips.store.reader import Prepared, open_store
 from rolling.data.untrusted.zarr_stores import open_group
-from rolling.fields import COLOUR, GREY
+from rolling.layout import COLOUR, GREY
 
 MOST = 10**7
 """Clips that a forecast may have."""

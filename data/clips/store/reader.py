@@ -26,11 +26,11 @@ from rolling.common import seal
 from rolling.common.documents import read_json
 from rolling.common.errors import InputError
 from rolling.data.clips.protocol import Picture
-from rolling.data.clips.store.told import told
+from rolling.data.clips.store.overview import describe
 from rolling.data.source import Split
 from rolling.data.statistics import Statistics, from_sums
 from rolling.data.untrusted.sizes import load_npy, load_npz
-from rolling.fields import Layout, video
+from rolling.layout import Layout, video
 
 FORMAT = 1
 DESCRIPTION, INDEX, ACTIONS, TOKENS = "store.json", "index.npz", "actions.npy", "tokens.npy"
@@ -193,7 +193,7 @@ def open_store(path: Path, *, labelled: bool = True) -> Split:
     parts = (Prepared(layout=layout, path=path, clips=np.flatnonzero(test == part)) for part in (False, True))
     train, test = parts
     skipped = tuple(map(tuple, about["skipped"]))
-    return Split(train=train, test=test, skipped=skipped, told=tuple(told(about, index)))
+    return Split(train=train, test=test, skipped=skipped, notices=tuple(describe(about, index)))
 
 
 def layout_of(picture: Picture, **conditioning: Any) -> Layout:

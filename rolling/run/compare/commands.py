@@ -12,7 +12,7 @@ from rolling.run.compare.results import tabulate
 from rolling.run.compare.run_scores import score_run
 from rolling.run.compare.runs import Group
 from rolling.run.experiment import Experiment, presets as experiments
-from rolling.run.report.units import Words
+from rolling.run.report.words import Words
 
 MARKS = "* the best of its column; ~ tied with it: the interval of their paired difference contains zero"
 

@@ -17,8 +17,8 @@ from rolling.run.compare.tables import at_calls, by_calls, by_lead, heading, of_
 from rolling.run.evaluation.scores import Drawn, finite
 from rolling.run.evaluation.tables import Cell, Table
 from rolling.run.report.experiment_parts import Part, describe
-from rolling.run.report.units import Words, counted, listed
 from rolling.run.report.verdict import where
+from rolling.run.report.words import Words, counted, listed
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from rolling.run.compare.results import Result
 from rolling.run.compare.tables import at_calls, heading
 from rolling.run.report.colours import INK, SERIES
 from rolling.run.report.plots import HEIGHT, LINES, WIDTH, draw_line, finish_leads, legend, single, styled
-from rolling.run.report.units import Words
+from rolling.run.report.words import Words
 
 MARKERS = "osD^vP"
 STROKES = ("-", (0, (5, 2)), (0, (1, 1.6)))

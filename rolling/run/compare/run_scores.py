@@ -19,7 +19,7 @@ from rolling.common.documents import read_json
 from rolling.common.errors import InputError
 from rolling.common.files import write_text
 from rolling.data.source import Sequences, Split
-from rolling.fields import Layout
+from rolling.layout import Layout
 from rolling.metrics.protocol import Metric, about_of
 from rolling.run import commands, model
 from rolling.run.compare.estimates import Curve, curve, ranked

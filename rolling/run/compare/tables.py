@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rolling.run.compare.estimates import Estimate, Ranks, rank
 from rolling.run.compare.results import Result
 from rolling.run.evaluation.tables import Cell, Table, with_interval
-from rolling.run.report.units import Words, counted, pretty_units, with_units
+from rolling.run.report.words import Words, counted, pretty_units, with_units
 
 FRAMES = (1, 3, 5, 8, 12, 20)
 """The leads shown, as far as the forecasts reach."""

@@ -19,7 +19,7 @@ from rolling.common.progress import Progress
 from rolling.data.clips.collections.detect import collection_at, is_compressed
 from rolling.data.clips.collections.pairs import Pair, paired
 from rolling.data.clips.protocol import Picture
-from rolling.fields import Layout, video
+from rolling.layout import Layout, video
 from rolling.metrics.protocol import EvaluationSetup, Metric, Sample
 from rolling.run.evaluation.agreement import Agreement
 from rolling.run.evaluation.clip_sets import ClipSet, OneSize

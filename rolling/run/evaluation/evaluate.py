@@ -21,7 +21,7 @@ from rolling.common.files import write_file
 from rolling.common.progress import Progress
 from rolling.data.source import Sequences, Split
 from rolling.data.statistics import Statistics, finite, joint_mask
-from rolling.fields import Layout
+from rolling.layout import Layout
 from rolling.metrics.intervals import MOST, blocks, interval, without_each
 from rolling.metrics.protocol import (
     EvaluationSetup,

@@ -11,7 +11,7 @@ from rolling.common.files import check_name
 from rolling.data.augment import Augmentation
 from rolling.data.source import Source
 from rolling.denoisers import Architecture, Prediction, V
-from rolling.fields import Layout
+from rolling.layout import Layout
 from rolling.losses import VLoss, Weighting
 from rolling.metrics import Metric
 from rolling.outputs import Output

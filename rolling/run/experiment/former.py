@@ -6,7 +6,7 @@ a class or a field of an experiment requires a line here.
 
 from typing import Any
 
-from rolling.fields import HOURS, MEAN_MONTH, MONTHS
+from rolling.layout import HOURS, MEAN_MONTH, MONTHS
 from rolling.run.experiment import registry
 
 CLASSES = {"rolling.denoisers.Score": "prediction.score_function"}

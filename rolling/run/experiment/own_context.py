@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, Key
 
-from rolling.arrays import Frames
+from rolling.array_types import Frames
 from rolling.common.errors import InputError
 from rolling.denoisers import Condition
 from rolling.losses import denoising_loss, diffused, frame_weights

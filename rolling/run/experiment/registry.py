@@ -62,7 +62,7 @@ KINDS = {
     "start": Kind(Start, ("rolling.sampling.starts",)),
     "guess": Kind(Guess, ("rolling.sampling.starts",)),
     "guidance": Kind(Guidance, ("rolling.sampling.guidance",)),
-    "constraint": Kind(Constraint, ("rolling.sampling.constraints", "rolling.physics.constraints")),
+    "constraint": Kind(Constraint, ("rolling.sampling.constraints", "rolling.physics.divergence_free")),
     "partition": Kind(Partition, ("rolling.sampling.partitions",)),
     "spacing": Kind(Spacing, ("rolling.sampling.sweeps",)),
     "sweep": Kind(Sweep, ("rolling.sampling.sweeps",)),
@@ -101,10 +101,10 @@ RECORDS = {
     "picture": "rolling.data.clips.protocol.Picture",
     "history": "rolling.sampling.guidance.History",
     "oracle": "rolling.oracle.Oracle",
-    "layout": "rolling.fields.Layout",
-    "variable": "rolling.fields.Variable",
-    "axis": "rolling.fields.Axis",
-    "coordinate": "rolling.fields.Coordinate",
+    "layout": "rolling.layout.Layout",
+    "variable": "rolling.layout.Variable",
+    "axis": "rolling.layout.Axis",
+    "coordinate": "rolling.layout.Coordinate",
 }
 """Dataclasses that are not parts: they cannot be exchanged."""
 

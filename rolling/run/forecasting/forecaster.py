@@ -17,12 +17,12 @@ from rolling.data import calendar
 from rolling.data.conditions import check_actions
 from rolling.data.other import read_other
 from rolling.data.statistics import Statistics
-from rolling.fields import Layout
+from rolling.layout import Layout
 from rolling.run import model, other_runs
 from rolling.run.checkpoint import check_shapes, load_trained
 from rolling.run.experiment import Experiment
 from rolling.run.experiment.user_code import load_code
-from rolling.run.forecasting import arrays, context, in_memory, zarr_writer
+from rolling.run.forecasting import given_arrays, in_memory, initial_frames, zarr_writer
 from rolling.sampling import Carry, Conditions, Denoisers, Rollout, Sampler, Sampling, first_guess
 
 
@@ -179,14 +179,14 @@ class Forecaster:
         layout, n = self.layout, self.recipe.given
         if layout.has_calendar:
             raise InputError("these frames have a calendar: give `forecast` an xarray.Dataset with times")
-        plain = arrays.GivenArray.of(given, layout, n)
-        context.check_given(plain.frames, self.statistics.mask)
+        plain = given_arrays.GivenArray.of(given, layout, n)
+        initial_frames.check_given(plain.frames, self.statistics.mask)
         clips = len(plain.frames)
         known = (
-            arrays.labels_of(label, clips),
-            arrays.per_clip("tokens", tokens, clips, (None, layout.tokens)),
-            arrays.per_clip("actions", actions, clips, (None, layout.actions)),
-            arrays.per_clip("forcings", forcings, clips, (None, *layout.shape[:2], layout.forcings)),
+            given_arrays.labels_of(label, clips),
+            given_arrays.per_clip("tokens", tokens, clips, (None, layout.tokens)),
+            given_arrays.per_clip("actions", actions, clips, (None, layout.actions)),
+            given_arrays.per_clip("forcings", forcings, clips, (None, *layout.shape[:2], layout.forcings)),
         )
         steps = lambda index: layout.step * (index - (n - 1))  # noqa: E731
         told: Any = zip(plain.frames, *known, strict=True)
@@ -226,7 +226,7 @@ class Forecaster:
             kind = type(data).__name__
             raise InputError(f"a forecast needs an xarray.Dataset, not a {kind}: `predict` takes arrays")
         source, mask = self.experiment.source, self.statistics.mask
-        return context.last_frames(read_other(source, layout, mask, data), n)
+        return initial_frames.last_frames(read_other(source, layout, mask, data), n)
 
 
 def _check_size(frames: int, members: int) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from rolling.common.errors import InputError
 from rolling.data.source import Sequences, SequencesBase
 from rolling.denoisers import NO_LABEL
-from rolling.fields import Layout
+from rolling.layout import Layout
 
 
 @dataclasses.dataclass(frozen=True)

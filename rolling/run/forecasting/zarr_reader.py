@@ -15,7 +15,7 @@ from rolling.data.dates import show
 from rolling.data.source import Sequences
 from rolling.data.untrusted.sizes import check_memory
 from rolling.data.untrusted.zarr_stores import open_group
-from rolling.fields import MEAN_MONTH, MONTHS, Layout
+from rolling.layout import MEAN_MONTH, MONTHS, Layout
 
 LONGEST = 2**26
 """Values that a coordinate of a forecast may have."""

@@ -25,7 +25,7 @@ from rolling.common.lock import alone
 from rolling.data.untrusted import Refused
 from rolling.data.untrusted.sizes import load_npz
 from rolling.data.untrusted.zarr_stores import open_group
-from rolling.fields import MONTHS, Axis, Layout, Variable
+from rolling.layout import MONTHS, Axis, Layout, Variable
 from rolling.run.experiment import codec
 from rolling.run.forecasting.init_times import InitTime
 

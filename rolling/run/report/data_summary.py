@@ -5,7 +5,7 @@ import numpy as np
 from rolling.data.lag_correlation import lag_correlation
 from rolling.data.reasons import by_reason
 from rolling.data.source import Sequences, Split, Stored
-from rolling.fields import Layout
+from rolling.layout import Layout
 from rolling.run.experiment import Experiment
 from rolling.run.forecasting.init_times import choose_starts
 
@@ -23,7 +23,7 @@ def summary(split: Split, experiment: Experiment) -> str:
     if isinstance(split.train, Stored):
         size = sum(file.stat().st_size for file in split.train.path.rglob("*") if file.is_file())
         lines.insert(0, f"{split.train.path}: {_bytes(size)}")
-    lines += [*_correlation(split.train), *split.told]
+    lines += [*_correlation(split.train), *split.notices]
     if split.skipped:
         lines.append(f"skipped: {len(split.skipped)}")
     for reason, names in by_reason(split.skipped).items():

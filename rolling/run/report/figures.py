@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from rolling.metrics.protocol import HORIZON, About, Score
 from rolling.run.evaluation.scores import Evaluation
 from rolling.run.report import bars, plots
-from rolling.run.report.units import Words, pretty_units, short, with_units
+from rolling.run.report.words import Words, pretty_units, short, with_units
 
 BAND = re.compile(r"energy_spectrum_leads_(\d+)_to_(\d+)")
 BANDS = About(

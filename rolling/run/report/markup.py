@@ -8,14 +8,14 @@ from html import escape
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from rolling.fields import Axis, Layout
+from rolling.layout import Axis, Layout
 from rolling.run.evaluation.scores import BASELINES
 from rolling.run.evaluation.tables import Cell, Table
 from rolling.run.report import plots
 from rolling.run.report.experiment_parts import Part
 from rolling.run.report.figures import Number, Plot
-from rolling.run.report.pictures import aspect, edges
-from rolling.run.report.units import Words
+from rolling.run.report.stills import aspect, edges
+from rolling.run.report.words import Words
 
 
 def text(words: str) -> str:
@@ -207,7 +207,7 @@ def commands(lines: Sequence[str]) -> str:
     return section("Make it again", "", body)
 
 
-def told(found: Sequence[str]) -> str:
+def notices(found: Sequence[str]) -> str:
     """What is worth knowing of the data, a sentence each."""
     body = "".join(f"<li>{text(sentence)}</li>" for sentence in found)
     return section("The data", "What was found when they were read.", f"<ul>{body}</ul>" if found else "")

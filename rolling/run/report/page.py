@@ -25,13 +25,13 @@ from rolling.metrics.protocol import Metric
 from rolling.run.evaluation.scores import Evaluation, read
 from rolling.run.forecasting.zarr_reader import open_forecast
 from rolling.run.report import markup, plots
-from rolling.run.report.clips import Budget, Clip, read_clips
 from rolling.run.report.experiment_parts import describe
 from rolling.run.report.figures import numbers, plotted
-from rolling.run.report.pictures import filmstrip
 from rolling.run.report.player import data_uri, manifest, panels
-from rolling.run.report.units import Words, counted, pretty_units, with_units
+from rolling.run.report.shown_clips import Budget, Clip, read_clips
+from rolling.run.report.stills import filmstrip
 from rolling.run.report.verdict import headline, lasting_words, real_last, score_table, verdict
+from rolling.run.report.words import Words, counted, pretty_units, with_units
 from rolling.run.training.log import records
 
 MOST_GIVEN = 8  # frames shown before a forecast
@@ -67,7 +67,7 @@ def write_report(
     test: Sequences,
     context: int,
     commands: Sequence[str],
-    told: Sequence[str] = (),
+    notices: Sequence[str] = (),
     skipped: Sequence[tuple[str, str]] = (),
     forecast: Budget | None = None,
     rollout: Budget = LONG,
@@ -75,7 +75,7 @@ def write_report(
     """Writes `run/report.html` from the run's stores, evaluations and log, and returns its path.
 
     `experiment` is a dataclass with a `name`; `test` holds the truth; `context` given frames, 1 to 8, are
-    shown before each forecast; `commands` reproduce the run; `told` are sentences on the data, and `skipped`
+    shown before each forecast; `commands` reproduce the run; `notices` are sentences on the data; `skipped`
     lists those that could not be used, with the reasons. Raises `InputError` where `forecast.zarr` or
     `evaluation.json` is missing, damaged, or not of `test`, and where the page cannot be written.
     """
@@ -94,7 +94,7 @@ def write_report(
         page.drift(),
         page.training(),
         markup.experiment(describe(experiment)),
-        markup.told(told),
+        markup.notices(notices),
         markup.skipped(skipped, page.words),
         markup.commands(commands),
     ]

@@ -13,10 +13,10 @@ import json
 import numpy as np
 from PIL import Image
 
-from rolling.fields import Layout
-from rolling.run.report.clips import Clip
+from rolling.layout import Layout
 from rolling.run.report.colours import Palette, palette, spread_scale
-from rolling.run.report.units import Words, with_units
+from rolling.run.report.shown_clips import Clip
+from rolling.run.report.words import Words, with_units
 
 PACE = (500, 220, 500)
 """Milliseconds for which a given frame, a forecast frame and the last frame are shown."""

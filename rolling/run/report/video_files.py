@@ -12,7 +12,7 @@ from rolling.data.conditions import label
 from rolling.data.source import Sequences
 from rolling.outputs import Output, Shown
 from rolling.run.forecasting.zarr_reader import StoredForecast, open_forecast
-from rolling.run.report.clips import spaced
+from rolling.run.report.shown_clips import spaced
 
 FOLDER = "videos"
 

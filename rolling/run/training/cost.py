@@ -16,7 +16,7 @@ import numpy as np
 from jax.extend.core import Literal
 
 from rolling.data.conditions import vector_size
-from rolling.fields import Layout
+from rolling.layout import Layout
 from rolling.run import model
 from rolling.run.experiment import Experiment
 from rolling.run.training.trainer import first_state, make_loss, transformation

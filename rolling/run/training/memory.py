@@ -5,7 +5,7 @@ import math
 import jax
 
 from rolling.common import machine
-from rolling.fields import Layout
+from rolling.layout import Layout
 from rolling.run.experiment import Experiment
 from rolling.run.training.cost import memory_of
 

@@ -29,8 +29,8 @@ from rolling.run import model
 from rolling.run.checkpoint import Checkpoints, fitted
 from rolling.run.experiment import Experiment, Training, codec
 from rolling.run.experiment.objectives import LossInputs
-from rolling.run.training.distillation import load_teacher
 from rolling.run.training.log import Log
+from rolling.run.training.student import load_teacher
 from rolling.sampling.constraints import Units
 
 RESUMED = ("params", "ema", "optimiser", "progress", "statistics", "iterator", "layout", "lengths")

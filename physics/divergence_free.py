@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rolling.common.errors import InputError
-from rolling.fields import Layout
+from rolling.layout import Layout
 from rolling.physics.flow import velocities
 
 

@@ -13,10 +13,10 @@ from rolling.data.reasons import by_reason
 
 EXAMPLES = 3  # names in a sentence
 CLASSES = 12  # that are listed one by one
-REPEATED = 1.9  # times that a frame is shown from which on it is told
+REPEATED = 1.9  # times that a frame is shown from which on it is worth a sentence
 
 
-def told(about: dict, index: dict[str, np.ndarray]) -> Iterator[str]:
+def describe(about: dict, index: dict[str, np.ndarray]) -> Iterator[str]:
     """Sentences on the content of `store.json` and `index.npz`."""
     test, names = index["test"], index["name"]
     if test.sum() < FEWEST:

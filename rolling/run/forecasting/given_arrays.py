@@ -8,7 +8,7 @@ import numpy as np
 
 from rolling.common.errors import InputError
 from rolling.data.clips.levels import check_levels
-from rolling.fields import Layout
+from rolling.layout import Layout
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from rolling.common.errors import InputError
 from rolling.common.terminal import printable
 from rolling.data.conditions import label
 from rolling.data.source import Sequences
-from rolling.fields import Axis, Layout, Variable
+from rolling.layout import Axis, Layout, Variable
 from rolling.run.forecasting.zarr_reader import StoredForecast
 
 BLOCK_VALUES = 2**25  # values of one block of leads: 128 MiB of float32

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from rolling.fields import Axis
+from rolling.layout import Axis
 from rolling.run.evaluation.lasting import how_long_they_last
 from rolling.run.evaluation.scores import decoded, read
 from rolling.run.evaluation.summary import summary_table
 from rolling.run.report import markup, plots, verdict
 from rolling.run.report.experiment_parts import describe
-from rolling.run.report.units import Words, pretty_units, short
+from rolling.run.report.words import Words, pretty_units, short
 from tests.fake_runs import LEADS, Trial, box, curve, evaluation_of, lasting, weather, write_rich
 
 

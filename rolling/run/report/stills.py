@@ -12,15 +12,15 @@ from matplotlib.figure import Figure, SubFigure
 from rolling.common.errors import InputError
 from rolling.common.forecast_schema import STORE
 from rolling.data.source import Sequences
-from rolling.fields import Axis, Layout
+from rolling.layout import Axis, Layout
 from rolling.metrics.protocol import Metric
 from rolling.run.evaluation.scores import read
 from rolling.run.forecasting.zarr_reader import open_forecast
-from rolling.run.report.clips import Budget, Clip, read_start, spaced
 from rolling.run.report.colours import Scale, palette
 from rolling.run.report.plots import draw_curves, legend, styled
-from rolling.run.report.units import Words, pretty_units, with_units
+from rolling.run.report.shown_clips import Budget, Clip, read_start, spaced
 from rolling.run.report.verdict import headline
+from rolling.run.report.words import Words, pretty_units, with_units
 
 TILE = 1.45  # width of one frame, inches
 REGION = 60  # degrees of latitude up to which a map is a region with one scale in km

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rolling.data.dates import show
-from rolling.fields import MONTHS, Axis, Layout, Variable
+from rolling.layout import MONTHS, Axis, Layout, Variable
 
 UNITS = {"min": 1 / 60, "h": 1.0, "d": 24.0, MONTHS: 1.0}  # of the layout's
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -1,4 +1,4 @@
-"""What a user is told of data that were opened: how they were read, what was left out and what is odd."""
+"""Notices on data that were opened: how they were read, what was left out and what is odd."""
 
 import functools
 import sys
@@ -14,7 +14,7 @@ from rolling.data.gridded.cubes import Cube
 from rolling.data.gridded.parts import FilePart
 from rolling.data.gridded.selection import Files, Selection, field, is_field
 from rolling.data.gridded.survey import MissingData
-from rolling.fields import Layout
+from rolling.layout import Layout
 
 LINES = 5
 

@@ -12,7 +12,7 @@ from rolling.data.gridded.cubes import Cube
 from rolling.data.gridded.formats import open_files, settled
 from rolling.data.gridded.segments import FileFrames, FrameSegments, positions, series_of, unbroken
 from rolling.data.gridded.selection import Files, Selection, common_frames
-from rolling.fields import Layout
+from rolling.layout import Layout
 
 TRAINED = "the training data"
 

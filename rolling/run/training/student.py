@@ -8,7 +8,7 @@ import numpy as np
 
 from rolling.common.errors import InputError
 from rolling.data.statistics import Statistics
-from rolling.fields import Layout
+from rolling.layout import Layout
 from rolling.run import model, other_runs
 from rolling.run.checkpoint import check_shapes, load_trained
 from rolling.run.evaluation.scores import read
