@@ -8,6 +8,7 @@ from functools import partial
 import jax
 import numpy as np
 import pytest
+import xarray as xr
 
 from rolling.common.errors import InputError
 from rolling.configs.debug import experiment as debug
@@ -124,6 +125,7 @@ def test_distilling_from_the_command_line(teacher, tmp_path, capsys):
     (copy / "evaluation.json").write_text(json.dumps({"crps": scores(0.125, 0.25, None)}))
     words = ["distill", str(copy), "--steps-per-frame", "2", "--method=consistency", "--name", "quick"]
     words += ["--forecast.starts", "1", "--forecast.frames", "3"]
+    words += ["--constraints", "limits", "--constraints.0.variables", "height", "--constraints.0.low", "-0.125"]
     assert main(words) == 0
     said = capsys.readouterr().out.splitlines()
     table = said[said.index("crps of height") + 1 :]
@@ -133,6 +135,7 @@ def test_distilling_from_the_command_line(teacher, tmp_path, capsys):
     evaluation = json.loads((tmp_path / "quick" / "evaluation.json").read_text())
     crps = evaluation["crps"]["height"]["model"]
     assert [float(line[2]) for line in lines] == pytest.approx(crps, rel=1e-3)
+    assert xr.open_zarr(tmp_path / "quick" / "forecast.zarr").height.min() == pytest.approx(-0.125)
     student = find(str(tmp_path / "quick"))
     assert student.calls_per_frame == 2 and student.objective == Consistency(teacher=str(copy))
     (copy / "evaluation.json").unlink()

@@ -13,6 +13,7 @@ from rolling.common.errors import InputError
 from rolling.noise import FlowMatching
 from rolling.noise.prior import Correlated, Independent
 from rolling.oracle import Oracle
+from rolling.sampling.partitions import Blocks
 from rolling.sampling.starts import FromClip, FromGuess, FromNoise, Persistence
 from rolling.sampling.sweeps import Even, Power
 from rolling.solvers import Ancestral, Ddim, Deis, DpmSolverPlusPlus, DpmSolverPlusPlus2S, Heun, UniPC
@@ -111,6 +112,15 @@ def test_every_part_meets_every_window_and_solver():
 @pytest.mark.parametrize("window", ["rolling", "full sequence"])
 def test_two_frames_of_context_are_as_good(window):
     assert oracle(window, "ddim", context=2).max_covariance_error() < 0.02
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_blocks_of_a_window_leave_a_bias_that_does_not_grow(noise):
+    """FIFO shows the network half a block of cleaner frames, not all of them: docs/methods.md has the bias."""
+    way = {"window": Rolling(size=8, context=2), "partition": Blocks(size=4), "noise": NOISES[noise]}
+    way |= {"solver": UniPC(), "schedule": FlowMatching(epsilon=0.0), "calls_per_frame": 8}
+    short, long = (Oracle(**way, frames=frames).max_covariance_error() for frames in (24, 48))
+    assert 0.2 < short < 0.3 and long == pytest.approx(short, abs=2e-3)
 
 
 @pytest.mark.parametrize(("window", "low", "high"), [("rolling", 0.03, 0.15), ("full sequence", 0.85, 1.0)])
