@@ -18,7 +18,7 @@ import jax.numpy as jnp
 
 from rolling.configs.debug import experiment as debug
 from rolling.configs.kolmogorov import experiment as kolmogorov
-from rolling.denoisers import NOTHING
+from rolling.denoisers import NO_PAST, NOTHING
 from rolling.layout import Axis, Layout, Variable
 from rolling.run import model
 from rolling.run.experiment.presets import families
@@ -35,7 +35,7 @@ def layout_of(size: int) -> Layout:
 def prepared(experiment, size: int, cycles: int, batch: int):
     """The network and a rollout of it, ready to run."""
     apply, params = model.build(experiment, layout_of(size), None)
-    rollout = Rollout(Sampler(experiment), model.binder(experiment, apply), cycles=cycles)
+    rollout = Rollout(Sampler(experiment), model.binder(experiment, apply, NO_PAST), cycles=cycles)
     given = jnp.zeros((batch, experiment.given, *layout_of(size).shape))
     return apply, params, rollout, given, jax.random.split(jax.random.key(0), batch)
 

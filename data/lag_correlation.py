@@ -1,29 +1,34 @@
-"""How alike neighbouring frames are: what forecasting them begins with."""
-
-from collections.abc import Iterable
+"""How alike frames are that lie some steps apart: what forecasting them begins with."""
 
 import numpy as np
+from jaxtyping import Float
 
+from rolling.data.pipeline import Cuts
 from rolling.data.source import Sequences
 
+CLIPS = 64
+"""Evenly spread over the sequences: enough for the second digit."""
 
-def lag_correlation(sequences: Sequences, pairs: Iterable[tuple[int, int]]) -> np.ndarray:
-    """`[C]`: the correlation of each variable with itself in the next frame, about its mean over those frames
-    and unmasked cells; NaN where nothing varies. Of each pair of frames, `pairs` has the sequence and the
-    frame of the first."""
-    # Of each variable: values, and sums of a, b, a b and a^2 + b^2 over pairs (a, b), one pair at a time.
-    count, *sums = np.zeros((5, len(sequences.layout.variables)))
+
+def lag_correlation(sequences: Sequences, lags: int) -> Float[np.ndarray, "lags channel"]:
+    """The correlation of each variable with itself `1 .. lags` frames later, about its mean over those frames
+    and unmasked cells; 0 where nothing varies. Raises `InputError` if no sequence has `lags + 1` frames."""
+    clips = Cuts(sequences, frames=lags + 1, stride=1, places=False)
+    channels = len(sequences.layout.variables)
+    # Of each lag and variable: values, and sums of a, b, a b and a^2 + b^2 over pairs (a, b).
+    count, *sums = np.zeros((5, lags, channels))
     shift = None
-    for index, frame in pairs:
-        two = sequences.read(index, frame, frame + 2).astype(np.float64)
-        known = np.isfinite(two).all(axis=0) if sequences.mask is None else sequences.mask
+    for index in np.unique(np.linspace(0, len(clips) - 1, min(CLIPS, len(clips))).round().astype(int)):
+        clip = clips[index]["x"].astype(np.float64)
+        known = np.isfinite(clip).all(axis=0) if sequences.mask is None else sequences.mask
         if shift is None:  # of the size of the mean: the squares keep their digits
-            shift = np.where(known, two[0], 0).sum((0, 1)) / known.sum((0, 1))
-        a, b = np.where(known, two - shift, 0)
+            shift = np.where(known, clip[0], 0).sum((0, 1)) / known.sum((0, 1))
+        clip = np.where(known, clip - shift, 0)
+        a, b = clip[:1], clip[1:]
         count += known.sum((0, 1))
         for total, values in zip(sums, (a, b, a * b, a**2 + b**2), strict=True):
-            total += values.sum((0, 1))
+            total += values.sum((1, 2))
     with np.errstate(invalid="ignore", divide="ignore"):
         first, second, product, squares = (total / count for total in sums)
         mean = (first + second) / 2
-        return (product - mean**2) / (squares / 2 - mean**2)
+        return np.nan_to_num((product - mean**2) / (squares / 2 - mean**2), posinf=0, neginf=0)

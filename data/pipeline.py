@@ -18,7 +18,7 @@ Batch = dict[str, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Cuts:
+class Cuts:
     """All clips of `frames` frames whose starts are `stride` apart, in physical units, as they are stored."""
 
     sequences: Sequences
@@ -139,7 +139,7 @@ def clips(
     def normalised(clips: Batch) -> Batch:
         return clips | {"x": statistics.normalise(clips["x"]).astype(np.float32, copy=False)}
 
-    cuts = _Cuts(sequences, frames, stride, reference > 0)
+    cuts = Cuts(sequences, frames, stride, reference > 0)
     # As good as endless; grain counts batches in floating point, so that more would not be counted exactly.
     epochs = 2**52 // len(cuts)
     dataset = grain.MapDataset.source(cuts).seed(seed).shuffle().repeat(epochs)

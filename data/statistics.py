@@ -23,12 +23,27 @@ CACHED_VALUES = 2**16  # values normalised at a time: 256 KiB
 class Statistics:
     """`mean [C]` and `std [C]` over time and unmasked cells; `climatology [P, H, W, C]`, the mean at each
     phase of `layout.phase`, in physical units and NaN where masked: all float32. `mask [H, W, C]` is True
-    where there are data, None if there are data everywhere."""
+    where there are data, None if there are data everywhere. `lag_correlation [L, C]` is that of frames
+    `1 .. L` apart (`rolling.data.lag_correlation`), None where it was not measured."""
 
     mean: np.ndarray
     std: np.ndarray
     climatology: np.ndarray
     mask: np.ndarray | None = None
+    lag_correlation: np.ndarray | None = None
+
+    def same_scale(self, other: "Statistics") -> bool:
+        """Whether both normalise alike, to 1e-5, and have the same climatology and mask."""
+        names = ("mean", "std", "climatology", "mask")
+        pairs = [(getattr(self, name), getattr(other, name)) for name in names]
+        return all(
+            a is b is None
+            or (
+                (a is not None and b is not None and a.shape == b.shape)
+                and np.allclose(a, b, rtol=1e-5, equal_nan=True)
+            )
+            for a, b in pairs
+        )
 
     def normalise(self, x):
         """`(x - mean) / std`, and 0 in masked cells, for `x [..., H, W, C]` of numpy or jax."""

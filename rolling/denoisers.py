@@ -153,11 +153,26 @@ def _named(tree: Any) -> Any:
     return {str(key): _named(item) for key, item in tree.items()} if isinstance(tree, dict) else tree
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Past:
+    """What is known of a frame from the frames before it."""
+
+    context: int = 0
+    """Frames of the window that are given."""
+    lag_correlation: Float[np.ndarray, "lag channel"] | None = None
+    """Correlation of a frame with the one `1, 2, ...` before it; None, and 0, where it was not measured."""
+
+
+NO_PAST = Past()
+MOST_ALIKE = 0.995
+"""Of a frame given the last one: a tenth of its standard deviation is left to predict, at least."""
+
+
 @runtime_checkable
 class Prediction(Protocol):
     """What the network's output means."""
 
-    def x(self, z: Frames, logsnr: Clocks, output: Frames) -> Frames:
+    def x(self, z: Frames, logsnr: Clocks, output: Frames, past: Past) -> Frames:
         """The clean frames that the output stands for."""
         ...
 
@@ -166,7 +181,7 @@ class Prediction(Protocol):
 class X:
     """The output is the clean frame."""
 
-    def x(self, z, logsnr, output):
+    def x(self, z, logsnr, output, past=NO_PAST):
         return output
 
 
@@ -175,7 +190,7 @@ class V:
     """`x = alpha z - sigma v` (Salimans and Ho, arXiv 2202.00512). With `sigma_data = 1` this is also EDM's
     preconditioning: `c_skip z / alpha = alpha z`, `c_out = sigma`, `F = -v`."""
 
-    def x(self, z, logsnr, output):
+    def x(self, z, logsnr, output, past=NO_PAST):
         return x_from_v(z, output, logsnr)
 
 
@@ -183,7 +198,7 @@ class V:
 class Eps:
     """`x = (z - sigma eps) / alpha`: needs a schedule with `alpha(1) > 0`."""
 
-    def x(self, z, logsnr, output):
+    def x(self, z, logsnr, output, past=NO_PAST):
         return x_from_eps(z, output, logsnr)
 
 
@@ -191,7 +206,7 @@ class Eps:
 class ScoreFunction:
     """`x = (z + sigma^2 score) / alpha`: needs a schedule with `alpha(1) > 0`."""
 
-    def x(self, z, logsnr, output):
+    def x(self, z, logsnr, output, past=NO_PAST):
         return x_from_score(z, output, logsnr)
 
 
@@ -199,67 +214,53 @@ class ScoreFunction:
 class FlowVelocity:
     """`x = (z - sigma u) / (alpha + sigma)` with `u = eps - x` (Lipman et al., arXiv 2210.02747)."""
 
-    def x(self, z, logsnr, output):
+    def x(self, z, logsnr, output, past=NO_PAST):
         return x_from_flow(z, output, logsnr)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Residual:
-    """The output is what the last frame of context does not say: `V` about the mean of AR(1).
+    """The output is what the last frame of context does not say: `V` about the mean given that frame.
 
-    Let `c = alpha_c x_c + sigma_c eps` be that frame as the network is shown it, `r = a^j alpha_c` for the
-    frame `j` after it, `v = 1 - r^2` and `d = alpha^2 v + sigma^2`; then
+    Let `c = alpha_c x_c + sigma_c eps` be that frame as the network is shown it, `rho_j` the correlation of
+    frames `j` apart in the training data, `r = rho_j alpha_c` for the frame `j` after it, `v = 1 - r^2` and
+    `d = alpha^2 v + sigma^2`; then
 
         x = (sigma^2 r c + alpha v z) / d - sigma sqrt(v / d) F.
 
-    `F = 0` is the exact denoiser of a process of unit variance and lag correlation `a`, and `F` has unit
-    variance whatever the noise: a frame that hardly changes need not be learnt to be copied. With `V`, of
-    lag correlation 0, the network must give all of it. For frames of the context, and where the context is
-    dropped (pure noise), it is `V`. The form is EDM's preconditioning (arXiv 2206.00364, eq. 7) with the
-    distribution of `x` given `c` in place of that of `x`.
+    `F = 0` is the best linear denoiser of a frame from itself and `c`, and `F` has unit variance whatever the
+    noise: a frame that hardly changes need not be learnt to be copied. With `V`, of correlation 0, the
+    network must give all of it. For frames of the context, for those further from it than was measured, and
+    where the context is dropped (pure noise), it is `V`. The form is EDM's preconditioning (arXiv 2206.00364,
+    eq. 7) with the distribution of `x` given `c` in place of that of `x`.
 
-    Raises `InputError` for a context or a number of correlations that do not suit the frames.
+    Correlations are measured when a training begins and kept with its mean and standard deviation; beyond
+    0.995 they count as 0.995. Raises `InputError` for a window without context.
     """
 
-    context: int = 1
-    """Frames of context of the window: the last of them is the one that is known."""
-    correlation: tuple[float, ...] = (0.9,)
-    """Correlation of a frame with the one before, one number or one for each variable; `rolling prepare`
-    says what it is in the data. At most 0.995, as what is closer to 1 passes errors on for ever."""
-
-    def __post_init__(self):
-        if not self.correlation or not all(0 <= a <= 0.995 for a in self.correlation):
-            raise InputError(
-                f"a residual's correlation lies between 0 and 0.995, and not at {self.correlation}: choose"
-                " --prediction.correlation in this range"
-            )
-
-    def x(self, z, logsnr, output):
+    def x(self, z, logsnr, output, past=NO_PAST):
         frames, channels = z.shape[1], z.shape[-1]
-        if not 1 <= self.context <= frames:
+        if not 1 <= past.context <= frames:
             raise InputError(
-                f"a residual is predicted from one of the {frames} frames of the window, and not from frame"
-                f" {self.context}: choose --prediction.context between 1 and {frames}"
+                "a residual is predicted from the last frame of context, and of this window none is given:"
+                " choose a window with context, or --prediction v"
             )
-        if len(self.correlation) not in (1, channels):
-            raise InputError(
-                f"a residual has {len(self.correlation)} correlations for {channels} variable(s): give one"
-                " for all, or one for each"
-            )
-        ages = np.arange(1, frames + 1).reshape(1, -1, 1, 1, 1) - self.context
-        lagged = np.where(ages > 0, np.asarray(self.correlation) ** np.maximum(ages, 0), 0.0)
+        lagged = np.zeros((frames, channels))
+        if past.lag_correlation is not None:
+            lags = np.clip(past.lag_correlation, -MOST_ALIKE, MOST_ALIKE)[: frames - past.context]
+            lagged[past.context : past.context + len(lags)] = lags
         alpha, sigma = alpha_sigma(expand(logsnr, z))
-        last = slice(self.context - 1, self.context)
-        r = jnp.asarray(lagged, z.dtype) * alpha[:, last]
+        last = slice(past.context - 1, past.context)
+        r = jnp.asarray(lagged, z.dtype)[None, :, None, None] * alpha[:, last]
         v = 1 - r**2
         d = alpha**2 * v + sigma**2
         return (sigma**2 * r * z[:, last] + alpha * v * z) / d - sigma * jnp.sqrt(v / d) * output
 
 
-def denoiser(network: Network, prediction: Prediction) -> Denoiser:
+def denoiser(network: Network, prediction: Prediction, past: Past = NO_PAST) -> Denoiser:
     """The denoiser of a network."""
 
     def denoise(z, logsnr, condition):
-        return prediction.x(z, logsnr, network(z, logsnr, condition))
+        return prediction.x(z, logsnr, network(z, logsnr, condition), past)
 
     return denoise

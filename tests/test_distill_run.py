@@ -12,6 +12,7 @@ import xarray as xr
 
 from rolling.common.errors import InputError
 from rolling.configs.debug import experiment as debug
+from rolling.denoisers import NO_PAST
 from rolling.losses import XLoss
 from rolling.noise.prior import Correlated
 from rolling.run import commands, model
@@ -110,7 +111,8 @@ def test_consistency_training_needs_no_teacher_and_accumulates():
         experiment = dataclasses.replace(experiment, training=changed)
         batch = {"x": jax.ShapeDtypeStruct((2, experiment.window.size, *layout.shape), "float32")}
         state = jax.eval_shape(partial(first_state, experiment), trained)
-        losses.append(jax.eval_shape(make_step(experiment, apply, Units.standard(layout)), state, batch)[1])
+        step = make_step(experiment, apply, Units.standard(layout), NO_PAST)
+        losses.append(jax.eval_shape(step, state, batch)[1])
     assert [figures.shape for figures in losses] == [(2,), (2,)]
 
 
@@ -125,7 +127,14 @@ def test_distilling_from_the_command_line(teacher, tmp_path, capsys):
     (copy / "evaluation.json").write_text(json.dumps({"crps": scores(0.125, 0.25, None)}))
     words = ["distill", str(copy), "--steps-per-frame", "2", "--method=consistency", "--name", "quick"]
     words += ["--forecast.starts", "1", "--forecast.frames", "3"]
-    words += ["--constraints", "limits", "--constraints.0.variables", "height", "--constraints.0.low", "-0.125"]
+    words += [
+        "--constraints",
+        "limits",
+        "--constraints.0.variables",
+        "height",
+        "--constraints.0.low",
+        "-0.125",
+    ]
     assert main(words) == 0
     said = capsys.readouterr().out.splitlines()
     table = said[said.index("crps of height") + 1 :]

@@ -13,6 +13,7 @@ from rolling.common.errors import InputError
 from rolling.configs.debug import experiment as debug
 from rolling.configs.kolmogorov_gpu import experiment as gpu
 from rolling.data.clips.source import Clips
+from rolling.denoisers import NO_PAST
 from rolling.layout import Axis, Layout, Variable
 from rolling.run import commands, model
 from rolling.run.cli import main
@@ -151,7 +152,7 @@ def test_the_large_preset_fits_its_shapes():
     apply, _ = model.build(debug, layout, None)  # the step is the same code for each network
     state = jax.eval_shape(lambda: first_state(debug, model.build(debug, layout, None)[1]))
     batch = {"x": jax.ShapeDtypeStruct((4, 4, 64, 64, 1), np.float32)}
-    after, figures = jax.eval_shape(make_step(debug, apply, Units.standard(layout)), state, batch)
+    after, figures = jax.eval_shape(make_step(debug, apply, Units.standard(layout), NO_PAST), state, batch)
     assert figures.shape == (2,)
     assert jax.tree.map(lambda leaf: leaf.shape, after) == jax.tree.map(lambda leaf: leaf.shape, state)
 

@@ -1,8 +1,11 @@
-"""The correlation of neighbouring frames against numpy's over all pairs, both ways round."""
+"""The correlation of frames some steps apart against numpy's over all pairs, both ways round."""
+
+import itertools
 
 import numpy as np
 import pytest
 
+from rolling.common.errors import InputError
 from rolling.configs.debug import experiment as debug
 from rolling.data.arrays import Arrays
 from rolling.data.lag_correlation import lag_correlation
@@ -28,32 +31,33 @@ def sequences(*lengths, mask=None):
     return Arrays(layout=LAYOUT, frames=frames, mask=mask)
 
 
-def every_pair(part):
-    return [(index, frame) for index in range(len(part)) for frame in range(part.length(index) - 1)]
-
-
 @pytest.mark.parametrize("masked", [False, True])
-def test_it_is_the_correlation_of_all_pairs(masked):
+@pytest.mark.parametrize("lags", [1, 3])
+def test_it_is_the_correlation_of_all_pairs(masked, lags):
     mask = np.ones(LAYOUT.shape, bool)
     mask[1, 1, 0] = not masked
     part = sequences(20, 1, 30, mask=mask if masked else None)
-    found = lag_correlation(part, every_pair(part))
-    assert np.isnan(found[2]) and found[0] > 0.8 > found[1] > 0.3
-    for channel in (0, 1):
+    found = lag_correlation(part, lags)
+    assert found.shape == (lags, 3) and (found[:, 2] == 0).all() and found[0, 0] > 0.8 > found[0, 1] > 0.3
+    for channel, lag in itertools.product((0, 1), range(1, lags + 1)):
         cells = [np.asarray(x, np.float64)[:, mask[..., channel], channel] for x in part.frames]
-        a, b = (np.concatenate([x[cut].ravel() for x in cells]) for cut in (slice(-1), slice(1, None)))
+        starts = [range(len(x) - lags) for x in cells]  # of all clips of so many frames
+        a = np.concatenate([x[i] for x, some in zip(cells, starts, strict=True) for i in some])
+        b = np.concatenate([x[i + lag] for x, some in zip(cells, starts, strict=True) for i in some])
         expected = np.corrcoef(np.concatenate([a, b]), np.concatenate([b, a]))[0, 1]
-        assert found[channel] == pytest.approx(expected, rel=1e-6)
+        assert found[lag - 1, channel] == pytest.approx(expected, rel=1e-6)
 
 
 def test_without_a_frame_that_follows_there_is_none():
     part = sequences(1, 1)
-    assert np.isnan(lag_correlation(part, every_pair(part))).all()
+    with pytest.raises(InputError, match="too few frames"):
+        lag_correlation(part, 1)
     assert "correlation" not in summary(Split(train=part, test=sequences(9)), debug)
 
 
 def test_rolling_prepare_tells_it():
     part = sequences(20, 30)
-    slow, fast, _ = lag_correlation(part, every_pair(part))
+    ((slow, fast, still),) = lag_correlation(part, 1)
     said = summary(Split(train=part, test=sequences(9)), debug)
-    assert f"correlation of a frame with the next one: slow {slow:.3f}, fast {fast:.3f}\n" in f"{said}\n"
+    values = f"slow {slow:.3f}, fast {fast:.3f}, still {still:.3f}"
+    assert f"correlation of a frame with the next one: {values}\n" in f"{said}\n"

@@ -116,7 +116,7 @@ def test_two_frames_of_context_are_as_good(window):
 
 @pytest.mark.parametrize("noise", NOISES)
 def test_blocks_of_a_window_leave_a_bias_that_does_not_grow(noise):
-    """FIFO shows the network half a block of cleaner frames, not all of them: docs/methods.md has the bias."""
+    """FIFO shows the network half a block of cleaner frames, not all of them."""
     way = {"window": Rolling(size=8, context=2), "partition": Blocks(size=4), "noise": NOISES[noise]}
     way |= {"solver": UniPC(), "schedule": FlowMatching(epsilon=0.0), "calls_per_frame": 8}
     short, long = (Oracle(**way, frames=frames).max_covariance_error() for frames in (24, 48))

@@ -13,7 +13,7 @@ from rolling.configs.debug import experiment as debug
 from rolling.data.augment import Translate
 from rolling.data.pipeline import clips
 from rolling.data.statistics import measure
-from rolling.denoisers import Condition, joined
+from rolling.denoisers import NO_PAST, Condition, joined
 from rolling.run import model
 from rolling.run.experiment import Reference, codec
 from rolling.run.forecasting.forecaster import Forecaster
@@ -85,7 +85,7 @@ def test_a_network_sees_as_much_of_it_as_it_was_trained_with():
         experiment = dataclasses.replace(
             debug, reference=Reference(frames=frames), prediction=codec.decode({"type": "prediction.x"})
         )
-        denoise = model.binder(experiment, Told())({})
+        denoise = model.binder(experiment, Told(), NO_PAST)({})
         assert (denoise(z, logsnr, condition) == seen).all()
     twice = joined([condition, condition])
     assert twice.reference.shape == (4, 4, 4, 2) and condition.copies(3).reference.shape == (6, 4, 4, 2)
@@ -103,7 +103,9 @@ def test_a_rollout_shows_the_first_given_frame_to_its_end(monkeypatch):
     """However it is cut into chunks: frames that are made of the reference alone are all alike."""
     made = forecaster(SHOWN)
     monkeypatch.setattr(
-        made, "bind", lambda params: lambda z, logsnr, c: jnp.broadcast_to(c.reference[:, None], z.shape)
+        made,
+        "bind",
+        lambda params, recipe: lambda z, logsnr, c: jnp.broadcast_to(c.reference[:, None], z.shape),
     )
     given = np.stack([np.full(made.layout.shape, value, np.float32) for value in (0.3, 5.0)])[None]
     keys = jax.random.split(jax.random.key(0), 1)

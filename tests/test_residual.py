@@ -10,13 +10,13 @@ import pytest
 from rolling import denoisers
 from rolling.common.errors import InputError
 from rolling.configs.debug import experiment as debug
-from rolling.denoisers import NOTHING, Residual, V
+from rolling.denoisers import NO_PAST, NOTHING, Past, Residual, V
 from rolling.noise import alpha_sigma, diffuse
 from rolling.oracle import UNCLIPPED, autoregressive_covariance, exact_denoiser
 from rolling.sampling.rollout import Rollout
 from rolling.sampling.sampler import Sampler, Sampling
 from rolling.solvers import Ancestral
-from rolling.windows import Autoregressive
+from rolling.windows import Autoregressive, Rolling
 
 NONE = jnp.inf
 """The logsnr of a clean frame."""
@@ -32,6 +32,11 @@ def double_precision():
         yield
 
 
+def past(context, *a, lags=4):
+    """After AR(1) of these coefficients, one for each variable."""
+    return Past(context=context, lag_correlation=np.asarray(a) ** np.arange(1.0, lags + 1)[:, None])
+
+
 def series(a, frames, count, seed=0):
     """`[count, frames, 1, 1, 1]` of AR(1), unit variance."""
     root = np.linalg.cholesky(autoregressive_covariance((a,), frames))
@@ -42,14 +47,18 @@ def series(a, frames, count, seed=0):
 
 @pytest.mark.parametrize("shown", [NONE, 4.0, -1.0, -NONE])
 @pytest.mark.parametrize("level", [6.0, 0.5, -3.0, -NONE])
-def test_nothing_is_left_to_predict_of_the_frame_after_the_context(shown, level):
-    """Of the exact denoiser of two frames: the first is shown with any noise, or not at all."""
-    a, z = 0.97, jnp.asarray(np.random.default_rng(0).normal(size=(4, 2, 1, 1, 1)))
-    logsnr = jnp.asarray([[shown, level]])
-    residual = Residual(context=1, correlation=(a,))
-    found = denoisers.denoiser(nothing_predicted, residual)(z, logsnr, NOTHING)
-    exact = exact_denoiser(jnp.asarray(autoregressive_covariance((a,), 2)))(z, logsnr)
-    np.testing.assert_allclose(found[:, 1], exact[:, 1], rtol=1e-12, atol=1e-14)
+def test_what_the_context_says_is_not_left_to_predict(shown, level):
+    """The exact denoiser of a frame and the last one of context, which is shown with any noise or not at all;
+    the correlations fall, change their sign and rise again."""
+    rho = np.asarray([[0.97], [-0.3], [0.6]])
+    z = jnp.asarray(np.random.default_rng(0).normal(size=(4, 4, 1, 1, 1)))
+    logsnr = jnp.asarray([[shown, level, level, level]])
+    residual = denoisers.denoiser(nothing_predicted, Residual(), Past(context=1, lag_correlation=rho))
+    found = residual(z, logsnr, NOTHING)
+    for j, (r,) in enumerate(rho, start=1):
+        pair = jnp.asarray([0, j])
+        exact = exact_denoiser(jnp.asarray([[1.0, r], [r, 1.0]]))(z[:, pair], logsnr[:, pair])
+        np.testing.assert_allclose(found[:, j], exact[:, 1], rtol=1e-12, atol=1e-14)
 
 
 def test_what_is_left_has_unit_variance_at_every_age_and_level():
@@ -59,8 +68,7 @@ def test_what_is_left_has_unit_variance_at_every_age_and_level():
     eps = jnp.asarray(np.random.default_rng(9).normal(size=x.shape))
     logsnr = jnp.asarray([[NONE, 5.0, 3.0, 0.0, -8.0]])
     z = diffuse(x, eps, logsnr)
-    residual = Residual(context=2, correlation=a)
-    zero, one = (residual.x(z, logsnr, jnp.full_like(z, value)) for value in (0.0, 1.0))
+    zero, one = (Residual().x(z, logsnr, jnp.full_like(z, value), past(2, *a)) for value in (0.0, 1.0))
     left = ((zero - x) / (zero - one))[:, 2:]  # what must be given in place of 1
     np.testing.assert_allclose(np.std(left, axis=0), 1.0, atol=0.02)
     np.testing.assert_allclose(np.mean(left, axis=0), 0.0, atol=0.02)
@@ -73,18 +81,19 @@ def test_without_correlation_and_in_the_context_it_is_v():
     z, output = jnp.asarray(np.random.default_rng(0).normal(size=(2, 2, 4, 3, 3, 2)))
     logsnr = jnp.asarray([[9.0, 2.0, -1.0, -NONE]])
     expected = V().x(z, logsnr, output)
-    np.testing.assert_allclose(Residual(correlation=(0.0,)).x(z, logsnr, output), expected, atol=1e-12)
-    found = Residual(context=2, correlation=(0.9, 0.5)).x(z, logsnr, output)
+    for unknown in (Past(context=1), past(1, 0.0)):
+        np.testing.assert_allclose(Residual().x(z, logsnr, output, unknown), expected, atol=1e-12)
+    found = Residual().x(z, logsnr, output, past(2, 0.9, 0.5, lags=1))
     np.testing.assert_allclose(found[:, :2], expected[:, :2], atol=1e-12)
-    assert np.abs(found - expected)[:, 2:3].min() > 1e-4
+    assert np.abs(found - expected)[:, 2].min() > 1e-4
+    np.testing.assert_allclose(found[:, 3], expected[:, 3], atol=1e-12)  # further than was measured
     dropped = logsnr.at[:, 1].set(-NONE)  # the last frame of context: nothing is known
-    found = Residual(context=2, correlation=(0.9,)).x(z, dropped, output)
+    found = Residual().x(z, dropped, output, past(2, 0.9))
     np.testing.assert_allclose(found, V().x(z, dropped, output), atol=1e-12)
 
 
 def test_a_network_that_predicts_nothing_rolls_out_ar_1():
     """The same frames as the exact denoiser, with the same noise."""
-    residual = Residual(context=1, correlation=(0.9,))
     exact = exact_denoiser(jnp.asarray(autoregressive_covariance((0.9,), 2)))
     sampling = Sampling(
         window=Autoregressive(context=1), schedule=UNCLIPPED, solver=Ancestral(), calls_per_frame=4
@@ -95,27 +104,25 @@ def test_a_network_that_predicts_nothing_rolls_out_ar_1():
         chunks = Rollout(Sampler(sampling), lambda params: denoise, cycles=10).chunks(None, given, keys, 20)
         return np.concatenate([chunk.frames for chunk in chunks], axis=1)
 
-    found = rolled(denoisers.denoiser(nothing_predicted, residual))
+    found = rolled(denoisers.denoiser(nothing_predicted, Residual(), past(1, 0.9)))
     np.testing.assert_allclose(found, rolled(exact), rtol=1e-9)
     assert found.shape[1] == 20 and np.abs(found[0] - found[1]).min() > 1e-3
 
 
-@pytest.mark.parametrize(
-    ("part", "said"),
-    [
-        (Residual(context=5), "choose --prediction.context between 1 and 4"),
-        (Residual(context=0), "and not from frame 0"),
-        (Residual(correlation=(0.9, 0.8)), "2 correlations for 1 variable"),
-    ],
-)
-def test_what_does_not_suit_the_data_is_told(part, said):
-    experiment = dataclasses.replace(debug, prediction=part)
-    with pytest.raises(InputError, match=said):
-        experiment.check_layout(debug.source.layout())
-    dataclasses.replace(debug, prediction=Residual()).check_layout(debug.source.layout())
+def test_a_negative_correlation_and_one_of_nearly_one():
+    """What turns its sign is known as well; of what never changes a tenth is left to predict."""
+    z = jnp.ones((1, 2, 1, 1, 2))
+    logsnr = jnp.asarray([[NONE, -NONE]])
+    found = Residual().x(z, logsnr, jnp.zeros_like(z), past(1, -0.5, 1.0))
+    np.testing.assert_allclose(found[0, 1, 0, 0], [-0.5, 0.995], rtol=1e-12)
+    left = Residual().x(z, logsnr, jnp.ones_like(z), past(1, -0.5, 1.0)) - found
+    np.testing.assert_allclose(-left[0, 1, 0, 0], [np.sqrt(0.75), 0.1], rtol=2e-3)
 
 
-@pytest.mark.parametrize("correlation", [(), (1.0,), (0.5, -0.1), (float("nan"),)])
-def test_correlations_lie_below_one(correlation):
-    with pytest.raises(InputError, match=r"between 0 and 0\.995"):
-        Residual(correlation=correlation)
+def test_it_needs_context():
+    with pytest.raises(InputError, match="choose a window with context, or --prediction v"):
+        Residual().x(jnp.zeros((1, 2, 1, 1, 1)), jnp.zeros((1, 2)), jnp.zeros((1, 2, 1, 1, 1)), NO_PAST)
+    experiment = dataclasses.replace(debug, prediction=Residual())
+    experiment.check_layout(debug.source.layout())
+    with pytest.raises(InputError, match="of this window none is given"):
+        dataclasses.replace(experiment, window=Rolling(size=5, context=0)).check_layout(debug.source.layout())

@@ -23,7 +23,6 @@ from rolling.common.forecast_schema import STORE
 from rolling.data.other import read_other
 from rolling.data.pipeline import check_frames
 from rolling.data.source import Described, Split
-from rolling.data.statistics import measure
 from rolling.outputs import Output
 from rolling.run import other_runs
 from rolling.run.evaluation.evaluate import evaluate as score
@@ -42,7 +41,7 @@ from rolling.run.run_folder import LOCK, alone_in
 from rolling.run.training import held_out, memory
 from rolling.run.training.cost import cost_of, cost_table
 from rolling.run.training.student import beside
-from rolling.run.training.trainer import Trainer
+from rolling.run.training.trainer import Trainer, measured
 from rolling.sampling import Sampling
 
 STORES = {"forecast": "evaluation", "long": "evaluation-long"}
@@ -121,11 +120,11 @@ def _train(experiment: Experiment, folder: Path, resume: bool) -> Split:
     if short := memory.shortage(experiment, split.train.layout, memory.memory_there()):
         print(short, file=sys.stderr, flush=True)
     check_frames(split.train, experiment.clip_frames)
-    measured = None if (folder / "checkpoints").exists() else measure(split.train)
+    statistics = None if (folder / "checkpoints").exists() else measured(experiment, split.train)
     with _nothing_left(folder):
         prepare_folder(experiment, folder, resume=resume)
         held_out.keep(split, folder)
-        trainer = Trainer(experiment, folder, split, measured)
+        trainer = Trainer(experiment, folder, split, statistics)
     print(_facts(experiment, split, trainer.parameters), *split.notices, sep="\n")
     try:
         trainer.run()

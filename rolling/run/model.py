@@ -21,12 +21,13 @@ from rolling.denoisers import (
     Condition,
     Denoiser,
     Inputs,
+    Past,
     denoiser,
     functional,
 )
 from rolling.layout import Layout
 from rolling.run.experiment import Experiment
-from rolling.sampling import Conditions
+from rolling.sampling import Conditions, Sampling
 from rolling.sampling.constraints import Units
 
 
@@ -100,14 +101,19 @@ def units_of(layout: Layout, statistics: Statistics) -> Units:
     return Units(layout, statistics.mean, statistics.std, statistics.mask)
 
 
-def binder(experiment: Experiment, apply: Apply) -> Callable[[Any], Denoiser]:
+def past_of(sampling: Sampling, statistics: Statistics) -> Past:
+    """What a frame of the window has in common with the context, in the training data."""
+    return Past(context=sampling.window.context, lag_correlation=statistics.lag_correlation)
+
+
+def binder(experiment: Experiment, apply: Apply, past: Past) -> Callable[[Any], Denoiser]:
     """`params` to the denoiser."""
 
     def bind(params):
         def network(z, logsnr, condition):
             return apply(params, z, logsnr, shown(condition, experiment.reference.frames * z.shape[-1]))
 
-        return denoiser(network, experiment.prediction)
+        return denoiser(network, experiment.prediction, past)
 
     return bind
 

@@ -10,7 +10,7 @@ from rolling.common.errors import InputError
 from rolling.common.files import check_name
 from rolling.data.augment import Augmentation
 from rolling.data.source import Source
-from rolling.denoisers import Architecture, Prediction, V
+from rolling.denoisers import Architecture, Past, Prediction, V
 from rolling.layout import Layout
 from rolling.losses import VLoss, Weighting
 from rolling.metrics import Metric
@@ -179,7 +179,8 @@ class Experiment(Sampling):
         """Raises `InputError` where what the network predicts does not suit the window, or is no frames."""
         frames = jax.ShapeDtypeStruct((1, self.partition.frames(self.window), 1, 1, channels), jnp.float32)
         clocks = jax.ShapeDtypeStruct(frames.shape[:2], jnp.float32)
-        found = jax.eval_shape(self.prediction.x, frames, clocks, frames)
+        past = Past(context=self.window.context)
+        found = jax.eval_shape(lambda z, logsnr: self.prediction.x(z, logsnr, z, past), frames, clocks)
         if found.shape != frames.shape:
             raise InputError(
                 f"{type(self.prediction).__name__} makes {found.shape} of frames of shape {frames.shape}: its"

@@ -17,6 +17,7 @@ from rolling.data import calendar
 from rolling.data.conditions import check_actions
 from rolling.data.other import read_other
 from rolling.data.statistics import Statistics
+from rolling.denoisers import Denoiser
 from rolling.layout import Layout
 from rolling.run import model, other_runs
 from rolling.run.checkpoint import check_shapes, load_trained
@@ -41,10 +42,9 @@ class Forecaster:
     ):
         self.run = run
         self.experiment, self.layout, self.statistics, self.step = experiment, layout, statistics, step
-        apply, shapes = model.abstract(experiment, layout, statistics.mask)
+        self.apply, shapes = model.abstract(experiment, layout, statistics.mask)
         check_shapes(params, shapes, "the checkpoint")
         self.params = jax.device_put(params)
-        self.bind = model.binder(experiment, apply)
         self.recipe = experiment.recipe
         self._rollouts: dict[int, Rollout] = {}
         self._others: Others | None = None
@@ -76,14 +76,20 @@ class Forecaster:
         """The parameters of the network and those of the other runs."""
         return self.params, *(other and other.params for other in self.others)
 
+    def bind(self, params: Any, recipe: Sampling) -> Denoiser:
+        """The network as the denoiser of a way of sampling."""
+        return model.binder(self.experiment, self.apply, model.past_of(recipe, self.statistics))(params)
+
     def denoisers(self, params: tuple[Any, ...]) -> Denoisers:
         """What a sampler asks, with the parameters of `networks`."""
         own, weak, guess = params
         units, others = model.units_of(self.layout, self.statistics), self.others
         begin = others.guess and first_guess(
-            Sampler(others.guess.recipe), Denoisers(others.guess.bind(guess), units=units)
+            Sampler(others.guess.recipe),
+            Denoisers(others.guess.bind(guess, others.guess.recipe), units=units),
         )
-        return Denoisers(self.bind(own), others.weak and others.weak.bind(weak), begin, units)
+        weaker = others.weak and others.weak.bind(weak, self.recipe)
+        return Denoisers(self.bind(own, self.recipe), weaker, begin, units)
 
     def rollout(self, cycles: int) -> Rollout:
         """The compiled loop whose chunks hold `cycles` cycles."""
@@ -258,9 +264,8 @@ class Others(NamedTuple):
 def _alike(folder: Path, forecaster: Forecaster) -> Forecaster:
     """Another run, on the same data: its network is asked about frames that are normalised alike."""
     other = load(folder)
-    ours, theirs = forecaster.statistics.to_arrays(), other.statistics.to_arrays()
-    same = ours.keys() == theirs.keys() and all(np.array_equal(ours[name], theirs[name]) for name in ours)
-    if not (same and other.layout.same_frames(forecaster.layout)):
+    same_frames = other.layout.same_frames(forecaster.layout)
+    if not (same_frames and other.statistics.same_scale(forecaster.statistics)):
         raise InputError(f"the run {folder} was trained on other data: choose one that was trained on these")
     if other.experiment.reference.frames > forecaster.experiment.reference.frames:
         raise InputError(

@@ -1,16 +1,12 @@
 """`rolling prepare`: opens the data of an experiment, which prepares them, and prints a summary."""
 
-import numpy as np
-
 from rolling.data.lag_correlation import lag_correlation
 from rolling.data.reasons import by_reason
 from rolling.data.source import Sequences, Split, Stored
 from rolling.layout import Layout
 from rolling.run.experiment import Experiment
-from rolling.run.forecasting.init_times import choose_starts
 
 EXAMPLES = 3  # names shown of what was skipped for one reason
-PAIRS = 64  # of neighbouring frames, evenly spread, that their correlation is estimated from
 
 
 def summary(split: Split, experiment: Experiment) -> str:
@@ -46,13 +42,12 @@ def _amount(name: str, part: Sequences, least: int, use: str) -> str:
 
 
 def _correlation(part: Sequences) -> list[str]:
-    """What `--prediction residual` wants to know."""
+    """What `--prediction residual` begins with."""
     if not long_enough(part, 2)[0]:
         return []
-    pairs = [(later.sequence, later.frame - 1) for later in choose_starts(part, 1, 1, PAIRS)]
-    found = zip(part.layout.names, lag_correlation(part, pairs), strict=True)
-    known = [f"{name} {value:.3f}" for name, value in found if np.isfinite(value)]
-    return [f"correlation of a frame with the next one: {', '.join(known)}"] if known else []
+    (found,) = lag_correlation(part, 1)
+    values = [f"{name} {value:.3f}" for name, value in zip(part.layout.names, found, strict=True)]
+    return [f"correlation of a frame with the next one: {', '.join(values)}"]
 
 
 def _duration(frames: int, layout: Layout) -> str:

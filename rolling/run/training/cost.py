@@ -16,6 +16,7 @@ import numpy as np
 from jax.extend.core import Literal
 
 from rolling.data.conditions import vector_size
+from rolling.denoisers import Past
 from rolling.layout import Layout
 from rolling.run import model
 from rolling.run.experiment import Experiment
@@ -72,7 +73,8 @@ class _Step:
         self.trained = jax.eval_shape(experiment.objective.start, self.shapes, self.shapes)
         self.state = jax.eval_shape(partial(first_state, experiment), self.trained)
         batch = batch_of(experiment, layout, training.batch // training.accumulate, experiment.clip_frames)
-        loss = make_loss(experiment, self.apply, Units.standard(layout))
+        past = Past(context=experiment.window.context)
+        loss = make_loss(experiment, self.apply, Units.standard(layout), past)
         gradient = jax.make_jaxpr(jax.value_and_grad(loss))
         self.gradient = gradient(self.trained, self.shapes, batch, self.state.key).jaxpr
         """The loss and its gradient on a part of a batch."""

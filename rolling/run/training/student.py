@@ -4,8 +4,6 @@ import dataclasses
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-
 from rolling.common.errors import InputError
 from rolling.data.statistics import Statistics
 from rolling.layout import Layout
@@ -80,22 +78,13 @@ def load_teacher(experiment: Experiment, run: Path, layout: Layout, statistics: 
             f"the teacher {name} has another network (there / here: {'; '.join(changed)}): give this run the"
             " teacher's --network and --prediction"
         )
-    if not teacher.layout.same_frames(layout) or not _same(teacher.statistics, statistics):
+    if not teacher.layout.same_frames(layout) or not teacher.statistics.same_scale(statistics):
         raise InputError(
             f"the teacher {name} was trained on other data: give this run the same --source, and a cache or"
             " files that have not changed"
         )
     check_shapes(teacher.params, model.abstract(mine, layout, statistics.mask)[1], f"the teacher {name}")
     return teacher.params
-
-
-def _same(a: Statistics, b: Statistics) -> bool:
-    first, second = a.to_arrays(), b.to_arrays()
-    return first.keys() == second.keys() and all(
-        first[name].shape == second[name].shape
-        and np.allclose(first[name], second[name], rtol=1e-5, equal_nan=True)
-        for name in first
-    )
 
 
 def beside(teacher: Path, student: Path) -> str:

@@ -21,10 +21,11 @@ from jax.sharding import NamedSharding, PartitionSpec
 from rolling.common import signals
 from rolling.common.errors import InputError
 from rolling.common.progress import Progress
+from rolling.data.lag_correlation import lag_correlation
 from rolling.data.pipeline import clips
-from rolling.data.source import Split
+from rolling.data.source import Sequences, Split
 from rolling.data.statistics import Statistics, measure
-from rolling.denoisers import Apply, denoiser
+from rolling.denoisers import Apply, Past, denoiser
 from rolling.run import model
 from rolling.run.checkpoint import Checkpoints, fitted
 from rolling.run.experiment import Experiment, Training, codec
@@ -72,12 +73,19 @@ def first_state(experiment: Experiment, params: Any) -> State:
     )
 
 
-def make_loss(experiment: Experiment, apply: Apply, units: Units) -> Callable:
+def measured(experiment: Experiment, sequences: Sequences) -> Statistics:
+    """The statistics of training data, with the correlation of frames as far apart as those of a clip."""
+    statistics = measure(sequences)
+    lags = lag_correlation(sequences, experiment.clip_frames - 1)
+    return dataclasses.replace(statistics, lag_correlation=lags)
+
+
+def make_loss(experiment: Experiment, apply: Apply, units: Units, past: Past) -> Callable:
     """`(params, frozen, batch, key) -> loss`, the mean over a batch of clips."""
 
     def of(params, dropout_key):
         network = partial(apply, params, dropout_key=dropout_key)
-        return denoiser(network, experiment.prediction)
+        return denoiser(network, experiment.prediction, past)
 
     def condition(batch, dropout_key):
         known = model.condition_of(batch, units.mask)
@@ -90,13 +98,13 @@ def make_loss(experiment: Experiment, apply: Apply, units: Units) -> Callable:
     return partial(experiment.objective.loss, inputs)
 
 
-def make_step(experiment: Experiment, apply: Apply, units: Units) -> Callable:
+def make_step(experiment: Experiment, apply: Apply, units: Units, past: Past) -> Callable:
     """The jitted `(state, batch, frozen) -> (state, (loss, norm of the gradient))`.
 
     The state is donated. `frozen` are the parameters of the objective's teacher, if there is one.
     """
     training = experiment.training
-    gradient = jax.value_and_grad(make_loss(experiment, apply, units))
+    gradient = jax.value_and_grad(make_loss(experiment, apply, units, past))
     optimiser = transformation(experiment)
 
     def mean_gradient(params, frozen, batch, key):
@@ -153,7 +161,7 @@ class Trainer:
     """The training of one run, from its first step or from its last checkpoint."""
 
     def __init__(
-        self, experiment: Experiment, folder: Path, split: Split, measured: Statistics | None = None
+        self, experiment: Experiment, folder: Path, split: Split, statistics: Statistics | None = None
     ):
         self.experiment, self.folder = experiment, folder
         self.sequences, self.layout = split.train, split.train.layout
@@ -164,7 +172,9 @@ class Trainer:
         saved = self._restored()
         self.clip = experiment.clip_frames
         self.statistics = (
-            Statistics.from_arrays(saved["statistics"]) if saved else measured or measure(split.train)
+            Statistics.from_arrays(saved["statistics"])
+            if saved
+            else statistics or measured(experiment, split.train)
         )
         self.apply, params = model.build(experiment, self.layout, self.statistics.mask)
         self.parameters = model.count(params)
@@ -185,7 +195,9 @@ class Trainer:
         self.state = jax.device_put(first_state(experiment, trained), self.shardings.whole)
         if saved:
             self._resume(saved)
-        self.step = make_step(experiment, self.apply, model.units_of(self.layout, self.statistics))
+        units = model.units_of(self.layout, self.statistics)
+        past = model.past_of(experiment, self.statistics)
+        self.step = make_step(experiment, self.apply, units, past)
 
     def _restored(self) -> dict[str, Any] | None:
         """The latest checkpoint, checked against the present data; None where there is none yet."""
