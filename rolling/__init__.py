@@ -60,6 +60,7 @@ if TYPE_CHECKING:
         Limits as Limits,
         Masked as Masked,
     )
+    from rolling.sampling.corrections import Anchor as Anchor
     from rolling.sampling.guidance import (
         Autoguidance as Autoguidance,
         ClassifierFree as ClassifierFree,
@@ -119,6 +120,7 @@ _HOMES = {
     "rolling.run.forecasting.forecaster": "Forecaster load",
     "rolling.physics.divergence_free": "DivergenceFree",
     "rolling.sampling.constraints": "ConservedMean DynamicThreshold Limits Masked",
+    "rolling.sampling.corrections": "Anchor",
     "rolling.sampling.guidance": "Autoguidance ClassifierFree HistoryGuidance",
     "rolling.sampling.rollout": "Rollout",
     "rolling.sampling.sampler": "Sampling",

@@ -5,6 +5,7 @@
 
 from rolling.sampling.carry import Carry
 from rolling.sampling.constraints import Constraint, Units
+from rolling.sampling.corrections import Correction
 from rolling.sampling.guidance import Denoisers, Guidance
 from rolling.sampling.partitions import Partition
 from rolling.sampling.rollout import Chunk, Conditions, Rollout, first_guess
@@ -17,6 +18,7 @@ __all__ = [
     "Chunk",
     "Conditions",
     "Constraint",
+    "Correction",
     "Denoisers",
     "Guess",
     "Guidance",

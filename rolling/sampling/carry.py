@@ -6,7 +6,7 @@ from typing import Any
 import jax
 from jaxtyping import Array, Int, Key
 
-from rolling.array_types import Frames
+from rolling.array_types import ContextFrames, Frames
 
 
 @jax.tree_util.register_dataclass
@@ -23,3 +23,5 @@ class Carry:
     step: Int[Array, ""]
     """Solver steps so far."""
     key: Key[Array, " batch"]
+    given: ContextFrames | None = None
+    """The context with which the rollout began, where there are corrections."""

@@ -9,13 +9,14 @@ then on, obeys.
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from rolling.array_types import Frames
+from rolling.array_types import ContextFrames, Frames
 from rolling.common.errors import InputError
 from rolling.layout import Layout
 
@@ -38,6 +39,18 @@ class Units(NamedTuple):
         channels = layout.shape[2]
         return cls(layout, np.zeros(channels, np.float32), np.ones(channels, np.float32))
 
+    def weights(
+        self, dtype: Any, chosen: Sequence[int] | None = None
+    ) -> Float[Array, "1 1 height width channel"]:
+        """The share of each cell in the mean of its variable, by area, over cells with data; 0 in variables
+        that are not chosen."""
+        counted = np.zeros(self.layout.shape, bool)
+        counted[..., slice(None) if chosen is None else chosen] = True
+        if self.mask is not None:
+            counted &= self.mask
+        weights = self.layout.area_weights()[..., None] * counted
+        return jnp.asarray(weights / np.maximum(weights.sum((0, 1)), 1e-30), dtype)[None, None]
+
     def physical(self, x: Frames) -> Frames:
         return x * _per_channel(self.std, x) + _per_channel(self.mean, x)
 
@@ -58,9 +71,7 @@ class Constraint(Protocol):
         """Raises `InputError` for a way of sampling, or for data where a layout is given, that it does not
         suit."""
 
-    def constrain(
-        self, x: Frames, context: Float[Array, "batch context height width channel"], units: Units
-    ) -> Frames:
+    def constrain(self, x: Frames, context: ContextFrames, units: Units) -> Frames:
         """Predicted frames `x`, normalised as `units` says, brought into the set; the context, of which there
         may be none, is clean."""
         ...
@@ -173,15 +184,9 @@ class ConservedMean:
             channels_of(self.variables, layout, "a conserved mean")
 
     def constrain(self, x, context, units):
-        layout = units.layout
-        counted = np.zeros(layout.shape, bool)
-        counted[..., channels_of(self.variables, layout, "a conserved mean")] = True
-        if units.mask is not None:
-            counted &= units.mask
-        weights = layout.area_weights()[..., None] * counted
-        weights = jnp.asarray(weights / np.maximum(weights.sum((0, 1)), 1e-30), x.dtype)[None, None]
+        weights = units.weights(x.dtype, channels_of(self.variables, units.layout, "a conserved mean"))
         change = ((context[:, -1:] - x) * weights).sum((2, 3), keepdims=True)
-        return jnp.where(jnp.asarray(counted)[None, None], x + change, x)
+        return jnp.where(weights > 0, x + change, x)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

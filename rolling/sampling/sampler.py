@@ -13,9 +13,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Key
 
-from rolling.array_types import Frames
+from rolling.array_types import ContextFrames, Frames
 from rolling.common.errors import InputError
 from rolling.denoisers import Condition
 from rolling.layout import Layout
@@ -23,6 +23,7 @@ from rolling.noise import Cosine, NoiseSchedule, diffuse, expand
 from rolling.noise.prior import CONTEXT, FRESH, Generator, Independent, NoisePrior, gaussian
 from rolling.sampling.carry import Carry
 from rolling.sampling.constraints import Constraint, Units
+from rolling.sampling.corrections import Correction
 from rolling.sampling.guidance import Denoisers, Guidance, Schedules, guided
 from rolling.sampling.partitions import Partition, Whole
 from rolling.sampling.starts import FromNoise, Start
@@ -65,6 +66,8 @@ class Sampling:
     """Corrections of the prediction, applied one after another."""
     constraints: tuple[Constraint, ...] = ()
     """What the predicted clean frames must obey, imposed one after another, after guidance."""
+    corrections: tuple[Correction, ...] = ()
+    """What is done to each finished frame, one after another, before it becomes context."""
     partition: Partition = Whole()
     """What the network sees of the window at a time."""
     spacing: Spacing = Even()
@@ -89,14 +92,14 @@ class Sampling:
         self.sweep.check(self.solver)
         for part in self.guidance:
             part.check(self.window)
-        for part in self.constraints:
+        for part in self.constraints + self.corrections:
             part.check(self)
 
     def check_layout(self, layout: Layout) -> None:
         """Raises `InputError` where a part does not suit the data."""
         for part in self.guidance:
             part.check(self.window, layout)
-        for part in self.constraints:
+        for part in self.constraints + self.corrections:
             part.check(self, layout)
 
     @property
@@ -173,7 +176,8 @@ class Sampler:
     def _carry(self, z, key, first) -> Carry:
         first, step = jnp.asarray(first, jnp.int32), jnp.zeros((), jnp.int32)
         key = jnp.copy(key)  # the carry's memory is given away, the caller's key is not
-        return Carry(z=z, history=self.recipe.solver.init(z), first=first, step=step, key=key)
+        given = z[:, : self.window.context] if self.recipe.corrections else None
+        return Carry(z=z, history=self.recipe.solver.init(z), first=first, step=step, key=key, given=given)
 
     def warm_up(self, denoiser, carry: Carry, condition: Condition, end=FOREVER) -> Carry:
         steps = warmup_steps(self.window, self.recipe.cycle_steps)
@@ -256,18 +260,27 @@ class Sampler:
         self,
         x: Frames,
         frames: slice,
-        context: Float[Array, "batch context height width channel"],
+        context: ContextFrames,
         units: Units | None,
     ) -> Frames:
         """`x` with some of its frames constrained."""
         if not self.recipe.constraints:
             return x
-        if units is None:
-            raise InputError("constraints need the units of the frames, and there are none here")
         found = x[:, frames]
         for part in self.recipe.constraints:
-            found = part.constrain(found, context, units)
+            found = part.constrain(found, context, _known(units))
         return x.at[:, frames].set(found)
+
+    def _corrected(
+        self, z: Frames, frames: slice, given: ContextFrames | None, units: Units | None
+    ) -> Frames:
+        """`z` with some of its frames, which are finished, corrected."""
+        if given is None:
+            return z
+        found = z[:, frames]
+        for part in self.recipe.corrections:
+            found = part.correct(found, given, _known(units))
+        return z.at[:, frames].set(found)
 
     def _sweep(self, clocks, steps, denoiser, carry, condition, end) -> Carry:
         """Solves from `t = 1` to `t = 0`."""
@@ -293,7 +306,9 @@ class Sampler:
         z, history = self.recipe.sweep(move, network, (carry.z, carry.history), plan)
         # Solvers of higher order end beside their last prediction, and all of them at the lowest noise level.
         n = self.window.context
-        z = self._constrained(z, slice(n, n + self.window.stride), z[:, :n], denoisers.units)
+        finished = slice(n, n + self.window.stride)
+        z = self._corrected(z, finished, carry.given, denoisers.units)
+        z = self._constrained(z, finished, z[:, :n], denoisers.units)
         return dataclasses.replace(carry, z=z, history=history, step=carry.step + steps)
 
     def _truncated(self, plan: Step, live: Array) -> Step:
@@ -306,3 +321,9 @@ class Sampler:
             plan.moving & live,
             plan.last & live,
         )
+
+
+def _known(units: Units | None) -> Units:
+    if units is None:
+        raise InputError("constraints and corrections need the units of the frames, and there are none here")
+    return units

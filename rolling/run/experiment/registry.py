@@ -29,6 +29,7 @@ from rolling.physics.simulators import Simulator
 from rolling.run.experiment.objectives import Objective
 from rolling.run.experiment.optimisers import Optimiser
 from rolling.sampling.constraints import Constraint
+from rolling.sampling.corrections import Correction
 from rolling.sampling.guidance import Guidance
 from rolling.sampling.partitions import Partition
 from rolling.sampling.starts import Guess, Start
@@ -63,6 +64,7 @@ KINDS = {
     "guess": Kind(Guess, ("rolling.sampling.starts",)),
     "guidance": Kind(Guidance, ("rolling.sampling.guidance",)),
     "constraint": Kind(Constraint, ("rolling.sampling.constraints", "rolling.physics.divergence_free")),
+    "correction": Kind(Correction, ("rolling.sampling.corrections",)),
     "partition": Kind(Partition, ("rolling.sampling.partitions",)),
     "spacing": Kind(Spacing, ("rolling.sampling.sweeps",)),
     "sweep": Kind(Sweep, ("rolling.sampling.sweeps",)),
