@@ -2,12 +2,14 @@
 
 A fingerprint is the luma of a clip's frames, averaged to 8 x 8 cells; the mean of each frame is taken away
 where two are compared. Two clips are alike if one, moved along the other, covers it with at least half of its
-frames, and differs there by at most a twentieth of what frames of both differ by on the whole, as mean
-squares. So neither a scene that clips share, such as the background of one camera, nor stillness makes them
-alike: what counts is what moves. Mirrored, cropped and slowed copies are not found.
+frames, and differs there by at most a twentieth of what any two of these frames differ by, as mean squares.
+So neither a scene that clips share, such as the background of one camera, nor stillness, nor that nothing
+happens in half of both makes them alike: what counts is what moves. Mirrored, cropped and slowed copies are
+not found.
 
 Compared are pairs of which two frames fall into one cell of random projections (Charikar 2002, doi
-10.1145/509907.509965), after the mean of all frames, the shared background, is taken away.
+10.1145/509907.509965), after the mean of all frames, the shared background, is taken away, and what differs
+much between all frames, as bright and dark halves do, is scaled down.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,7 +22,9 @@ CELLS = 8  # along each side
 MOST = 128  # frames of a fingerprint; of longer clips every second, fourth, ...
 FEWEST = 4  # frames that can be compared
 SHARE = 0.05  # of the distance between other frames
-TABLES, HITS = 8, 2  # of projections, and how many of them must agree on some frames
+STILL = 1.0  # sum over cells of mean squares in grey levels: less than rounding makes
+TABLES, HITS = 8, 4  # of projections, and how many of them must agree on some frames
+FLOOR = 0.1  # of the mean variance: directions of less are noise
 CROWDED = 64  # clips in a cell of projections, above which it tells nothing
 ROWS = 2**21  # frames that are projected; of larger collections fewer of each clip
 
@@ -57,7 +61,7 @@ def groups(prints: Sequence[np.ndarray], every: Sequence[int]) -> list[list[int]
 
 
 def distance(a: np.ndarray, b: np.ndarray, every_a: int, every_b: int) -> float:
-    """What two clips differ by where they fit best, over what their frames differ by on the whole."""
+    """What two clips differ by where they fit best, over what any two of the frames there differ by."""
     step = max(every_a, every_b)
     a, b = _plain(a[:: step // every_a]), _plain(b[:: step // every_b])
     least = max(FEWEST, -(-min(len(a), len(b)) // 2))
@@ -66,8 +70,25 @@ def distance(a: np.ndarray, b: np.ndarray, every_a: int, every_b: int) -> float:
     off = np.maximum(np.square(a).sum(1)[:, None] + np.square(b).sum(1) - 2 * a @ b.T, 0)
     lag = np.arange(len(b)) - np.arange(len(a))[:, None] + len(a) - 1
     count = np.bincount(lag.ravel())
-    means = np.bincount(lag.ravel(), off.ravel())[count >= least] / count[count >= least]
-    return float(means.min() / off.mean()) if off.any() else np.inf
+    facing = np.bincount(lag.ravel(), off.ravel()) / count
+    every = _all_with_all(a, b)
+    usable = (count >= least) & (every > STILL)
+    return float((facing[usable] / every[usable]).min(initial=np.inf))
+
+
+def _all_with_all(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """`[lag]`: the mean square by which any frame of `a` differs from any of `b`, of those that face each
+    other where `b` is moved by 1 - len(a), ..., len(b) - 1."""
+    shift = np.arange(1 - len(a), len(b))
+    first, last = np.maximum(0, -shift), np.minimum(len(a), len(b) - shift)
+    values = [np.concatenate([part, np.square(part).sum(1, keepdims=True)], axis=1) for part in (a, b)]
+    sums = [np.concatenate([np.zeros((1, part.shape[1])), np.cumsum(part, 0, float)]) for part in values]
+    cuts = [(first, last), (first + shift, last + shift)]
+    one, other = (
+        (total[stop] - total[start]) / (stop - start)[:, None]
+        for total, (start, stop) in zip(sums, cuts, strict=True)
+    )
+    return one[:, -1] + other[:, -1] - 2 * (one[:, :-1] * other[:, :-1]).sum(1)
 
 
 def _candidates(prints: Sequence[np.ndarray]) -> Iterator[tuple[int, int]]:
@@ -78,7 +99,7 @@ def _candidates(prints: Sequence[np.ndarray]) -> Iterator[tuple[int, int]]:
     parts = [_plain(part[::thin]) for part in prints]
     owner = np.repeat(np.arange(len(parts)), list(map(len, parts)))
     rows = np.concatenate(parts)
-    rows -= rows.mean(0)
+    rows = _whitened(rows - rows.mean(0))
     bits = int(np.clip(np.log2(len(rows)), CELLS, 24))
     pairs = [np.zeros((0, 2), int)]
     for table in np.random.default_rng(0).normal(size=(TABLES, rows.shape[1], bits)).astype(np.float32):
@@ -90,6 +111,12 @@ def _candidates(prints: Sequence[np.ndarray]) -> Iterator[tuple[int, int]]:
                 pairs.append(clips[np.stack(np.triu_indices(len(clips), 1), axis=1)])
     both, hits = np.unique(np.concatenate(pairs), axis=0, return_counts=True)
     yield from map(tuple, both[hits >= HITS].tolist())
+
+
+def _whitened(rows: np.ndarray) -> np.ndarray:
+    """Of equal variance in all directions, those of nearly none left out: projections then say most."""
+    variance, directions = np.linalg.eigh(rows.T @ rows / len(rows))
+    return rows @ (directions / np.sqrt(variance + max(FLOOR * variance.mean(), 1e-9)))
 
 
 def _plain(thumbs: np.ndarray) -> np.ndarray:
