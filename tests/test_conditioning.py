@@ -280,8 +280,8 @@ def former(value):
         "schedule.cosine": "rolling.noise.cosine.Cosine",
         "solver.ddim": "rolling.solvers.first_order.Ddim",
         "partition.whole": "rolling.views.Whole",
-        "layout": "rolling.layout.Layout",
-        "axis": "rolling.layout.Axis",
+        "layout": "rolling.fields.Layout",
+        "axis": "rolling.fields.Axis",
     }
     names = {"partition": "view", "truncate_tail": "drain", "from_clip_start": "beginnings"}
     if isinstance(value, list):
@@ -351,7 +351,7 @@ def test_a_training_that_an_earlier_version_began_goes_on(run, tmp_path):
     (layout,) = (folder / "checkpoints").glob("*/layout/metadata")
     shutil.rmtree(layout.parent.parent / "seal")
     rewrite(layout, former)
-    assert "rolling.layout.Axis" in layout.read_text() and "forcings" not in layout.read_text()
+    assert "rolling.fields.Axis" in layout.read_text() and "forcings" not in layout.read_text()
     with pytest.raises(InputError, match=r"have changed since .* forcings: 0 / 1"):
         commands.train(EXPERIMENT, folder, resume=True)
     rewrite(layout, lambda old: old | {"forcings": 1})

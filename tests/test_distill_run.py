@@ -12,7 +12,7 @@ import xarray as xr
 
 from rolling.common.errors import InputError
 from rolling.configs.debug import experiment as debug
-from rolling.denoisers import NO_PAST
+from rolling.denoisers import NO_PAST, Residual
 from rolling.losses import XLoss
 from rolling.noise.prior import Correlated
 from rolling.run import commands, model
@@ -41,7 +41,7 @@ def short(experiment, **changes):
 def teacher(tmp_path_factory):
     """A trained run without forecasts."""
     folder = tmp_path_factory.mktemp("teachers") / "teacher"
-    commands.train(short(debug), folder)
+    commands.train(short(debug, prediction=Residual()), folder)
     return folder
 
 

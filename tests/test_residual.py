@@ -13,6 +13,8 @@ from rolling.configs.debug import experiment as debug
 from rolling.denoisers import NO_PAST, NOTHING, Past, Residual, V
 from rolling.noise import alpha_sigma, diffuse
 from rolling.oracle import UNCLIPPED, autoregressive_covariance, exact_denoiser
+from rolling.sampling.guidance import History, HistoryGuidance
+from rolling.sampling.partitions import Blocks
 from rolling.sampling.rollout import Rollout
 from rolling.sampling.sampler import Sampler, Sampling
 from rolling.solvers import Ancestral
@@ -92,12 +94,22 @@ def test_without_correlation_and_in_the_context_it_is_v():
     np.testing.assert_allclose(found, V().x(z, dropped, output), atol=1e-12)
 
 
-def test_a_network_that_predicts_nothing_rolls_out_ar_1():
-    """The same frames as the exact denoiser, with the same noise."""
+NEXT_FRAME = Sampling(
+    window=Autoregressive(context=1), schedule=UNCLIPPED, solver=Ancestral(), calls_per_frame=4
+)
+WAYS = {
+    "next frame": {},
+    "history guidance": {"guidance": (HistoryGuidance(histories=(History(weight=1.5),)),)},
+    "queue": {"window": Rolling(size=6, context=1), "partition": Blocks(size=2)},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_network_that_predicts_nothing_rolls_out_as_the_exact_denoiser(way):
+    """The same frames from the same noise, where the network sees two frames at a time: the last one of the
+    context and the new one, with the context and without it, or two neighbours of a queue."""
     exact = exact_denoiser(jnp.asarray(autoregressive_covariance((0.9,), 2)))
-    sampling = Sampling(
-        window=Autoregressive(context=1), schedule=UNCLIPPED, solver=Ancestral(), calls_per_frame=4
-    )
+    sampling = dataclasses.replace(NEXT_FRAME, **WAYS[way])
     given, keys = series(0.9, 1, 3), jax.random.split(jax.random.key(1), 3)
 
     def rolled(denoise):
@@ -105,7 +117,7 @@ def test_a_network_that_predicts_nothing_rolls_out_ar_1():
         return np.concatenate([chunk.frames for chunk in chunks], axis=1)
 
     found = rolled(denoisers.denoiser(nothing_predicted, Residual(), past(1, 0.9)))
-    np.testing.assert_allclose(found, rolled(exact), rtol=1e-9)
+    np.testing.assert_allclose(found, rolled(exact), rtol=1e-9, atol=1e-12)
     assert found.shape[1] == 20 and np.abs(found[0] - found[1]).min() > 1e-3
 
 

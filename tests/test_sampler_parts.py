@@ -405,7 +405,14 @@ def test_a_non_uniform_grid_converges_too():
 
 
 def test_a_carry_holds_all_of_it():
-    assert {field.name for field in dataclasses.fields(Carry)} == {"z", "history", "first", "step", "key"}
+    assert {field.name for field in dataclasses.fields(Carry)} == {
+        "z",
+        "history",
+        "first",
+        "step",
+        "key",
+        "given",
+    }
 
 
 @pytest.mark.parametrize(

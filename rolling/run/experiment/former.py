@@ -24,7 +24,7 @@ FIELDS = {
 
 ADDED = {
     "source.clips": {"holdout_by": "names"},
-    "experiment": {"constraints": []},
+    "experiment": {"constraints": [], "corrections": []},
     "window.noisy_context": {"most": None},
 }
 """By short name: fields that earlier versions did not have, with what they did."""
