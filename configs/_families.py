@@ -30,7 +30,7 @@ from rolling.windows import (
 
 
 def _with(experiment: Experiment, family: str, **changes) -> Experiment:
-    plain = {"objective": Denoising(), "reference": Reference()}
+    plain = {"objective": Denoising(), "reference": Reference(), "constraints": ()}
     return dataclasses.replace(experiment, name=f"{experiment.name}_{family}", **plain | changes)
 
 
