@@ -19,15 +19,16 @@ def lag_correlation(sequences: Sequences, lags: int) -> Float[np.ndarray, "lags 
     count, *sums = np.zeros((5, lags, channels))
     shift = None
     for index in np.unique(np.linspace(0, len(clips) - 1, min(CLIPS, len(clips))).round().astype(int)):
-        clip = clips[index]["x"].astype(np.float64)
+        clip = clips[index]["x"]
         known = np.isfinite(clip).all(axis=0) if sequences.mask is None else sequences.mask
         if shift is None:  # of the size of the mean: the squares keep their digits
-            shift = np.where(known, clip[0], 0).sum((0, 1)) / known.sum((0, 1))
-        clip = np.where(known, clip - shift, 0)
-        a, b = clip[:1], clip[1:]
+            shift = np.where(known, clip[0], 0.0).sum((0, 1)) / known.sum((0, 1))
         count += known.sum((0, 1))
-        for total, values in zip(sums, (a, b, a * b, a**2 + b**2), strict=True):
-            total += values.sum((1, 2))
+        a = np.where(known, clip[0] - shift, 0.0)
+        for lag, frame in enumerate(clip[1:]):  # one at a time: frames may be large
+            b = np.where(known, frame - shift, 0.0)
+            for total, values in zip(sums, (a, b, a * b, a**2 + b**2), strict=True):
+                total[lag] += values.sum((0, 1))
     with np.errstate(invalid="ignore", divide="ignore"):
         first, second, product, squares = (total / count for total in sums)
         mean = (first + second) / 2
