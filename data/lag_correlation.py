@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
+from rolling.common.indices import spaced
 from rolling.data.pipeline import Cuts
 from rolling.data.source import Sequences
 
@@ -18,7 +19,7 @@ def lag_correlation(sequences: Sequences, lags: int) -> Float[np.ndarray, "lags 
     # Of each lag and variable: values, and sums of a, b, a b and a^2 + b^2 over pairs (a, b).
     count, *sums = np.zeros((5, lags, channels))
     shift = None
-    for index in np.unique(np.linspace(0, len(clips) - 1, min(CLIPS, len(clips))).round().astype(int)):
+    for index in spaced(len(clips), CLIPS):
         clip = clips[index]["x"]
         known = np.isfinite(clip).all(axis=0) if sequences.mask is None else sequences.mask
         if shift is None:  # of the size of the mean: the squares keep their digits

@@ -32,15 +32,15 @@ class Statistics:
     mask: np.ndarray | None = None
     lag_correlation: np.ndarray | None = None
 
-    def same_scale(self, other: "Statistics") -> bool:
-        """Whether both normalise alike, to 1e-5, and have the same climatology and mask."""
+    def same_scale(self, other: "Statistics", rtol: float = 0.0) -> bool:
+        """Whether both normalise alike, to `rtol`, and have the same climatology and mask."""
         names = ("mean", "std", "climatology", "mask")
         pairs = [(getattr(self, name), getattr(other, name)) for name in names]
         return all(
             a is b is None
             or (
                 (a is not None and b is not None and a.shape == b.shape)
-                and np.allclose(a, b, rtol=1e-5, equal_nan=True)
+                and np.allclose(a, b, rtol=rtol, atol=1e-3 * rtol, equal_nan=True)
             )
             for a, b in pairs
         )

@@ -11,13 +11,14 @@ import pytest
 from PIL import Image, ImageColor
 
 from rolling.common.errors import InputError
+from rolling.common.indices import spaced
 from rolling.layout import Axis, Layout
 from rolling.run.evaluation.scores import decoded
 from rolling.run.forecasting.zarr_reader import open_forecast
 from rolling.run.report import plots
 from rolling.run.report.colours import LEVELS, Scale, field_scale
 from rolling.run.report.player import manifest
-from rolling.run.report.shown_clips import Budget, coarsen, read_clips, spaced, upright
+from rolling.run.report.shown_clips import Budget, coarsen, read_clips, upright
 from rolling.run.report.stills import aspect, poster
 from tests.fake_runs import LEADS, box, curve, film, weather, write_film, write_rich, write_store
 

@@ -43,7 +43,7 @@ class Anchor:
     over the cells with data, weighted by area. Where each frame adds `b` to a mean that is else copied, the
     mean goes to `b (1 - w) / w` in place of infinity. It does not see what leaves both alone, such as a shape
     that grows as its brightness fades, and is wrong where a scene changes its brightness, or a field its
-    season. Anchoring by low-order statistics is AdaIN's (Huang and Belongie, arXiv 1703.06868, eq. 8) with a
+    season. Anchoring by low-order statistics is AdaIN's (Huang and Belongie, arXiv 1703.06868) with a
     weight.
 
     Raises `InputError` for a weight that is not in (0, 1], and for a window without context.

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from rolling.common.errors import InputError
+from rolling.common.indices import spaced
 from rolling.common.terminal import printable
 from rolling.data.conditions import label
 from rolling.data.source import Sequences
@@ -138,15 +139,6 @@ def _shown_variables(layout: Layout, budget: Budget) -> list[tuple[Variable, Cal
         return [(PICTURE, lambda fields: np.moveaxis(fields, 0, -1), lambda spread: spread.mean(axis=0))]
     chosen = enumerate(layout.variables[: budget.variables])
     return [(variable, operator.itemgetter(i), operator.itemgetter(i)) for i, variable in chosen]
-
-
-def spaced(count: int, most: int) -> list[int]:
-    """At most `most` of `count` indices, evenly spaced, including the first and the last."""
-    if count <= most:
-        return list(range(count))
-    if most == 1:
-        return [0]
-    return [round(i * (count - 1) / (most - 1)) for i in range(most)]
 
 
 def _truth(test: Sequences, sequence: int, frames: np.ndarray, factor: int) -> np.ndarray:

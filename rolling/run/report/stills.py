@@ -11,6 +11,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from rolling.common.errors import InputError
 from rolling.common.forecast_schema import STORE
+from rolling.common.indices import spaced
 from rolling.data.source import Sequences
 from rolling.layout import Axis, Layout
 from rolling.metrics.protocol import Metric
@@ -18,7 +19,7 @@ from rolling.run.evaluation.scores import read
 from rolling.run.forecasting.zarr_reader import open_forecast
 from rolling.run.report.colours import Scale, palette
 from rolling.run.report.plots import draw_curves, legend, styled
-from rolling.run.report.shown_clips import Budget, Clip, read_start, spaced
+from rolling.run.report.shown_clips import Budget, Clip, read_start
 from rolling.run.report.verdict import headline
 from rolling.run.report.words import Words, pretty_units, with_units
 

@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from rolling.common.files import write_file
+from rolling.common.indices import spaced
 from rolling.data.conditions import label
 from rolling.data.source import Sequences, Split, Stored
-from rolling.run.report.shown_clips import spaced
 
 CLIPS = {"train": 16, "test": 8}  # shown of each part, at most
 FRAMES, SIDE, COLUMNS = 5, 96, 2

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from rolling.common.indices import spaced
 from rolling.metrics.protocol import Score
 from rolling.run.evaluation.lasting import how_long_they_last
 from rolling.run.evaluation.scores import BASELINES, Evaluation
 from rolling.run.evaluation.tables import Cell, Table, with_interval
 from rolling.run.report.plots import LINES
-from rolling.run.report.shown_clips import spaced
 from rolling.run.report.words import Words, listed, plain, short
 
 DISTANCES = ("fvd", "spectral_frechet_distance")

@@ -8,11 +8,11 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from rolling.common.files import cannot_write, new_folder, safe_name
+from rolling.common.indices import spaced
 from rolling.data.conditions import label
 from rolling.data.source import Sequences
 from rolling.outputs import Output, Shown
 from rolling.run.forecasting.zarr_reader import StoredForecast, open_forecast
-from rolling.run.report.shown_clips import spaced
 
 FOLDER = "videos"
 

@@ -78,7 +78,7 @@ def load_teacher(experiment: Experiment, run: Path, layout: Layout, statistics: 
             f"the teacher {name} has another network (there / here: {'; '.join(changed)}): give this run the"
             " teacher's --network and --prediction"
         )
-    if not teacher.layout.same_frames(layout) or not teacher.statistics.same_scale(statistics):
+    if not teacher.layout.same_frames(layout) or not teacher.statistics.same_scale(statistics, rtol=1e-5):
         raise InputError(
             f"the teacher {name} was trained on other data: give this run the same --source, and a cache or"
             " files that have not changed"
