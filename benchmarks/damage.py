@@ -11,6 +11,7 @@ slows both sides alike.
 """
 
 import contextlib
+import dataclasses
 import io
 import random
 import shutil
@@ -20,14 +21,17 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 from unittest.mock import patch
 
+import jax
 import numpy as np
 from zarr.codecs import ZstdCodec
 
 from rolling.common import seal
 from rolling.common.errors import InputError
+from rolling.configs.debug import experiment as debug
 from rolling.data.clips.protocol import TEST, TRAIN, Block, Entry, Picture
 from rolling.data.clips.resize import resized_clip
 from rolling.data.clips.store import reader
@@ -40,6 +44,9 @@ from rolling.run.checkpoint import JSON, TREES, Checkpoints
 from rolling.run.forecasting import zarr_writer
 from rolling.run.forecasting.init_times import InitTime
 from rolling.run.forecasting.zarr_reader import open_forecast
+from rolling.run.model import build, past_of, units_of
+from rolling.run.training.trainer import first_state, make_step
+from rolling.windows import Rolling
 
 FLIPS, ROUNDS = 300, 21
 WEIGHTS = 2_000_000  # of the network whose checkpoints are timed
@@ -259,8 +266,14 @@ def report_costs(place: Path) -> None:
 
 
 def report_training(store: Path, kind: Any) -> None:
-    """What the check of each frame costs the input pipeline."""
+    """What the check of each frame costs the input pipeline, by itself and in a training.
+
+    A training is `EPOCH` steps of the smallest network of all presets: with any other the share is smaller.
+    """
+    train = reader.open_store(store).train
+    steps = EPOCH * seconds_of_step(train)
     ratios: dict[str, list[float]] = {"first epoch": [], "later": []}
+    in_training: dict[str, list[float]] = {"first epoch": [], "later": []}
     for turn in range(ROUNDS + 1):
         taken: dict[bool, list[float]] = {}
         for sealed in (True, False) if turn % 2 else (False, True):
@@ -269,10 +282,30 @@ def report_training(store: Path, kind: Any) -> None:
                 train = reader.open_store(store).train
                 batches = clips(train, measure(train), frames=16, batch=8, seed=0, threads=0)
                 taken[sealed] = [seconds(lambda: [next(batches) for _ in range(EPOCH)]) for _ in range(2)]  # noqa: B023
-        for found, one, other in zip(ratios.values(), taken[True], taken[False], strict=True):
-            found += [one / other] if turn else []
+        for epoch, one, other in zip(ratios, taken[True], taken[False], strict=True):
+            ratios[epoch] += [one / other] if turn else []
+            in_training[epoch] += [(steps + one) / (steps + other)] if turn else []
     for epoch, found in ratios.items():
-        print(f"prepared store, batches for training, {epoch}: {overhead(found)}")
+        print(f"prepared store, batches without training, {epoch}: {overhead(found)}")
+        print(f"prepared store, training, {epoch}: {overhead(in_training[epoch])}")
+
+
+def seconds_of_step(train: Any) -> float:
+    """Processor time of a step of training on 8 clips of 16 frames, with the network of `debug`."""
+    of = dataclasses.replace(debug, window=Rolling(size=16, context=1))
+    statistics = measure(train)
+    apply, params = build(of, train.layout, None)
+    state, batch = first_state(of, params), next(clips(train, statistics, frames=16, batch=8, seed=0))
+    step = make_step(of, apply, units_of(train.layout, statistics), past_of(of, statistics))
+
+    def work() -> None:
+        nonlocal state
+        for _ in range(5):
+            state, figures = step(state, batch, None)
+            jax.block_until_ready(figures)
+
+    work()  # compiles
+    return median([seconds(work) for _ in range(5)]) / 5
 
 
 def main() -> int:
