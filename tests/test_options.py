@@ -245,6 +245,7 @@ def test_help_before_there_is_an_experiment(words, capsys):
     assert main(words.split()) == 0
     said = capsys.readouterr().out
     assert f"  {words.split()[0]} " in said and "EXPERIMENT is a preset" in said
+    assert "as in `rolling run kolmogorov --help`" in said
 
 
 def test_code_without_a_command(tmp_path, capsys):

@@ -34,7 +34,8 @@ USAGE = """usage: rolling COMMAND ...
 
 --code FILE, any number of times: parts of a Python file of your own, for any command.
 EXPERIMENT is a preset, a Python file that defines `experiment`, or a run. Every field is an option:
-`rolling run kolmogorov --window.size 12 --solver ancestral`. `rolling COMMAND --help` lists them.
+`rolling run kolmogorov --window.size 12 --solver ancestral`. With --help after the name of an
+experiment or run, as in `rolling run kolmogorov --help`, a command lists its options.
 """
 
 
@@ -104,7 +105,7 @@ def _asks_for_usage(words: list[str]) -> bool:
 
 def _usage_of(command: str) -> str:
     lines = [line for line in USAGE.splitlines() if line.split()[:1] == [command]]
-    return "\n".join(["usage: rolling COMMAND ...", "", *lines, "", *USAGE.splitlines()[-3:]])
+    return "\n".join(["usage: rolling COMMAND ...", "", *lines, "", *USAGE.splitlines()[-4:]])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -127,5 +127,11 @@ def _differences(a: Any, b: Any, where: str) -> list[str]:
     if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
         parts = [_differences(x, y, f"{where}[{i}]") for i, (x, y) in enumerate(zip(a, b, strict=True))]
         return [line for part in parts for line in part]
-    shown = [value.get("type") if isinstance(value, dict) else value for value in (a, b)]
+    shown = [_shortened(value.get("type") if isinstance(value, dict) else value) for value in (a, b)]
     return [] if a == b else [f"{where}: {shown[0]} / {shown[1]}"]
+
+
+def _shortened(value: Any) -> str:
+    """A long list by its number of items: a sentence names what differs, and need not print it all."""
+    long = isinstance(value, list) and len(str(value)) > 60
+    return f"{len(value)} of them" if long else str(value)
