@@ -5,7 +5,7 @@ Each is one entry of a table below: a feature is a point on a cycle (0 <= f < 1)
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from difflib import get_close_matches
 
 import numpy as np
@@ -32,9 +32,17 @@ class Phase:
     of: Callable[[np.ndarray], np.ndarray]
 
 
-FEATURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "hour_of_day": lambda times: dates.of_day(times) / dates.DAY,
-    "day_of_year": dates.of_year,
+@dataclasses.dataclass(frozen=True)
+class Feature:
+    """A place on a cycle of `days`; `of` gives that of each time, 0 <= f < 1."""
+
+    days: float
+    of: Callable[[np.ndarray], np.ndarray]
+
+
+FEATURES: dict[str, Feature] = {
+    "hour_of_day": Feature(1.0, lambda times: dates.of_day(times) / dates.DAY),
+    "day_of_year": Feature(365.2425, dates.of_year),
 }
 
 PHASES: dict[str, Phase] = {
@@ -47,7 +55,11 @@ PHASES: dict[str, Phase] = {
 def check(layout: Layout) -> None:
     """Raises `InputError` for an unknown function of time, or one that the data's time does not allow."""
     phases = () if layout.phase == "none" else (layout.phase,)
-    for kind, names, known in (("feature", layout.features, FEATURES), ("phase", phases, PHASES)):
+    kinds: tuple[tuple[str, Collection[str], Collection[str]], ...] = (
+        ("feature", layout.features, FEATURES),
+        ("phase", phases, PHASES),
+    )
+    for kind, names, known in kinds:
         for name in names:
             if name not in known:
                 near = get_close_matches(name, known, n=1)
@@ -68,7 +80,7 @@ def feature_size(layout: Layout) -> int:
 def features(layout: Layout, times: np.ndarray) -> np.ndarray:
     """`[T, feature_size]` float32 for `times [T]`."""
     times = _times(layout, times)
-    angles = [2 * np.pi * FEATURES[name](times) for name in layout.features]
+    angles = [2 * np.pi * FEATURES[name].of(times) for name in layout.features]
     columns = [wave(angle) for angle in angles for wave in (np.sin, np.cos)]
     return np.stack(columns, axis=-1).astype(np.float32) if columns else np.zeros((len(times), 0), np.float32)
 

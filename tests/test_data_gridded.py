@@ -83,7 +83,7 @@ def test_layout_and_split(tmp_path):
     )
     assert layout.x.values == (-10.0, -8.0, -6.0, -4.0, -2.0, 0.0, 2.0) and not layout.x.periodic
     assert (layout.step, layout.time_units, layout.phase) == (6.0, "hours", "hour_of_day")
-    assert layout.features == ("hour_of_day", "day_of_year")
+    assert layout.features == ("hour_of_day",)
     assert split.train.mask is None and (len(split.train), len(split.test)) == (1, 1)
     values, times = stacked(dataset), dataset.time.values
     np.testing.assert_array_equal(everything(split.train)[0], values[:30])
@@ -263,17 +263,17 @@ def test_the_calendar_of_a_climate_model(tmp_path):
         assert [str(time)[:10] for time in first[[0, -2, -1]]] == [
             *("2020-02-10", f"2020-02-{last}", "2020-03-01")
         ]
-        assert split.test.layout.features == ("day_of_year",)
+        assert split.test.layout.features == ()
 
 
 @pytest.mark.parametrize(
     "step, count, features, phase",
     [
-        ("6h", 8, ("hour_of_day", "day_of_year"), "none"),  # a day and a half in training
-        ("6h", 40, ("hour_of_day", "day_of_year"), "hour_of_day"),
+        ("6h", 8, (), "none"),  # a day and a half in training
+        ("6h", 40, ("hour_of_day",), "hour_of_day"),
         ("6h", 4 * 366 * 3, ("hour_of_day", "day_of_year"), "month_and_hour"),
         ("1D", 366 * 3, ("day_of_year",), "month_of_year"),
-        ("1D", 366, ("day_of_year",), "none"),
+        ("1D", 366, (), "none"),
     ],
 )
 def test_features_and_phase_suit_the_data(tmp_path, step, count, features, phase):
@@ -283,6 +283,8 @@ def test_features_and_phase_suit_the_data(tmp_path, step, count, features, phase
     assert (layout.features, layout.phase) == (features, phase)
     layout = Gridded(path=path, features=(), phase="none").open().train.layout
     assert (layout.features, layout.phase) == ((), "none")
+    # As experiments of before ask for, whose networks were trained so.
+    assert "day_of_year" in Gridded(path=path, features=None).open().train.layout.features
 
 
 def test_a_large_climatology_is_not_chosen_unasked(tmp_path, monkeypatch):

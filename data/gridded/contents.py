@@ -32,11 +32,21 @@ def variables_of(cube: Cube) -> list[Variable]:
     return found
 
 
-def features_of(cadence: Cadence) -> tuple[str, ...]:
+def suitable_features(cadence: Cadence) -> tuple[str, ...]:
     """The hour of day for steps below a day, the day of year for all data with dates."""
     if not cadence.calendar:
         return ()
     return ("hour_of_day", "day_of_year") if cadence.within_a_day else ("day_of_year",)
+
+
+def features_of(cadence: Cadence, times: np.ndarray, test_fraction: float) -> tuple[str, ...]:
+    """Those of the suitable features of which training sees two whole cycles.
+
+    Of less, a feature is the name of a day: the network learns by heart what followed, and is told a place on
+    the cycle that it has never seen when it forecasts.
+    """
+    known = suitable_features(cadence)
+    return tuple(name for name in known if _cycles(calendar.FEATURES[name].days, times, test_fraction) >= 2)
 
 
 def phase_of(cadence: Cadence, times: np.ndarray, test_fraction: float, values: int) -> str:
@@ -46,10 +56,15 @@ def phase_of(cadence: Cadence, times: np.ndarray, test_fraction: float, values: 
     """
     if not cadence.calendar:
         return "none"
-    hours = dates.hours(times[-1:], times[:1])[0] * (1 - test_fraction)
     within_a_day = cadence.within_a_day
     for name in ("month_and_hour", "month_of_year", "hour_of_day") if within_a_day else ("month_of_year",):
         phase = calendar.PHASES[name]
-        if hours >= 2 * 24 * phase.days and 4 * phase.count * values <= CLIMATOLOGY:
+        whole = _cycles(phase.days, times, test_fraction) >= 2
+        if whole and 4 * phase.count * values <= CLIMATOLOGY:
             return name
     return "none"
+
+
+def _cycles(days: float, times: np.ndarray, test_fraction: float) -> float:
+    """How many cycles of so many days the training part covers."""
+    return dates.hours(times[-1:], times[:1])[0] * (1 - test_fraction) / (24 * days)

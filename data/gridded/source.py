@@ -12,7 +12,7 @@ from rolling.data import cache, calendar, dates
 from rolling.data.dates import show
 from rolling.data.gridded.as_fields import named, read_like
 from rolling.data.gridded.cadence import Cadence
-from rolling.data.gridded.contents import features_of, phase_of, variables_of
+from rolling.data.gridded.contents import features_of, phase_of, suitable_features, variables_of
 from rolling.data.gridded.cubes import Cube
 from rolling.data.gridded.formats import fingerprint, open_files
 from rolling.data.gridded.notices import conspicuous, left_out, say
@@ -58,9 +58,9 @@ class Gridded:
     """Keep every n-th frame."""
     test_fraction: float = 0.25
     """The last fraction of the frames, held out."""
-    features: tuple[str, ...] | None = None
-    """Functions of time known for the future, hour_of_day and day_of_year; by default those that suit the
-    time step."""
+    features: tuple[str, ...] | None = ("auto",)
+    """Functions of time known for the future: hour_of_day and day_of_year, or auto for those of which
+    training sees two whole cycles (none: those that suit the time step, however few are seen)."""
     phase: str = "auto"
     """What the climatology depends on: auto, none, hour_of_day, month_of_year or month_and_hour."""
     mask_moving: bool = False
@@ -188,7 +188,9 @@ class Gridded:
         if unknown:
             raise InputError(f"there is no horizontal axis {unknown[0]!r}: they are {y.name} and {x.name}")
         variables = tuple(variable for cube in cubes for variable in variables_of(cube))
-        phase = self.phase
+        features, phase = self.features, self.phase
+        if features == ("auto",):
+            features = features_of(cadence, times, self.test_fraction)
         if phase == "auto":
             phase = phase_of(cadence, times, self.test_fraction, len(y) * len(x) * len(variables))
         layout = Layout(
@@ -197,7 +199,7 @@ class Gridded:
             x=x,
             step=cadence.step,
             time_units=cadence.units,
-            features=features_of(cadence) if self.features is None else self.features,
+            features=suitable_features(cadence) if features is None else features,
             phase=phase,
             coordinates=cubes[0].parts[0].coordinates(),
         )
