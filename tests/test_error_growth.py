@@ -96,11 +96,14 @@ def test_the_command_tells_of_every_statistic(tmp_path, capsys):
     words = ["--folder", str(tmp_path), "--training.steps", "1", "--training.batch", "2"]
     assert main(["train", "debug", "--name", "run", *words]) == 0
     capsys.readouterr()
-    assert main(["drift", str(tmp_path / "run"), "--frames", "8", "--starts", "6", "--batch", "4"]) == 0
+    assert main(["drift", str(tmp_path / "run"), "--frames", "8", "--starts", "6", "--batch", "4",
+                 "--repair-at", "3", "--perturb", "0.01"]) == 0  # fmt: skip
     told = capsys.readouterr().out
     assert told.startswith("6 starts in ") and ", 8 frames each\n" in told
     for name in ("Mean", "Contrast", "Motion", "Mean gradient", "Power in ring 1"):
         assert f"\n{name} " in told
+    assert "repaired after 3 frames" in told and "\nFrames (RMSE) " in told and "range" not in told
+    assert "errors of 0.01\n" in told and "\nblur, in the context " in told
     assert "Saturat" not in told  # not of pictures
     assert main(["drift", str(tmp_path / "run"), "--frames", "3"]) == 2
     assert "drift.frames must be a finite number of at least 4" in capsys.readouterr().err

@@ -10,7 +10,7 @@ import dataclasses
 
 import numpy as np
 
-from rolling.metrics.intervals import interval, without_each
+from rolling.metrics.intervals import estimated
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,22 +38,19 @@ class ErrorGrowth:
     ) -> "ErrorGrowth":
         """From `made`, `true [start, 1 + T]`, of which the first are of the last true frame before, with the
         number of frames that the first cycle finishes, and the independent `block [start]` of each start."""
-        count = int(block.max()) + 1
-        weights = without_each(count)[:, block]
         scale = max(true.std(), least) or 1.0
-        found = np.stack([_numbers(made / scale, true / scale, at_once, w) for w in weights])
-        low, high = interval(found[0], found[1:])
-        return cls(**dict(zip(NAMES, np.stack([found[0], low, high], axis=1), strict=True)))
+        found = estimated(lambda weights: _numbers(made / scale, true / scale, at_once, weights), block)
+        return cls(**dict(zip(NAMES, found, strict=True)))
 
     @property
     def is_biased(self) -> bool:
         """Whether frames made from true ones are certainly wrong."""
-        return _excludes_zero(self.at_once)
+        return excludes_zero(self.at_once)
 
     @property
     def drifts(self) -> bool:
         """Whether the error certainly grows, and as fast as a tenth of a standard deviation in 100 frames."""
-        return _excludes_zero(self.later) and abs(self.later[0]) > 1e-3
+        return excludes_zero(self.later) and abs(self.later[0]) > 1e-3
 
 
 ROUNDING = 1e-4
@@ -62,7 +59,8 @@ ROUNDING = 1e-4
 NAMES = tuple(field.name for field in dataclasses.fields(ErrorGrowth))
 
 
-def _excludes_zero(number: np.ndarray) -> bool:
+def excludes_zero(number: np.ndarray) -> bool:
+    """Whether an estimate certainly is not 0."""
     return bool(number[1] > 0 or number[2] < 0)
 
 

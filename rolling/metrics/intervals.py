@@ -12,6 +12,8 @@ with `v_k` the variance over one kind of units and Student's `t` for the few tha
 1946, doi 10.2307/3002019). `python benchmarks/intervals.py` measures how often such intervals hold the truth.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.special import stdtrit
 
@@ -72,6 +74,14 @@ def interval(value: np.ndarray, *without: np.ndarray) -> np.ndarray:
         freedom = total**2 / (variances**2 / degrees).sum(axis=0)
     half = np.where(total > 0, stdtrit(freedom, (1 + LEVEL) / 2), 0.0) * np.sqrt(total)
     return np.stack([value - half, value + half])
+
+
+def estimated(numbers: Callable[[np.ndarray], np.ndarray], block: np.ndarray) -> np.ndarray:
+    """`[..., 3]`: `numbers(weights [start]) [...]` of all starts, and the bounds of their intervals over the
+    independent `block [start]` of each, numbered from 0 on."""
+    found = np.stack([numbers(weights) for weights in without_each(int(block.max()) + 1)[:, block]])
+    low, high = interval(found[0], found[1:])
+    return np.stack([found[0], low, high], axis=-1)
 
 
 def quantile_interval(values: np.ndarray, block: np.ndarray, q: float) -> np.ndarray:

@@ -1,5 +1,9 @@
 """A network's own rollout from true frames: what training on it sees, and what tells where drift begins."""
 
+import dataclasses
+from collections.abc import Sequence
+from functools import partial
+
 import einops
 import jax
 import jax.numpy as jnp
@@ -9,7 +13,9 @@ from rolling.array_types import Frames
 from rolling.denoisers import Condition, Denoiser
 from rolling.sampling.carry import Carry
 from rolling.sampling.guidance import Denoisers
-from rolling.sampling.sampler import Sampler
+from rolling.sampling.perturbations import Shape
+from rolling.sampling.repairs import Knowledge, Repair
+from rolling.sampling.sampler import Sampler, known_units
 
 
 def own_rollout(
@@ -45,9 +51,76 @@ def finished_on_own(
     """The `cycles * stride` frames that such a rollout finishes: the first `stride` with the window on the
     truth, the later ones on frames of its own. `key` has one for each sequence."""
     carry = sampler.place(x[:, : sampler.window.size], key, 0)
+    return _finished(sampler, denoiser, carry, condition, cycles)[1]
+
+
+def finished_after_repair(
+    sampler: Sampler,
+    denoisers: Denoisers,
+    x: Frames,
+    key: Key[Array, " batch"],
+    condition: Condition,
+    cycles: int,
+    repairs: Sequence[Repair],
+) -> Float[Array, "batch repair finished height width channel"]:
+    """The last frame of the context and the `stride` frames after it that one more cycle finishes, after
+    `cycles` of them and each of the repairs. `x` holds the `cycles * stride + size` true frames from the
+    first of the window on."""
+    n, size, stride = sampler.window.context, sampler.window.size, sampler.window.stride
+    start, first = sampler.place(x[:, :size], key, 0), cycles * stride
+    carry, _ = _finished(sampler, denoisers, start, condition, cycles)
+    true = sampler.place(x[:, first : first + size], key, first)
+    known = Knowledge(true, start.z[:, :n], known_units(denoisers.units))
+    seen = condition.window(first, size)
+
+    def rung(which):
+        repaired = jax.lax.switch(which, [partial(repair, known=known) for repair in repairs], carry)
+        return sampler.cycle(denoisers, repaired, seen).z[:, n - 1 : n + stride]
+
+    # One after another: no more memory than one of them takes.
+    found = jax.lax.map(rung, jnp.arange(len(repairs)))
+    return einops.rearrange(found, "r b t h w c -> b r t h w c")
+
+
+def passed_on(
+    sampler: Sampler,
+    denoisers: Denoisers,
+    x: Frames,
+    key: Key[Array, " batch"],
+    condition: Condition,
+    cycles: int,
+    cases: Sequence[tuple[Shape, bool]],
+    share: float,
+) -> Float[Array, "batch two case finished"]:
+    """What becomes of an error `share d(x)` of each shape in the context of a window on the truth, or in the
+    noisy frames, too (`whole`): `<y'_k - y_k, d(y_k)> / share` and `<d(y_k), d(y_k)>` for the frames `y_k`
+    finished without it and `y'_k` with it, by the same noise. `<., .>` is a mean over area and a sum over
+    variables; the ratio of the two is the factor by which the frame has the error."""
+    size, units = sampler.window.size, known_units(denoisers.units)
+    start = sampler.place(x[:, :size], key, 0)
+    finished = lambda carry: _finished(sampler, denoisers, carry, condition, cycles)[1]  # noqa: E731
+    unperturbed, weights = finished(start), units.weights(x.dtype)
+    product = lambda one, other: (weights * one * other).sum((2, 3, 4))  # noqa: E731
+    directions = [lambda frames, shape=shape: shape.direction(frames, key, units) for shape, _ in cases]
+    whole = jnp.asarray([whole for _, whole in cases])
+
+    def case(which):
+        direction = lambda frames: jax.lax.switch(which, directions, frames)  # noqa: E731
+        slots = (jnp.arange(size) < sampler.window.context) | whole[which]
+        wrong = x[:, :size] + share * jnp.where(slots[None, :, None, None, None], direction(x[:, :size]), 0)
+        # What the rollout remembers of its given frames is right.
+        carry = dataclasses.replace(start, z=sampler.place(wrong, key, 0).z)
+        d = direction(unperturbed)
+        return jnp.stack([product(finished(carry) - unperturbed, d) / share, product(d, d)])
+
+    return einops.rearrange(jax.lax.map(case, jnp.arange(len(cases))), "i two b k -> b two i k")
+
+
+def _finished(sampler: Sampler, denoiser, carry: Carry, condition: Condition, cycles: int):
+    """The carry after so many cycles from frame 0 on, and all frames that they finish."""
     step = lambda carry, i: _next(sampler, denoiser, carry, condition, i)  # noqa: E731
-    _, finished = jax.lax.scan(step, carry, jnp.arange(cycles))
-    return einops.rearrange(finished, "cycle b t h w c -> b (cycle t) h w c")
+    carry, finished = jax.lax.scan(step, carry, jnp.arange(cycles))
+    return carry, einops.rearrange(finished, "cycle b t h w c -> b (cycle t) h w c")
 
 
 def _next(sampler: Sampler, denoiser, carry: Carry, condition: Condition, i):

@@ -268,7 +268,7 @@ class Sampler:
             return x
         found = x[:, frames]
         for part in self.recipe.constraints:
-            found = part.constrain(found, context, _known(units))
+            found = part.constrain(found, context, known_units(units))
         return x.at[:, frames].set(found)
 
     def _corrected(
@@ -279,7 +279,7 @@ class Sampler:
             return z
         found = z[:, frames]
         for part in self.recipe.corrections:
-            found = part.correct(found, given, _known(units))
+            found = part.correct(found, given, known_units(units))
         return z.at[:, frames].set(found)
 
     def _sweep(self, clocks, steps, denoiser, carry, condition, end) -> Carry:
@@ -323,7 +323,8 @@ class Sampler:
         )
 
 
-def _known(units: Units | None) -> Units:
+def known_units(units: Units | None) -> Units:
+    """Raises `InputError` where there are none."""
     if units is None:
         raise InputError("constraints and corrections need the units of the frames, and there are none here")
     return units

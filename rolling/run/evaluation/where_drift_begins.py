@@ -2,25 +2,20 @@
 
 import dataclasses
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from rolling.common.checks import check_least
-from rolling.common.errors import InputError
-from rolling.common.progress import Progress
 from rolling.data.source import Sequences
-from rolling.data.statistics import joint_mask
 from rolling.metrics.error_growth import ErrorGrowth
-from rolling.metrics.frame_statistics import SLACK, STATISTICS, Frames
-from rolling.metrics.intervals import blocks
-from rolling.metrics.protocol import EvaluationSetup
-from rolling.run import model
+from rolling.metrics.frame_statistics import Frames
+from rolling.metrics.statistic_series import NamedStatistics
+from rolling.run.evaluation.passed_on import what_is_passed_on
+from rolling.run.evaluation.repaired_state import which_part_is_guilty
 from rolling.run.evaluation.summary import HALF
 from rolling.run.evaluation.tables import Cell, Table, with_interval
-from rolling.run.forecasting.forecaster import Forecaster, sequence_keys
-from rolling.run.forecasting.init_times import InitTime, choose_starts
-from rolling.sampling import Conditions, Sampler, Sampling
+from rolling.run.evaluation.true_windows import TrueWindows
+from rolling.run.forecasting.forecaster import Forecaster
+from rolling.sampling import Sampling
 from rolling.sampling.own_rollout import finished_on_own
 
 FEWEST = 4
@@ -35,6 +30,11 @@ class DriftOptions(Sampling):
     """Held-out frames to begin at, evenly spread."""
     frames: int = 32
     """Frames to roll from each; no more than the data hold."""
+    repair_at: int = 0
+    """Also repair parts of the state, one at a time, after so many frames, and go on by one cycle; 0: not."""
+    perturb: float = 0.0
+    """Also perturb the given frames by such a share of errors of several shapes, 0.01 say, and measure by
+    which factor they are passed on; 0: not."""
     batch: int = 16
     """Starts rolled at the same time."""
     seed: int = 0
@@ -44,111 +44,56 @@ class DriftOptions(Sampling):
         super().__post_init__()
         check_least("drift", self, "starts", "batch", least=1)
         check_least("drift", self, "frames", least=FEWEST)
+        check_least("drift", self, "repair_at", least=0)
+        check_least("drift", self, "perturb", least=0, most=1)
 
 
 def where_drift_begins(forecaster: Forecaster, test: Sequences, options: DriftOptions) -> str:
-    """A table of `ErrorGrowth`, a row for each statistic, and what follows from it.
+    """A table of `ErrorGrowth`, a row for each statistic, and what follows from it; then those of the other
+    questions that are asked.
 
-    Raises `InputError` where no sequence of `test` is long enough.
+    Raises `InputError` where no sequence of `test` is long enough, or the window does not suit a question.
     """
     forecaster.sample_with(options)
-    place = _Place.of(forecaster, test, options)
-    starts = choose_starts(test, place.before, place.reach, options.starts)
+    asked = [  # before the rest, so that what cannot be answered is refused at once
+        question(forecaster, test, options)
+        for question, number in (
+            (which_part_is_guilty, options.repair_at),
+            (what_is_passed_on, options.perturb),
+        )
+        if number
+    ]
+    return "\n\n".join([_growth(forecaster, test, options), *asked])
+
+
+def _growth(forecaster: Forecaster, test: Sequences, options: DriftOptions) -> str:
+    window = forecaster.recipe.window
+    fewest = -(-FEWEST // window.stride)
+    windows = TrueWindows.of(forecaster, test, options, least=fewest * window.stride, most=options.frames)
+    cycles = max(fewest, min(options.frames, windows.reach) // window.stride)
+    frames = cycles * window.stride
     # The last frame before each start, and those from it on.
-    true = np.stack([test.read(s.sequence, s.frame - 1, s.frame + place.frames) for s in starts])
-    made = np.concatenate([true[:, :1], _rolled(forecaster, test, starts, place, options)], axis=1)
-    earlier = np.stack([test.read(s.sequence, s.frame - 2, s.frame - 1)[0] for s in starts])
-    mask = joint_mask(test.mask, forecaster.statistics.mask)
-    setup = EvaluationSetup(layout=test.layout, leads=place.frames, members=1, mask=mask, real=test)
-    sequence, frame = np.array([(start.sequence, start.frame) for start in starts]).T
-    std = np.asarray(forecaster.statistics.std)
-    label = blocks(sequence, frame, place.frames, whole=test.layout.is_video)
-    found: dict[str, ErrorGrowth] = {}
-    for statistic in STATISTICS:
-        measure = statistic.measure(setup)
-        if measure is None:
-            continue
-        series = [measure.of(Frames(values=values, previous=earlier)) for values in (made, true)]
-        for i, variable in enumerate(measure.variables):
-            name = statistic.shown.title + (f" ({variable.name})" if len(measure.variables) > 1 else "")
-            made_i, true_i = (values[..., i] for values in series)
-            least = SLACK * abs(true_i.mean()) if measure.positive else measure.slack(std)[i]
-            found[name] = ErrorGrowth.of(made_i, true_i, place.stride, label, least)
-    head = f"{len(starts)} starts in {label.max() + 1} independent parts, {place.frames} frames each"
-    said = _conclusions(found, place.frames) if label.max() else [ONE_PART]
+    true = windows.true(-1, 1 + frames)
+    made = np.concatenate([true[:, :1], _rolled(windows, cycles)], axis=1)
+    earlier = windows.true(-2, 1)[:, 0]
+    statistics = NamedStatistics.of(windows.setup(frames))
+    of_made, of_true = (statistics.series(Frames(values=values, previous=earlier)) for values in (made, true))
+    least, block = statistics.least(of_true, forecaster.statistics.std), windows.block(frames)
+    found = {
+        name: ErrorGrowth.of(of_made[name], of_true[name], window.stride, block, least[name])
+        for name in of_true
+    }
+    head = f"{windows.words(frames)}, {frames} frames each"
+    said = _conclusions(found, frames) if block.max() else [ONE_PART]
     return "\n\n".join([_table(found, head).plain(), *said, LEGEND])
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Place:
-    """How many true frames come before a start, and how many are rolled after it."""
-
-    before: int
-    cycles: int
-    stride: int
-    reach: int
-    """True frames after a start: those of the window that is placed there, and those to compare with."""
-
-    @property
-    def frames(self) -> int:
-        return self.cycles * self.stride
-
-    @classmethod
-    def of(cls, forecaster: Forecaster, test: Sequences, options: DriftOptions) -> "_Place":
-        window = forecaster.recipe.window
-        before = max(window.context, forecaster.experiment.reference.frames, 2)  # two: one has motion
-        longest = max((test.length(index) for index in range(len(test))), default=0)
-        fewest = -(-FEWEST // window.stride)
-        least = max(window.size - window.context, fewest * window.stride)
-        if longest - before < least:
-            raise InputError(
-                f"the window is placed on {before} true frames and rolled over {least} or more, and no"
-                f" held-out sequence has more than {longest}: hold out longer ones, or use a smaller window"
-            )
-        cycles = max(fewest, min(options.frames, longest - before) // window.stride)
-        return cls(
-            before=before, cycles=cycles, stride=window.stride, reach=max(least, cycles * window.stride)
-        )
-
-
-def _rolled(
-    forecaster: Forecaster, test: Sequences, starts: list[InitTime], place: _Place, options: DriftOptions
-) -> np.ndarray:
+def _rolled(windows: TrueWindows, cycles: int) -> np.ndarray:
     """`[start, frames, ...]` of rollouts whose window begins on the truth."""
-    sampler = Sampler(dataclasses.replace(forecaster.recipe, truncate_tail=False))
-    keys = sequence_keys(options.seed, [(index, 0) for index in range(len(starts))])
-    roll = jax.jit(
-        lambda params, x, key, known: finished_on_own(
-            sampler, forecaster.denoisers(params), x, key, known, place.cycles
-        )
-    )
-    made = []
-    with Progress("drift", total=len(starts), unit="start", compiles=True) as progress:
-        for first in range(0, len(starts), options.batch):
-            # Of one shape, so that all run through the same program.
-            chosen = [min(first + i, len(starts) - 1) for i in range(options.batch)]
-            x, known = _given(forecaster, test, [starts[i] for i in chosen], place)
-            frames = np.asarray(roll(forecaster.networks(), x, keys[np.array(chosen)], known))
-            count = min(options.batch, len(starts) - first)
-            made.append(forecaster.statistics.denormalise(frames[:count]))
-            progress.update(count)
-    return np.concatenate(made)
-
-
-def _given(forecaster: Forecaster, test: Sequences, starts: list[InitTime], place: _Place):
-    """The true window of each start, normalised, and what is known of all frames from its first on."""
-    window, reference = forecaster.recipe.window, forecaster.experiment.reference.frames
-    clean = lambda first, count: jnp.asarray(  # noqa: E731
-        forecaster.statistics.normalise(
-            np.stack([test.read(s.sequence, s.frame - first, s.frame - first + count) for s in starts])
-        ),
-        jnp.float32,
-    )
-    places = [(s.sequence, s.frame - window.context) for s in starts]
-    known: Conditions = model.Known(test, places, forecaster.statistics.mask)
-    if reference:
-        known = model.with_reference(known, clean(place.before, reference))
-    return clean(window.context, window.size), known(0, place.frames + window.size)
+    window = windows.forecaster.recipe.window
+    roll = lambda *parts: finished_on_own(*parts, cycles=cycles)  # noqa: E731
+    through = windows.through(roll, "drift", clean=window.size, known=cycles * window.stride + window.size)
+    return np.concatenate([windows.forecaster.statistics.denormalise(made) for _, made in through])
 
 
 ONE_PART = """All starts lie in one part of the data, so that nothing says how sure these numbers are: hold
