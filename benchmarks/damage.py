@@ -45,7 +45,7 @@ from rolling.run.forecasting import zarr_writer
 from rolling.run.forecasting.init_times import InitTime
 from rolling.run.forecasting.zarr_reader import open_forecast
 from rolling.run.model import build, past_of, units_of
-from rolling.run.training.trainer import first_state, make_step
+from rolling.run.training.step import first_state, make_step
 from rolling.windows import Rolling
 
 FLIPS, ROUNDS = 300, 21

@@ -45,13 +45,20 @@ if TYPE_CHECKING:
     )
     from rolling.oracle import Oracle as Oracle
     from rolling.physics.divergence_free import DivergenceFree as DivergenceFree
+    from rolling.run.experiment.error_bank import ErrorBank as ErrorBank
     from rolling.run.experiment.experiment import (
         Experiment as Experiment,
         Forecast as Forecast,
         Reference as Reference,
         Training as Training,
     )
+    from rolling.run.experiment.objectives import (
+        Consistency as Consistency,
+        Denoising as Denoising,
+        MomentMatching as MomentMatching,
+    )
     from rolling.run.experiment.optimisers import AdamW as AdamW, Muon as Muon
+    from rolling.run.experiment.own_context import OwnContext as OwnContext
     from rolling.run.experiment.presets import find as find
     from rolling.run.forecasting.forecaster import Forecaster as Forecaster, load as load
     from rolling.sampling.constraints import (
@@ -114,8 +121,11 @@ _HOMES = {
     "rolling.metrics.ensemble": "Crps Rmse SpreadSkillRatio",
     "rolling.noise": "Cosine Edm FlowMatching InterpolatedCosine LinearBeta LinearLogsnr Logit Sigmoid",
     "rolling.oracle": "Oracle",
+    "rolling.run.experiment.error_bank": "ErrorBank",
     "rolling.run.experiment.experiment": "Experiment Forecast Reference Training",
+    "rolling.run.experiment.objectives": "Consistency Denoising MomentMatching",
     "rolling.run.experiment.optimisers": "AdamW Muon",
+    "rolling.run.experiment.own_context": "OwnContext",
     "rolling.run.experiment.presets": "find",
     "rolling.run.forecasting.forecaster": "Forecaster load",
     "rolling.physics.divergence_free": "DivergenceFree",

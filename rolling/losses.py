@@ -186,12 +186,23 @@ def denoising_loss(
     mask: Float[Array, "height width channel"] | None = None,
     scales: Sequence[int] = (),
 ) -> Float[Array, ""]:
-    """`weighted_mean` of `|x - x^|^2`, with `x^` the prediction for the noisy frames `z`.
+    """`multiscale_loss` of the error `x - x^`, with `x^` the prediction for the noisy frames `z`."""
+    return multiscale_loss(x - denoise(z, logsnr), weights, mask=mask, scales=scales)
 
-    For each factor `f` in `scales` it gains `f |D_f x - D_f x^|^2`, with `D_f` the means over squares of
+
+def multiscale_loss(
+    error: Frames,
+    weights: Clocks,
+    *,
+    mask: Float[Array, "height width channel"] | None = None,
+    scales: Sequence[int] = (),
+) -> Float[Array, ""]:
+    """`weighted_mean` of `|error|^2`.
+
+    For each factor `f` in `scales` it gains `f |D_f error|^2`, with `D_f` the means over squares of
     `f x f` cells: the multiscale loss of simple diffusion (arXiv 2301.11093), which weights each term by one
     over its resolution. `E[x | z]` minimises every term.
     """
-    error = (x - denoise(z, logsnr)).astype(jnp.float32)
+    error = error.astype(jnp.float32)
     loss = weighted_mean(error**2, weights, mask)
     return loss + sum(factor * coarse_mean(error, factor, weights, mask) for factor in scales)

@@ -1,6 +1,7 @@
 """What an experiment costs: against counts by hand, and against XLA's own analysis of the program."""
 
 import dataclasses
+import math
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,7 @@ from rolling.physics.simulators import Kolmogorov
 from rolling.run import model
 from rolling.run.cli import main
 from rolling.run.commands import show_experiment
+from rolling.run.experiment.error_bank import ErrorBank
 from rolling.run.experiment.objectives import Consistency, MomentMatching
 from rolling.run.experiment.optimisers import AdamW
 from rolling.run.training import memory
@@ -142,13 +144,16 @@ def test_the_cost_of_a_training():
     assert parts.memory["gradient"] == cost.memory["gradient"] + size
 
 
-def test_what_a_distillation_holds():
+def test_what_an_objective_holds():
     layout = debug.source.layout()
     plain = cost_of(debug, layout)
     taught = cost_of(dataclasses.replace(debug, objective=Consistency(teacher="runs/a")), layout)
     assert taught.memory["teacher"] == plain.memory["parameters"] and taught.step > 1.5 * plain.step
     two = cost_of(dataclasses.replace(debug, objective=MomentMatching(teacher="runs/a")), layout)
     assert two.memory["parameters"] == 2 * plain.memory["parameters"]
+    bank = cost_of(dataclasses.replace(debug, objective=ErrorBank(levels=2, slots=3)), layout)
+    assert bank.memory["state of the objective"] == 2 * 3 * math.prod(layout.shape) * 2 + 2 * 4
+    assert set(bank.memory) - set(plain.memory) == {"state of the objective"}
 
 
 @pytest.mark.slow

@@ -13,14 +13,18 @@ from tests.run_tools import command, environment
 pytestmark = pytest.mark.slow
 EIGHT = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=8"
 WORDS = ("train", "debug", "--training.batch", "8", "--training.steps", "4")
-WORDS += ("--network.channels", "16", "--network.blocks", "1", "--name")
+WORDS += ("--network.channels", "16", "--network.blocks", "1")
+# An objective with a state that it uses from the second step on.
+WORDS += ("--objective", "error_bank", "--objective.levels", "1", "--objective.slots", "1")
+WORDS += ("--objective.begin", "1", "--objective.share", "1", "--name")
 
 
-def parameters(run):
+def trained(run):
+    """The parameters, and what the bank of errors has come to."""
     checkpoints = Checkpoints(run / "checkpoints")
-    found = checkpoints.restore(("params",))["params"]
+    found = checkpoints.restore(("params", "objective"))
     checkpoints.close()
-    return [np.asarray(leaf) for leaf in jax.tree.leaves(found)]
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(found["params"])], found["objective"]
 
 
 def test_eight_devices_reach_what_one_reaches(tmp_path, monkeypatch):
@@ -29,7 +33,9 @@ def test_eight_devices_reach_what_one_reaches(tmp_path, monkeypatch):
     assert main([*WORDS, "one"]) == 0
     assert main([*WORDS, "parts", "--training.accumulate", "2"]) == 0
     command(*WORDS, "eight", cwd=tmp_path, env=environment(XLA_FLAGS=EIGHT))
-    a, b, c = (parameters(tmp_path / "runs" / name) for name in ("one", "eight", "parts"))
+    (a, bank), (b, other), (c, _) = (trained(tmp_path / "runs" / name) for name in ("one", "eight", "parts"))
+    assert bank["written"] == other["written"] == 4
+    np.testing.assert_allclose(bank["errors"], other["errors"], rtol=0, atol=4e-3)  # of half precision
     for single, sharded in zip(a, b, strict=True):
         np.testing.assert_allclose(single, sharded, rtol=0, atol=2e-4)
     # Accumulated parts draw their noise apart, so they take other steps, of the same size.

@@ -21,8 +21,9 @@ from rolling.run.cli import main
 from rolling.run.experiment.objectives import Consistency, Denoising, MomentMatching
 from rolling.run.experiment.presets import find
 from rolling.run.forecasting.forecaster import load
+from rolling.run.training.step import first_state, make_step
 from rolling.run.training.student import methods, student_of
-from rolling.run.training.trainer import Trainer, first_state, make_step
+from rolling.run.training.trainer import Trainer
 from rolling.sampling.constraints import Units
 from rolling.sampling.sweeps import Power
 from rolling.solvers import Ancestral, Ddim

@@ -22,7 +22,7 @@ from rolling.run.experiment.options import parse
 from rolling.run.experiment.own_context import OwnContext
 from rolling.run.experiment.presets import families, find, presets, save
 from rolling.run.experiment.registry import snake
-from rolling.run.training.trainer import first_state, make_step
+from rolling.run.training.step import first_state, make_step
 from rolling.sampling.constraints import Units
 from rolling.solvers import Ancestral, Ddim, DpmSolverPlusPlus2S
 from rolling.video.uvit.network import VideoUViT

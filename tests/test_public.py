@@ -51,7 +51,7 @@ def test_a_name_is_that_of_its_own_module(name):
     assert f"{value.__module__}.".startswith(f"{imported()[name]}.")
 
 
-KINDS = "window schedule solver guidance constraint correction start prediction weighting optimiser"
+KINDS = "window schedule solver guidance constraint correction start prediction weighting objective optimiser"
 
 
 @pytest.mark.parametrize("kind", KINDS.split())

@@ -1,9 +1,9 @@
 """Checkpoints: one orbax composite with everything that a run needs to continue training or to forecast.
 
 Items: `params`, `ema`, `optimiser`, `progress` (step and key), `iterator` (of the input pipeline),
-`experiment`, `layout` (variables, units, coordinates), `lengths` (of the sequences), `statistics` and `seal`
-(checksums of all others). Orbax renames a finished checkpoint into place, so a killed run never leaves a
-partial one, nor one without its seal.
+`experiment`, `layout` (variables, units, coordinates), `lengths` (of the sequences), `statistics`,
+`objective` (its state, where it keeps one) and `seal` (checksums of all others). Orbax renames a finished
+checkpoint into place, so a killed run never leaves a partial one, nor one without its seal.
 """
 
 import contextlib
@@ -33,6 +33,7 @@ for _name in ("absl", "asyncio"):  # orbax logs every step of a save, and every 
 
 TREES = ("params", "ema", "optimiser", "progress", "statistics")
 JSON = ("iterator", "experiment", "layout", "lengths")
+"""The items of every checkpoint. Any other one is a tree, too."""
 FORECASTING = ("ema", "progress", "statistics", "experiment", "layout")
 """The items that forecasts are made with."""
 DOCUMENTS = ("metadata", "_METADATA", "_sharding")  # names of orbax, which reads them however large they are
@@ -60,7 +61,7 @@ def _host(tree: Any) -> Any:
 
 
 def _checksum(name: str, item: Any) -> int:
-    return seal.checksum_of_arrays(_named(item)) if name in TREES else seal.checksum_of_json(item)
+    return seal.checksum_of_json(item) if name in JSON else seal.checksum_of_arrays(_named(item))
 
 
 class Checkpoints:
@@ -81,10 +82,12 @@ class Checkpoints:
             ) from error
 
     def save(self, step: int, items: dict[str, Any]) -> None:
-        """Writes in the background; `items` has the keys of `TREES` and `JSON`."""
-        items = {name: _host(item) if name in TREES else item for name, item in items.items()}
-        arguments = {name: ocp.args.StandardSave(items[name]) for name in TREES}
-        arguments |= {name: ocp.args.JsonSave(items[name]) for name in JSON}
+        """Writes in the background; `items` has the keys of `TREES` and `JSON`, and may have more trees."""
+        items = {name: item if name in JSON else _host(item) for name, item in items.items()}
+        arguments = {
+            name: ocp.args.JsonSave(item) if name in JSON else ocp.args.StandardSave(item)
+            for name, item in items.items()
+        }
         self.wait()
         self._remove_halves()
         arguments[seal.SEAL] = ocp.args.JsonSave({name: _checksum(name, items[name]) for name in items})
@@ -107,7 +110,7 @@ class Checkpoints:
         place = self.folder / str(step)
         is_sealed = (place / seal.SEAL).exists()
         arguments = {
-            name: ocp.args.StandardRestore() if name in TREES else ocp.args.JsonRestore()
+            name: ocp.args.JsonRestore() if name in (*JSON, seal.SEAL) else ocp.args.StandardRestore()
             for name in (*names, *([seal.SEAL] if is_sealed else []))
         }
         try:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +26,7 @@ from rolling.solvers import Ancestral, Ddim
 from rolling.windows import Window, check_share, training_frames
 
 Params = Any
+State = Any
 Batch = dict[str, Any]
 
 
@@ -56,6 +57,11 @@ class Objective(Protocol):
     """`teacher` is the folder of the run to learn from, empty where there is none.
 
     Its forecasting parameters are `frozen` in the loss and the initial values of what is trained.
+
+    An objective may keep a *state* from one step to the next, any tree of arrays: `init` makes the first one,
+    and `loss_and_state` takes it and returns the next, without a gradient. It is part of the training's state
+    and of its checkpoints. Of a batch in accumulated parts, each part takes the state that the one before
+    has left.
     """
 
     @property
@@ -79,12 +85,29 @@ class Objective(Protocol):
     def loss(
         self, inputs: LossInputs, params: Params, frozen: Params, batch: Batch, key: Key[Array, ""]
     ) -> Float[Array, ""]:
-        """The mean over a batch of clips `batch["x"] [batch, time, height, width, channel]`."""
+        """The mean over a batch of clips `batch["x"] [batch, time, height, width, channel]`; of an objective
+        that keeps a state, without it."""
+        ...
+
+    def init(self, inputs: LossInputs) -> State:
+        """The state before the first step; None where none is kept."""
+        ...
+
+    def loss_and_state(
+        self,
+        inputs: LossInputs,
+        params: Params,
+        frozen: Params,
+        batch: Batch,
+        key: Key[Array, ""],
+        state: State,
+    ) -> tuple[Float[Array, ""], State]:
+        """What is trained on: the loss given a state, and the next state, of the same shapes and types."""
         ...
 
 
 class ObjectiveBase:
-    """No teacher, any way of sampling, and one network that also forecasts."""
+    """No teacher, any way of sampling, one network that also forecasts, and no state."""
 
     teacher = ""
 
@@ -104,6 +127,12 @@ class ObjectiveBase:
 
     def forecasts(self, trained: Params) -> Params:
         return trained
+
+    def init(self, inputs: LossInputs) -> State:
+        return None
+
+    def loss_and_state(self, inputs, params, frozen, batch, key, state):
+        return cast(Objective, self).loss(inputs, params, frozen, batch, key), state
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

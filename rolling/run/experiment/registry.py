@@ -91,7 +91,14 @@ KINDS = {
     ),
     "statistic": Kind(Statistic, ("rolling.metrics.frame_statistics",)),
     "output": Kind(Output, ("rolling.video.outputs",)),
-    "objective": Kind(Objective, ("rolling.run.experiment.objectives", "rolling.run.experiment.own_context")),
+    "objective": Kind(
+        Objective,
+        (
+            "rolling.run.experiment.objectives",
+            "rolling.run.experiment.own_context",
+            "rolling.run.experiment.error_bank",
+        ),
+    ),
     "optimiser": Kind(Optimiser, ("rolling.run.experiment.optimisers",)),
 }
 

@@ -20,7 +20,7 @@ from rolling.denoisers import Past
 from rolling.layout import Layout
 from rolling.run import model
 from rolling.run.experiment import Experiment
-from rolling.run.training.trainer import first_state, make_loss, transformation
+from rolling.run.training.step import first_state, loss_inputs, make_gradient, transformation
 from rolling.sampling.constraints import Units
 
 TOKENS = 64  # assumed per sequence where there are any: a layout does not have their number
@@ -71,12 +71,13 @@ class _Step:
         self.apply, self.shapes = model.abstract(experiment, layout, None)
         training = experiment.training
         self.trained = jax.eval_shape(experiment.objective.start, self.shapes, self.shapes)
-        self.state = jax.eval_shape(partial(first_state, experiment), self.trained)
-        batch = batch_of(experiment, layout, training.batch // training.accumulate, experiment.clip_frames)
         past = Past(context=experiment.window.context)
-        loss = make_loss(experiment, self.apply, Units.standard(layout), past)
-        gradient = jax.make_jaxpr(jax.value_and_grad(loss))
-        self.gradient = gradient(self.trained, self.shapes, batch, self.state.key).jaxpr
+        inputs = loss_inputs(experiment, self.apply, Units.standard(layout), past)
+        kept = jax.eval_shape(lambda: experiment.objective.init(inputs))
+        self.state = jax.eval_shape(partial(first_state, experiment), self.trained, kept)
+        batch = batch_of(experiment, layout, training.batch // training.accumulate, experiment.clip_frames)
+        gradient = jax.make_jaxpr(make_gradient(experiment, inputs))
+        self.gradient = gradient(self.trained, self.shapes, batch, self.state.key, kept).jaxpr
         """The loss and its gradient on a part of a batch."""
 
     @property
@@ -88,6 +89,7 @@ class _Step:
             "their average": bytes_of(self.state.ema),
             "optimiser": bytes_of(self.state.optimiser),
             **({"teacher": bytes_of(self.shapes)} if self.experiment.objective.teacher else {}),
+            **({"state of the objective": kept} if (kept := bytes_of(self.state.objective)) else {}),
             "gradient": waiting + peak(self.gradient),
         }
 

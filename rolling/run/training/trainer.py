@@ -7,15 +7,12 @@ holds both: a resumed run ends with the same bits as an uninterrupted one.
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax.sharding import NamedSharding, PartitionSpec
 
 from rolling.common import signals
@@ -25,52 +22,15 @@ from rolling.data.lag_correlation import lag_correlation
 from rolling.data.pipeline import clips
 from rolling.data.source import Sequences, Split
 from rolling.data.statistics import Statistics, measure
-from rolling.denoisers import Apply, Past, denoiser
 from rolling.run import model
 from rolling.run.checkpoint import Checkpoints, fitted
-from rolling.run.experiment import Experiment, Training, codec
-from rolling.run.experiment.objectives import LossInputs
+from rolling.run.experiment import Experiment, codec
 from rolling.run.training.log import Log
+from rolling.run.training.step import State, first_state, learning_rate, loss_inputs, make_step
 from rolling.run.training.student import load_teacher
-from rolling.sampling.constraints import Units
 
 RESUMED = ("params", "ema", "optimiser", "progress", "statistics", "iterator", "layout", "lengths")
-"""The items of a checkpoint that a resumed training reads."""
-
-
-class State(NamedTuple):
-    params: Any
-    ema: Any
-    optimiser: Any
-    step: jax.Array
-    key: jax.Array
-
-
-def learning_rate(training: Training, peak: float) -> Callable[..., jax.Array]:
-    """Rises over `warmup` steps, stays, falls to zero over the last fraction `decay` of the steps."""
-
-    def rate(step):
-        rise = (step + 1) / max(training.warmup, 1)
-        fall = (training.steps - step) / max(training.decay * training.steps, 1)
-        return peak * jnp.clip(jnp.minimum(rise, fall), 0.0, 1.0)
-
-    return rate
-
-
-def transformation(experiment: Experiment) -> optax.GradientTransformation:
-    training, optimiser = experiment.training, experiment.optimiser
-    rate = learning_rate(training, optimiser.peak)
-    return optax.chain(optax.clip_by_global_norm(training.clip), optimiser.transform(rate))
-
-
-def first_state(experiment: Experiment, params: Any) -> State:
-    return State(
-        params=params,
-        ema=jax.tree.map(jnp.copy, params),
-        optimiser=transformation(experiment).init(params),
-        step=jnp.zeros((), jnp.int32),
-        key=jax.random.key(experiment.training.seed),
-    )
+"""The items of every checkpoint that a resumed training reads."""
 
 
 def measured(experiment: Experiment, sequences: Sequences) -> Statistics:
@@ -78,64 +38,6 @@ def measured(experiment: Experiment, sequences: Sequences) -> Statistics:
     statistics = measure(sequences)
     lags = lag_correlation(sequences, experiment.clip_frames - 1)
     return dataclasses.replace(statistics, lag_correlation=lags)
-
-
-def make_loss(experiment: Experiment, apply: Apply, units: Units, past: Past) -> Callable:
-    """`(params, frozen, batch, key) -> loss`, the mean over a batch of clips."""
-
-    def of(params, dropout_key):
-        network = partial(apply, params, dropout_key=dropout_key)
-        return denoiser(network, experiment.prediction, past)
-
-    def condition(batch, dropout_key):
-        known = model.condition_of(batch, units.mask)
-        if experiment.training.drop_condition == 0 or dropout_key is None:
-            return known
-        chance = jax.random.uniform(jax.random.fold_in(dropout_key, 1), (len(batch["x"]),))
-        return known.dropped(chance < experiment.training.drop_condition)
-
-    inputs = LossInputs(of, condition, experiment, experiment.weighting, units)
-    return partial(experiment.objective.loss, inputs)
-
-
-def make_step(experiment: Experiment, apply: Apply, units: Units, past: Past) -> Callable:
-    """The jitted `(state, batch, frozen) -> (state, (loss, norm of the gradient))`.
-
-    The state is donated. `frozen` are the parameters of the objective's teacher, if there is one.
-    """
-    training = experiment.training
-    gradient = jax.value_and_grad(make_loss(experiment, apply, units, past))
-    optimiser = transformation(experiment)
-
-    def mean_gradient(params, frozen, batch, key):
-        parts = training.accumulate
-        if parts == 1:
-            return gradient(params, frozen, batch, key)
-        # Unrolled: inside a loop the gradient of a convolution loses its fast path. A part takes every
-        # `parts`-th clip, so that on several devices each clip stays on its own.
-        results = [
-            gradient(
-                params,
-                frozen,
-                jax.tree.map(lambda leaf, i=i: leaf[i::parts], batch),
-                jax.random.fold_in(key, i),
-            )
-            for i in range(parts)
-        ]
-        return jax.tree.map(lambda *leaves: sum(leaves) / parts, *results)
-
-    def step(state, batch, frozen=None):
-        key = jax.random.fold_in(state.key, state.step)
-        loss, gradients = mean_gradient(state.params, frozen, batch, key)
-        updates, optimiser_state = optimiser.update(gradients, state.optimiser, state.params)
-        params = optax.apply_updates(state.params, updates)
-        # The average forgets the first steps faster than with its final decay.
-        decay = jnp.minimum(training.ema, (1 + state.step) / (10 + state.step))
-        ema = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, state.ema, params)
-        after = State(params, ema, optimiser_state, state.step + 1, state.key)
-        return after, jnp.stack([loss, optax.tree.norm(gradients)])
-
-    return jax.jit(step, donate_argnums=0)
 
 
 @dataclasses.dataclass
@@ -192,11 +94,12 @@ class Trainer:
         teacher = None if finished else load_teacher(experiment, folder, self.layout, self.statistics)
         self.frozen = jax.device_put(teacher, self.shardings.whole)
         trained = experiment.objective.start(params, params if finished else teacher)
-        self.state = jax.device_put(first_state(experiment, trained), self.shardings.whole)
-        if saved:
-            self._resume(saved)
         units = model.units_of(self.layout, self.statistics)
         past = model.past_of(experiment, self.statistics)
+        kept = experiment.objective.init(loss_inputs(experiment, self.apply, units, past))
+        self.state = jax.device_put(first_state(experiment, trained, kept), self.shardings.whole)
+        if saved:
+            self._resume(saved)
         self.step = make_step(experiment, self.apply, units, past)
 
     def _restored(self) -> dict[str, Any] | None:
@@ -208,14 +111,17 @@ class Trainer:
         return saved
 
     def _resume(self, saved: dict[str, Any]) -> None:
-        where = f"the checkpoint in {self.checkpoints.folder}"
-        trees = {name: fitted(saved[name], tree, where) for name, tree in self._trees().items()}
+        where, like = f"the checkpoint in {self.checkpoints.folder}", self._trees()
+        if own := tuple(name for name in like if name not in saved):
+            saved = saved | self.checkpoints.restore(own)
+        trees = {name: fitted(saved[name], tree, where) for name, tree in like.items()}
         state = State(
             params=trees["params"],
             ema=trees["ema"],
             optimiser=trees["optimiser"],
             step=jnp.asarray(trees["progress"]["step"]),
             key=jax.random.wrap_key_data(jnp.asarray(trees["progress"]["key"])),
+            objective=trees.get("objective", self.state.objective),
         )
         self.state = jax.device_put(state, self.shardings.whole)
         self.iterator.set_state(saved["iterator"])
@@ -240,6 +146,8 @@ class Trainer:
         state = self.state
         progress = {"step": state.step, "key": jax.random.key_data(state.key)}
         trees = {"params": state.params, "ema": state.ema, "optimiser": state.optimiser, "progress": progress}
+        if jax.tree.leaves(state.objective):
+            trees["objective"] = state.objective
         return jax.tree.map(np.asarray, trees)
 
     def save(self, step: int) -> None:
