@@ -66,7 +66,7 @@ def against_the_bare_network(experiment) -> tuple[float, float]:
     apply, params, rollout, given, key = prepared(experiment, 32, cycles, BATCH)
     shape = shown(experiment, given)
     logsnr = jnp.linspace(5.0, -5.0, shape[1])[None]
-    calls = cycles * experiment.cycle_steps * experiment.solver.calls
+    calls = round(cycles * sampler.window.stride * experiment.network_calls)
 
     @jax.jit
     def bare(params, z):

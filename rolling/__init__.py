@@ -73,6 +73,7 @@ if TYPE_CHECKING:
         ClassifierFree as ClassifierFree,
         HistoryGuidance as HistoryGuidance,
     )
+    from rolling.sampling.restart import Restart as Restart
     from rolling.sampling.rollout import Rollout as Rollout
     from rolling.sampling.sampler import Sampling as Sampling
     from rolling.sampling.starts import (
@@ -132,6 +133,7 @@ _HOMES = {
     "rolling.sampling.constraints": "ConservedMean DynamicThreshold Limits Masked",
     "rolling.sampling.corrections": "Anchor",
     "rolling.sampling.guidance": "Autoguidance ClassifierFree HistoryGuidance",
+    "rolling.sampling.restart": "Restart",
     "rolling.sampling.rollout": "Rollout",
     "rolling.sampling.sampler": "Sampling",
     "rolling.sampling.starts": "FromClip FromForecast FromGuess FromNoise",

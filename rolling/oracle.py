@@ -19,7 +19,7 @@ from rolling.common.errors import InputError
 from rolling.denoisers import Denoiser
 from rolling.losses import Elbo, frame_weights
 from rolling.noise import Cosine, NoiseSchedule, alpha_sigma
-from rolling.noise.prior import CONTEXT, FRESH, covariance
+from rolling.noise.prior import CONTEXT, FRESH, RESTART, covariance
 from rolling.sampling.rollout import Rollout
 from rolling.sampling.sampler import Sampler, Sampling
 from rolling.windows import Rolling, SampledTimes, Window, warmup_steps
@@ -78,25 +78,35 @@ class Basis:
     """Noise whose draws are unit vectors: one channel for each variable that a rollout may draw.
 
     The first `given` channels carry the given frames; then come, for each of the frames `-before ..
-    frames - 1`, its fresh noise, the noise that it is shown with as context, and those of stochastic solvers.
-    A frame lives for at most `lifetime` consecutive steps, so that the step modulo `lifetime` tells its draws
-    apart.
+    frames - 1`, its fresh noise, the noise that it is shown with as context, and those of stochastic solvers
+    and of restarts. A frame lives for at most `lifetime` consecutive steps and `restarts` restarts, so that
+    their numbers modulo these tell its draws apart.
     """
 
     given: int
     before: int
     frames: int
     lifetime: int
+    restarts: int = 0
+
+    @property
+    def kinds(self) -> int:
+        """Noise variables of a frame."""
+        return 2 + self.lifetime + self.restarts
 
     @property
     def channels(self) -> int:
-        return self.given + (self.before + self.frames) * (2 + self.lifetime)
+        return self.given + (self.before + self.frames) * self.kinds
 
     def __call__(self, key, frame, fold, shape, dtype):
-        own = {FRESH: 0, CONTEXT: 1}
-        kind = own[fold] if isinstance(fold, int) else 2 + fold % max(self.lifetime, 1)
-        index = self.given + (frame + self.before) * (2 + self.lifetime) + kind
+        index = self.given + (frame + self.before) * self.kinds + self._kind(fold)
         return jax.nn.one_hot(index, self.channels, dtype=dtype)[None, :, None, None, :]
+
+    def _kind(self, fold):
+        if isinstance(fold, int):
+            return {FRESH: 0, CONTEXT: 1}[fold]
+        step, restart = fold % max(self.lifetime, 1), (RESTART - fold) % max(self.restarts, 1)
+        return 2 + jnp.where(fold > 0, step, self.lifetime + restart)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -123,12 +133,15 @@ class Oracle(Sampling):
             )
 
     def _basis(self) -> Basis:
-        window, lifetime = self.window, 0
+        window, restart, lifetime = self.window, self.restart, 0
+        cycles = -(-window.size // window.stride) + 1
         if self.solver.noise != "none":
-            cycles = -(-window.size // window.stride) + 1
-            lifetime = warmup_steps(window, self.cycle_steps) + cycles * self.cycle_steps
+            again = restart.times * restart.steps(self.cycle_steps)
+            lifetime = warmup_steps(window, self.cycle_steps) + again + cycles * (self.cycle_steps + again)
         frames = self.given + self.frames + window.size + window.stride
-        return Basis(self.given, self.noise.memory + window.size, frames, lifetime)
+        return Basis(
+            self.given, self.noise.memory + window.size, frames, lifetime, (1 + cycles) * restart.times
+        )
 
     def coefficients(self, denoiser: Denoiser | None = None) -> np.ndarray:
         """`[given + frames, noise]`: given and emitted frames as linear maps of the noise, float64.

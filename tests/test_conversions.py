@@ -113,3 +113,19 @@ def test_posterior_is_stable_at_the_ends_and_for_small_steps():
     with jax.enable_x64(False):
         single = (part.astype(jnp.float32) for part in (z, x, at(0.0), at(1e-5)))
         assert noise.posterior(*single)[1].item() == pytest.approx(1e-5 / 2, rel=1e-4)
+
+
+@pytest.mark.parametrize("logsnr_s", [INFINITE, 3.0, -1.0])
+def test_noising_in_two_stages_is_noising_at_once(logsnr_s):
+    """`q(z_t | z_s) q(z_s | x) = q(z_t | x)`: the factor of `x`, and the variance of all noise together."""
+    logsnr_s = jnp.asarray([[logsnr_s] * 3])
+    logsnr_t = jnp.minimum(logsnr_s, 4.0) - jnp.asarray([[0.5, 5.0, INFINITE]])
+    one, none = jnp.ones((1, 3, 1, 1, 1)), jnp.zeros((1, 3, 1, 1, 1))
+
+    def z(x, first, second):
+        return noise.diffuse_further(noise.diffuse(x, first, logsnr_s), second, logsnr_s, logsnr_t)
+
+    alpha, sigma = noise.alpha_sigma(logsnr_t)
+    np.testing.assert_allclose(z(one, none, none)[..., 0, 0, 0], alpha, rtol=1e-12)
+    spread = z(none, one, none) ** 2 + z(none, none, one) ** 2
+    np.testing.assert_allclose(spread[..., 0, 0, 0], sigma**2, rtol=1e-12)

@@ -16,6 +16,7 @@ from rolling.oracle import UNCLIPPED, Basis, Oracle, autoregressive_covariance, 
 from rolling.sampling.carry import Carry
 from rolling.sampling.guidance import Denoisers, History, HistoryGuidance
 from rolling.sampling.partitions import Blocks, Partition, Whole
+from rolling.sampling.restart import Restart
 from rolling.sampling.rollout import Rollout, first_guess
 from rolling.sampling.sampler import Sampler, Sampling
 from rolling.sampling.starts import FromClip, FromForecast, FromGuess, FromNoise, Guess, Persistence, Start
@@ -45,7 +46,12 @@ SAMPLINGS = {
     "history guidance": Sampling(window=Rolling(size=4, context=2), guidance=(HistoryGuidance(),)),
     "picard": Sampling(window=FullSequence(size=5, context=2), sweep=Picard(tolerance=0.0)),
     "power": Sampling(window=Rolling(size=4, context=1), spacing=Power(exponent=2.0), calls_per_frame=3),
-    "truncated": Sampling(window=Rolling(size=5, context=1), truncate_tail=True, solver=Ancestral()),
+    "truncated": Sampling(
+        window=Rolling(size=5, context=1),
+        truncate_tail=True,
+        solver=Ancestral(),
+        restart=Restart(times=2, level=0.5, every=2),
+    ),
 }
 
 

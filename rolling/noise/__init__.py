@@ -9,6 +9,7 @@ the decreasing function `logsnr(tau)`, its inverse and its derivative.
 from rolling.noise.conversions import (
     alpha_sigma,
     diffuse,
+    diffuse_further,
     eps_from_x,
     expand,
     flow_from_x,
@@ -41,6 +42,7 @@ __all__ = [
     "Times",
     "alpha_sigma",
     "diffuse",
+    "diffuse_further",
     "eps_from_x",
     "expand",
     "flow_from_x",

@@ -78,6 +78,19 @@ def noise_removed(logsnr_t: Times, logsnr_s: Times) -> Times:
     return -jnp.expm1(logsnr_t - logsnr_s)
 
 
+def diffuse_further(z: Frames, eps: Frames, logsnr_s: Clocks, logsnr_t: Clocks) -> Frames:
+    """A draw from `q(z_t | z_s)` for a time `t` noisier than `s`, from `z_s` and unit noise:
+
+        z_t = (alpha_t / alpha_s) z_s + sqrt(sigma_t^2 - (alpha_t / alpha_s)^2 sigma_s^2) eps.
+
+    `sigma_s = 0` and `alpha_t = 0` are allowed; `alpha_s = 0` and `t = s` at an end are not.
+    """
+    alpha_s, _ = alpha_sigma(expand(logsnr_s, z))
+    alpha_t, sigma_t = alpha_sigma(expand(logsnr_t, z))
+    fresh = sigma_t * jnp.sqrt(expand(noise_removed(logsnr_t, logsnr_s), z))
+    return alpha_t / alpha_s * z + fresh * eps
+
+
 def posterior(z: Frames, x: Frames, logsnr_t: Clocks, logsnr_s: Clocks) -> tuple[Frames, Array]:
     """Mean and variance of `q(z_s | z_t, x)` for a time `s` cleaner than `t`.
 

@@ -25,6 +25,8 @@ FRESH = 0
 """The fold of a frame's first noise; the steps of solvers are folded from 1 on."""
 CONTEXT = 2**32 - 1
 """The fold of the noise with which a finished frame is shown as context."""
+RESTART = -2
+"""The folds of the noise of restarts, from here downward."""
 
 
 def gaussian(

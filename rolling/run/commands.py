@@ -248,7 +248,9 @@ def report(folder: Path, choose: Callable[[ReportOptions], ReportOptions] = lamb
 def show_experiment(experiment: Experiment) -> str:
     """An experiment as lines of names and values, and its cost."""
     lines = [f"{name}: {value}" for name, value in _flat(codec.encode(experiment))]
-    return "\n".join([*lines, "", _cost(experiment)])
+    return "\n".join(
+        [*lines, "", f"network calls per frame: {experiment.network_calls:g}", _cost(experiment)]
+    )
 
 
 def _cost(experiment: Experiment) -> str:

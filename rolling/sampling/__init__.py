@@ -8,6 +8,7 @@ from rolling.sampling.constraints import Constraint, Units
 from rolling.sampling.corrections import Correction
 from rolling.sampling.guidance import Denoisers, Guidance
 from rolling.sampling.partitions import Partition
+from rolling.sampling.restart import Restart
 from rolling.sampling.rollout import Chunk, Conditions, Rollout, first_guess
 from rolling.sampling.sampler import Sampler, Sampling
 from rolling.sampling.starts import Guess, Start
@@ -23,6 +24,7 @@ __all__ = [
     "Guess",
     "Guidance",
     "Partition",
+    "Restart",
     "Rollout",
     "Sampler",
     "Sampling",

@@ -19,13 +19,14 @@ from rolling.array_types import ContextFrames, Frames
 from rolling.common.errors import InputError
 from rolling.denoisers import Condition
 from rolling.layout import Layout
-from rolling.noise import Cosine, NoiseSchedule, diffuse, expand
-from rolling.noise.prior import CONTEXT, FRESH, Generator, Independent, NoisePrior, gaussian
+from rolling.noise import Cosine, NoiseSchedule, diffuse, diffuse_further, expand
+from rolling.noise.prior import CONTEXT, FRESH, RESTART, Generator, Independent, NoisePrior, gaussian
 from rolling.sampling.carry import Carry
 from rolling.sampling.constraints import Constraint, Units
 from rolling.sampling.corrections import Correction
 from rolling.sampling.guidance import Denoisers, Guidance, Schedules, guided
 from rolling.sampling.partitions import Partition, Whole
+from rolling.sampling.restart import Restart
 from rolling.sampling.starts import FromNoise, Start
 from rolling.sampling.sweeps import Even, Sequential, Spacing, Sweep
 from rolling.solvers import Ddim, Solver, Step, step_between
@@ -74,6 +75,8 @@ class Sampling:
     """Where the steps of a sweep lie."""
     sweep: Sweep = Sequential()
     """In which order they run."""
+    restart: Restart = Restart()
+    """How often frames are noised once more and denoised again."""
     truncate_tail: bool = False
     """Frames after the end of a rollout stay pure noise; otherwise they are started and dropped."""
 
@@ -90,6 +93,7 @@ class Sampling:
         self.start.given(self.window)
         self.partition.frames(self.window)
         self.sweep.check(self.solver)
+        self.restart.check(self)
         for part in self.guidance:
             part.check(self.window)
         for part in self.constraints + self.corrections:
@@ -114,6 +118,12 @@ class Sampling:
     @property
     def cycle_steps(self) -> int:
         return round(self._steps)
+
+    @property
+    def network_calls(self) -> float:
+        """Network calls (NFE) for each frame that is emitted, with those of restarts."""
+        more = self.restart.more_steps(self.cycle_steps)
+        return self.calls_per_frame + more * self.solver.calls / self.window.stride
 
     @property
     def given(self) -> int:
@@ -217,8 +227,9 @@ class Sampler:
     def _in_context(self, z: Frames) -> Array:
         return expand(in_context(self.window, (1, self.window.size)), z)
 
-    def _plan(self, clocks: Callable, steps: int, dtype) -> tuple[Step, bool]:
-        """The steps of a sweep, constants of the program, and whether they show the context with noise."""
+    def _plan(self, clocks: Callable, times: np.ndarray, dtype) -> tuple[Step, bool]:
+        """The steps between falling times, constants of the program, and whether they show the context with
+        noise."""
 
         def plan_of(grid):
             tau = rounded(clocks(grid))[:, None, :]
@@ -227,7 +238,7 @@ class Sampler:
 
         # Jitted, as each operation on its own would be compiled for each length.
         with jax.ensure_compile_time_eval():
-            plan, noisy = jax.jit(plan_of)(jnp.asarray(self.recipe.spacing.times(steps), dtype))
+            plan, noisy = jax.jit(plan_of)(jnp.asarray(times, dtype))
             return plan, bool(noisy)
 
     def _network(self, denoisers: Denoisers, carry: Carry, condition: Condition, noisy: bool) -> Callable:
@@ -283,10 +294,22 @@ class Sampler:
         return z.at[:, frames].set(found)
 
     def _sweep(self, clocks, steps, denoiser, carry, condition, end) -> Carry:
-        """Solves from `t = 1` to `t = 0`."""
-        plan, noisy = self._plan(clocks, steps, carry.z.dtype)
-        if self.recipe.truncate_tail:
-            plan = self._truncated(plan, carry.first + jnp.arange(self.window.size) < end)
+        """Solves from `t = 1` to `t = 0`, and again where there are restarts."""
+        denoisers = denoiser if isinstance(denoiser, Denoisers) else Denoisers(denoiser)
+        plan, noisy = self._plan(clocks, self.recipe.spacing.times(steps), carry.z.dtype)
+        plan = self._live(plan, carry, end)
+        carry = self._solve(plan, self._network(denoisers, carry, condition, noisy), carry)
+        if self.recipe.restart.times:
+            carry = self._restarted(denoisers, carry, condition, end)
+        # Solvers of higher order end beside their last prediction, and all of them at the lowest noise level.
+        n = self.window.context
+        finished = slice(n, n + self.window.stride)
+        z = self._corrected(carry.z, finished, carry.given, denoisers.units)
+        z = self._constrained(z, finished, z[:, :n], denoisers.units)
+        return dataclasses.replace(carry, z=z)
+
+    def _solve(self, plan: Step, network: Callable, carry: Carry) -> Carry:
+        """The carry after all steps of a plan."""
         size = self.window.size
 
         def move(i, step, state, denoise):
@@ -301,19 +324,42 @@ class Sampler:
             # Context whose clock runs is shown at other levels (`show`), and is not denoised.
             return jnp.where(self._in_context(z), before, z), history
 
-        denoisers = denoiser if isinstance(denoiser, Denoisers) else Denoisers(denoiser)
-        network = self._network(denoisers, carry, condition, noisy)
         z, history = self.recipe.sweep(move, network, (carry.z, carry.history), plan)
-        # Solvers of higher order end beside their last prediction, and all of them at the lowest noise level.
-        n = self.window.context
-        finished = slice(n, n + self.window.stride)
-        z = self._corrected(z, finished, carry.given, denoisers.units)
-        z = self._constrained(z, finished, z[:, :n], denoisers.units)
-        return dataclasses.replace(carry, z=z, history=history, step=carry.step + steps)
+        return dataclasses.replace(carry, z=z, history=history, step=carry.step + len(plan.moving))
 
-    def _truncated(self, plan: Step, live: Array) -> Step:
-        """Frames that are not live stand still, as pure noise."""
-        live = live[None, None]
+    def _restarted(self, denoisers: Denoisers, carry: Carry, condition: Condition, end) -> Carry:
+        """The carry at the end of a cycle, or of the warm-up, which ends at the same clocks, after the
+        restarts that are due. Cycles are counted by the frames, so that one that is resumed goes on alike."""
+        restart = self.recipe.restart
+        times = restart.level * self.recipe.spacing.times(restart.steps(self.recipe.cycle_steps))
+        plan, noisy = self._plan(self.window.cycle, times, carry.z.dtype)
+        plan = self._live(plan, carry, end)
+
+        def once(i, carry: Carry) -> Carry:
+            carry = self._noised(carry, i, plan.logsnr_s[-1], plan.logsnr_t[0])
+            return self._solve(plan, self._network(denoisers, carry, condition, noisy), carry)
+
+        due = (carry.first // self.window.stride + 1) % restart.every == 0
+        return jax.lax.fori_loop(0, jnp.where(due, restart.times, 0), once, carry)
+
+    def _noised(self, carry: Carry, i, logsnr_s, logsnr_t) -> Carry:
+        """Frames behind the context taken from the clocks `s` to noisier clocks `t`, without a history, by
+        the noise of restart `i` of this cycle."""
+        size = self.window.size
+        cycle = carry.first // self.window.stride + size  # a start may place the window before frame 0
+        eps = self._noise(
+            carry.key, carry.first, size, RESTART - self.recipe.restart.times * cycle - i, carry.z
+        )
+        noised = diffuse_further(carry.z, eps, logsnr_s, logsnr_t)
+        kept = self._in_context(carry.z) | expand(logsnr_t >= logsnr_s, carry.z)
+        z = jnp.where(kept, carry.z, noised)
+        return dataclasses.replace(carry, z=z, history=self.recipe.solver.init(z))
+
+    def _live(self, plan: Step, carry: Carry, end) -> Step:
+        """Frames from `end` on stand still, as pure noise, where the tail is truncated."""
+        if not self.recipe.truncate_tail:
+            return plan
+        live = (carry.first + jnp.arange(self.window.size) < end)[None, None]
         noise = self.recipe.schedule.logsnr(jnp.ones((1, 1, 1), plan.logsnr_t.dtype))
         return Step(
             jnp.where(live, plan.logsnr_t, noise),

@@ -100,7 +100,7 @@ class Comparison:
             cells = (
                 fact["window"],
                 fact["solver"],
-                str(fact["calls_per_frame"]),
+                f"{fact['network_calls']:g}",
                 f"{fact['parameters']:,}",
                 f"{fact['training_steps']:,} of {fact['batch']}",
                 _duration(float(np.mean([run.training_seconds for run in group.runs]))),
@@ -193,6 +193,7 @@ class Comparison:
             "window": _in_words(parts["window"]),
             "solver": _in_words(parts["solver"]),
             "calls_per_frame": group.experiment.calls_per_frame,
+            "network_calls": group.experiment.network_calls,
             "parameters": self.scored[group.name][0].parameters,
             "training_steps": group.experiment.training.steps,
             "batch": group.experiment.training.batch,

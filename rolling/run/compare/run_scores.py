@@ -66,6 +66,11 @@ def score_run(run: Run, calls: Sequence[float], given: int) -> Scored:
             found.notes.append(f"{run.folder.name} is left out of {wanted.stem}: {note}")
             continue
         found.kept[wanted.key] = _scores(store, split, forecaster, wanted)
+        made = forecaster.recipe.network_calls
+        if made != wanted.calls:
+            found.notes.append(
+                f"{run.folder.name} makes {made:g} calls per frame in {wanted.stem}: it restarts"
+            )
     return found
 
 

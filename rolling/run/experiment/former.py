@@ -24,7 +24,11 @@ FIELDS = {
 
 ADDED = {
     "source.clips": {"holdout_by": "names"},
-    "experiment": {"constraints": [], "corrections": []},
+    "experiment": {
+        "constraints": [],
+        "corrections": [],
+        "restart": {"type": "restart", "times": 0, "level": 0.5, "every": 1},
+    },
     "window.noisy_context": {"most": None},
 }
 """By short name: fields that earlier versions did not have, with what they did."""

@@ -109,6 +109,7 @@ RECORDS = {
     "reference": "rolling.run.experiment.experiment.Reference",
     "picture": "rolling.data.clips.protocol.Picture",
     "history": "rolling.sampling.guidance.History",
+    "restart": "rolling.sampling.restart.Restart",
     "oracle": "rolling.oracle.Oracle",
     "layout": "rolling.layout.Layout",
     "variable": "rolling.layout.Variable",
