@@ -96,6 +96,28 @@ def test_the_bank_holds_errors_of_its_predictions_each_at_its_level():
     assert ((4 * share > lowest - 0.01) & (4 * share < lowest + 1.01)).all()
 
 
+def test_what_an_exact_denoiser_leaves_in_the_bank():
+    """The variance of a frame given the one before it and itself with noise of variance `S`,
+    `q S / ((1 - S) q + S)` with `q = 1 - a^2`, at clocks that are spread evenly up to the last level."""
+    q, objective = 1 - A**2, ErrorBank(levels=8, slots=128, share=0.0)
+    x = process(jax.random.key(5), 2_000, 2)
+
+    def exact(z, logsnr, condition):
+        alpha, sigma = (jnp.sqrt(jax.nn.sigmoid(s * logsnr[:, 1:]))[..., None, None, None] for s in (1, -1))
+        mean = A * z[:, :1]
+        following = mean + q * alpha * (z[:, 1:] - alpha * mean) / (alpha**2 * q + sigma**2)
+        return jnp.concatenate([z[:, :1], following], axis=1)
+
+    def step(i, bank):
+        return objective.loss_and_state(inputs(exact), 1.0, None, {"x": x}, jax.random.key(i), bank)[1]
+
+    bank = jax.jit(lambda bank: jax.lax.fori_loop(0, 200, step, bank))(objective.init(inputs(exact)))
+    end = 2 / np.pi * np.arctan(np.exp(-objective.nearly_clean / 2))
+    s = np.sin(np.pi / 2 * end * np.linspace(0, 1, 1000)) ** 2
+    by_hand = (q * s / ((1 - s) * q + s)).mean()
+    assert np.mean(np.asarray(bank.errors[..., 0], np.float64) ** 2) == pytest.approx(by_hand, rel=0.15)
+
+
 def test_a_full_level_gives_up_one_of_its_errors_for_a_new_one():
     objective, x = ErrorBank(levels=2, slots=4), process(jax.random.key(0), 64, 2)
     bank, step = known(objective), stepping(objective, x)

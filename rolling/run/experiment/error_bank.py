@@ -48,7 +48,7 @@ class ErrorBank(Denoising):
     takes in one error at random of those that fall into it, if there is any, in place of one of its own at
     random once it is full. They come from clips with clean and with wrong context alike, from predictions
     with dropout by the parameters of that step. Until every level has seen `begin` errors, this is
-    `Denoising` to the bit.
+    `Denoising`, with the same draws.
     """
 
     share: float = 0.7
