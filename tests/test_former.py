@@ -65,6 +65,8 @@ def test_presets_of_before_are_those_of_today():
             now = dataclasses.replace(
                 now, constraints=(), objective=Denoising(), reference=Reference(), long=then.long
             )
+        if name == "kuramoto_sivashinsky":  # it is trained longer, as `kolmogorov` is
+            now = dataclasses.replace(now, solver=then.solver, training=then.training)
         assert then == now, name
         since = codec.differences(former, codec.encode(now))
         assert all(": None / " in line for line in since)  # fields that were added
