@@ -102,7 +102,9 @@ def test_the_version_is_printed():
     from rolling.run.cli import main
 
     assert main(["--version"]) == 0
-    shown = python("import sys; from rolling.run.cli import main; sys.exit(main(['--version']))")
+    shown = python(
+        "import runpy, sys; sys.argv[1:] = ['--version']; runpy.run_module('rolling', run_name='__main__')"
+    )
     assert re.fullmatch(r"rolling \d\S*\n", shown) and shown.split()[1] == rolling.__version__
 
 
