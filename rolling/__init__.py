@@ -73,9 +73,9 @@ if TYPE_CHECKING:
         ClassifierFree as ClassifierFree,
         HistoryGuidance as HistoryGuidance,
     )
+    from rolling.sampling.recipe import Sampling as Sampling
     from rolling.sampling.restart import Restart as Restart
     from rolling.sampling.rollout import Rollout as Rollout
-    from rolling.sampling.sampler import Sampling as Sampling
     from rolling.sampling.starts import (
         FromClip as FromClip,
         FromForecast as FromForecast,
@@ -135,7 +135,7 @@ _HOMES = {
     "rolling.sampling.guidance": "Autoguidance ClassifierFree HistoryGuidance",
     "rolling.sampling.restart": "Restart",
     "rolling.sampling.rollout": "Rollout",
-    "rolling.sampling.sampler": "Sampling",
+    "rolling.sampling.recipe": "Sampling",
     "rolling.sampling.starts": "FromClip FromForecast FromGuess FromNoise",
     "rolling.solvers": "Ancestral Ddim Deis DpmSolverPlusPlus DpmSolverPlusPlus2S Heun TimeShift UniPC",
     "rolling.video.uvit": "VideoUViT",

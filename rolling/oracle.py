@@ -20,8 +20,9 @@ from rolling.denoisers import Denoiser
 from rolling.losses import Elbo, frame_weights
 from rolling.noise import Cosine, NoiseSchedule, alpha_sigma
 from rolling.noise.prior import CONTEXT, FRESH, RESTART, covariance
+from rolling.sampling.recipe import Sampling
 from rolling.sampling.rollout import Rollout
-from rolling.sampling.sampler import Sampler, Sampling
+from rolling.sampling.sampler import Sampler
 from rolling.windows import Rolling, SampledTimes, Window, warmup_steps
 
 UNCLIPPED = Cosine(minimum=-np.inf, maximum=np.inf)

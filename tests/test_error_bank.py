@@ -20,7 +20,7 @@ from rolling.run.checkpoint import Checkpoints
 from rolling.run.experiment.error_bank import Bank, ErrorBank
 from rolling.run.experiment.objectives import Denoising, LossInputs
 from rolling.sampling.constraints import Limits, Units
-from rolling.sampling.sampler import Sampling
+from rolling.sampling.recipe import Sampling
 from rolling.windows import Autoregressive, Rolling, TrainedOn
 
 A, GAIN = 0.9, 0.7

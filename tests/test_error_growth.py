@@ -9,7 +9,8 @@ from rolling.denoisers import NOTHING
 from rolling.metrics.error_growth import ErrorGrowth
 from rolling.run.cli import main
 from rolling.sampling.own_rollout import finished_on_own
-from rolling.sampling.sampler import Sampler, Sampling
+from rolling.sampling.recipe import Sampling
+from rolling.sampling.sampler import Sampler
 from rolling.solvers import Ddim
 from rolling.windows import Autoregressive, Rolling
 

@@ -21,7 +21,8 @@ from rolling.sampling.guidance import (
     Schedules,
     guided,
 )
-from rolling.sampling.sampler import Sampler, Sampling
+from rolling.sampling.recipe import Sampling
+from rolling.sampling.sampler import Sampler
 from rolling.solvers import Ddim
 from rolling.windows import FullSequence, Rolling
 

@@ -18,7 +18,8 @@ from rolling.run.experiment.objectives import Denoising, LossInputs
 from rolling.run.experiment.own_context import OwnContext
 from rolling.sampling.constraints import Units
 from rolling.sampling.own_rollout import own_rollout
-from rolling.sampling.sampler import Sampler, Sampling
+from rolling.sampling.recipe import Sampling
+from rolling.sampling.sampler import Sampler
 from rolling.solvers import UniPC
 from rolling.windows import Autoregressive, IndependentTimes, Rolling, TrainedOn
 

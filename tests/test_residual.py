@@ -15,8 +15,9 @@ from rolling.noise import alpha_sigma, diffuse
 from rolling.oracle import UNCLIPPED, autoregressive_covariance, exact_denoiser
 from rolling.sampling.guidance import History, HistoryGuidance
 from rolling.sampling.partitions import Blocks
+from rolling.sampling.recipe import Sampling
 from rolling.sampling.rollout import Rollout
-from rolling.sampling.sampler import Sampler, Sampling
+from rolling.sampling.sampler import Sampler
 from rolling.solvers import Ancestral
 from rolling.windows import Autoregressive, Rolling
 

@@ -16,9 +16,10 @@ from rolling.oracle import UNCLIPPED, Basis, Oracle, autoregressive_covariance, 
 from rolling.sampling.carry import Carry
 from rolling.sampling.guidance import Denoisers, History, HistoryGuidance
 from rolling.sampling.partitions import Blocks, Partition, Whole
+from rolling.sampling.recipe import Sampling
 from rolling.sampling.restart import Restart
 from rolling.sampling.rollout import Rollout, first_guess
-from rolling.sampling.sampler import Sampler, Sampling
+from rolling.sampling.sampler import Sampler
 from rolling.sampling.starts import FromClip, FromForecast, FromGuess, FromNoise, Guess, Persistence, Start
 from rolling.sampling.sweeps import Even, Picard, Power, Sequential, Spacing, Sweep
 from rolling.solvers import Ancestral, Ddim, Deis, DpmSolverPlusPlus, Heun, TimeShift, UniPC

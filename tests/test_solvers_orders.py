@@ -7,8 +7,9 @@ import pytest
 
 from rolling.noise import Cosine, FlowMatching
 from rolling.oracle import UNCLIPPED, Oracle
+from rolling.sampling.recipe import Sampling
 from rolling.sampling.rollout import Rollout
-from rolling.sampling.sampler import Sampler, Sampling
+from rolling.sampling.sampler import Sampler
 from rolling.solvers import Ddim, Deis, DpmSolverPlusPlus, DpmSolverPlusPlus2S, Heun, UniPC
 from rolling.windows import Rolling
 from tests.solver_tools import ar1_denoiser, trajectory

@@ -8,9 +8,10 @@ from rolling.sampling.constraints import Constraint, Units
 from rolling.sampling.corrections import Correction
 from rolling.sampling.guidance import Denoisers, Guidance
 from rolling.sampling.partitions import Partition
+from rolling.sampling.recipe import Sampling
 from rolling.sampling.restart import Restart
 from rolling.sampling.rollout import Chunk, Conditions, Rollout, first_guess
-from rolling.sampling.sampler import Sampler, Sampling
+from rolling.sampling.sampler import Sampler
 from rolling.sampling.starts import Guess, Start
 from rolling.sampling.sweeps import Spacing, Sweep
 

@@ -21,7 +21,7 @@ from rolling.common.errors import InputError
 from rolling.layout import Layout
 
 if TYPE_CHECKING:
-    from rolling.sampling.sampler import Sampling
+    from rolling.sampling.recipe import Sampling
 
 
 class Units(NamedTuple):

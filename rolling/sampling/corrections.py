@@ -17,7 +17,7 @@ from rolling.layout import Layout
 from rolling.sampling.constraints import Units
 
 if TYPE_CHECKING:
-    from rolling.sampling.sampler import Sampling
+    from rolling.sampling.recipe import Sampling
 
 
 @runtime_checkable

@@ -12,7 +12,7 @@ from rolling.common.errors import InputError
 from rolling.windows import rounded
 
 if TYPE_CHECKING:
-    from rolling.sampling.sampler import Sampling
+    from rolling.sampling.recipe import Sampling
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

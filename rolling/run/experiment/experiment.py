@@ -17,7 +17,7 @@ from rolling.metrics import Metric
 from rolling.outputs import Output
 from rolling.run.experiment.objectives import Denoising, Objective
 from rolling.run.experiment.optimisers import AdamW, Optimiser
-from rolling.sampling.sampler import Sampling
+from rolling.sampling.recipe import Sampling
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
