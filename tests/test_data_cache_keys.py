@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from rolling.data import cache
 from rolling.data.clips.collections import (
@@ -29,7 +30,7 @@ KEYS = (
     (Simulated(simulator=Kolmogorov()), "a7a511c79cb61dbc"),
     (Simulated(simulator=KuramotoSivashinsky()), "eb4048ae44e3631e"),
     (Simulated(simulator=MovingShapes()), "219bdbb980327672"),
-    (Gridded(path="era5.nc"), "23ee6cba9acd6ba2"),
+    (Gridded(path="era5.nc", features=None), "23ee6cba9acd6ba2"),  # as surveys are named
     (Picture(), "551a10cdcd2a9f86"),
     (ArrayFiles(), "ee68494f84014601"),
     (Videos(), "6cc7afdd4e8e3aeb"),
@@ -63,6 +64,17 @@ def test_a_prepared_store_is_found_under_its_former_name(tmp_path):
     assert [folder.name for folder in place.iterdir()] == ["arrayfiles-195583327a11bca7"]
     clips.open()
     assert len(list(place.iterdir())) == 2
+
+
+def test_a_survey_is_that_of_any_functions_of_time(tmp_path, monkeypatch):
+    monkeypatch.setenv("ROLLING_CACHE", str(tmp_path / "cache"))
+    times = np.datetime64("2020-01-01T00", "ns") + np.arange(60) * np.timedelta64(6, "h")
+    values = np.random.default_rng(0).standard_normal((60, 4, 5)).astype(np.float32)
+    axes = {"time": times, "lat": np.arange(4.0), "lon": np.arange(5.0)}
+    xr.DataArray(values, axes, tuple(axes), "t2m").to_netcdf(tmp_path / "a.nc")
+    for features in (("auto",), None, ("day_of_year",)):
+        Gridded(path=str(tmp_path / "a.nc"), features=features, in_memory=0).open()
+    assert len(list((tmp_path / "cache").glob("survey-*"))) == 1
 
 
 def test_a_class_of_ours_keeps_its_key_wherever_it_is_defined():

@@ -275,4 +275,5 @@ def test_the_readme_s_examples_print_what_they_say():
 def test_long_lists_that_differ_are_told_by_their_lengths():
     starts = [[0, frame, "0.4"] for frame in range(30)]
     assert codec.differences({"starts": starts}, {"starts": starts[:9]}) == ["starts: 30 of them / 9 of them"]
+    assert codec.differences({"type": "source.one"}, {"type": "source.two"}) == ["source.one / source.two"]
     assert codec.differences({"sizes": [1, 2]}, {"sizes": [1]}) == ["sizes: [1, 2] / [1]"]

@@ -201,10 +201,10 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(trained, 
     load(tmp_path / "gridded")
 
 
-@pytest.mark.parametrize("sizes", [{"frames": 0}, {"frames": 2, "members": 0}])
+@pytest.mark.parametrize("sizes", [{"frames": 0}, {"frames": 2, "members": 0}, {"frames": 3.5}])
 def test_an_empty_forecast_is_refused(trained, sizes):
     run, dataset = trained
-    with pytest.raises(InputError, match="needs frames >= 1 and members >= 1"):
+    with pytest.raises(InputError, match="needs whole numbers of frames and members"):
         load(run).forecast(dataset, **sizes)
 
 

@@ -68,8 +68,14 @@ def test_fields_that_no_option_names_are_as_they_were():
     )
     assert second.cumulative and parse(debug, named, "test") == expected
     assert parse(debug, [], "test") == debug
-    with pytest.raises(InputError, match=r"^--training\.steps: invalid literal"):
-        parse(debug, ["--training.steps", "x"], "test")
+    for words, said in {
+        "--training.steps x": "--training.steps: a whole number is needed, not 'x'",
+        "--optimiser.peak x": "--optimiser.peak: a number is needed, not 'x'",
+        "--forecast.starts 1.5": "--forecast.starts: a whole number is needed, not '1.5'",
+    }.items():
+        with pytest.raises(InputError) as refused:
+            parse(debug, words.split(), "test")
+        assert str(refused.value) == f"{said}; `test --help` lists the options"
 
 
 def test_a_part_around_a_part_takes_the_one_that_was_there():

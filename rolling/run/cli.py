@@ -227,7 +227,10 @@ def _evaluate(words: list[str]) -> None:
         return _evaluate_folders(words)
     run, rest = first(words, "evaluate", "run")
     if rest:
-        raise InputError(f"`rolling evaluate` takes a run and nothing else, not {rest[0]!r}")
+        raise InputError(
+            "`rolling evaluate` takes a run and, of options, --code and --metrics.i3d-weights, not"
+            f" {rest[0]!r}: metrics are chosen when a run is made"
+        )
     print(commands.evaluate(Path(run)))
 
 

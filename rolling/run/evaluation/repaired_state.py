@@ -92,7 +92,7 @@ def _conclusions(found: dict[str, Repaired], repairs: list[Repair]) -> str:
     }
     left = [name for name in wrong if not any(name in names for names in helped.values())]
     said = [f"Less wrong with {name} repaired: {', '.join(helped[name])}." for name in helped if helped[name]]
-    said += [f"As wrong whichever is repaired: {', '.join(left)}."] if left else []
+    said += [f"Less wrong with no repair: {', '.join(left)}."] if left else []
     return "\n".join(said)
 
 

@@ -128,7 +128,7 @@ def _differences(a: Any, b: Any, where: str) -> list[str]:
         parts = [_differences(x, y, f"{where}[{i}]") for i, (x, y) in enumerate(zip(a, b, strict=True))]
         return [line for part in parts for line in part]
     shown = [_shortened(value.get("type") if isinstance(value, dict) else value) for value in (a, b)]
-    return [] if a == b else [f"{where}: {shown[0]} / {shown[1]}"]
+    return [] if a == b else [f"{where}: {shown[0]} / {shown[1]}".removeprefix(": ")]
 
 
 def _shortened(value: Any) -> str:

@@ -104,7 +104,7 @@ class Forecast:
     members: int = 4
     """Forecasts from each initialisation time: the size of the ensemble."""
     frames: int = 20
-    """Frames of each forecast; 0 makes none."""
+    """Frames of each forecast; an experiment with 0 makes none."""
     batch: int = 16
     """Forecasts sampled together; memory grows with it, the result does not depend on it."""
     chunk: int = 32

@@ -55,7 +55,7 @@ def parse(default: T, arguments: list[str], program: str) -> T:
         if stop.code in (0, None):
             raise
         raise InputError(
-            f"{_one_sentence(stderr.getvalue())}; `{program} --help` lists the options"
+            f"{_one_sentence(stderr.getvalue()).rstrip('.')}; `{program} --help` lists the options"
         ) from None
     return _widen(value, default)
 
@@ -284,10 +284,22 @@ def _widen(value: Any, default: Any) -> Any:
     return made(type(default), fields, "the options")
 
 
+PLAIN = (
+    (r"^Unrecognized options (?=Unrecognized)", ""),
+    (r"^Invalid choice (?=invalid)", ""),
+    (r"^Value error Error parsing (?:--)?([\w.-]+): ", r"--\1: "),
+    (r" Argument helptext: .*$", ""),
+    (r"invalid literal for int\(\) with base 10:", "a whole number is needed, not"),
+    (r"could not convert string to float:", "a number is needed, not"),
+)
+"""What tyro says, and what is said in its place."""
+
+
 def _one_sentence(text: str) -> str:
     """The text of tyro's error box, without the box."""
     lines = [re.sub(r"[─│╭╮╰╯]", " ", line).strip() for line in text.splitlines()]
     lines = [line for line in lines if line and "--help" not in line and "full helptext" not in line]
     words = " ".join(" ".join(lines).split()) or "the arguments cannot be understood"
-    words = re.sub(r"^Unrecognized options (?=Unrecognized)", "", words)
-    return re.sub(r"^Value error Error parsing (?:--)?([\w.-]+): ", r"--\1: ", words)
+    for pattern, plain in PLAIN:
+        words = re.sub(pattern, plain, words)
+    return words

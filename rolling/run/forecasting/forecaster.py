@@ -3,6 +3,7 @@
 import dataclasses
 import zlib
 from collections.abc import Iterator, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -236,8 +237,10 @@ class Forecaster:
 
 
 def _check_size(frames: int, members: int) -> None:
-    if frames < 1 or members < 1:
-        raise InputError(f"a forecast needs frames >= 1 and members >= 1, not {frames} and {members}")
+    if not all(isinstance(count, Integral) and count >= 1 for count in (frames, members)):
+        raise InputError(
+            f"a forecast needs whole numbers of frames and members, 1 or more, not {frames} and {members}"
+        )
 
 
 class Others(NamedTuple):
