@@ -127,7 +127,7 @@ def test_grey_pictures_need_no_axis_of_channels(grey):
         (clips(2, 8, 8, 3), {"actions": np.zeros((4, 3))}, r"actions have the shape \(4, 3\): give \[any, 2"),
         (clips(2, 8, 8, 3), {"actions": None}, "actions of each frame"),
         (clips(2, 8, 8, 3), {"tokens": np.zeros((1, 2))}, "trained without tokens"),
-        (clips(2, 8, 8, 3), {"members": 0}, "members >= 1"),
+        (clips(2, 8, 8, 3), {"members": 0}, "whole numbers of frames and members"),
     ],
 )
 def test_what_is_no_clip_is_refused(colours, given, more, says):
