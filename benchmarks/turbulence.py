@@ -10,34 +10,32 @@ between trajectories, as a share. The goal: within 5 %.
 """
 
 import sys
+from typing import cast
 
 import numpy as np
 import xarray as xr
 
 from rolling.configs.kolmogorov import experiment
+from rolling.metrics.spectra import Planar, spectrum
 
 PIECE, SHELLS = 1000, np.arange(1, 11)
 
 
-def powers(w: np.ndarray) -> np.ndarray:
-    """The variance, then the energy in each shell, `[..., 11]`, means over time of `w [..., time, y, x]`.
-
-    The energy of a mode of vorticity is `|w_k|^2 / (2 k^2)`.
-    """
-    k = np.fft.fftfreq(w.shape[-1], 1 / w.shape[-1])
-    size = np.hypot(k[:, None], k[None])
-    energy = np.abs(np.fft.fft2(w) / w[0, 0].size) ** 2 / np.maximum(2 * size**2, 1)
-    shells = [energy[..., np.abs(size - shell) <= 0.5].sum(-1) for shell in SHELLS]
-    return np.stack([w.var(axis=(-2, -1)), *shells], axis=-1).mean(-2)
+def powers(w: np.ndarray, plane: Planar) -> np.ndarray:
+    """The variance, then the kinetic energy in each shell, `[..., 11]`, means over time of vorticity
+    `w [..., time, y, x]`."""
+    shells = plane.kinetic_of_vorticity(w)[..., SHELLS]
+    return np.concatenate([w.var(axis=(-2, -1))[..., None], shells], axis=-1).mean(-2)
 
 
 def main() -> None:
     split = experiment.source.open()
+    plane = cast(Planar, spectrum(split.train.layout))
     sequences = [
         part.read(i, 0, part.length(i)) for part in (split.train, split.test) for i in range(len(part))
     ]
     frames = np.array([len(x) for x in sequences])
-    found = np.array([powers(x[None, ..., 0])[0] for x in sequences])
+    found = np.array([powers(x[None, ..., 0], plane)[0] for x in sequences])
     truth = np.average(found, axis=0, weights=frames)
     error = np.sqrt(np.average((found - truth) ** 2, axis=0, weights=frames) / (len(found) - 1)) / truth
 
@@ -49,7 +47,7 @@ def main() -> None:
     for begin in range(0, leads - leads % PIECE or leads, PIECE):
         piece = store.isel(prediction_timedelta=slice(begin, begin + PIECE))
         w = piece.transpose("rollout", "prediction_timedelta", "y", "x").values.astype(np.float64)
-        pieces.append(powers(w).mean(0) / truth)
+        pieces.append(powers(w, plane).mean(0) / truth)
         print(_row(f"{begin + 1}-{begin + w.shape[1]}", pieces[-1]))
     print(_row("all", np.mean(pieces, axis=0)))
     print(_row("± (truth)", error))

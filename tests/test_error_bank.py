@@ -11,9 +11,7 @@ import pytest
 
 from rolling.common.errors import InputError
 from rolling.configs.debug import experiment as debug
-from rolling.denoisers import NOTHING
 from rolling.layout import Axis, Layout, Variable
-from rolling.losses import XLoss
 from rolling.noise import Cosine, LinearLogsnr
 from rolling.run import commands
 from rolling.run.checkpoint import Checkpoints
@@ -22,6 +20,7 @@ from rolling.run.experiment.objectives import Denoising, LossInputs
 from rolling.sampling.constraints import Limits, Units
 from rolling.sampling.recipe import Sampling
 from rolling.windows import Autoregressive, Rolling, TrainedOn
+from tests.loss_tools import after_a_clean_frame, ar1, scaled_inputs
 
 A, GAIN = 0.9, 0.7
 LAYOUT = Layout(
@@ -35,11 +34,7 @@ NEXT_FRAME = Sampling(window=Autoregressive(context=1), schedule=CLEAN)
 
 def process(key, batch: int, frames: int) -> jax.Array:
     """AR(1) of unit variance in the first variable, zeros in the second: `[batch, frames, 1, 1, 2]`."""
-    eps = jax.random.normal(key, (batch, frames))
-    x = [eps[:, 0]]
-    for k in range(1, frames):
-        x.append(A * x[-1] + math.sqrt(1 - A**2) * eps[:, k])
-    x = jnp.stack(x, axis=1)
+    x = ar1(key, batch, frames, A)
     return jnp.stack([x, jnp.zeros_like(x)], axis=-1)[:, :, None, None]
 
 
@@ -50,14 +45,7 @@ def linear(z, logsnr, condition):
 
 
 def inputs(network, sampling=NEXT_FRAME, mask=None) -> LossInputs:
-    units = Units.standard(LAYOUT)._replace(mask=mask)
-    return LossInputs(
-        lambda params, key: lambda *seen: params * network(*seen),
-        lambda batch, key: NOTHING,
-        sampling,
-        XLoss(),
-        units,
-    )
+    return scaled_inputs(network, sampling, Units.standard(LAYOUT)._replace(mask=mask))
 
 
 def known(objective) -> Bank:
@@ -102,11 +90,7 @@ def test_what_an_exact_denoiser_leaves_in_the_bank():
     q, objective = 1 - A**2, ErrorBank(levels=8, slots=128, share=0.0)
     x = process(jax.random.key(5), 2_000, 2)
 
-    def exact(z, logsnr, condition):
-        alpha, sigma = (jnp.sqrt(jax.nn.sigmoid(s * logsnr[:, 1:]))[..., None, None, None] for s in (1, -1))
-        mean = A * z[:, :1]
-        following = mean + q * alpha * (z[:, 1:] - alpha * mean) / (alpha**2 * q + sigma**2)
-        return jnp.concatenate([z[:, :1], following], axis=1)
+    exact = after_a_clean_frame(A)
 
     def step(i, bank):
         return objective.loss_and_state(inputs(exact), 1.0, None, {"x": x}, jax.random.key(i), bank)[1]

@@ -1,7 +1,6 @@
 """Training on context that the network made, on the linear-Gaussian process whose answers are known."""
 
 import dataclasses
-import math
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +21,7 @@ from rolling.sampling.recipe import Sampling
 from rolling.sampling.sampler import Sampler
 from rolling.solvers import UniPC
 from rolling.windows import Autoregressive, IndependentTimes, Rolling, TrainedOn
+from tests.loss_tools import after_a_clean_frame, ar1, scaled_inputs
 
 pytestmark = pytest.mark.slow  # rollouts within gradients take long to compile
 
@@ -34,21 +34,10 @@ NEXT_FRAME = Sampling(window=Autoregressive(context=1), solver=UniPC(order=2), c
 
 def process(key, batch: int, frames: int) -> jax.Array:
     """AR(1) of unit variance, `[batch, frames, 1, 1, 1]`."""
-    eps = jax.random.normal(key, (batch, frames))
-    x = [eps[:, 0]]
-    for k in range(1, frames):
-        x.append(A * x[-1] + math.sqrt(1 - A**2) * eps[:, k])
-    return jnp.stack(x, axis=1)[..., None, None, None]
+    return ar1(key, batch, frames, A)[..., None, None, None]
 
 
-def exact(z, logsnr, condition):
-    """`E[x | z]` of the frame after a clean one: a normal variable of mean `A c` and variance `1 - A^2`."""
-    context, noisy = z[:, :1], z[:, 1:]
-    alpha2, sigma2 = (jax.nn.sigmoid(sign * logsnr[:, 1:])[..., None, None, None] for sign in (1, -1))
-    variance = 1 - A**2
-    mean = A * context
-    x = mean + variance * jnp.sqrt(alpha2) * (noisy - jnp.sqrt(alpha2) * mean) / (alpha2 * variance + sigma2)
-    return jnp.concatenate([context, x], axis=1)
+exact = after_a_clean_frame(A)
 
 
 def test_own_frames_have_the_right_distribution_and_forget_the_truth():
@@ -67,13 +56,7 @@ def test_own_frames_have_the_right_distribution_and_forget_the_truth():
 
 
 def inputs(network, sampling=NEXT_FRAME, condition=NOTHING) -> LossInputs:
-    return LossInputs(
-        lambda params, key: lambda *seen: params * network(*seen),
-        lambda batch, key: condition,
-        sampling,
-        XLoss(),
-        CELL,
-    )
+    return scaled_inputs(network, sampling, CELL, condition)
 
 
 def test_what_is_learnt_from_own_context_is_the_gain_that_the_oracle_has():
