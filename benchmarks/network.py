@@ -14,6 +14,7 @@ the peak is 435 GFLOP/s.
 """
 
 import argparse
+import functools
 import json
 import os
 import statistics
@@ -33,12 +34,14 @@ def measure(rounds: int) -> dict[str, float]:
     import optax
     from flax import nnx
 
+    from rolling.common import compiler
     from rolling.denoisers import Inputs, functional
     from rolling.run.training.allocator import keep_freed_memory
     from rolling.run.training.cost import operations
     from rolling.video.uvit.network import VideoUViT
 
     keep_freed_memory()
+    jit = functools.partial(jax.jit, compiler_options=compiler.options())
     inputs = Inputs(height=CELLS, width=CELLS, channels=1, periodic=(True, True))
     apply, params = functional(VideoUViT().build(inputs, nnx.Rngs(0)))
     zero_padded, _ = functional(VideoUViT(boundary=("zero", "zero")).build(inputs, nnx.Rngs(0)))
@@ -60,9 +63,9 @@ def measure(rounds: int) -> dict[str, float]:
     matrix = jax.random.normal(jax.random.key(1), (side, side))
     programs = {
         "peak": (jax.jit(lambda a: a @ a), (matrix,)),
-        "forward": (jax.jit(apply), (params, z, logsnr)),
-        "gradient": (jax.jit(jax.value_and_grad(loss)), (params, z)),
-        "step": (jax.jit(step), (params, optimiser.init(params), z)),
+        "forward": (jit(apply), (params, z, logsnr)),
+        "gradient": (jit(jax.value_and_grad(loss)), (params, z)),
+        "step": (jit(step), (params, optimiser.init(params), z)),
     }
     times: dict[str, list[float]] = {name: [] for name in programs}
     for _ in range(rounds + 1):

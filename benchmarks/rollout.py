@@ -12,10 +12,12 @@ import dataclasses
 import statistics
 import sys
 import time
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 
+from rolling.common import compiler
 from rolling.configs.debug import experiment as debug
 from rolling.configs.kolmogorov import experiment as kolmogorov
 from rolling.denoisers import NO_PAST, NOTHING
@@ -68,7 +70,7 @@ def against_the_bare_network(experiment) -> tuple[float, float]:
     logsnr = jnp.linspace(5.0, -5.0, shape[1])[None]
     calls = round(cycles * sampler.window.stride * experiment.network_calls)
 
-    @jax.jit
+    @partial(jax.jit, compiler_options=compiler.options())
     def bare(params, z):
         body = lambda _, z: apply(params, z, logsnr, NOTHING)  # noqa: E731
         return jax.lax.fori_loop(0, calls, body, z)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Key
 
 from rolling.array_types import Frames
+from rolling.common import compiler
 from rolling.common.errors import InputError
 from rolling.denoisers import NOTHING, Condition, Denoiser
 from rolling.sampling.carry import Carry
@@ -45,8 +46,9 @@ class Rollout:
         if cycles < 1:
             raise InputError(f"a chunk holds at least one cycle, not {cycles}")
         self.sampler, self.bind, self.cycles = sampler, bind, cycles
-        self._begin = jax.jit(lambda params, *rest: sampler.recipe.start(sampler, bind(params), *rest))
-        self._advance = jax.jit(self._cycles, donate_argnums=1)
+        jit = partial(jax.jit, compiler_options=compiler.options())
+        self._begin = jit(lambda params, *rest: sampler.recipe.start(sampler, bind(params), *rest))
+        self._advance = jit(self._cycles, donate_argnums=1)
 
     @property
     def frames_per_chunk(self) -> int:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rolling.common import compiler
 from rolling.common.errors import InputError
 from rolling.common.progress import Progress
 from rolling.data.source import Sequences
@@ -114,7 +115,8 @@ class TrueWindows:
         run = jax.jit(
             lambda params, x, key, condition: program(
                 sampler, forecaster.denoisers(params), x, key, condition
-            )
+            ),
+            compiler_options=compiler.options(),
         )
         with Progress(label, total=last + 1, unit="start", compiles=True) as progress:
             for first in range(0, last + 1, self.batch):

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from rolling.common import compiler
 from rolling.denoisers import Apply, Past, denoiser
 from rolling.run import model
 from rolling.run.experiment import Experiment, Training
@@ -113,4 +114,4 @@ def make_step(experiment: Experiment, apply: Apply, units: Units, past: Past) ->
         after = State(params, ema, optimiser_state, state.step + 1, state.key, objective)
         return after, jnp.stack([loss, optax.tree.norm(gradients)])
 
-    return jax.jit(step, donate_argnums=0)
+    return jax.jit(step, donate_argnums=0, compiler_options=compiler.options())
