@@ -135,18 +135,37 @@ def final(run):
 
 
 STUCK = """
-import hashlib
+import contextlib, hashlib
 from rolling.common import signals
 signals.GRACE = 0.2
-with signals.handled(), signals.deferred():
+with signals.handled(), signals.deferred(), {within}:
     print("stuck", flush=True)
     hashlib.pbkdf2_hmac("sha256", b"", b"", 2**30)
 """
 
 
+def test_one_signal_ends_a_process_that_compiles_its_first_step():
+    line = [sys.executable, "-c", STUCK.format(within="signals.nothing_to_save()")]
+    with subprocess.Popen(line, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout and process.stdout.readline() == b"stuck\n"
+        time.sleep(1)  # until it is
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 75
+        assert process.stderr and process.stderr.read() == b"rolling: stopped at once\n"
+
+
+def test_where_nothing_is_to_be_saved_a_signal_is_not_deferred():
+    with pytest.raises(signals.Stopped), signals.handled(), signals.deferred():
+        with signals.nothing_to_save():
+            pass
+        signal.raise_signal(signal.SIGTERM)  # deferred
+        with signals.nothing_to_save():
+            pytest.fail("not stopped")
+
+
 def test_a_second_signal_ends_a_process_that_is_in_foreign_code():
     """As in a compiler, for minutes: handlers run in the interpreter's own code only."""
-    line = [sys.executable, "-c", STUCK]
+    line = [sys.executable, "-c", STUCK.format(within="contextlib.nullcontext()")]
     with subprocess.Popen(line, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout and process.stdout.readline() == b"stuck\n"
         process.send_signal(signal.SIGTERM)

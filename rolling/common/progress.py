@@ -19,6 +19,7 @@ class Progress:
         self.compiles = compiles
         self.started = self.last_line = time.monotonic()
         self.steady: tuple[float, int] | None = None  # time and count at the first update
+        self.estimates = compiles  # the first one is shown as soon as there is one
         self.bar = None
         if sys.stderr.isatty():
             self.bar = tqdm(
@@ -46,7 +47,8 @@ class Progress:
             if figures:
                 self.bar.set_postfix({name: f"{value:.4g}" for name, value in figures.items()}, refresh=False)
             self.bar.update(count)
-        elif time.monotonic() - self.last_line > SECONDS_BETWEEN_LINES:
+        elif time.monotonic() - self.last_line > SECONDS_BETWEEN_LINES or (self.estimates and self._left()):
+            self.estimates = False
             shown = "".join(f", {name} {value:.4g}" for name, value in figures.items())
             self._say(f"{100 * self.done / max(self.total, 1):.0f} %{self._left()}{shown}")
         signals.check()

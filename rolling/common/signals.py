@@ -1,7 +1,8 @@
 """Being asked to stop: by Ctrl-C (SIGINT), or by SIGTERM, which a scheduler sends before it kills.
 
 A signal raises `Stopped` in the main thread, but not within `deferred()`, where the work looks at
-`requested()` between its steps and stops where nothing is lost. A second signal stops at once.
+`requested()` between its steps and stops where nothing is lost. A second signal stops at once, and so does
+the first one within `nothing_to_save()`.
 """
 
 import contextlib
@@ -15,11 +16,12 @@ from collections.abc import Iterator
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 75}
 """75 says that the failure is temporary (EX_TEMPFAIL in <sysexits.h>): the job may be queued again."""
 
-GRACE = 3.0  # seconds for the main thread to leave foreign code, such as a compiler, after a second signal
+GRACE = 3.0  # seconds for the main thread to leave foreign code, such as a compiler, before the process ends
 
 _request: signal.Signals | None = None
 _handling = False
 _deferring = 0
+_disposable = False
 _resent = 0
 
 
@@ -49,6 +51,20 @@ def deferred() -> Iterator[None]:
     finally:
         _deferring -= 1
     check()
+
+
+@contextlib.contextmanager
+def nothing_to_save() -> Iterator[None]:
+    """A first signal ends the process here, within `deferred()`, too: while the first step is compiled, say,
+    which no exception interrupts."""
+    global _deferring, _disposable
+    former, _deferring, _disposable = _deferring, 0, True
+    try:
+        check()
+        yield
+        check()
+    finally:
+        _deferring, _disposable = former, False
 
 
 @contextlib.contextmanager
@@ -124,13 +140,13 @@ def _watch(here: socket.socket) -> None:
                 continue
             if _resent:
                 _resent -= 1
-            elif not first:
-                first = heard[0]
-                if _deferring:
-                    _say("rolling: stopping after this step; a second signal stops at once\n")
-            else:
+                continue
+            second, first = bool(first), first or heard[0]
+            if second or _disposable:
                 _end(here, EXIT_CODES[signal.Signals(first)])
                 return
+            if _deferring:
+                _say("rolling: stopping after this step; a second signal stops at once\n")
 
 
 def _end(here: socket.socket, code: int) -> None:

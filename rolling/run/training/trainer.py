@@ -175,23 +175,22 @@ class Trainer:
             finally:
                 self.checkpoints.wait()
 
-    def _train(self, log: Log, step: int) -> None:
+    def _train(self, log: Log, begin: int) -> None:
         training = self.experiment.training
         pending, since = [], time.monotonic()
         saved = since
         rate = learning_rate(training, self.experiment.optimiser.peak)
-        with Progress("train", training.steps, done=step, compiles=True) as progress:
-            while step < training.steps:
-                batch = jax.device_put(next(self.iterator), self.shardings.batch)
-                self.state, figures = self.step(self.state, batch, self.frozen)
-                pending.append(figures)
-                step += 1
+        with Progress("train", training.steps, done=begin, compiles=True) as progress:
+            for step in range(begin + 1, training.steps + 1):
+                pending.append(self._first_step() if step == begin + 1 else self._next_step())
                 stop = signals.requested() is not None
                 late = time.monotonic() - saved > 60 * training.checkpoint_minutes
                 due = step % training.checkpoint_every == 0 or step == training.steps or late or stop
-                if due or step % training.log_every == 0:
+                if due or step == begin + 1 or step % training.log_every == 0:
                     self._check_there()
                     loss, norm = self._check(pending, step)
+                    progress.update(step - progress.done, loss=loss)
+                if due or step % training.log_every == 0:
                     seconds = time.monotonic() - since
                     frames = len(pending) * training.batch * self.clip
                     log.write(
@@ -201,7 +200,6 @@ class Trainer:
                         learning_rate=float(rate(step - 1)),
                         frames_per_second=frames / seconds,
                     )
-                    progress.update(len(pending), loss=loss)
                     pending, since = [], time.monotonic()
                 if due:
                     self.save(step)
@@ -212,6 +210,16 @@ class Trainer:
                         f"stopped after step {step} of {training.steps}; its checkpoint is in"
                         f" {self.checkpoints.folder}: go on with --resume"
                     )
+
+    def _next_step(self) -> jax.Array:
+        batch = jax.device_put(next(self.iterator), self.shardings.batch)
+        self.state, figures = self.step(self.state, batch, self.frozen)
+        return figures
+
+    def _first_step(self) -> jax.Array:
+        """Compiles the program, which may take minutes, when nothing is new that a stop could lose."""
+        with signals.nothing_to_save():
+            return jax.block_until_ready(self._next_step())
 
     def close(self) -> None:
         self.checkpoints.close()
