@@ -218,14 +218,22 @@ def test_persistence_is_damped():
     np.testing.assert_allclose(Persistence(damping=0.5)(given, 3)[0, :, 0, 0, 0], [0.5, 0.25, 0.125])
 
 
-@pytest.mark.parametrize("noise", [Independent(), Correlated()], ids=["independent", "correlated"])
+@pytest.mark.parametrize(
+    "plain",
+    [
+        pytest.param({"noise": Independent()}, id="independent"),
+        pytest.param({"noise": Correlated()}, id="correlated"),
+        pytest.param({"restart": Restart(times=2, every=2), "solver": Ancestral()}, id="restarts"),
+        pytest.param({"restart": Restart(times=1), "start": FromGuess()}, id="restarts, from a guess"),
+    ],
+)
 @pytest.mark.parametrize(
     "way",
     [{"partition": Blocks(size=6, lookahead=False)}, {"sweep": Picard(tolerance=0.0)}],
     ids=["one block of all frames", "picard"],
 )
-def test_ways_of_calling_the_network_do_not_change_what_is_sampled(way, noise):
-    plain = Oracle(calls_per_frame=2, frames=8, noise=noise)
+def test_ways_of_calling_the_network_do_not_change_what_is_sampled(way, plain):
+    plain = Oracle(calls_per_frame=2, frames=8, **plain)
     other = dataclasses.replace(plain, **way)
     assert other.max_covariance_error() == pytest.approx(plain.max_covariance_error(), abs=1e-10)
 
