@@ -61,7 +61,7 @@ def _host(tree: Any) -> Any:
 
 
 def _checksum(name: str, item: Any) -> int:
-    return seal.checksum_of_json(item) if name in JSON else seal.checksum_of_arrays(_named(item))
+    return seal.checksum_of_json(item) if name in JSON else seal.checksum_of_arrays(leaves_by_path(item))
 
 
 class Checkpoints:
@@ -158,7 +158,7 @@ class Checkpoints:
         self._manager.close()
 
 
-def _named(tree: Any) -> dict[str, Any]:
+def leaves_by_path(tree: Any) -> dict[str, Any]:
     """Leaves by path, `embedder.label.kernel`; named tuples and dicts give the same paths."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
@@ -166,7 +166,9 @@ def _named(tree: Any) -> dict[str, Any]:
 
 def check_shapes(found: Any, like: Any, where: str) -> None:
     """Raises `InputError` where the shapes in a checkpoint are not those of the network."""
-    flat, expected = ({name: np.shape(leaf) for name, leaf in _named(tree).items()} for tree in (found, like))
+    flat, expected = (
+        {name: np.shape(leaf) for name, leaf in leaves_by_path(tree).items()} for tree in (found, like)
+    )
     for name in [*expected, *flat]:
         if flat.get(name) != expected.get(name):
             raise InputError(
@@ -178,8 +180,8 @@ def check_shapes(found: Any, like: Any, where: str) -> None:
 def fitted(found: Any, like: Any, where: str) -> Any:
     """The leaves of `found` in the structure of `like`. Raises `InputError` where they do not fit."""
     check_shapes(found, like, where)
-    leaves = _named(found)
-    return jax.tree.unflatten(jax.tree.structure(like), [leaves[name] for name in _named(like)])
+    leaves = leaves_by_path(found)
+    return jax.tree.unflatten(jax.tree.structure(like), [leaves[name] for name in leaves_by_path(like)])
 
 
 class Trained(NamedTuple):
@@ -204,6 +206,12 @@ def _opened(folder: Path) -> Iterator[Checkpoints]:
         yield checkpoints
     finally:
         checkpoints.close()
+
+
+def check_trained(folder: Path) -> None:
+    """Raises `InputError` where a folder holds no checkpoint."""
+    with _opened(folder) as checkpoints:
+        checkpoints.found()
 
 
 def load_trained(folder: Path) -> Trained:

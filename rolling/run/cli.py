@@ -22,6 +22,7 @@ USAGE = """usage: rolling COMMAND ...
   train EXPERIMENT     train only
   rollout RUN          forecast with a trained run, streamed to a Zarr store
   distill RUN          turn a trained run into one of few calls per frame (--steps-per-frame, --method)
+  finetune RUN         go on training from a run's parameters, with another objective or other data
   drift RUN            tell where the drift of its rollouts comes from
   evaluate RUN         score its forecasts against the truth, persistence and climatology
   evaluate --real DIR --fake DIR   score clips of any model against real ones: videos, arrays, stores
@@ -143,15 +144,19 @@ def _run(words: list[str]) -> None:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DistillOptions:
+class FinetuneOptions:
+    folder: str = ""
+    """Parent folder of the run's folder; by default that of the run it begins with."""
+    resume: bool = False
+    """Continue the run of this name."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DistillOptions(FinetuneOptions):
     steps_per_frame: int = 1
     """Network calls per frame of the distilled run."""
     method: str = "consistency"
     """consistency or moment_matching."""
-    folder: str = ""
-    """Parent folder of the run's folder; by default the teacher's."""
-    resume: bool = False
-    """Continue the distillation of this name."""
 
 
 def _calls(word: str) -> int | float:
@@ -165,6 +170,21 @@ def _calls(word: str) -> int | float:
     return int(calls) if calls == int(calls) else calls
 
 
+def _place(options: FinetuneOptions, run: Path, name: str) -> Path:
+    """The folder of a run that begins with another."""
+    return (Path(options.folder) if options.folder else run.parent) / name
+
+
+def _finetune(words: list[str]) -> None:
+    from rolling.run import commands
+    from rolling.run.training.initial_parameters import finetuned
+
+    name, rest = first(words, "finetune", "run")
+    experiment, options = overridden(finetuned(Path(name)), rest, f"rolling finetune {name}", FinetuneOptions)
+    place = _place(options, Path(name), experiment.name)
+    commands.finetune(experiment, place, resume=options.resume)
+
+
 def _distill(words: list[str]) -> None:
     from rolling.run import commands
     from rolling.run.training import student as students
@@ -176,8 +196,7 @@ def _distill(words: list[str]) -> None:
     method, rest = take(rest, "--method", DistillOptions.method)
     student = students.student_of(run, method, _calls(steps))
     experiment, options = overridden(student, rest, f"rolling distill {name}", DistillOptions)
-    folder = Path(options.folder) if options.folder else run.parent
-    commands.distill(experiment, folder / experiment.name, resume=options.resume)
+    commands.distill(experiment, _place(options, run, experiment.name), resume=options.resume)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -291,6 +310,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "train": _train,
     "rollout": _rollout,
     "distill": _distill,
+    "finetune": _finetune,
     "drift": _drift,
     "evaluate": _evaluate,
     "report": _report,

@@ -2,7 +2,8 @@
 
 experiment.json    everything that determines the result
 held_out.json      the names of the clips that were not trained on, where they have names
-others/            copies of the runs that it asks: a teacher, a weaker network, one that guesses
+others/            copies of the runs that it asks: a teacher, a weaker network, one that guesses, and of
+                   the one that it began with
 checkpoints/       parameters, optimiser, statistics, layout, position in the data
 log.jsonl          losses and speeds, one JSON object per line; the same in tensorboard/
 forecast.zarr      the ensemble, long.zarr the long rollouts
@@ -27,6 +28,7 @@ from rolling.outputs import Output
 from rolling.run import other_runs
 from rolling.run.evaluation.evaluate import evaluate as score
 from rolling.run.evaluation.lasting import how_long_they_last
+from rolling.run.evaluation.side_by_side import side_by_side
 from rolling.run.evaluation.summary import summary_table
 from rolling.run.evaluation.where_drift_begins import DriftOptions, where_drift_begins
 from rolling.run.experiment import Experiment, Forecast, codec, presets as experiments, user_code
@@ -40,7 +42,6 @@ from rolling.run.report.video_files import write_outputs
 from rolling.run.run_folder import LOCK, alone_in
 from rolling.run.training import held_out, memory
 from rolling.run.training.cost import cost_of, cost_table
-from rolling.run.training.student import beside
 from rolling.run.training.trainer import Trainer, measured
 from rolling.sampling import Sampling
 
@@ -113,6 +114,7 @@ def train(experiment: Experiment, folder: Path, *, resume: bool = False) -> Spli
 
 
 def _train(experiment: Experiment, folder: Path, resume: bool) -> Split:
+    other_runs.check(experiment, folder, fresh=not (folder / "experiment.json").exists())
     split = experiment.source.open()  # before the folder is made, so that bad data leave no trace
     _check(experiment.outputs, split)
     experiment.check_layout(split.train.layout)
@@ -125,7 +127,7 @@ def _train(experiment: Experiment, folder: Path, resume: bool) -> Split:
         prepare_folder(experiment, folder, resume=resume)
         held_out.keep(split, folder)
         trainer = Trainer(experiment, folder, split, statistics)
-    print(_facts(experiment, split, trainer.parameters), *split.notices, sep="\n")
+    print(_facts(experiment, split, trainer.parameters), *trainer.notices, *split.notices, sep="\n")
     try:
         trainer.run()
     finally:
@@ -159,7 +161,13 @@ def _run(experiment: Experiment, folder: Path, resume: bool) -> None:
 def distill(experiment: Experiment, folder: Path, *, resume: bool = False) -> None:
     """Runs a distillation and prints its scores beside its teacher's."""
     run(experiment, folder, resume=resume)
-    print(f"\n{beside(Path(experiment.objective.teacher), folder)}")
+    print(f"\n{side_by_side({'teacher': Path(experiment.objective.teacher), 'student': folder})}")
+
+
+def finetune(experiment: Experiment, folder: Path, *, resume: bool = False) -> None:
+    """Runs what begins with another run, `training.init`, and prints its scores beside that one's."""
+    run(experiment, folder, resume=resume)
+    print(f"\n{side_by_side({'before': Path(experiment.training.init), 'after': folder})}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

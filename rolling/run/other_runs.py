@@ -1,20 +1,24 @@
 """What a run takes from other runs: a copy of each in its own folder, made before it is trained.
 
-`others/start`, `others/weak` and `others/teacher` are runs themselves, with the averaged parameters of the
-last checkpoint that there was. So a run outlives the others, and one that was received reads nothing else.
+`others/start`, `others/weak`, `others/teacher` and `others/init` are runs themselves, with the averaged
+parameters of the last checkpoint that there was. So a run outlives the others, and one that was received
+reads nothing else.
 """
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from rolling.common.errors import InputError
 from rolling.common.files import new_folder, one_line
-from rolling.run.checkpoint import copy_trained, load_trained
+from rolling.run.checkpoint import check_trained, copy_trained, load_trained
 from rolling.run.experiment import Experiment
 from rolling.run.experiment.user_code import FOLDER as CODE
 from rolling.sampling import Sampling
 
 FOLDER = "others"
+WORDS = {"teacher": "the teacher of this run,", "init": "the run that this one begins with,"}
+"""What is said of the runs that a training asks, by what they do in it."""
 
 
 def named(recipe: Sampling) -> dict[str, str]:
@@ -34,16 +38,42 @@ def copy_of(run: Path, role: str) -> Path:
     return run / FOLDER / role
 
 
+def place_in_training(role: str, name: str, run: Path) -> Path:
+    """Where the training of `run` reads another one: in its copy, or where it is. Raises `InputError` where
+    there is neither."""
+    copy = copy_of(run, role)
+    place = copy if copy.is_dir() else Path(name)
+    if not (place / "checkpoints").is_dir():
+        raise InputError(
+            f"{WORDS[role]} {name}, is not there: restore its folder, or train another run with another one"
+            " (a finished run forecasts without it)"
+        )
+    return place
+
+
+def _missing(experiment: Experiment, run: Path, *, fresh: bool) -> Iterator[tuple[str, str, Path]]:
+    """The other runs of which a run has no copy yet: what they do, their folders, and where to copy them; a
+    run that is not `fresh` may do without."""
+    trained_with = {"teacher": experiment.objective.teacher, "init": experiment.training.init}
+    for role, name in (named(experiment) | trained_with).items():
+        copy = copy_of(run, role)
+        if name and not copy.is_dir() and (fresh or (Path(name) / "checkpoints").is_dir()):
+            yield role, name, copy
+
+
+def check(experiment: Experiment, run: Path, *, fresh: bool) -> None:
+    """Raises `InputError` where `keep` would find that a run is not trained: before the data are prepared."""
+    for _, name, _ in _missing(experiment, run, fresh=fresh):
+        check_trained(Path(name))
+
+
 def keep(experiment: Experiment, run: Path, *, fresh: bool) -> None:
     """Copies into a run what its experiment takes from others, unless it has been copied before.
 
     Raises `InputError` where one of them is not trained or cannot do it; a run that is not `fresh` may do
     without.
     """
-    for role, name in (named(experiment) | {"teacher": experiment.objective.teacher}).items():
-        copy = copy_of(run, role)
-        if not name or copy.is_dir() or not (fresh or (Path(name) / "checkpoints").is_dir()):
-            continue
+    for role, name, copy in _missing(experiment, run, fresh=fresh):
         copy.parent.mkdir(exist_ok=True)
         try:
             with new_folder(copy) as temporary:

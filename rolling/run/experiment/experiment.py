@@ -43,6 +43,9 @@ class Training:
     """Fraction of clips trained without their label and tokens, as classifier-free guidance needs."""
     seed: int = 0
     """Of the initial parameters, the clips drawn and their noise."""
+    init: str = ""
+    """Folder of a run whose averaged parameters are the initial ones, where they fit; by default all are
+    random."""
     log_every: int = 20
     """Steps between two lines of the log."""
     checkpoint_every: int = 200

@@ -29,6 +29,7 @@ ADDED = {
         "corrections": [],
         "restart": {"type": "restart", "times": 0, "level": 0.5, "every": 1},
     },
+    "training": {"init": ""},
     "window.noisy_context": {"most": None},
 }
 """By short name: fields that earlier versions did not have, with what they did."""

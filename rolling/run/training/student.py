@@ -2,23 +2,18 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from rolling.common.errors import InputError
 from rolling.data.statistics import Statistics
 from rolling.layout import Layout
 from rolling.run import model, other_runs
 from rolling.run.checkpoint import check_shapes, load_trained
-from rolling.run.evaluation.scores import read
-from rolling.run.evaluation.tables import columns
-from rolling.run.experiment import Experiment, codec, presets as experiments
+from rolling.run.experiment import Experiment, codec
 from rolling.run.experiment.objectives import Objective
 from rolling.run.experiment.options import named
 from rolling.run.experiment.registry import alternatives
-
-SHARE_OF_STEPS = 0.25  # of the teacher's training: the student starts from the teacher
-SHARE_OF_PEAK = 0.1
-SHOWN = ("crps", "spectrum_log_error")  # metrics of a student beside its teacher's
+from rolling.run.training.initial_parameters import continued
 
 
 def methods() -> dict[str, type]:
@@ -31,21 +26,9 @@ def methods() -> dict[str, type]:
 
 def student_of(run: Path, method: str, steps_per_frame: int | float) -> Experiment:
     """The experiment that distils a run: fields that suit the method, fewer steps, a lower learning rate."""
-    if not (run / "experiment.json").exists():
-        raise InputError(f"{run} is not a run: give `rolling distill` the folder of a trained one")
-    kind = named("--method", method, methods())
-    own = experiments.from_json(run / "experiment.json")
-    objective = kind(teacher=str(run))
-    training, optimiser = own.training, own.optimiser
-    return dataclasses.replace(
-        own,
-        name=f"{run.name}-distilled",
-        objective=objective,
-        calls_per_frame=steps_per_frame,
-        training=dataclasses.replace(training, steps=max(1, round(SHARE_OF_STEPS * training.steps))),
-        optimiser=dataclasses.replace(cast(Any, optimiser), peak=SHARE_OF_PEAK * optimiser.peak),
-        **objective.suited,
-    )
+    objective = named("--method", method, methods())(teacher=str(run))
+    changes = {"objective": objective, "calls_per_frame": steps_per_frame} | objective.suited
+    return continued(run, "distill", "distilled", **changes)
 
 
 def load_teacher(experiment: Experiment, run: Path, layout: Layout, statistics: Statistics) -> Any | None:
@@ -57,14 +40,7 @@ def load_teacher(experiment: Experiment, run: Path, layout: Layout, statistics: 
     name = experiment.objective.teacher
     if not name:
         return None
-    copy = other_runs.copy_of(run, "teacher")
-    place = copy if copy.is_dir() else Path(name)
-    if not (place / "checkpoints").is_dir():
-        raise InputError(
-            f"the teacher {name} of this distillation is not there: restore its folder, or name another"
-            " with --objective.teacher (a finished student forecasts without it)"
-        )
-    teacher = load_trained(place)
+    teacher = load_trained(other_runs.place_in_training("teacher", name, run))
     mine, its = experiment, teacher.experiment
     changed = [
         line
@@ -85,21 +61,3 @@ def load_teacher(experiment: Experiment, run: Path, layout: Layout, statistics: 
         )
     check_shapes(teacher.params, model.abstract(mine, layout, statistics.mask)[1], f"the teacher {name}")
     return teacher.params
-
-
-def beside(teacher: Path, student: Path) -> str:
-    """CRPS and spectral error of both runs at a few leads, as lines of text."""
-    paths = [folder / "evaluation.json" for folder in (teacher, student)]
-    for path in paths:
-        if not path.exists():
-            return f"no {path} to compare with: `rolling rollout` and `rolling evaluate` make one"
-    its, own = map(read, paths)
-    tables = [
-        columns(
-            {"lead": score.coordinate, "teacher": other.values, "student": score.values},
-            f"{metric} of {score.variable}",
-        )
-        for metric, score in own.all()
-        if metric in SHOWN and (other := its.score(metric, score.variable)) is not None
-    ]
-    return "\n\n".join(table.plain() for table in tables)

@@ -25,6 +25,7 @@ from rolling.data.statistics import Statistics, measure
 from rolling.run import model
 from rolling.run.checkpoint import Checkpoints, fitted
 from rolling.run.experiment import Experiment, codec
+from rolling.run.training.initial_parameters import Initial, load_initial
 from rolling.run.training.log import Log
 from rolling.run.training.step import State, first_state, learning_rate, loss_inputs, make_step
 from rolling.run.training.student import load_teacher
@@ -90,10 +91,15 @@ class Trainer:
             reference=experiment.reference.frames,
             reach=experiment.reference.reach,
         )
+        # A checkpoint has them all: it takes nothing from the run that this one began with.
+        initial = Initial(params, ()) if saved else load_initial(experiment, folder, params, self.layout)
+        self.notices = initial.notices
         finished = saved and saved["progress"]["step"] >= experiment.training.steps  # needs no teacher
         teacher = None if finished else load_teacher(experiment, folder, self.layout, self.statistics)
         self.frozen = jax.device_put(teacher, self.shardings.whole)
-        trained = experiment.objective.start(params, params if finished else teacher)
+        # A student begins as its teacher, unless it is to begin with the parameters of another run.
+        own = finished or (initial.notices and teacher is not None)
+        trained = experiment.objective.start(initial.params, initial.params if own else teacher)
         units = model.units_of(self.layout, self.statistics)
         past = model.past_of(experiment, self.statistics)
         kept = experiment.objective.init(loss_inputs(experiment, self.apply, units, past))
