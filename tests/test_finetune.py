@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import re
+import shlex
 import shutil
 
 import jax
@@ -10,6 +12,7 @@ import pytest
 
 from rolling.common.errors import InputError
 from rolling.configs.debug import experiment as debug
+from rolling.data.clips.source import Clips
 from rolling.denoisers import Residual
 from rolling.run import commands, model
 from rolling.run.checkpoint import Checkpoints, leaves_by_path
@@ -17,10 +20,11 @@ from rolling.run.cli import main
 from rolling.run.evaluation.side_by_side import side_by_side
 from rolling.run.experiment import Reference, presets
 from rolling.run.experiment.objectives import Consistency
+from rolling.run.experiment.options import parse
 from rolling.run.experiment.own_context import OwnContext
 from rolling.run.training.initial_parameters import finetuned, load_initial
 from rolling.run.training.trainer import Trainer
-from tests.run_tools import tree
+from tests.run_tools import ROOT, tree
 
 SHORT = dataclasses.replace(debug.training, steps=4, batch=2, checkpoint_every=2, log_every=2)
 NONE = dataclasses.replace(debug.forecast, frames=0)
@@ -88,7 +92,7 @@ def test_a_training_begins_with_the_averaged_parameters(before, tmp_path):
         ({"reference": Reference(frames=1)}, {"stem.kernel (3 x 3 x 8 x 16, there 3 x 3 x 4 x 16)"}),
         (
             {"network": dataclasses.replace(debug.network, blocks=(2, 1))},
-            {"level.before.1 (13 arrays)", "level.after.1 (13 arrays)"},
+            {"level.before.1 (11 arrays)", "level.after.1 (11 arrays)"},
         ),
         (
             {"network": dataclasses.replace(debug.network, embedding=24)},
@@ -122,7 +126,7 @@ def test_a_network_of_which_nothing_fits_is_refused(before, tmp_path):
 
 @pytest.mark.slow
 def test_another_prediction_and_arrays_without_use_are_told(before, tmp_path):
-    network = dataclasses.replace(debug.network, blocks=(0, 1))
+    network = dataclasses.replace(debug.network, channels=(16,), blocks=(1,))
     trainer = begun(short(finetuned(before), prediction=Residual(), network=network), tmp_path / "after")
     told = "\n".join(trainer.notices)
     assert "before was trained otherwise (there / here): prediction" in told and "residual" in told
@@ -233,6 +237,21 @@ def test_what_is_no_trained_run_is_refused_before_anything_is_made(kind, command
     said = capsys.readouterr().err.strip()
     assert len(said.splitlines()) == 1 and str(run) in said and "train" in said
     assert tree(tmp_path) == there and not (tmp_path / "runs").exists()
+
+
+def test_the_commands_of_the_page_name_options_that_there_are():
+    page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    section = page.split("## Going on from a trained run")[1].split("\n## ")[0]
+    blocks = "\n".join(re.findall(r"```bash\n(.*?)```", section, re.S)).replace("\\\n", " ")
+    changed = []
+    for line in blocks.splitlines():
+        _, command, run, *options = shlex.split(line)
+        assert command == "finetune"
+        changed.append(parse(presets.find(run.removeprefix("runs/")), options, "rolling finetune"))
+    own, thicker, clips = changed
+    assert own.objective == OwnContext(cycles=4, whole=True) and thicker.source.simulator.viscosity == 0.02
+    # The simulation's number of test sequences is no name of a clip.
+    assert isinstance(clips.source, Clips) and clips.source.test == Clips().test
 
 
 def written(folder, experiment, **scores):

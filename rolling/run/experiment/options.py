@@ -19,7 +19,7 @@ from typing_extensions import is_protocol
 
 from rolling.common.errors import InputError
 from rolling.common.terminal import bare
-from rolling.run.experiment.codec import hints_of, made
+from rolling.run.experiment.codec import fits, hints_of, made
 from rolling.run.experiment.former import FIELDS
 from rolling.run.experiment.registry import alternatives, lacking
 
@@ -151,8 +151,8 @@ def named(option: str, chosen: str, known: dict[str, type]) -> type:
 
 
 def _one(option: str, chosen: str, protocol: type, value: Any) -> Any:
-    """Another part in place of `value`. It keeps the fields that both have, or that a part within it has;
-    one that wraps a part of the same kind (a window around a window) wraps `value`."""
+    """Another part in place of `value`. It keeps the fields that both have, or that a part within it has, where
+    the value suits both; one that wraps a part of the same kind (a window around a window) wraps `value`."""
     if missing := lacking(chosen, protocol):
         raise InputError(f"{option} {chosen}: your class is not complete, as it has no {', '.join(missing)}")
     if not is_protocol(protocol):
@@ -162,7 +162,7 @@ def _one(option: str, chosen: str, protocol: type, value: Any) -> Any:
     hints, here = hints_of(kind), _inherited(value, protocol)
     kept = {}
     for field in dataclasses.fields(kind):
-        if field.init and field.name in here:
+        if field.init and field.name in here and fits(here[field.name], hints[field.name]):
             kept[field.name] = here[field.name]
         elif field.init and hints[field.name] is protocol:
             kept[field.name] = value
