@@ -244,7 +244,7 @@ def test_the_commands_of_the_page_name_options_that_there_are():
     section = page.split("## Going on from a trained run")[1].split("\n## ")[0]
     blocks = "\n".join(re.findall(r"```bash\n(.*?)```", section, re.S)).replace("\\\n", " ")
     changed = []
-    for line in blocks.splitlines():
+    for line in filter(None, blocks.splitlines()):
         _, command, run, *options = shlex.split(line)
         assert command == "finetune"
         changed.append(parse(presets.find(run.removeprefix("runs/")), options, "rolling finetune"))

@@ -151,8 +151,9 @@ def named(option: str, chosen: str, known: dict[str, type]) -> type:
 
 
 def _one(option: str, chosen: str, protocol: type, value: Any) -> Any:
-    """Another part in place of `value`. It keeps the fields that both have, or that a part within it has, where
-    the value suits both; one that wraps a part of the same kind (a window around a window) wraps `value`."""
+    """Another part in place of `value`. It keeps the fields that both have, or that a part within it has,
+    where their values suit it; one that wraps a part of the same kind (a window around a window) wraps
+    `value`."""
     if missing := lacking(chosen, protocol):
         raise InputError(f"{option} {chosen}: your class is not complete, as it has no {', '.join(missing)}")
     if not is_protocol(protocol):
