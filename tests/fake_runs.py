@@ -123,6 +123,12 @@ def curve(unit="1", low=0.1, **more) -> dict:
     return {"unit": unit, "leads": leads.tolist(), "model": (low * leads).tolist()} | more
 
 
+def sure(unit="1", low=0.1, **more) -> dict:
+    """A curve with an interval of a few percent."""
+    values = curve(unit, low)["model"]
+    return curve(unit, low) | {"low": [0.97 * v for v in values], "high": [1.03 * v for v in values]} | more
+
+
 def evaluation_of(entries: dict) -> Evaluation:
     """Of entries as they are in `evaluation.json`, with what the project's own metrics say of themselves."""
     scores = {name: {v: decoded(v, entry) for v, entry in found.items()} for name, found in entries.items()}
@@ -175,7 +181,7 @@ def write_rich(run: Path) -> Held:
     write_store(run / "long.zarr", test, [(0, 2)], members=1, leads=9)
     baselines = {"persistence": [0.5] * LEADS, "climatology": [0.35, None, 0.35, 0.35, 0.35, 0.35]}
     evaluation = {
-        "rmse": {"t2m": curve("K", **baselines), "u10": curve("m s-1", 0.9, **baselines)},
+        "rmse": {"t2m": sure("K", **baselines), "u10": sure("m s-1", 0.9, **baselines)},
         "member_rmse": {"t2m": curve("K", 0.14)},
         "crps": {"t2m": curve("K", 0.05)},
         "spread_skill_ratio": {"t2m": curve(low=0.3), "u10": curve(low=0.2)},
@@ -212,10 +218,11 @@ def write_film(run: Path, test: Held | None = None, starts=((0, 3), (1, 3), (2, 
     frames = lambda unit, model, other: {  # noqa: E731
         "unit": unit, "leads": leads, "model": model, "persistence": other,
     }  # fmt: skip
+    sure = {"low": falling(29.7), "high": falling(30.3)}
     distance = {"unit": "1", "leads": leads[-1:], "model": [3.1], "persistence": [41.0], "low": [2.2]}
     half = {**distance, "model": [5.2], "reference": [4.4], "low": [3.9], "high": [6.4]}
     evaluation = {
-        "psnr": {"frame": frames("dB", falling(30), [31.0, *falling(27)[1:]])},
+        "psnr": {"frame": frames("dB", falling(30), [31.0, *falling(27)[1:]]) | sure},
         "best_psnr": {"frame": frames("dB", falling(32), falling(27))},
         "ssim": {"frame": frames("1", [0.9 - 0.05 * i for i in range(LEADS)], [0.6] * LEADS)},
         "rmse": {"pixel": frames("1", [8.0 + i for i in range(LEADS)], [20.0] * LEADS)},

@@ -161,6 +161,12 @@ def test_scores_by_hand(tmp_path):
     bias, single = found.score("bias", "vorticity"), (fields.mean(1) - truth).mean((2, 3))[..., 0]
     expected = stats.t.interval(0.95, 2, single.mean(0), stats.sem(single, axis=0))
     np.testing.assert_allclose([bias.low, bias.high], expected, rtol=1e-5)
+    # So is that of the difference from persistence, over the same starts.
+    less = single - (initial[:, None] - truth).mean((2, 3))[..., 0]
+    expected = stats.t.interval(0.95, 2, less.mean(0), stats.sem(less, axis=0))
+    np.testing.assert_allclose(bias.margins["persistence"], expected, rtol=1e-5)
+    back = read(tmp_path / "evaluation.json").score("bias", "vorticity")
+    np.testing.assert_array_equal(back.margins["persistence"], bias.margins["persistence"])
     assert written["independent"] == {"starts": 3, "blocks": 3, "clips": 0}
     assert read(tmp_path / "evaluation.json").drawn.words() == "3 independent starts"
     assert written["rmse"]["vorticity"]["model"] == score.values.tolist()

@@ -205,7 +205,8 @@ def test_a_page_of_pictures_has_no_colour_of_its_own(pictures):
     assert "red" not in re.findall(r'data-variable="(.*?)"', text) and 'class="chooser"' not in text
     assert "24 × 32 pixels in colour, 10 frames a second" in text
     assert (
-        "By its peak signal-to-noise ratio a single member beats persistence from lead 2 on."
+        "By its peak signal-to-noise ratio a single member beats persistence from lead 2 on; it is worse than"
+        " persistence at lead 1."
         " Spectral Fréchet distance of its clips: 3.1, of persistence 41." in text
     )
     assert "Peak signal-to-noise ratio (dB)" in text and '<td class="best">31</td>' in text
@@ -278,7 +279,8 @@ def test_an_evaluation_of_before_is_reported(plain, tmp_path, experiment):
     shutil.copytree(plain[0], run)
     (run / "evaluation.json").write_text(BEFORE)
     text = write_report(run, experiment=experiment, test=plain[1], context=2, commands=[]).read_text()
-    assert "The forecast beats persistence up to lead 1 and climatology at every lead from 1 to 2." in text
+    assert "at lead 1: forecast 0.1, persistence 0.3, climatology 1. Without intervals nothing tells" in text
+    assert " beats " not in text
     headings = re.findall(r"<h2>(.*?)</h2>", text)[1:-1]
     titles = re.findall(r"<h3>(.*?)</h3>", text)
     if experiment.__class__ is Trial:

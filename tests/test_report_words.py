@@ -22,22 +22,59 @@ from tests.fake_runs import LEADS, Trial, box, curve, evaluation_of, lasting, we
 @pytest.mark.parametrize(
     ("wins", "said"),
     [
-        ("111111", "at every lead from 1 to 6"),
-        ("111000", "up to lead 3"),
-        ("001111", "from lead 3 on"),
-        ("000000", "at no lead"),
-        ("011001", "at leads 2 to 3 and 6"),
+        ("111111", ("at every lead from 1 to 6", "")),
+        ("111000", ("up to lead 3", "from lead 4 on")),
+        ("001111", ("from lead 3 on", "up to lead 2")),
+        ("000000", ("", "at every lead from 1 to 6")),
+        ("100000", ("at lead 1", "from lead 2 on")),
+        ("011001", ("at leads 2 to 3 and 6", "at leads 1 and 4 to 5")),
     ],
 )
 def test_verdict_says_where_a_baseline_is_beaten(wins, said):
     words = Words(dataclasses.replace(box().layout, step=1.0))
-    score = curve(low=0.0) | {"persistence": [1.0 if w == "1" else -1.0 for w in wins]}
+    score = curve(low=0.0) | {"low": [-0.5] * LEADS, "high": [0.5] * LEADS}
+    score["persistence"] = [1.0 if w == "1" else -1.0 for w in wins]
     score["climatology"] = [None] * LEADS
     found = verdict.verdict(evaluation_of({"rmse": {"vorticity": score}}), 1, words)
-    expected = f"persistence {said}"
-    expected += " and climatology at no lead" if said != "at no lead" else ""
-    expected = "persistence and climatology at no lead" if said == "at no lead" else expected
-    assert found == f"The forecast beats {expected}."
+    outcomes = zip(("beats", "is worse than"), said, strict=True)
+    expected = [f"{outcome} persistence {place}" for outcome, place in outcomes if place]
+    assert found == f"The forecast {'; it '.join(expected)}."
+
+
+def verdict_on(score: dict, key="rmse", members=1) -> str:
+    words = Words(dataclasses.replace(box().layout, step=1.0))
+    return verdict.verdict(evaluation_of({key: {"vorticity": score}}), members, words)
+
+
+def test_only_an_interval_that_excludes_the_baseline_beats_it():
+    """Of 0.9 +- 0.2 nobody can say that it is less than 1."""
+    score = curve(low=0.0) | {"model": [0.9] * LEADS, "persistence": [1.0] * LEADS}
+    alike = score | {"low": [0.7] * LEADS, "high": [1.1] * LEADS}
+    said = "The forecast is about as good as persistence at every lead from 1 to 6."
+    assert verdict_on(alike) == said
+    clear = alike | {"high": [0.95, 0.95, *[1.1] * (LEADS - 2)]}
+    assert verdict_on(clear) == (
+        "The forecast beats persistence up to lead 2; it is about as good as persistence from lead 3 on."
+    )
+
+
+def test_the_interval_of_the_difference_goes_before_that_of_the_score():
+    """Both vary from start to start, yet their difference hardly; of a score to be high, upwards."""
+    wide = curve(low=0.0) | {"persistence": [1.0] * LEADS, "low": [-9.0] * LEADS, "high": [9.0] * LEADS}
+    margin = {"minus_persistence_low": [-1.2] * LEADS, "minus_persistence_high": [-0.8] * LEADS}
+    assert verdict_on(wide | margin) == "The forecast beats persistence at every lead from 1 to 6."
+    assert verdict_on(wide | margin, "psnr").endswith(
+        "the forecast is worse than persistence at every lead from 1 to 6."
+    )
+
+
+def test_without_an_interval_there_are_numbers_and_no_judgement():
+    baselines = {"persistence": [1.0] * LEADS, "climatology": [None, *[0.25] * (LEADS - 1)]}
+    assert verdict_on(curve("K", **baselines)) == (
+        "Root mean square error at lead 2 and lead 6: forecast 0.2 and 0.6 K, persistence 1 and 1 K,"
+        " climatology 0.25 and 0.25 K. Without intervals nothing tells which of these differences are chance."
+    )
+    assert verdict_on(curve()) == ""  # with nothing beside it there is nothing to judge
 
 
 @pytest.mark.parametrize(
@@ -62,8 +99,10 @@ def test_verdict_names_units_and_each_of_several_variables(tmp_path):
     test = write_rich(tmp_path)
     text = verdict.verdict(read(tmp_path / "evaluation.json"), 3, Words(test.layout))
     assert text == (
-        "The ensemble mean of 2 m temperature beats persistence up to 4 h and climatology at leads 1 and 3 h."
-        " The ensemble mean of eastward wind beats persistence and climatology at no lead."
+        "The ensemble mean of 2 m temperature beats persistence up to 4 h and climatology at leads 1 and 3 h;"
+        " it is about as good as persistence at 5 h; it is worse than persistence at 6 h and climatology"
+        " from 4 h on. The ensemble mean of eastward wind is worse than persistence at every lead from 1 to"
+        " 6 h and climatology at leads 1 and 3 to 6 h."
     )
 
 

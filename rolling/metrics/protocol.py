@@ -145,8 +145,8 @@ class Score:
     "more than". `reference` is the truth's own curve where there is one, as for a spectrum; `least` and
     `most` bound the range of real data. `low` and `high` bound the values over other draws of starts, and
     `without` has the same score without each of the independent blocks of starts: an evaluation fills them in
-    where a metric is `Resampled`. `baselines` are the values of other forecasts by their name: an
-    evaluation's, too.
+    where a metric is `Resampled`. `baselines` are the values of other forecasts by their name, and `margins
+    [2, ...]` the bounds of the difference `values - baseline` over the same draws: an evaluation's, too.
     """
 
     variable: str
@@ -160,6 +160,7 @@ class Score:
     least: np.ndarray | None = None
     most: np.ndarray | None = None
     baselines: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    margins: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     without: tuple["Score", ...] = ()
 
     def censored(self, value: float) -> bool:

@@ -4,9 +4,10 @@ The file is `{metric: {variable: {"unit": str, "leads" or another axis: [...], "
 of finite numbers or null. Beside "model" there are "persistence" and "climatology", unless the metric makes
 no sense for them; "reference", the truth's own curve, where there is one; "low" and "high", the bounds of
 the model's confidence interval, and "least" and "most", those of the range of real data, where a metric has
-them. Two other keys: "about" has the descriptions of the
-metrics, so that a report needs none of their classes; "independent" the number of starts, and of the blocks
-of them that are independent and stand behind the intervals.
+them; "minus_persistence_low" and "minus_persistence_high", the bounds of the interval of the model's score
+less that of persistence, and so for climatology. Two other keys: "about" has the descriptions of the metrics,
+so that a report needs none of their classes; "independent" the number of starts, and of the blocks of them
+that are independent and stand behind the intervals.
 """
 
 import dataclasses
@@ -20,10 +21,13 @@ import numpy as np
 from rolling.common.documents import read_json
 from rolling.common.errors import InputError
 from rolling.common.files import write_text
+from rolling.metrics.intervals import interval
 from rolling.metrics.protocol import BESIDE, About, Metric, Ranking, Score, named_so
 
 BASELINES = ("persistence", "climatology")
 CURVES = ("model", *BASELINES, *BESIDE)
+MARGINS = {name: (f"minus_{name}_low", f"minus_{name}_high") for name in BASELINES}
+"""The keys of the bounds of the difference from each baseline."""
 ABOUT, INDEPENDENT = "about", "independent"
 FEW = 10  # clips, fewer than which say little
 Scores = dict[str, tuple[Score, ...]]
@@ -77,7 +81,7 @@ class Evaluation:
         """From the scores by forecast, model and baselines; a metric without scores is left out."""
         scores = {
             metric: {
-                score.variable: dataclasses.replace(score, baselines=_baselines(forecasts, metric, i))
+                score.variable: _beside_baselines(score, _others(forecasts, metric, i))
                 for i, score in enumerate(found)
             }
             for metric, found in forecasts["model"].items()
@@ -98,13 +102,32 @@ class Evaluation:
         return ((metric, score) for metric, found in self.scores.items() for score in found.values())
 
 
-def _baselines(forecasts: Mapping[str, Scores], metric: str, index: int) -> dict[str, np.ndarray]:
-    """The values of the baselines; one without any finite number is left out, and one that has others than
+def _others(forecasts: Mapping[str, Scores], metric: str, index: int) -> dict[str, Score]:
+    """The scores of the baselines; one without any finite number is left out, and one that has others than
     the model, as of each of the members."""
     found = {name: forecasts.get(name, {}).get(metric) for name in BASELINES}
-    values = {name: scores[index].values for name, scores in found.items() if scores}
+    scores = {name: scores[index] for name, scores in found.items() if scores}
     shape = forecasts["model"][metric][index].values.shape
-    return {name: v for name, v in values.items() if v.shape == shape and np.isfinite(v).any()}
+    return {n: s for n, s in scores.items() if s.values.shape == shape and np.isfinite(s.values).any()}
+
+
+def _beside_baselines(score: Score, others: Mapping[str, Score]) -> Score:
+    """The score with the values of its baselines, and the intervals of the differences from them, from the
+    same blocks of starts left out of both."""
+    return dataclasses.replace(
+        score,
+        baselines={name: other.values for name, other in others.items()},
+        margins={
+            name: _margin(score, other)
+            for name, other in others.items()
+            if len(score.without) == len(other.without) > 0
+        },
+    )
+
+
+def _margin(score: Score, other: Score) -> np.ndarray:
+    pairs = zip(score.without, other.without, strict=True)
+    return interval(score.values - other.values, np.stack([one.values - two.values for one, two in pairs]))
 
 
 def _abouts(metrics: Sequence[Metric]) -> dict[str, About]:
@@ -153,6 +176,11 @@ def encoded(evaluation: Evaluation) -> dict[str, Any]:
                 "unit": score.units,
                 "leads" if score.axis == "lead" else score.axis: np.asarray(score.coordinate).tolist(),
                 **{curve: finite(values) for curve, values in score.curves.items()},
+                **{
+                    key: finite(bound)
+                    for name, margin in score.margins.items()
+                    for key, bound in zip(MARGINS[name], margin, strict=True)
+                },
             }
             for variable, score in found.items()
         }
@@ -162,8 +190,13 @@ def encoded(evaluation: Evaluation) -> dict[str, Any]:
 
 def decoded(variable: str, entry: Mapping[str, Any]) -> Score:
     """The score of an entry, whose axis is the one key that is neither a curve nor the unit."""
-    axis = next(key for key in entry if key not in (*CURVES, "unit"))
+    axis = next(key for key in entry if key not in (*CURVES, *sum(MARGINS.values(), ()), "unit"))
     curves: dict[str, Any] = {name: np.array(entry[name], float) for name in CURVES if name in entry}
+    margins = {
+        name: np.array([entry[key] for key in keys], float)
+        for name, keys in MARGINS.items()
+        if entry.keys() >= set(keys)
+    }
     if not len(entry[axis]) == len(curves["model"]) > 0:
         raise ValueError("a curve has no values, or more or fewer than its coordinate")
     return Score(
@@ -173,6 +206,7 @@ def decoded(variable: str, entry: Mapping[str, Any]) -> Score:
         coordinate=np.asarray(entry[axis]),
         values=curves.pop("model"),
         baselines={name: curves.pop(name) for name in BASELINES if name in curves},
+        margins=margins,
         **curves,
     )
 

@@ -11,7 +11,7 @@ from rolling.run.evaluation.lasting import how_long_they_last
 from rolling.run.evaluation.scores import BASELINES, Evaluation
 from rolling.run.evaluation.tables import Cell, Table, with_interval
 from rolling.run.report.plots import LINES
-from rolling.run.report.words import Words, listed, plain, short
+from rolling.run.report.words import Words, listed, plain, pretty_units, short
 
 DISTANCES = ("fvd", "spectral_frechet_distance")
 
@@ -80,24 +80,69 @@ def _best(scores: Mapping[str, float], higher: bool) -> str:
 
 
 def verdict(evaluation: Evaluation, members: int, words: Words) -> str:
-    """One sentence per variable of the headline metric: at which leads the forecast beats which baseline; and
-    one on the distance of its clips from the real ones, where that is a single number; and one where all
-    this rests on few clips."""
+    """One sentence per variable of the headline metric: at which leads the forecast is better than which
+    baseline, as good or worse, as far as intervals tell, else only the numbers; and one on the distance of
+    its clips from the real ones, where that is a single number; and one where all this rests on few clips."""
     judge = headline(evaluation)
-    subject, higher = judge.several if members > 1 else judge.one, evaluation.about(judge.key).higher
-    scores, sentences = evaluation.scores.get(judge.key, {}), []
+    about, subject = evaluation.about(judge.key), judge.several if members > 1 else judge.one
+    scores, sentences, numbers = evaluation.scores.get(judge.key, {}), [], []
     for name, score in scores.items():
-        beaten: dict[str, list[str]] = {}  # baselines by the leads at which they are beaten
-        for baseline, values in score.baselines.items():
-            wins = score.values > values if higher else score.values < values
-            place = where(wins.tolist(), words.leads(score.coordinate), words.lead_unit)
-            beaten.setdefault(place, []).append(baseline)
-        if beaten:
-            of = f" of {words.title(name)}" if len(scores) > 1 else ""
-            parts = [f"{listed(baselines)} {place}" for place, baselines in beaten.items()]
-            sentences.append(f"{subject}{of} beats {listed(parts)}.")
+        of = f" of {words.title(name)}" if len(scores) > 1 else ""
+        found = judged(score, words, higher=about.higher)
+        sentences += [f"{subject}{of} {found}."] if found else []
+        numbers += [] if found else _numbers(score, about.title + of, words)
+    sentences += [*numbers, NO_JUDGEMENT] if numbers else []
     warning = evaluation.drawn.warning if evaluation.drawn else ""
     return " ".join(filter(None, [*sentences, *_distance(evaluation), warning]))
+
+
+OUTCOMES = ("beats", "is about as good as", "is worse than")
+NO_JUDGEMENT = "Without intervals nothing tells which of these differences are chance."
+
+
+def judged(score: Score, words: Words, *, higher: bool) -> str:
+    """`beats persistence up to lead 3; it is about as good as persistence from lead 4 on`; empty where no
+    baseline has an interval to be judged by."""
+    places: dict[str, dict[str, list[str]]] = {outcome: {} for outcome in OUTCOMES}
+    for baseline in score.baselines:
+        for outcome, leads in zip(OUTCOMES, _outcomes(score, baseline, higher), strict=True):
+            if leads.any():
+                place = where(leads.tolist(), words.leads(score.coordinate), words.lead_unit)
+                places[outcome].setdefault(place, []).append(baseline)
+    clauses = [
+        f"{outcome} {listed([f'{listed(baselines)} {place}' for place, baselines in found.items()])}"
+        for outcome, found in places.items()
+        if found
+    ]
+    return "; it ".join(clauses)
+
+
+def _outcomes(score: Score, baseline: str, higher: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """At which leads a score is better than a baseline, neither, and worse: where the interval of their
+    difference excludes zero, or, in files without it, that of the score excludes the baseline."""
+    bounds = score.margins.get(baseline)
+    if bounds is None:
+        ends = [np.full(len(score.values), np.nan) if end is None else end for end in (score.low, score.high)]
+        bounds = np.stack(ends) - score.baselines[baseline]
+    low, high = bounds if higher else -bounds[::-1]
+    return low > 0, (low <= 0) & (high >= 0), high < 0
+
+
+def _numbers(score: Score, title: str, words: Words) -> list[str]:
+    """`Root mean square error at lead 1 and lead 6: forecast 0.1 and 0.6 K, persistence 0.5 and 0.7 K.`"""
+    curves = {name: score.curves[name] for name in ("model", *score.baselines)}
+    known = np.flatnonzero(np.isfinite(list(curves.values())).all(axis=0))
+    if not score.baselines or not len(known):
+        return []
+    ends = sorted({int(known[0]), int(known[-1])})
+    frames = "lead " * (words.lead_unit == "frames")
+    at = " and ".join(frames + words.lead(float(score.coordinate[i])) for i in ends)
+    unit = pretty_units(score.units)
+    told = (
+        f"{LINES[name]['label']} {' and '.join(short(float(values[i])) for i in ends)} {unit}".rstrip()
+        for name, values in curves.items()
+    )
+    return [f"{title} at {at}: {', '.join(told)}."]
 
 
 def lasting_words(long: Evaluation) -> str:
@@ -139,6 +184,8 @@ def where(wins: Sequence[bool], leads: np.ndarray, unit: str) -> str:
         return "at no lead"
     if runs == [(0, last)]:
         return f"at every lead from {span(0, last)}{tail}" if last else f"at {name(0)}"
+    if len(runs) == 1 and runs[0][0] == runs[0][1]:
+        return f"at {name(runs[0][0])}"
     if len(runs) == 1 and runs[0][0] == 0:
         return f"up to {name(runs[0][1])}"
     if len(runs) == 1 and runs[0][1] == last:
