@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -144,15 +145,19 @@ def spectrum() -> dict:
     return {"unit": "1", "wavenumber": [1, 2, 3, 4], "model": energy, "reference": energy[::-1]}
 
 
-def lasting(ages: list[float], horizon: int) -> dict:
+def lasting(ages: Sequence[float], horizon: int) -> dict:
     """The scores of how long rollouts last."""
     one = lambda value, **more: {"unit": "frames", "horizon": [horizon], "model": [value]} | more  # noqa: E731
     return {
         "lasts": {
             "median": one(sorted(ages)[len(ages) // 2], low=[min(ages)], high=[max(ages)]),
             "one_in_ten": one(min(ages)),
-            "each": {"unit": "frames", "rollout": list(range(1, len(ages) + 1)), "model": ages},
-            "by_statistic": {"unit": "frames", "statistic": ["mean", "power_1"], "model": ages[:2]},
+            "each": {"unit": "frames", "rollout": list(range(1, len(ages) + 1)), "model": list(ages)},
+            "by_statistic": {
+                "unit": "frames",
+                "statistic": ["mean", "power_1"][: len(ages)],
+                "model": ages[:2],
+            },
         },
         "survival": {"rollouts": curve(reference=[1.0, 0.97, 0.97, None, None, None])},
     }

@@ -349,7 +349,7 @@ CASES = {
     moving_nan: [
         "t2m of",
         "comes and goes",
-        "1 cell(s)",
+        "1 cell is NaN in",
         "2 of 24 frames",
         "first at 2019-03-13",
         "--source.mask-moving",
@@ -436,9 +436,7 @@ def test_values_that_may_be_there_are_not_told(tmp_path):
 
 def test_infinite_values_are_called_infinite(tmp_path):
     settings = filled(-np.inf)(tmp_path)
-    with pytest.raises(
-        InputError, match=r"has infinite values that come and go: 1 cell\(s\) are infinite in 1"
-    ):
+    with pytest.raises(InputError, match=r"has infinite values that come and go: 1 cell is infinite in 1"):
         Gridded(path=str(settings["path"])).open()
     dataset = fields()
     dataset.t2m[:] = np.inf
@@ -483,7 +481,7 @@ def test_units_that_change_between_files_are_told(tmp_path):
     write(first, tmp_path / "f" / "a.nc")
     write(later, tmp_path / "f" / "b.nc")
     told = Gridded(path=str(tmp_path / "f")).open().notices
-    assert told == ("t2m is converted from degC to K in 1 file(s), such as b.nc",)
+    assert told == ("t2m is converted from degC to K in 1 file, such as b.nc",)
 
 
 def test_too_few_frames_for_a_window(tmp_path):

@@ -31,8 +31,8 @@ def test_clips_are_prepared_and_told(tmp_path, capsys):
     assert store.startswith(f"{made}: ") and store.endswith("KiB")
     assert lines.pop(2).startswith("correlation of a frame with the next one: red 0.9")
     assert lines == [
-        "train: 30 frames in 3 sequence(s), 6.0 s",
-        "test: 10 frames in 1 sequence(s), 2.0 s",
+        "train: 30 frames in 3 sequences, 6.0 s",
+        "test: 10 frames in 1 sequence, 2.0 s",
         "only 1 clip held out: every score rests on so few",
         "frames a second found: 10 (4 clips)",
         "skipped: 5",
@@ -46,16 +46,14 @@ def test_clips_are_prepared_and_told(tmp_path, capsys):
     assert "prepare: done" in told.err
     long = [*words, "--window.size", "11"]  # longer than the clips of 10 frames
     assert main(long) == 0
-    assert (
-        "train: 0 frames in 0 sequence(s), 0.0 s; 3 more are shorter than the 11" in capsys.readouterr().out
-    )
+    assert "train: 0 frames in 0 sequences, 0.0 s; 3 more are shorter than the 11" in capsys.readouterr().out
     assert main([*words, "--source.test", "3x"]) == 2
     assert "names '3x', and there is no such clip; the nearest is '3'" in capsys.readouterr().err
 
 
 def test_any_source_can_be_prepared(capsys):
     assert main(["prepare", "debug"]) == 0
-    assert capsys.readouterr().out.startswith("train: 96 frames in 4 sequence(s)\ntest: 48 frames in 2")
+    assert capsys.readouterr().out.startswith("train: 96 frames in 4 sequences\ntest: 48 frames in 2")
 
 
 def test_reasons_that_differ_in_numbers_are_one():

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from rolling.common.counting import counted, in_unit
 from rolling.layout import Axis
 from rolling.run.evaluation.lasting import how_long_they_last
 from rolling.run.evaluation.scores import decoded, read
 from rolling.run.evaluation.summary import summary_table
-from rolling.run.report import markup, plots, verdict
+from rolling.run.report import figures, markup, plots, verdict
 from rolling.run.report.experiment_parts import describe
 from rolling.run.report.words import Words, pretty_units, short
 from tests.fake_runs import LEADS, Trial, box, curve, evaluation_of, lasting, weather, write_rich
@@ -83,6 +84,8 @@ def test_without_an_interval_there_are_numbers_and_no_judgement():
         ([300.0] * 8, "All long rollouts, 8, stay in the range of the data for all of their 300 frames"),
         ([300.0, 34.0, 80.0], "2 of 3 long rollouts leave the range of the data, the first after 34 frames"),
         ([300.0, 12.5], "1 of 2 long rollouts leaves the range of the data, after 12 frames"),
+        ([300.0], "The long rollout stays in the range of the data for all of its 300 frames"),
+        ([1.0, 300.0], "1 of 2 long rollouts leaves the range of the data, after 1 frame"),
         ([0.0, 0.0], "2 of 2 long rollouts leave the range of the data, the first at once"),
     ],
 )
@@ -156,6 +159,10 @@ def test_times_and_places_are_told_as_people_do():
     assert daily.caption(2, np.datetime64("2019-03-01", "ns")) == "+3 d · 2019-03-01"
     monthly = Words(dataclasses.replace(weather().layout, step=1.0, time_units="months"))
     assert monthly.caption(2, cftime.datetime(2019, 2, 30, calendar="360_day")) == "+2 months · 2019-02"
+    assert monthly.caption(1, cftime.datetime(2019, 1, 30, calendar="360_day")) == "+1 month · 2019-01"
+    assert [monthly.duration(value) for value in (1, 3)] == ["1 month", "3 months"]
+    assert [Words(box().layout).duration(value) for value in (0.4, 1.2)] == ["1 frame", "3 frames"]
+    assert verdict.where([True, False], np.arange(1, 3), "months") == "at 1 month"
     assert Words(box().layout).caption(5, 2.4) == "lead 5 · t = 2.4"
 
 
@@ -166,6 +173,41 @@ def test_experiment_is_told_in_its_own_words():
     assert window.settings == (("size", "8"), ("rate", "0.1"), ("inner", "Clocks (size 3, rate 0.1)"))
     assert settings.settings == (("calls", "2"),)
     assert "<code>a</code>" in markup.experiment([window])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (0.5, 3.2, [0.5, 1, 2]),
+        (0.5, 99.6, [0.5, 1, 2, 5, 10, 20, 50]),
+        (1e-3, 2.2, [1e-3, 1e-2, 0.1, 1]),
+        (0.5, 2e6, [1, 10, 100, 1000, 1e4, 1e5, 1e6]),
+        (0.5, 2e9, [1, 100, 1e4, 1e6, 1e8]),
+        (1e-3, 2e20, [1e0, 1e4, 1e8, 1e12, 1e16, 1e20]),
+    ],
+)
+def test_ticks_of_a_logarithm_are_few_and_round(low, high, ticks):
+    assert plots.log_ticks(low, high, 7) == ticks
+
+
+def test_energy_over_many_decades_has_ticks_that_can_be_read():
+    found = decoded("u", {"wavenumber": [1, 2, 3], "model": [1, 1e3, 1e6], "reference": [1, 1, 1]})
+    axes = plots.spectrum_ratios({"lead 1": found}).axes[0]
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert labels == ["1", "10", "100", "1000", "10000", "10⁵", "10⁶"]
+    assert [plots.plain_power(value) for value in (1e-5, 2e7, 0.05)] == ["10⁻⁵", "2 · 10⁷", "0.05"]
+
+
+def test_bars_that_are_all_zero_are_said_and_not_drawn():
+    words = Words(box().layout)
+    found = {at: figures.plotted(evaluation_of(lasting(at, 300)), words) for at in ((0.0, 0.0), (0.0, 9.0))}
+    empty, drawn = (
+        [markup.figures([(p, "x")], words) for p in shown if p.about.title == "Frames that rollouts last"]
+        for shown in found.values()
+    )
+    assert len(empty) == len(drawn) == 2
+    assert all("<p>All 2 are 0.</p>" in html and "<svg" not in html for html in empty)
+    assert all("<svg" in html and "are 0" not in html for html in drawn)
 
 
 def test_dollars_in_names_and_units_are_no_mathematics():
@@ -184,3 +226,14 @@ def test_dollars_in_names_and_units_are_no_mathematics():
     with matplotlib.rc_context({"svg.fonttype": "none"}):
         draw().savefig(svg, format="svg")
     assert "US$ in $\\nothing$" in svg.getvalue() and "<tspan" in svg.getvalue()
+
+
+def test_numbers_of_things_have_their_singular():
+    assert [counted(n, "start") for n in (0, 1, 2)] == ["0 starts", "1 start", "2 starts"]
+    assert [in_unit("1", unit) for unit in ("months", "h", "min", "ms")] == [
+        "1 month",
+        "1 h",
+        "1 min",
+        "1 ms",
+    ]
+    assert in_unit("1.5", "months") == "1.5 months"

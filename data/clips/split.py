@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from rolling.common.counting import counted
 from rolling.common.errors import InputError
 from rolling.data.clips.protocol import TEST, TRAIN, UNSPECIFIED, Entry
 
@@ -92,8 +93,8 @@ def split_entries(entries: Sequence[Entry], test: tuple[str, ...]) -> list[Entry
     ]
     if len(parts) < 2 or len(chosen) == len(parts):
         raise InputError(
-            f"{len(parts)} clip(s) cannot be split into two parts, one to train on and one to test on: add"
-            " clips, or name those to hold out with --source.test"
+            f"{counted(len(parts), 'clip')} cannot be split into two parts, one to train on and one to test"
+            " on: add clips, or name those to hold out with --source.test"
         )
     return parts
 

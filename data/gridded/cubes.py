@@ -5,6 +5,7 @@ from collections import Counter
 
 import numpy as np
 
+from rolling.common.counting import counted
 from rolling.common.errors import InputError
 from rolling.data.dates import calendar_of, show
 from rolling.data.gridded.formats import frames_written
@@ -56,7 +57,7 @@ class Cube:
         if len(twice):
             i = int(twice[0])
             raise InputError(
-                f"{name} has {len(twice)} frames twice, the first at {show(frames['time'][i])} in"
+                f"{name} has {counted(len(twice), 'frame')} twice, the first at {show(frames['time'][i])} in"
                 f" {parts[owner[i]].file} and {parts[owner[i + 1]].file}: leave one of them out"
             )
         return cls(name=name, parts=(first, *rest), frames=frames, part=owner, place=place, y=y, x=x)

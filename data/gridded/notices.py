@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from rolling.common.counting import counted, in_unit
 from rolling.common.errors import InputError
 from rolling.data.dates import show
 from rolling.data.gridded.cadence import Cadence
@@ -51,14 +52,15 @@ def conspicuous(cubes: list[Cube], ranges: list[range], times: np.ndarray, caden
         units, repeated = cube.parts[0].units, [part for part in cube.parts if part.repeats]
         if repeated:
             words.append(
-                f"{cube.name} has its first meridian once more as its last in {len(repeated)} file(s), such"
-                f" as {Path(repeated[0].file).name}: the last column is left out"
+                f"{cube.name} has its first meridian once more as its last in"
+                f" {counted(len(repeated), 'file')}, such as {Path(repeated[0].file).name}: the last"
+                " column is left out"
             )
         for name, parts in (
             ("converted", [part for part in cube.parts if part.convert]),
             ("without", [part for part in cube.parts if units and not part.units]),
         ):
-            some = f"{len(parts)} file(s), such as {Path(parts[0].file).name}" if parts else ""
+            some = f"{counted(len(parts), 'file')}, such as {Path(parts[0].file).name}" if parts else ""
             if parts and name == "converted":
                 words.append(f"{cube.name} is converted from {parts[0].units} to {units} in {some}")
             elif parts:
@@ -84,13 +86,14 @@ def say(
 ) -> None:
     """Reports how the user's data were interpreted, one line a matter."""
     height, width, channels = layout.shape
-    line = f"{path}: {channels} channel(s) ({', '.join(layout.names[:8])}{', ...' if channels > 8 else ''})"
+    names = ", ".join(layout.names[:8]) + (", ..." if channels > 8 else "")
+    line = f"{path}: {counted(channels, 'channel')} ({names})"
     line += f" on {height} x {width} cells"
-    line += f", every {layout.step:g} {layout.time_units.removesuffix('1')}".rstrip()
+    line += f", every {in_unit(f'{layout.step:g}', layout.time_units.removesuffix('1'))}".rstrip()
     for name, part in zip(("training", "test"), split, strict=True):
-        line += f"; {name} {sum(map(len, part))} frames in {len(part)} sequence(s)"
+        line += f"; {name} {counted(sum(map(len, part)), 'frame')} in {counted(len(part), 'sequence')}"
     if found.missing.any():
-        line += f"; {np.count_nonzero(found.missing)} frames missing"
+        line += f"; {counted(int(found.missing.sum()), 'frame')} missing"
     if found.mask is not None:
         line += f"; {100 * (1 - found.mask.mean()):.1f} % of the cells masked"
     lines = [line]

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from rolling.common.counting import counted
 from rolling.common.errors import InputError
 from rolling.common.progress import Progress
 from rolling.data.dates import show
@@ -200,10 +201,11 @@ def _moving(survey, layout, times, path, missing, never, sometimes) -> str:
     channel = int(np.argmax(sometimes.any((0, 1))))
     more = (survey.frames[:, channel] > never[..., channel].sum()) & ~missing[:, channel]
     kind, first = _kind(survey, channel), int(np.argmax(more))
+    cells = int(sometimes[..., channel].sum())
     return (
         f"{layout.names[channel]} of {path} has"
         f" {'NaN that comes and goes' if kind == 'NaN' else f'{kind} values that come and go'}:"
-        f" {sometimes[..., channel].sum()} cell(s) are {kind} in {more.sum()} of {len(times)} frames but"
-        f" not in others, first at {show(times[first])}; fill them, or mask such cells throughout with"
-        " --source.mask-moving"
+        f" {counted(cells, 'cell')} {'is' if cells == 1 else 'are'} {kind} in {more.sum()} of {len(times)}"
+        f" frames but not in others, first at {show(times[first])}; fill them, or mask such cells throughout"
+        " with --source.mask-moving"
     )

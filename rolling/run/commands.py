@@ -18,6 +18,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from rolling.common.counting import counted
 from rolling.common.errors import InputError
 from rolling.common.files import check_links, remove, safe_name, write_file
 from rolling.common.forecast_schema import STORE
@@ -338,7 +339,8 @@ def _report(forecaster: Forecaster, split: Split, folder: Path) -> Path:
 
 
 def _label(name: str, forecast: Forecast) -> str:
-    return f"{name}: {forecast.starts} starts x {forecast.members} members x {forecast.frames} frames"
+    sizes = {"start": forecast.starts, "member": forecast.members, "frame": forecast.frames}
+    return f"{name}: {' x '.join(counted(size, what) for what, size in sizes.items())}"
 
 
 def _facts(experiment: Experiment, split: Split, parameters: int) -> str:
@@ -346,7 +348,7 @@ def _facts(experiment: Experiment, split: Split, parameters: int) -> str:
     count, frames = long_enough(split.train, experiment.clip_frames)
     return (
         f"{experiment.name}: {', '.join(split.train.layout.names)} on {height} x {width};"
-        f" {frames} frames in {count} sequences to train on;"
+        f" {counted(frames, 'frame')} in {counted(count, 'sequence')} to train on;"
         f" a network of {parameters / 1e6:.2f} M parameters"
     )
 

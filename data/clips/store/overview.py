@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from rolling.common.counting import counted
 from rolling.common.terminal import printable
 from rolling.data.clips.protocol import Picture
 from rolling.data.clips.split import FEWEST
@@ -20,7 +21,7 @@ def describe(about: dict, index: dict[str, np.ndarray]) -> Iterator[str]:
     """Sentences on the content of `store.json` and `index.npz`."""
     test, names = index["test"], index["name"]
     if test.sum() < FEWEST:
-        yield f"only {_counted(int(test.sum()))} held out: every score rests on so few"
+        yield f"only {counted(int(test.sum()), 'clip')} held out: every score rests on so few"
     yield from _classes(about["labels"], index["label"], test)
     if about["actions"]:
         yield f"actions: {about['actions']} numbers with each frame"
@@ -33,10 +34,10 @@ def describe(about: dict, index: dict[str, np.ndarray]) -> Iterator[str]:
         pairs = [" and ".join(group[:2]) for group in alike]
         yield (
             "alike but for compression or trimming, and so on one side:"
-            f" {_counted(sum(map(len, alike)))}, such as {_some(pairs)}"
+            f" {counted(sum(map(len, alike)), 'clip')}, such as {_some(pairs)}"
         )
     for reason, some in by_reason(about.get("shortened", ())).items():
-        yield f"used up to a fault: {_counted(len(some))} ({reason}): {_some(some)}"
+        yield f"used up to a fault: {counted(len(some), 'clip')} ({reason}): {_some(some)}"
 
 
 def _classes(labels: list[str], label: np.ndarray, test: np.ndarray) -> Iterator[str]:
@@ -54,7 +55,7 @@ def _classes(labels: list[str], label: np.ndarray, test: np.ndarray) -> Iterator
             f" {held_out.min()} to {held_out.max()} held out"
         )
     if (label < 0).any():
-        yield f"without a class: {_counted(int((label < 0).sum()))}"
+        yield f"without a class: {counted(int((label < 0).sum()), 'clip')}"
 
 
 def _rates(picture: Picture, rates: np.ndarray, names: np.ndarray) -> Iterator[str]:
@@ -62,7 +63,7 @@ def _rates(picture: Picture, rates: np.ndarray, names: np.ndarray) -> Iterator[s
     if not len(known):
         return
     counts = collections.Counter(f"{rate:.4g}" for rate in known.tolist()).most_common()
-    most = ", ".join(f"{rate} ({_counted(count)})" for rate, count in counts[:EXAMPLES])
+    most = ", ".join(f"{rate} ({counted(count, 'clip')})" for rate, count in counts[:EXAMPLES])
     more = f" and {len(counts) - EXAMPLES} others" if len(counts) > EXAMPLES else ""
     yield f"frames a second found: {most}{more}"
     if picture.rate is None:
@@ -78,14 +79,10 @@ def _rates(picture: Picture, rates: np.ndarray, names: np.ndarray) -> Iterator[s
         found = [f"{printable(os.fsdecode(names[i].item()))} ({rates[i]:.4g})" for i in slowest]
         times = picture.rate / rates[slowest[0]]
         yield (
-            f"stretched: {_counted(len(slow))} of far fewer than the {picture.rate:g} frames a second asked"
-            f" for, so that a frame is shown up to {times:.0f} times: {_some(found)}; lower"
+            f"stretched: {counted(len(slow), 'clip')} of far fewer than the {picture.rate:g} frames a second"
+            f" asked for, so that a frame is shown up to {times:.0f} times: {_some(found)}; lower"
             " --source.picture.rate, or leave them out"
         )
-
-
-def _counted(count: int) -> str:
-    return f"{count} clip{'' if count == 1 else 's'}"
 
 
 def _some(names: list[str]) -> str:

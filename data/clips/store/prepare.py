@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from rolling.common import seal
+from rolling.common.counting import counted
 from rolling.common.errors import InputError
 from rolling.common.progress import Progress
 from rolling.data.clips.protocol import Collection, Entry, Picture
@@ -168,7 +169,7 @@ def _remove_notes(folder: Path) -> None:
 def _check_parts(test: np.ndarray, tried: int, skipped: list) -> None:
     example = f"; {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
     if not len(test):
-        raise InputError(f"none of {tried} clips can be used{example}")
+        raise InputError(f"none of {counted(tried, 'clip')} can be used{example}")
     for part, some in (("train on", not test.all()), ("test on", test.any())):
         if not some:
             raise InputError(f"no clip is left to {part}: {len(skipped)} of {tried} were skipped{example}")

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from rolling.common import seal
+from rolling.common.counting import counted
 from rolling.common.errors import InputError
 from rolling.common.terminal import printable
 from rolling.data.clips import likeness
@@ -150,7 +151,7 @@ class _Shard:
                 tokens = block.tokens if tokens is None else tokens
                 rate, fault = rate or block.rate, fault or block.fault
             if frames < max(min_frames, 1):
-                less = f"it has {frames} frames, and {max(min_frames, 1)} are needed"
+                less = f"it has {counted(frames, 'frame')}, and {max(min_frames, 1)} are needed"
                 raise BadClip(f"{less}: {fault}" if fault else less)
             self._check_kind(frames, actions, tokens)
         except BadClip:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rolling.common.counting import counted
 from rolling.metrics.intervals import LEVEL
 from rolling.metrics.protocol import About
 from rolling.run.compare.estimates import Estimate, difference, ideal, rank
@@ -18,7 +19,7 @@ from rolling.run.evaluation.scores import Drawn, finite
 from rolling.run.evaluation.tables import Cell, Table
 from rolling.run.report.experiment_parts import Part, describe
 from rolling.run.report.verdict import where
-from rolling.run.report.words import Words, counted, listed
+from rolling.run.report.words import Words, listed
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

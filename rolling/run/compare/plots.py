@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from rolling.common.counting import counted
 from rolling.run.compare.estimates import ideal
 from rolling.run.compare.results import Result
 from rolling.run.compare.tables import at_calls, heading
@@ -63,7 +64,9 @@ def overview(results: Sequence[Result], words: Words, names: Sequence[str]) -> F
     axes[0].set_title(f"{title} at {at_calls(results[0].calls)}", fontsize=9.5, loc="left")
     if several:
         _draw_calls(axes[1], results, names)
-        axes[1].set_title(f"{title}, mean over {len(results[0].leads)} leads", fontsize=9.5, loc="left")
+        axes[1].set_title(
+            f"{title}, mean over {counted(len(results[0].leads), 'lead')}", fontsize=9.5, loc="left"
+        )
     legend(axes[0])
     return figure
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+from rolling.common.counting import counted
 from rolling.run.compare.estimates import Estimate, Ranks, rank
 from rolling.run.compare.results import Result
 from rolling.run.evaluation.tables import Cell, Table, with_interval
-from rolling.run.report.words import Words, counted, pretty_units, with_units
+from rolling.run.report.words import Words, pretty_units, with_units
 
 FRAMES = (1, 3, 5, 8, 12, 20)
 """The leads shown, as far as the forecasts reach."""
@@ -64,7 +65,7 @@ def by_calls(results: Sequence[Result], words: Words, names: Sequence[str], *, s
         for name in first.baselines
     ]
     return Table(
-        caption=f"{title(first, words)}, mean over {len(first.leads)} leads",
+        caption=f"{title(first, words)}, mean over {counted(len(first.leads), 'lead')}",
         heads=("calls per frame", *(str(result.calls) for result in results)),
         rows=tuple(rows),
         variable=first.variable,

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from rolling.common.counting import counted
 from rolling.common.errors import InputError
 from rolling.common.files import write_text
 from rolling.common.progress import Progress
@@ -86,7 +87,7 @@ def score_folders(options: FolderOptions) -> str:
     if pairs:
         alone = len(real.entries) - len(pairs)
         if alone:
-            print(f"left out of {options.real}: {alone} clips without a forecast", file=sys.stderr)
+            print(f"left out of {options.real}: {counted(alone, 'clip')} without a forecast", file=sys.stderr)
         agreement = Agreement(options.given)
         scores, count = _by_pairs(real, fake, pairs, options, size, agreement)
         counts = {"real": count, "fake": count * members}
@@ -253,7 +254,8 @@ def _report_skipped(clips: ClipSet) -> None:
     if clips.skipped:
         name, why = next(iter(clips.skipped.items()))
         print(
-            f"left out of {clips.place}: {len(clips.skipped)} clips, such as {name}: {why}", file=sys.stderr
+            f"left out of {clips.place}: {counted(len(clips.skipped), 'clip')}, such as {name}: {why}",
+            file=sys.stderr,
         )
 
 
@@ -261,8 +263,8 @@ def _summary(found: dict[str, Any], evaluation: Evaluation) -> str:
     """What was compared, the metrics of a single value, and the curves against the lead in frames."""
     clips, (height, width) = found["clips"], found["size"]
     head = (
-        f"{clips['fake']} fake clips against {clips['real']} real ones: {found['frames']} frames of"
-        f" {height} x {width}, {found['given']} of them given"
+        f"{counted(clips['fake'], 'fake clip')} against {counted(clips['real'], 'real one')}:"
+        f" {counted(found['frames'], 'frame')} of {height} x {width}, {found['given']} of them given"
     )
     if not found["members"]:
         head += "\nThe names of fake and real clips do not pair up: they are compared as sets only."

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rolling.common.counting import counted
 from rolling.common.errors import InputError
 from rolling.data.clips.protocol import TEST, BadClip, Collection, Entry, Picture
 
@@ -46,7 +47,7 @@ class ClipSet:
                 fault = block.fault
                 if sum(map(len, parts)) >= self.frames:
                     return np.concatenate(parts)[: self.frames]
-            less = f"it has {sum(map(len, parts))} frames, and {self.frames} are compared"
+            less = f"it has {counted(sum(map(len, parts)), 'frame')}, and {self.frames} are compared"
             self.skipped[entry.name] = f"{less}: {fault}" if fault else less
         except BadClip as error:
             self.skipped[entry.name] = str(error)

@@ -5,6 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from rolling.common.counting import counted
 from rolling.data.source import Sequences
 from rolling.metrics.intervals import estimated
 from rolling.run.evaluation.tables import Cell, Table, with_interval
@@ -34,7 +35,7 @@ def what_is_passed_on(forecaster: Forecaster, test: Sequences, options: Any) -> 
     frames = cycles * window.stride
     table = Table(
         caption=f"{windows.words(frames)}, errors of {options.perturb:g}",
-        heads=("passed on of an error", *(f"after {k} frame{'s' * (k > 1)}" for k in AFTER)),
+        heads=("passed on of an error", *(f"after {counted(k, 'frame')}" for k in AFTER)),
         rows=tuple(
             (name, tuple(Cell(text=with_interval(number[0], number[1:])) for number in of_case))
             for name, of_case in zip(names, factors, strict=True)

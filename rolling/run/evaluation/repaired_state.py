@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from rolling.common.counting import counted
 from rolling.data.source import Sequences
 from rolling.metrics.area import Domain
 from rolling.metrics.frame_statistics import Frames
@@ -37,7 +38,9 @@ def which_part_is_guilty(forecaster: Forecaster, test: Sequences, options: Any) 
     )
     repairs = [repair for repair in LADDER if repair.suits(test.layout)]
     found = _errors(windows, repairs, cycles)
-    caption = f"{windows.words(age + window.stride)}, repaired after {age} frames of the rollout's own"
+    caption = (
+        f"{windows.words(age + window.stride)}, repaired after {counted(age, 'frame')} of the rollout's own"
+    )
     table = Table(
         caption=caption,
         heads=("error with repaired", *(repair.name for repair in repairs)),

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from rolling.common.counting import counted
 from rolling.common.documents import read_json
 from rolling.common.errors import InputError
 from rolling.common.files import write_text
@@ -53,7 +54,7 @@ class Drawn:
 
     def words(self) -> str:
         """`12 starts in 3 independent blocks`."""
-        found = f"{self.starts} start{'s' * (self.starts != 1)}"
+        found = counted(self.starts, "start")
         if self.blocks == 1 < self.starts:
             return f"{found} in one {'clip' if self.clips else 'block'}, so without intervals"
         if self.starts == 1:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rolling.common import compiler
+from rolling.common.counting import counted
 from rolling.common.errors import InputError
 from rolling.common.progress import Progress
 from rolling.data.source import Sequences
@@ -95,7 +96,8 @@ class TrueWindows:
 
     def words(self, frames: int) -> str:
         """On how much data the numbers rest."""
-        return f"{len(self.starts)} starts in {self.block(frames).max() + 1} independent parts"
+        parts = int(self.block(frames).max()) + 1
+        return f"{counted(len(self.starts), 'start')} in {counted(parts, 'independent part')}"
 
     def true(self, first: int, count: int, which: Sequence[int] | None = None) -> np.ndarray:
         """`[start, count, ...]` true frames from `first` frames after each start, or some of them, on."""

@@ -206,7 +206,7 @@ def _exchangeable(default: Any) -> str:
             names = list(alternatives(hints[field.name]))
             if len(names) > 1:
                 lines.append(f"  {option} {' | '.join(names)}")
-    return "\n\n".join(lines)
+    return "\n".join(lines)
 
 
 def _check_names(default: Any, arguments: list[str]) -> None:

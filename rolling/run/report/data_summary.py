@@ -1,5 +1,6 @@
 """`rolling prepare`: opens the data of an experiment, which prepares them, and prints a summary."""
 
+from rolling.common.counting import plural
 from rolling.data.lag_correlation import lag_correlation
 from rolling.data.reasons import by_reason
 from rolling.data.source import Sequences, Split, Stored
@@ -37,8 +38,13 @@ def long_enough(part: Sequences, frames: int) -> tuple[int, int]:
 def _amount(name: str, part: Sequences, least: int, use: str) -> str:
     count, frames = long_enough(part, least)
     short = len(part) - count
-    told = f"; {short:,} more are shorter than the {least} frames of {use}" if short else ""
-    return f"{name}: {frames:,} frames in {count:,} sequence(s){_duration(frames, part.layout)}{told}"
+    told = (
+        f"; {short:,} more {'is' if short == 1 else 'are'} shorter than the {least} frames of {use}"
+        if short
+        else ""
+    )
+    amount = f"{frames:,} {plural('frame', frames)} in {count:,} {plural('sequence', count)}"
+    return f"{name}: {amount}{_duration(frames, part.layout)}{told}"
 
 
 def _correlation(part: Sequences) -> list[str]:

@@ -17,16 +17,20 @@ BANDS = About(
     title="Energy over the truth's", note="Below 1 a scale has lost energy.", section="scales", ideal=1.0
 )
 """Description of the spectra over bands of leads, which share one figure."""
+BARS = ("rollout", "statistic")
+"""The axes of scores that are drawn as bars, of which a zero has none."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plot:
-    """A figure yet to be drawn, and its description; `named`: the title includes the variable."""
+    """A figure yet to be drawn, and its description; `named`: the title includes the variable; `said` stands
+    in place of a figure that would be empty."""
 
     about: About
     variable: str
     draw: Callable[[], Figure]
     named: bool
+    said: str = ""
 
 
 def plotted(evaluation: Evaluation, words: Words) -> Iterator[Plot]:
@@ -52,6 +56,7 @@ def _plot(metric: str, score: Score, evaluation: Evaluation, words: Words) -> Pl
         variable=score.variable,
         draw=lambda: _drawn(score, curves, about, words, floor),
         named=_named(score.variable, len(evaluation.scores[metric]), words),
+        said=f"All {len(score.values)} are 0." if score.axis in BARS and not np.any(score.values) else "",
     )
 
 
@@ -60,7 +65,7 @@ def _drawn(score: Score, curves: Mapping, about: About, words: Words, floor: flo
     if score.axis == "rank":
         bounds = None if score.low is None or score.high is None else np.stack([score.low, score.high])
         return bars.rank_histogram(score.coordinate, score.values, bounds)
-    if score.axis in ("rollout", "statistic"):
+    if score.axis in BARS:
         names = [str(name).replace("_", " ") for name in score.coordinate]
         return bars.named_bars(names, score.values, x=unit)
     if score.axis == "wavenumber":
@@ -131,7 +136,7 @@ def _number(metric: str, score: Score, about: About, words: Words) -> Number:
         if score.axis == HORIZON:
             return "> " * score.censored(value) + short(value)
         if metric.endswith("_time"):
-            return f"{words.lead(value)}{' frames' * (words.lead_unit == 'frames')}"
+            return words.duration(value)
         return f"{short(value)} {pretty_units(score.units)}".strip()
 
     where = f" {score.coordinate[0]:g}" if score.axis == "threshold" else ""

@@ -102,7 +102,8 @@ def _figure(plot: Plot, name: str, words: Words) -> str:
     title, variable = plot.about.title, words.title(plot.variable)
     if plot.named:
         title += f" · {variable}" if variable.lower() not in title.lower() else ""
-    return titled(plot.draw(), name, title, plot.about.note, variable_attribute(plot.variable, words))
+    shown = f"<p>{text(plot.said)}</p>" if plot.said else plots.svg(plot.draw(), name)
+    return _headed(shown, title, plot.about.note, variable_attribute(plot.variable, words))
 
 
 def drawn(figure: Figure, name: str, title: str, note: str) -> str:
@@ -112,10 +113,14 @@ def drawn(figure: Figure, name: str, title: str, note: str) -> str:
 
 def titled(figure: Figure, name: str, title: str, note: str, attributes: str = "") -> str:
     """A figure with its heading, for use among others."""
+    return _headed(plots.svg(figure, name), title, note, attributes)
+
+
+def _headed(shown: str, title: str, note: str, attributes: str) -> str:
     note = f"<p>{text(note)}</p>" if note else ""
     return (
         f'<figure class="plot"{attributes}><figcaption><h3>{text(title)}</h3>{note}</figcaption>'
-        f"{plots.svg(figure, name)}</figure>"
+        f"{shown}</figure>"
     )
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from rolling.common.counting import counted
 from rolling.common.files import write_text
 from rolling.common.forecast_schema import STORE
 from rolling.data.source import Sequences
@@ -31,7 +32,7 @@ from rolling.run.report.player import data_uri, manifest, panels
 from rolling.run.report.shown_clips import Budget, Clip, read_clips
 from rolling.run.report.stills import filmstrip
 from rolling.run.report.verdict import headline, lasting_words, real_last, score_table, verdict
-from rolling.run.report.words import Words, counted, pretty_units, with_units
+from rolling.run.report.words import Words, pretty_units, with_units
 from rolling.run.training.log import records
 
 MOST_GIVEN = 8  # frames shown before a forecast
@@ -189,6 +190,7 @@ class _Page:
         lead = "One colour scale for the truth and every forecast; given frames have a border."
         if self.words.layout.is_video:
             lead = "The truth beside members of the forecast; given frames have a border."
+        lead = f"{lead} {self.words.clocks}".strip()
         return markup.section("The forecast", lead, self._player(STORE, budget))
 
     def figures(self, evaluation: Evaluation) -> Iterator[str]:
@@ -215,6 +217,7 @@ class _Page:
         lead = (
             "Far beyond what can be predicted: frames differ from the truth's, their statistics should not."
         )
+        lead = f"{lead} {self.words.clocks}".strip() if moving else lead
         return markup.section("The long rollout", lead, moving + single + curves)
 
     @functools.cached_property

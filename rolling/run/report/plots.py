@@ -6,6 +6,7 @@ light and dark mode.
 
 import functools
 import io
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,12 +14,14 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogFormatter, MaxNLocator, NullLocator
 
 from rolling.metrics.protocol import Score
 from rolling.run.report.colours import CLIMATOLOGY, INK, MEMBER, OURS, PERSISTENCE, RULE, TRUTH
+from rolling.run.report.words import SUPERSCRIPTS
 
 WIDTH, HEIGHT = 4.2, 2.9  # inches
 STYLE: dict[Any, Any] = {  # names as matplotlib knows them
@@ -229,11 +232,7 @@ def spectrum_ratios(scores: Mapping[str, Score]) -> Figure:
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     axes.set_ylim(max(min(low, 0.5), 1e-3), max(high, 2.0))
-    axes.set_yticks(
-        [t for t in (0.01, 0.1, 0.2, 0.5, 1, 2, 5, 10) if axes.get_ylim()[0] <= t <= axes.get_ylim()[1]]
-    )
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
+    _plain_log(axes.yaxis, *axes.get_ylim(), most=7)
     axes.set_ylabel("forecast / truth")
     legend(axes)
     return figure
@@ -243,11 +242,35 @@ def _wavenumbers(axes: Axes, wavenumber: np.ndarray) -> None:
     """A logarithmic axis of plain numbers."""
     positive = wavenumber[wavenumber > 0]
     axes.set(xscale="log", xlabel="wavenumber")
-    decades = 10.0 ** np.arange(np.floor(np.log10(positive.min())), np.log10(positive.max()) + 1)
-    ticks = np.outer(decades, (1, 2, 5)).ravel()
-    axes.set_xticks(ticks[(ticks >= positive.min()) & (ticks <= positive.max())])
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_locator(NullLocator())
+    _plain_log(axes.xaxis, positive.min(), positive.max(), most=9)
+
+
+def _plain_log(axis: Axis, low: float, high: float, *, most: int) -> None:
+    """Few ticks of a logarithmic axis, with plain numbers as far as these are short."""
+    axis.set_ticks(log_ticks(low, high, most))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: plain_power(value)))
+    axis.set_minor_locator(NullLocator())
+
+
+def log_ticks(low: float, high: float, most: int) -> list[float]:
+    """At most so many round values between two positive ones: 1, 2, 5, 10, ..., or powers of ten, or each
+    second or third of them."""
+    first, last = (math.floor(math.log10(end)) for end in (low, high))
+    inside = lambda values: [v for v in values if low * (1 - 1e-9) <= v <= high * (1 + 1e-9)]  # noqa: E731
+    found = inside(float(f"{m}e{n}") for n in range(first, last + 1) for m in (1, 2, 5))
+    step = 0
+    while len(found) > most:
+        step += 1
+        found = inside(float(f"1e{n}") for n in range(first - first % step, last + 1, step))
+    return found
+
+
+def plain_power(value: float) -> str:
+    """`0.01`, `200`, and from five digits on `10⁵` or `2 · 10⁵`."""
+    if 1e-3 <= value < 1e5:
+        return f"{value:g}"
+    digits, power = f"{value:.0e}".split("e")
+    return ("" if digits == "1" else f"{digits} · ") + "10" + str(int(power)).translate(SUPERSCRIPTS)
 
 
 @styled

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from rolling.common.counting import counted
 from rolling.common.files import write_file
 from rolling.common.indices import spaced
 from rolling.data.conditions import label
@@ -38,7 +39,7 @@ def _strips(part: Sequences, name: str) -> Iterator[Image.Image]:
         strip = Image.new("RGB", ((width + 2) * FRAMES, LINE + height), PAGE)
         for place, frame in enumerate(frames):
             strip.paste(frame, (place * (width + 2), LINE))
-        words = [part.name(index), label(part, index), f"{part.length(index)} frames"]
+        words = [part.name(index), label(part, index), counted(part.length(index), "frame")]
         title = ", ".join("".join(c if c.isprintable() else "?" for c in word) for word in words if word)
         title = title if name == "train" else f"held out: {title}"
         title = title if len(title) <= LETTERS else f"{title[: LETTERS // 2]}...{title[-LETTERS // 2 :]}"

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from rolling.common.counting import in_unit
 from rolling.common.indices import spaced
 from rolling.metrics.protocol import Score
 from rolling.run.evaluation.lasting import how_long_they_last
@@ -158,7 +159,7 @@ def real_last(long: Evaluation, words: Words) -> str:
     if survival is None or share is None or not np.isfinite(share).any():
         return ""
     last = int(np.flatnonzero(np.isfinite(share))[-1])
-    age = words.lead(survival.coordinate[last]) + " frames" * (words.lead_unit == "frames")
+    age = words.duration(float(survival.coordinate[last]))
     return f"Of real sequences, each judged by the range of the others, {share[last]:.0%} last {age}."
 
 
@@ -176,7 +177,7 @@ def _distance(evaluation: Evaluation) -> Iterator[str]:
 def where(wins: Sequence[bool], leads: np.ndarray, unit: str) -> str:
     """`at every lead from 1 to 20`, `up to lead 9`, `from 3 h on`, `at no lead`, ..."""
     shown = [plain(float(lead)) for lead in leads]
-    name = (lambda i: f"lead {shown[i]}") if unit == "frames" else (lambda i: f"{shown[i]} {unit}")
+    name = (lambda i: f"lead {shown[i]}") if unit == "frames" else (lambda i: in_unit(shown[i], unit))
     span = lambda i, j: shown[i] if i == j else f"{shown[i]} to {shown[j]}"  # noqa: E731
     tail = "" if unit == "frames" else f" {unit}"
     runs, last = _runs(wins), len(wins) - 1

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from rolling.common.counting import counted
 from rolling.common.files import cannot_write, new_folder, safe_name
 from rolling.common.indices import spaced
 from rolling.data.conditions import label
@@ -75,7 +76,7 @@ def write_outputs(outputs: Sequence[Output], store: Path, test: Sequences) -> No
                     found += output.write([_shown(forecast, test, start) for start in chosen], fresh)
         except OSError as error:
             raise cannot_write(folder, error) from error
-    print(f"{folder}: {len(found)} files")
+    print(f"{folder}: {counted(len(found), 'file')}")
 
 
 def _shown(forecast: StoredForecast, test: Sequences, start: int) -> Shown:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rolling.common.counting import in_unit
 from rolling.data.dates import show
 from rolling.layout import MONTHS, Axis, Layout, Variable
 
@@ -63,7 +64,11 @@ class Words:
     def lead(self, coordinate: float) -> str:
         """One lead time: `6 h`, `2.5 d`, or a number of frames."""
         value = plain(float(self.leads([coordinate])[0]))
-        return value if self.lead_unit == "frames" else f"{value} {self.lead_unit}"
+        return value if self.lead_unit == "frames" else in_unit(value, self.lead_unit)
+
+    def duration(self, coordinate: float) -> str:
+        """As `lead`, with the unit of frames, too: `1 frame`, `9 frames`."""
+        return in_unit(plain(float(self.leads([coordinate])[0])), self.lead_unit)
 
     @property
     def lead_label(self) -> str:
@@ -89,6 +94,14 @@ class Words:
             return f"given · {self.moment(time)}"
         sign = "lead " if self.lead_unit == "frames" else "+"
         return f"{sign}{self.lead(frame * self.layout.step)} · {self.moment(time)}"
+
+    @property
+    def clocks(self) -> str:
+        """From where leads and times count, where times are no dates."""
+        if self.layout.has_calendar:
+            return ""
+        whole = "clip" if self.layout.is_video else "data"
+        return f"The lead counts from the last given frame, t is the time in the {whole}."
 
     def place(self, axis: Axis, value: float) -> str:
         """A coordinate: `50°N`, `5°W`, or a plain number."""
@@ -126,11 +139,6 @@ def pretty_units(text: str) -> str:
 def with_units(text: str, unit: str) -> str:
     """`text (unit)`, or just the text for a plain number."""
     return f"{text} ({unit})" if unit else text
-
-
-def counted(number: float, noun: str) -> str:
-    """`1 start`, `2 starts`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def listed(items: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import Literal
 
+from rolling.common.counting import counted
 from rolling.data.conditions import vector_size
 from rolling.denoisers import Past
 from rolling.layout import Layout
@@ -208,9 +209,9 @@ def cost_table(cost: Cost) -> str:
     parts = " + ".join(f"{name} {_size(size, total)}" for name, size in cost.memory.items())
     lines = [
         f"parameters: {cost.parameters / 1e6:.4g} M",
-        f"network call: {_flop(cost.call)} on a window of {cost.call_frames} frames,"
+        f"network call: {_flop(cost.call)} on a window of {counted(cost.call_frames, 'frame')},"
         f" {_flop(cost.call / cost.call_frames)} per frame",
-        f"training step: {_flop(cost.step)} on {cost.step_frames} frames,"
+        f"training step: {_flop(cost.step)} on {counted(cost.step_frames, 'frame')},"
         f" {_flop(cost.step / cost.step_frames)} per frame",
         f"memory of a training step: {_size(total, total)} {_unit(total)[0]} = {parts}",
     ]
