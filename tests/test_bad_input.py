@@ -14,6 +14,7 @@ import xarray as xr
 
 from rolling.configs.debug import experiment as debug
 from rolling.run import commands
+from rolling.run.checkpoint import load_trained
 from rolling.run.cli import COMMANDS as COMMAND_LINE, main
 from rolling.run.experiment.options import option_names
 from rolling.run.forecasting import zarr_writer
@@ -245,6 +246,21 @@ def test_a_checkpoint_of_another_architecture(copy, capsys):
     (copy / "experiment.json").write_text(json.dumps(described))
     words = ["train", copy, "--folder", copy.parent, "--resume"]
     refused(capsys, words, r"another architecture.*\(")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [('{"type": "exper', ""), ('{"type": "experiment", "nam": "debug"}', "no field 'nam'"), ("[1]", "")],
+)
+def test_a_broken_experiment_beside_a_checkpoint_that_holds_it_is_told(copy, capsys, text, why):
+    whole = load_trained(copy).experiment
+    assert "cannot be read" not in capsys.readouterr().err
+    (copy / "experiment.json").write_text(text)
+    assert load_trained(copy).experiment == whole
+    said = capsys.readouterr().err
+    assert said.startswith(f"{copy / 'experiment.json'} cannot be read (") and why in said
+    assert said.endswith("): the experiment is taken from the checkpoint\n") and said.count("\n") == 1
 
 
 @pytest.mark.slow

@@ -28,6 +28,7 @@ from rolling.run.evaluation.evaluate import tally
 from rolling.run.evaluation.scores import Drawn
 from rolling.run.evaluation.tables import Cell, Table, with_interval
 from rolling.run.experiment import presets as experiments, registry
+from rolling.run.report import markup
 from rolling.run.report.words import Words
 from rolling.solvers import Heun
 from tests.fake_runs import weather
@@ -176,6 +177,10 @@ def test_a_curve_has_the_scores_without_each_block(tmp_path):
         (12.3456, (2.0, 22.0), "12 ± 10"),
         (0.123456, None, "0.123"),
         (0.5, (0.5, 0.5), "0.5"),
+        (7.2e-6, (6.1e-6, 8.3e-6), "(7.2 ± 1.1)e-06"),
+        (-2e-8, (-3.2e-7, 2.8e-7), "(-0.2 ± 3.0)e-07"),
+        (0.0, (-0.5, 0.5), "0.00 ± 0.50"),
+        (7.2e-6, None, "7.2e-06"),
         (np.nan, None, "–"),
     ],
 )
@@ -188,6 +193,16 @@ def test_a_table_in_text_and_markdown():
     table = Table(caption="CRPS", heads=("", "a", "b", "c"), rows=(("one", cells),))
     assert table.plain().splitlines() == ["CRPS", "      a    b   c", "one  1*  20~  3"]
     assert table.markdown().splitlines()[-1] == "| one | **1** | ≈ 20 | 3 |"
+
+
+def test_a_dash_is_explained_below_the_table_that_has_one():
+    """And nowhere else."""
+    table = Table(heads=("", "a"), rows=(("one", (Cell(text="–"),)),))
+    told = "–: there is no value, or too little to compute it from."
+    assert table.plain().splitlines()[-1] == table.markdown().splitlines()[-1] == told
+    assert f"<p>{told}</p>" in markup.grid(table, Words(weather().layout))
+    whole = dataclasses.replace(table, rows=(("one", (Cell(text="1"),)),))
+    assert told not in whole.plain() + whole.markdown() + markup.grid(whole, Words(weather().layout))
 
 
 def test_what_is_higher_is_better_where_a_metric_says_so():

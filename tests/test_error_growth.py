@@ -1,5 +1,7 @@
 """Where drift comes from, on AR(1), whose errors and slopes are known in closed form."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from rolling.denoisers import NOTHING
 from rolling.metrics.error_growth import ErrorGrowth
 from rolling.run.cli import main
+from rolling.run.evaluation.true_windows import TrueWindows
 from rolling.sampling.own_rollout import finished_on_own
 from rolling.sampling.recipe import Sampling
 from rolling.sampling.sampler import Sampler
@@ -92,6 +95,14 @@ def test_own_frames_go_on_from_the_truth(window):
     np.testing.assert_allclose(made, (x[:, :1] * powers(5))[:, 1:], atol=5e-3)
 
 
+def test_fewer_starts_than_asked_for_are_told():
+    parts = {"forecaster": None, "test": None, "before": 2, "reach": 8, "batch": 1, "seed": 0, "asked": 100}
+    windows = TrueWindows(starts=[None] * 30, **parts)
+    said = "The data hold 30 starts of 8 frames, and 100 were asked for: fewer --frames give more."
+    assert windows.shortage(8) == [said]
+    assert dataclasses.replace(windows, asked=30).shortage(8) == []
+
+
 @pytest.mark.slow
 def test_the_command_tells_of_every_statistic(tmp_path, capsys):
     words = ["--folder", str(tmp_path), "--training.steps", "1", "--training.batch", "2"]
@@ -100,6 +111,7 @@ def test_the_command_tells_of_every_statistic(tmp_path, capsys):
     assert main(["drift", str(tmp_path / "run"), "--frames", "8", "--starts", "6", "--batch", "4",
                  "--repair-at", "3", "--perturb", "0.01"]) == 0  # fmt: skip
     told = capsys.readouterr().out
+    assert "were asked for" not in told
     assert told.startswith("6 starts in ") and ", 8 frames each\n" in told
     for name in ("Mean", "Contrast", "Motion", "Mean gradient", "Power in ring 1"):
         assert f"\n{name} " in told

@@ -15,12 +15,14 @@ from rolling.configs.debug import experiment as debug
 from rolling.data.augment import ShiftReflect, Translate
 from rolling.denoisers import Prediction
 from rolling.noise import LinearLogsnr, Logit, NoiseSchedule
+from rolling.run import commands
 from rolling.run.cli import main
+from rolling.run.commands import RolloutOptions
 from rolling.run.experiment import codec
 from rolling.run.experiment.options import parse
-from rolling.run.experiment.registry import KINDS, RECORDS, alternatives, known_class, parts
+from rolling.run.experiment.registry import KINDS, RECORDS, alternatives, known_class, named_so, parts
 from rolling.sampling.starts import FromGuess
-from rolling.solvers import Heun
+from rolling.solvers import Heun, UniPC
 from rolling.windows import (
     FullSequence,
     HistoryDropout,
@@ -140,7 +142,10 @@ def test_the_fields_of_several_parts_are_options():
 def test_help_tells_which_parts_there_are(capsys):
     with pytest.raises(SystemExit):
         main(["show", "debug", "--help"])
-    said = " ".join(capsys.readouterr().out.split())
+    lines = capsys.readouterr().out
+    parts = lines[lines.index("Parts that can be exchanged") : lines.index("options")]
+    assert "\n\n" not in parts.rstrip("╭─ \n") and len(parts.splitlines()) > 15
+    said = " ".join(lines.split())
     assert "pyramid" in said and "logit" in said and "joined by commas" in said
 
 
@@ -244,6 +249,56 @@ def test_no_spoiled_field_ends_in_a_traceback():
         except InputError:
             refused += 1
     assert refused > 0.9 * len(cases) > 700
+
+
+@pytest.mark.parametrize("name", ["uni_pc", "uni-pc", "unipc", "UniPC", "UNI_PC"])
+def test_a_part_is_known_however_it_is_written(name):
+    assert parse(debug, ["--solver", name], "test").solver == UniPC()
+    chosen = parse(debug, ["--augment", "ShiftReflect,TRANSLATE"], "test").augment
+    assert chosen == (ShiftReflect(), Translate())
+
+
+def test_names_that_differ_in_writing_only_are_not_confused():
+    known = ["mid_point", "midpoint", "euler"]
+    assert named_so("mid-point", known) == "mid_point" and named_so("midpoint", known) == "midpoint"
+    assert named_so("MidPoint", known) is None  # either could be meant
+    assert named_so("EULER", known) == "euler"
+
+
+@pytest.mark.parametrize(
+    ("option", "hint"),
+    [
+        ("--patition", "; the nearest is --partition"),
+        ("--steps", "; the nearest is --training.steps"),
+        ("--prediktive", ""),
+        ("--seed", ""),  # of the training, the source or the forecast
+    ],
+)
+def test_only_a_likely_option_is_suggested(option, hint):
+    with pytest.raises(InputError) as refused:
+        parse(debug, [option, "3"], "test")
+    assert str(refused.value) == f"there is no option {option}{hint}"
+
+
+def test_what_the_run_fixes_is_told_so():
+    sampling = RolloutOptions(**vars(debug.recipe), **vars(debug.forecast))
+    fixed = commands.fixed_by_run()
+    assert {"training", "network", "prediction", "source"} <= fixed
+    assert not {"window", "solver", "frames", "outputs", "forecast"} & fixed
+    for option in ("--prediction", "--training.steps"):
+        with pytest.raises(InputError, match=f"^{option} is fixed by the run, as it was trained with it"):
+            parse(sampling, [option, "eps"], "test", fixed)
+    with pytest.raises(InputError, match=r"^there is no option --forecast\.frames; the nearest is --frames$"):
+        parse(sampling, ["--forecast.frames", "3"], "test", fixed)
+
+
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [("rollout", "RUN"), ("drift", "RUN"), ("report", "RUN"), ("distill", "RUN"), ("show", "EXPERIMENT")],
+)
+def test_help_without_a_run_says_where_all_options_are(command, what, capsys):
+    assert main([command, "--help"]) == 0
+    assert f"\nAll options: `rolling {command} {what} --help`.\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("words", ["run --help", "list --help", "weights --help", "weights i3d --help"])

@@ -26,7 +26,7 @@ from rolling.common.files import one_line
 from rolling.common.machine import FULL
 from rolling.data.statistics import Statistics
 from rolling.layout import Layout
-from rolling.run.experiment import Experiment, codec, presets
+from rolling.run.experiment import Experiment, codec, presets, registry
 
 for _name in ("absl", "asyncio"):  # orbax logs every step of a save, and every task that failed with another
     logging.getLogger(_name).setLevel(logging.CRITICAL)
@@ -219,6 +219,7 @@ def load_trained(folder: Path) -> Trained:
     with _opened(folder) as checkpoints:
         items = checkpoints.restore(FORECASTING)
     where = f"the checkpoint of {folder}"
+    _tell_unreadable(folder / "experiment.json")
     experiment = presets.from_run(items["experiment"], where, folder)
     return Trained(
         experiment,
@@ -227,6 +228,20 @@ def load_trained(folder: Path) -> Trained:
         experiment.objective.forecasts(items["ema"]),
         int(items["progress"]["step"]),
     )
+
+
+def _tell_unreadable(path: Path) -> None:
+    """Says that an experiment.json is broken, which is no obstacle: the checkpoint holds it, too."""
+    try:
+        if not isinstance(codec.decode(read_json(path), where=str(path)), Experiment):
+            raise InputError("it holds no experiment")
+    except registry.UnknownPart:
+        pass  # is said of the checkpoint's copy
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, InputError) as error:
+        said = one_line(error)[:200]
+        print(f"{path} cannot be read ({said}): the experiment is taken from the checkpoint", file=sys.stderr)
 
 
 def copy_trained(folder: Path, copy: Path) -> None:

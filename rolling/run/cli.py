@@ -106,7 +106,9 @@ def _asks_for_usage(words: list[str]) -> bool:
 
 def _usage_of(command: str) -> str:
     lines = [line for line in USAGE.splitlines() if line.split()[:1] == [command]]
-    return "\n".join(["usage: rolling COMMAND ...", "", *lines, "", *USAGE.splitlines()[-4:]])
+    what = next((word for word in lines[0].split()[1:2] if word in ("EXPERIMENT", "RUN")), "")
+    more = [f"All options: `rolling {command} {what} --help`.", ""] if what and command != "evaluate" else []
+    return "\n".join(["usage: rolling COMMAND ...", "", *lines, "", *more, *USAGE.splitlines()[-4:]])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -228,7 +230,8 @@ def _rollout(words: list[str]) -> None:
     from rolling.run.experiment.options import parse
 
     run, rest = first(words, "rollout", "run")
-    commands.rollout(Path(run), lambda default: parse(default, rest, f"rolling rollout {run}"))
+    program, fixed = f"rolling rollout {run}", commands.fixed_by_run()
+    commands.rollout(Path(run), lambda default: parse(default, rest, program, fixed))
 
 
 def _drift(words: list[str]) -> None:
@@ -236,7 +239,8 @@ def _drift(words: list[str]) -> None:
     from rolling.run.experiment.options import parse
 
     run, rest = first(words, "drift", "run")
-    print(commands.drift(Path(run), lambda own: parse(own, rest, f"rolling drift {run}")))
+    program, fixed = f"rolling drift {run}", commands.fixed_by_run()
+    print(commands.drift(Path(run), lambda own: parse(own, rest, program, fixed)))
 
 
 def _evaluate(words: list[str]) -> None:
@@ -266,7 +270,8 @@ def _report(words: list[str]) -> None:
     from rolling.run.experiment.options import parse
 
     run, rest = first(words, "report", "run")
-    print(commands.report(Path(run), lambda own: parse(own, rest, f"rolling report {run}")))
+    program, fixed = f"rolling report {run}", commands.fixed_by_run()
+    print(commands.report(Path(run), lambda own: parse(own, rest, program, fixed)))
 
 
 def _compare(words: list[str]) -> None:

@@ -184,6 +184,12 @@ class RolloutOptions(Sampling, Forecast):
     """Replace a store that holds another forecast."""
 
 
+def fixed_by_run() -> set[str]:
+    """The fields of an experiment that a trained run keeps, whatever is done with it later."""
+    own = {field.name for kind in (RolloutOptions, ReportOptions) for field in dataclasses.fields(kind)}
+    return {field.name for field in dataclasses.fields(Experiment)} - own - set(STORES)
+
+
 def rollout(folder: Path, choose: Callable[[RolloutOptions], RolloutOptions]) -> Path:
     """Writes a forecast of the held-out part, or from the end of other data; `choose` maps the run's own
     options to those to use."""

@@ -16,7 +16,7 @@ from rolling.run.compare.run_scores import Scored
 from rolling.run.compare.runs import Group
 from rolling.run.compare.tables import at_calls, by_calls, by_lead, heading, of_rollouts
 from rolling.run.evaluation.scores import Drawn, finite
-from rolling.run.evaluation.tables import Cell, Table
+from rolling.run.evaluation.tables import NO_VALUE, Cell, Table
 from rolling.run.report.experiment_parts import Part, describe
 from rolling.run.report.verdict import where
 from rolling.run.report.words import Words, listed
@@ -215,7 +215,7 @@ def _superlative(about: About) -> str:
 
 def _duration(seconds: float) -> str:
     if not math.isfinite(seconds):
-        return "–"
+        return NO_VALUE
     return f"{seconds:.2g} s" if seconds < 60 else f"{seconds / 60:.3g} min"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rolling.common.counting import counted
 from rolling.run.compare.estimates import Estimate, Ranks, rank
 from rolling.run.compare.results import Result
-from rolling.run.evaluation.tables import Cell, Table, with_interval
+from rolling.run.evaluation.tables import NO_VALUE, Cell, Table, with_interval
 from rolling.run.report.words import Words, pretty_units, with_units
 
 FRAMES = (1, 3, 5, 8, 12, 20)
@@ -96,7 +96,7 @@ def _reference(estimate: Estimate, lead: int, sure: bool) -> Cell:
 
 def _cell(estimate: Estimate | None, ranking: Ranks, name: str, lead: int, sure: bool) -> Cell:
     if estimate is None:
-        return Cell(text="–")
+        return Cell(text=NO_VALUE)
     bounds = estimate.interval[:, lead] if sure else None
     return Cell(
         text=with_interval(estimate.value[lead], bounds),

@@ -6,7 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+NO_VALUE = "–"
+MEANING = f"{NO_VALUE}: there is no value, or too little to compute it from."
 ROWS = (1, 2, 3, 5, 8, 12, 20, 50, 100, 300, 1000)
+
+
+SMALL = 1e-3
+"""Numbers below it are written with a power of ten."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,6 +33,11 @@ class Table:
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]
     variable: str = ""
 
+    @property
+    def note(self) -> str:
+        """What `NO_VALUE` means, where a cell is one; else empty."""
+        return MEANING if any(cell.text == NO_VALUE for _, cells in self.rows for cell in cells) else ""
+
     def plain(self) -> str:
         """Lines of text; `*` marks the best, `~` what is tied with it."""
         lines = [list(self.heads)]
@@ -41,7 +52,8 @@ class Table:
             )
             for line in lines
         ]
-        return "\n".join([*filter(None, [self.caption]), *(line.rstrip() for line in body)])
+        lines = (line.rstrip() for line in body)
+        return "\n".join([*filter(None, [self.caption]), *lines, *filter(None, [self.note])])
 
     @property
     def marked(self) -> bool:
@@ -59,7 +71,8 @@ class Table:
             "| " + " | ".join(word.replace("|", "\\|") for word in line) + " |"
             for line in (self.heads, rule, *rows)
         ]
-        return "\n".join([*([f"{self.caption}:", ""] if self.caption else []), *lines])
+        above, below = [f"{self.caption}:", ""] if self.caption else [], ["", self.note] if self.note else []
+        return "\n".join([*above, *lines, *below])
 
 
 def columns(named: Mapping[str, Sequence[float] | np.ndarray | None], caption: str = "") -> Table:
@@ -80,11 +93,16 @@ def number(value: float) -> str:
 
 
 def with_interval(value: float, bounds: Sequence[float] | np.ndarray | None = None) -> str:
-    """`0.1234 ± 0.0042`, half of the interval to two digits; without one, the value to three."""
+    """`0.1234 ± 0.0042`, half of the interval to two digits; without one, the value to three. Small numbers
+    have their power of ten, `(7.2 ± 1.1)e-06`."""
     if not math.isfinite(value):
-        return "–"
+        return NO_VALUE
     half = 0.0 if bounds is None else (bounds[1] - bounds[0]) / 2
     if not (math.isfinite(half) and half > 0):
         return f"{value:.3g}"
+    if max(abs(value), half) < SMALL:
+        power = math.floor(math.log10(max(abs(value), half)))
+        scaled, reach = value / 10.0**power, half / 10.0**power
+        return f"({with_interval(scaled, (scaled - reach, scaled + reach))})e{power:03d}"
     decimals = max(0, 1 - math.floor(math.log10(half)))
     return f"{value:.{decimals}f} ± {half:.{decimals}f}"

@@ -49,6 +49,8 @@ class TrueWindows:
     """True frames from a start on: those of the window that is placed there, and those to compare with."""
     batch: int
     seed: int
+    asked: int
+    """Starts that were asked for, of which the data may hold fewer."""
 
     @classmethod
     def of(
@@ -81,6 +83,7 @@ class TrueWindows:
             reach=reach,
             batch=options.batch,
             seed=options.seed,
+            asked=options.starts,
         )
 
     def setup(self, leads: int) -> EvaluationSetup:
@@ -98,6 +101,14 @@ class TrueWindows:
         """On how much data the numbers rest."""
         parts = int(self.block(frames).max()) + 1
         return f"{counted(len(self.starts), 'start')} in {counted(parts, 'independent part')}"
+
+    def shortage(self, frames: int) -> list[str]:
+        """A sentence where the data hold fewer starts of so many frames than were asked for."""
+        there = len(self.starts)
+        if there >= self.asked:
+            return []
+        held = f"The data hold {counted(there, 'start')} of {counted(frames, 'frame')}"
+        return [f"{held}, and {self.asked} were asked for: fewer --frames give more."]
 
     def true(self, first: int, count: int, which: Sequence[int] | None = None) -> np.ndarray:
         """`[start, count, ...]` true frames from `first` frames after each start, or some of them, on."""

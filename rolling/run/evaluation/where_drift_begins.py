@@ -85,7 +85,7 @@ def _growth(forecaster: Forecaster, test: Sequences, options: DriftOptions) -> s
     }
     head = f"{windows.words(frames)}, {frames} frames each"
     said = _conclusions(found, frames) if block.max() else [ONE_PART]
-    return "\n\n".join([_table(found, head).plain(), *said, LEGEND])
+    return "\n\n".join([_table(found, head).plain(), *windows.shortage(frames), *said, LEGEND])
 
 
 def _rolled(windows: TrueWindows, cycles: int) -> np.ndarray:

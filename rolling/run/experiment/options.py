@@ -11,6 +11,7 @@ import io
 import re
 import sys
 import typing
+from collections.abc import Collection
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
@@ -21,13 +22,16 @@ from rolling.common.errors import InputError
 from rolling.common.terminal import bare
 from rolling.run.experiment.codec import fits, hints_of, made
 from rolling.run.experiment.former import FIELDS
-from rolling.run.experiment.registry import alternatives, lacking
+from rolling.run.experiment.registry import alternatives, lacking, named_so
 
 T = TypeVar("T")
+ALIKE = 0.8
+"""Share of letters in common, from which on an option may be a misspelt other one."""
 
 
-def parse(default: T, arguments: list[str], program: str) -> T:
-    """`default` with the fields named in the arguments replaced.
+def parse(default: T, arguments: list[str], program: str, fixed: Collection[str] = ()) -> T:
+    """`default` with the fields named in the arguments replaced; `fixed` are those that a run has, too, but
+    keeps as they are.
 
     Raises `InputError` with one sentence for an unknown option (naming the nearest one) and for a value of
     the wrong type. `--help` prints and exits.
@@ -37,7 +41,7 @@ def parse(default: T, arguments: list[str], program: str) -> T:
         return _widen(default, default)
     helped = bool({"-h", "--help"} & set(arguments))
     if not helped:
-        _check_names(default, arguments)
+        _check_names(default, arguments, fixed)
     narrow = _narrow(default, set() if helped else _asked(arguments))
     stderr = io.StringIO()
     try:
@@ -142,12 +146,13 @@ def _unchecked(kind: Any, values: dict[str, Any]) -> Any:
 
 
 def named(option: str, chosen: str, known: dict[str, type]) -> type:
-    kind = known.get(chosen.replace("-", "_"))
-    if kind is None:
+    """The part that a name on the command line means. Raises `InputError` where there is none."""
+    found = named_so(chosen, known)
+    if found is None:
         near = get_close_matches(chosen, known, n=1) or [k for k in known if k.startswith(chosen)]
         hint = f"the nearest is {near[0]!r}; " if near and chosen else ""
         raise InputError(f"{option} knows no {chosen!r}: {hint}there are {', '.join(known) or 'none here'}")
-    return kind
+    return known[found]
 
 
 def _one(option: str, chosen: str, protocol: type, value: Any) -> Any:
@@ -209,7 +214,7 @@ def _exchangeable(default: Any) -> str:
     return "\n".join(lines)
 
 
-def _check_names(default: Any, arguments: list[str]) -> None:
+def _check_names(default: Any, arguments: list[str], fixed: Collection[str]) -> None:
     known = option_names(default)
     for argument in arguments:
         if not argument.startswith("--"):
@@ -221,9 +226,20 @@ def _check_names(default: Any, arguments: list[str]) -> None:
             now = _renamed(name)
             if now in known:
                 raise InputError(f"there is no option --{name} any more: it is --{now}")
-            near = get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f"; the nearest is --{near[0]}" if near else ""
-            raise InputError(f"there is no option --{name}{hint}")
+            if name.split(".")[0].replace("-", "_") in fixed:
+                raise InputError(
+                    f"--{name} is fixed by the run, as it was trained with it: `rolling train RUN --name NEW"
+                    f" --{name} ...` trains another"
+                )
+            near = _nearest(name, known)
+            raise InputError(f"there is no option --{name}{f'; the nearest is --{near}' if near else ''}")
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    """The option that was probably meant: one spelt almost so, or the only one that ends so; else empty."""
+    ends = [option for option in known if option.rpartition(".")[2] == name.rpartition(".")[2]]
+    near = get_close_matches(name, known, n=1, cutoff=ALIKE) or ends
+    return near[0] if len(near) == 1 else ""
 
 
 def _renamed(name: str) -> str:

@@ -9,6 +9,7 @@ import dataclasses
 import importlib
 import inspect
 import re
+from collections.abc import Iterable
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -173,9 +174,23 @@ def parts(kind: str) -> dict[str, type]:
     }
 
 
+def named_so(name: str, known: Iterable[str]) -> str | None:
+    """The one of the known names that is written like this, `uni_pc`, or is so but for case, underscores and
+    hyphens, `UniPC` and `uni-pc`; None where that is none, or several."""
+    written = name.replace("-", "_")
+    if written in known:
+        return written
+    alike = [each for each in known if _letters(each) == _letters(name)]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _letters(name: str) -> str:
+    return re.sub("[-_]", "", name).lower()
+
+
 def lacking(name: str, protocol: type) -> list[str]:
     """What a user's own class of that short name lacks to be of a kind; empty without such a class."""
-    own = [part for part in _own.values() if snake(part.__name__) == name.replace("-", "_")]
+    own = [part for part in _own.values() if named_so(name, [snake(part.__name__)])]
     if not own or not is_protocol(protocol) or any(implements(part, protocol) for part in own):
         return []
     return sorted(get_protocol_members(protocol) - _members(own[0]))

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from rolling.metrics.protocol import HORIZON, About, Score
 from rolling.run.evaluation.scores import Evaluation
+from rolling.run.evaluation.tables import NO_VALUE
 from rolling.run.report import bars, plots
 from rolling.run.report.words import Words, pretty_units, short, with_units
 
@@ -132,7 +133,7 @@ def numbers(evaluation: Evaluation, words: Words) -> list[Number]:
 def _number(metric: str, score: Score, about: About, words: Words) -> Number:
     def formatted(value: float) -> str:
         if not np.isfinite(value):
-            return "–"
+            return NO_VALUE
         if score.axis == HORIZON:
             return "> " * score.censored(value) + short(value)
         if metric.endswith("_time"):

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from rolling.layout import Axis, Layout
 from rolling.run.evaluation.scores import BASELINES
-from rolling.run.evaluation.tables import Cell, Table
+from rolling.run.evaluation.tables import MEANING, NO_VALUE, Cell, Table
 from rolling.run.report import plots
 from rolling.run.report.experiment_parts import Part
 from rolling.run.report.figures import Number, Plot
@@ -60,9 +60,10 @@ def grid(table: Table, words: Words, *, numbers: bool = True, keys: Sequence[str
         f"<tr><th{mark}>{text(name)}</th>{''.join(map(_cell, cells))}</tr>"
         for mark, (name, cells) in zip(marks, table.rows, strict=True)
     )
+    note = f"<p>{text(table.note)}</p>" if table.note else ""
     return (
         f'<div class="table"{variable_attribute(table.variable, words)}><table{kind}>{caption}'
-        f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
+        f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>{note}</div>"
     )
 
 
@@ -89,7 +90,10 @@ def number_table(found: Sequence[Number], words: Words) -> str:
         for number in found
     )
     heads = f"<th>In one number</th><th></th>{''.join(f'<th>{text(head)}</th>' for head in columns.values())}"
-    return f'<div class="table"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
+    absent = any(NO_VALUE in number.values.values() for number in found)
+    note = f"<p>{text(MEANING)}</p>" if absent else ""
+    table = f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+    return f'<div class="table">{table}{note}</div>'
 
 
 def figures(found: Iterable[tuple[Plot, str]], words: Words) -> str:

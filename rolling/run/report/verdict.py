@@ -10,7 +10,7 @@ from rolling.common.indices import spaced
 from rolling.metrics.protocol import Score
 from rolling.run.evaluation.lasting import how_long_they_last
 from rolling.run.evaluation.scores import BASELINES, Evaluation
-from rolling.run.evaluation.tables import Cell, Table, with_interval
+from rolling.run.evaluation.tables import NO_VALUE, Cell, Table, with_interval
 from rolling.run.report.plots import LINES
 from rolling.run.report.words import Words, listed, plain, pretty_units, short
 
@@ -70,7 +70,7 @@ def score_table(
 
 def _cell(value: float, bounds: np.ndarray, best: bool) -> Cell:
     sure = np.isfinite([value, *bounds]).all()
-    text = with_interval(value, bounds) if sure else short(value) if np.isfinite(value) else "–"
+    text = with_interval(value, bounds) if sure else short(value) if np.isfinite(value) else NO_VALUE
     return Cell(text=text, best=best)
 
 
