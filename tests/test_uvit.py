@@ -12,7 +12,7 @@ from flax import nnx
 from rolling.common.errors import InputError
 from rolling.denoisers import Architecture, Condition, Inputs, functional
 from rolling.video.uvit.conditioning import clock_features
-from rolling.video.uvit.layers import convolve, convolve_by_halo, modulate
+from rolling.video.uvit.layers import add_bias, convolve, convolve_by_halo, modulate
 from rolling.video.uvit.network import VideoUViT
 
 pytestmark = pytest.mark.slow
@@ -349,3 +349,11 @@ def test_a_condition_that_the_network_was_not_built_for():
         apply(params, z, logsnr, Condition(label=jnp.array([0, 1])))
     with pytest.raises(InputError, match="0 vectors and was given 3"):
         apply(params, z, logsnr, Condition(vectors=jnp.zeros((2, 4, 3))))
+
+
+def test_derivatives_of_a_bias_are_those_of_a_sum():
+    y, bias = jax.random.normal(jax.random.key(0), (6, 3)), jnp.arange(3.0)
+    jax.test_util.check_grads(add_bias, (y, bias), order=2, modes=("fwd", "rev"), rtol=1e-2)
+    rows = jax.random.normal(jax.random.key(1), (6, 3))
+    gradient = jax.grad(lambda bias: jnp.sum(rows * add_bias(y, bias)))(bias)
+    np.testing.assert_allclose(gradient, np.asarray(rows).sum(0), rtol=1e-5)
