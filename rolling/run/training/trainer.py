@@ -192,21 +192,22 @@ class Trainer:
                 stop = signals.requested() is not None
                 late = time.monotonic() - saved > 60 * training.checkpoint_minutes
                 due = step % training.checkpoint_every == 0 or step == training.steps or late or stop
-                if due or step == begin + 1 or step % training.log_every == 0:
+                logged = due or step % training.log_every == 0
+                if logged or step == begin + 1:
                     self._check_there()
                     loss, norm = self._check(pending, step)
+                    if logged:
+                        seconds = time.monotonic() - since
+                        frames = len(pending) * training.batch * self.clip
+                        log.write(
+                            step,
+                            loss=loss,
+                            gradient_norm=norm,
+                            learning_rate=float(rate(step - 1)),
+                            frames_per_second=frames / seconds,
+                        )
+                        pending, since = [], time.monotonic()
                     progress.update(step - progress.done, loss=loss)
-                if due or step % training.log_every == 0:
-                    seconds = time.monotonic() - since
-                    frames = len(pending) * training.batch * self.clip
-                    log.write(
-                        step,
-                        loss=loss,
-                        gradient_norm=norm,
-                        learning_rate=float(rate(step - 1)),
-                        frames_per_second=frames / seconds,
-                    )
-                    pending, since = [], time.monotonic()
                 if due:
                     self.save(step)
                     saved = time.monotonic()
