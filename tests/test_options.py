@@ -313,3 +313,10 @@ def test_code_without_a_command(tmp_path, capsys):
     (tmp_path / "mine.py").write_text("")
     assert main(["--code", str(tmp_path / "mine.py")]) == 2
     assert "--code needs a command" in capsys.readouterr().err
+
+
+def test_help_names_no_parts_where_there_are_none(capsys):
+    with pytest.raises(SystemExit):
+        main(["evaluate", "--help"])
+    said = capsys.readouterr().out
+    assert "Scores fake clips against real ones" in said and "can be exchanged" not in said

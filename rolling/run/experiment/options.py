@@ -7,6 +7,7 @@ parts takes several names (`--augment translate,shift_reflect`); tyro does the r
 
 import contextlib
 import dataclasses
+import inspect
 import io
 import re
 import sys
@@ -200,8 +201,7 @@ def _several(option: str, chosen: str, protocol: type) -> tuple:
 def _exchangeable(default: Any) -> str:
     """The text of `--help` on the parts that can be exchanged."""
     hints = hints_of(type(default))
-    said = (type(default).__doc__ or "").strip()
-    lines = [said, "", "Parts that can be exchanged by name (--code FILE adds your own):"]
+    said, lines = inspect.cleandoc(type(default).__doc__ or ""), []
     for field in dataclasses.fields(default):
         value, option = getattr(default, field.name), f"--{field.name.replace('_', '-')}"
         if items := _protocol_of_items(hints[field.name]):
@@ -211,7 +211,8 @@ def _exchangeable(default: Any) -> str:
             names = list(alternatives(hints[field.name]))
             if len(names) > 1:
                 lines.append(f"  {option} {' | '.join(names)}")
-    return "\n".join(lines)
+    head = ["", "Parts that can be exchanged by name (--code FILE adds your own):"] if lines else []
+    return "\n".join([said, *head, *lines])
 
 
 def _check_names(default: Any, arguments: list[str], fixed: Collection[str]) -> None:
