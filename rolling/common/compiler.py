@@ -6,7 +6,7 @@ import os
 import jax
 
 LIBRARY = "xla_cpu_experimental_ynn_fusion_type"
-"""What XLA's CPU compiler leaves to the library YNNPACK; since jax 0.10 convolutions, too."""
+"""What XLA's CPU compiler leaves to the library YNNPACK; in jax 0.10 convolutions, too."""
 NO_CONVOLUTIONS = {LIBRARY: "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"}
 
 
@@ -14,7 +14,7 @@ NO_CONVOLUTIONS = {LIBRARY: "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_T
 def options() -> dict[str, str]:
     """For `jax.jit(..., compiler_options=)` of trainings and rollouts.
 
-    On a CPU, convolutions are XLA's own, whose gradients are up to three times as fast
+    On a CPU, convolutions are XLA's own: the gradient of a network is then 1.5 to 2 times as fast
     (`benchmarks/compiler.py`). Nothing is changed on other devices, by an XLA that does not know the option,
     or where `XLA_FLAGS` has it.
     """
