@@ -16,11 +16,11 @@ SHOWN = ("crps", "spectrum_log_error")
 def side_by_side(runs: dict[str, Path]) -> str:
     """How long the rollouts of two runs last, and CRPS and spectral error of both at a few leads, as lines of
     text; `runs` are their folders by the heads of the columns, the former run first."""
-    missing = [folder / "evaluation.json" for folder in runs.values()]
-    missing = [path for path in missing if not path.exists()]
-    if missing:
-        return f"no {missing[0]} to compare with: `rolling rollout` and `rolling evaluate` make one"
-    its, own = (read(folder / "evaluation.json") for folder in runs.values())
+    paths = [folder / "evaluation.json" for folder in runs.values()]
+    for path in paths:
+        if not path.exists():
+            return f"no {path} to compare with: `rolling rollout` and `rolling evaluate` make one"
+    its, own = map(read, paths)
     parts = [*_lasting(runs), *(table.plain() for table in _tables(tuple(runs), its, own))]
     there, here = (experiments.from_json(folder / "experiment.json") for folder in runs.values())
     if there.source != here.source:
