@@ -1,5 +1,5 @@
-"""Random changes of a clip that leave the distribution of the data unchanged: symmetries of an equation and
-its domain.
+"""Random changes of a clip: symmetries of an equation and its domain, which leave the distribution of the
+data unchanged, and for pictures what a camera might as well have seen.
 
 They act on clips in physical units, before normalisation, so that a change of sign is a change of sign.
 """
@@ -8,10 +8,12 @@ import dataclasses
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
+import scipy.ndimage
 
 from rolling.common.errors import InputError
 from rolling.layout import Layout
 
+WHITE = 255  # the grey level
 HEIGHT, WIDTH = -3, -2  # of clips [T, H, W, C]
 PARITY = {"vorticity": (-1, 1), "u": (-1, -1), "v": (1, -1)}  # signs under S and R of ShiftReflect
 
@@ -103,18 +105,91 @@ class Mirror:
     writing, and no actions, whose meaning would change."""
 
     def check(self, layout, mask):
-        if not layout.is_video:
-            raise InputError(
-                f"Mirror is for pictures, and how {', '.join(layout.names)} change in a mirror is not known:"
-                " leave it out, with --augment none"
-            )
-        if layout.actions:
-            raise InputError(
-                "Mirror would need to know how actions change in a mirror: leave it out, with --augment none"
-            )
+        _check_pictures(self, layout)
+        _check_no_actions(self, layout)
 
     def apply(self, clip, layout, rng):
         return np.flip(clip, WIDTH) if rng.integers(2) else clip
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Crop:
+    """A part of the picture, enlarged to all of it: of both sides the same share, uniform in [`least`, 1], at
+    a random place, the same one in all frames of a clip. Interpolation is linear.
+
+    For few clips, whose objects would else always be as large and in the same place. What is seen from so
+    near is a little less sharp; the context shows it.
+    """
+
+    least: float = 0.8
+    """Smallest share of a side that is kept."""
+
+    def __post_init__(self):
+        if not 0 < self.least <= 1:
+            raise InputError(
+                f"the least share of a side that Crop keeps lies above 0 and not above 1, not {self.least}"
+            )
+
+    def check(self, layout, mask):
+        _check_pictures(self, layout)
+        _check_no_actions(self, layout)
+
+    def apply(self, clip, layout, rng):
+        share = rng.uniform(self.least, 1)
+        # Between the centres of the first and of the last pixels: nothing beyond the picture is needed.
+        room = [(clip.shape[axis] - 1) * (1 - share) for axis in (HEIGHT, WIDTH)]
+        y, x = (rng.uniform(0, most) for most in room)
+        sizes, offsets = np.array([1, share, share, 1]), np.array([0, y, x, 0])
+        return scipy.ndimage.affine_transform(clip, sizes, offsets, order=1)  # pyright: ignore[reportArgumentType]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Light:
+    """Another light or exposure, the same one in all frames of a clip: grey levels `x` become
+
+        m + c (x - m) + 255 b,    c ~ U(1 - contrast, 1 + contrast),    b ~ U(-brightness, brightness),
+
+    within black and white, with the mean `m` of the clip. For few clips, taken in few places.
+    """
+
+    brightness: float = 0.1
+    """Largest change of all grey levels, as a share of the range from black to white."""
+    contrast: float = 0.2
+    """Largest change of the differences from the mean, as a share of them."""
+
+    def __post_init__(self):
+        for name in ("brightness", "contrast"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(
+                    f"the {name} of Light is a share of at least 0 and below 1, not {getattr(self, name)}"
+                )
+
+    def check(self, layout, mask):
+        _check_pictures(self, layout)
+
+    def apply(self, clip, layout, rng):
+        contrast = 1 + rng.uniform(-self.contrast, self.contrast)
+        brightness = WHITE * rng.uniform(-self.brightness, self.brightness)
+        mean = clip.mean()
+        return np.clip(mean + contrast * (clip - mean) + brightness, 0, WHITE).astype(clip.dtype)
+
+
+def _check_pictures(change: Augmentation, layout: Layout) -> None:
+    """Raises `InputError` where frames are no pictures."""
+    if not layout.is_video:
+        raise InputError(
+            f"{type(change).__name__} is for pictures, and would change the meaning of"
+            f" {', '.join(layout.names)}: leave it out, with --augment none"
+        )
+
+
+def _check_no_actions(change: Augmentation, layout: Layout) -> None:
+    """Raises `InputError` where frames follow from actions, which are relative to what is seen."""
+    if layout.actions:
+        raise InputError(
+            f"{type(change).__name__} would need to know how actions change with the picture: leave it out,"
+            " with --augment none"
+        )
 
 
 def _mirror(clip, axes):

@@ -9,7 +9,7 @@ import pytest
 
 from rolling.common.errors import InputError
 from rolling.data.arrays import Arrays
-from rolling.data.augment import Mirror, ShiftReflect, Translate
+from rolling.data.augment import Crop, Light, Mirror, ShiftReflect, Translate
 from rolling.data.pipeline import clips
 from rolling.data.statistics import measure
 from rolling.layout import Axis, Layout, Variable, video
@@ -173,13 +173,61 @@ def test_a_mirror_exchanges_left_and_right_of_every_other_clip():
     assert 70 < sum(turned) < 130
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_crop_is_a_part_of_the_picture_the_same_one_in_all_frames(seed):
+    """A ramp stays a ramp under linear interpolation: its slope tells the share, its value the place."""
+    y, x = np.mgrid[:12, :16].astype(np.float32)
+    clip = np.stack([np.stack([y, x], -1) + 100 * t for t in range(3)])
+    found = Crop(least=0.5).apply(clip, video(12, 16, rate=8.0), np.random.default_rng(seed))
+    assert found.shape == clip.shape and found.dtype == clip.dtype
+    shares = np.diff(found[..., 0], axis=1), np.diff(found[..., 1], axis=2)
+    share = shares[0][0, 0, 0]
+    assert 0.5 <= share < 1
+    for ramp in shares:
+        np.testing.assert_allclose(ramp, share, atol=1e-4)
+    np.testing.assert_allclose(np.diff(found, axis=0), 100, atol=1e-4)
+    assert found[0].min() >= 0 and found[0, ..., 0].max() <= 11 and found[0, ..., 1].max() <= 15
+
+
+def test_light_changes_mean_and_contrast_alone():
+    rng = np.random.default_rng(0)
+    clip = rng.uniform(60, 190, (3, 8, 8, 3)).astype(np.float32)
+    pictures, offsets, factors = video(8, 8, rate=8.0), [], []
+    for _ in range(200):
+        found = Light(brightness=0.1, contrast=0.2).apply(clip, pictures, rng)
+        factor, _ = np.polyfit(clip.ravel(), found.ravel(), 1)
+        np.testing.assert_allclose(found - found.mean(), factor * (clip - clip.mean()), atol=1e-3)
+        offsets.append(found.mean() - clip.mean())
+        factors.append(factor)
+    # Uniform: nowhere farther than the limit, and near it at times.
+    assert 24 < np.max(np.abs(offsets)) <= 25.5 + 1e-3 and abs(np.mean(offsets)) < 4
+    assert 0.8 - 1e-4 <= min(factors) < 0.82 and 1.18 < max(factors) <= 1.2 + 1e-4
+    bright = Light(brightness=0.9, contrast=0.9).apply(clip, pictures, np.random.default_rng(1))
+    assert bright.min() >= 0 and bright.max() <= 255
+
+
+@pytest.mark.parametrize("change", [Mirror(), Crop(), Light()])
+def test_changes_of_pictures_are_for_pictures(change):
+    with pytest.raises(InputError, match="is for pictures, and would change the meaning of number, noise"):
+        change.check(numbered().layout, None)
+    change.check(video(8, 8, rate=8.0), None)
+
+
+@pytest.mark.parametrize("change", [Mirror(), Crop()])
+def test_what_moves_the_picture_would_change_what_actions_mean(change):
+    with pytest.raises(InputError, match="how actions change with the picture"):
+        change.check(video(8, 8, rate=8.0, actions=2), None)
+
+
 @pytest.mark.parametrize(
-    ("layout", "told"),
+    "make, words",
     [
-        (numbered().layout, "how number, noise change in a mirror"),
-        (video(4, 4, actions=2), "how actions change"),
+        (lambda: Crop(least=0), "least share"),
+        (lambda: Crop(least=1.1), "least share"),
+        (lambda: Light(contrast=1), "contrast of Light"),
+        (lambda: Light(brightness=-0.1), "brightness of Light"),
     ],
 )
-def test_what_has_no_mirror_image(layout, told):
-    with pytest.raises(InputError, match=told):
-        Mirror().check(layout, None)
+def test_shares_that_are_none(make, words):
+    with pytest.raises(InputError, match=words):
+        make()
