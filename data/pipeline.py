@@ -1,7 +1,7 @@
 """Clips for training: cut, augmented, normalised, batched and prefetched, in an order that a seed decides."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import einops
 import grain
@@ -15,6 +15,8 @@ from rolling.data.source import Sequences, Stored
 from rolling.data.statistics import Statistics
 
 Batch = dict[str, np.ndarray]
+Read = Callable[[int, int, int], np.ndarray]
+"""Frames `start .. stop - 1` of sequence `index`, of `(index, start, stop)`."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -28,7 +30,7 @@ class Cuts:
     """Whether to say which sequence a clip is of, and where in it."""
     ends: np.ndarray = dataclasses.field(init=False)
     """How many clips there are up to the end of each sequence."""
-    read: Callable[[int, int, int], np.ndarray] = dataclasses.field(init=False)
+    read: Read = dataclasses.field(init=False)
 
     def __post_init__(self):
         lengths = np.array([self.sequences.length(i) for i in range(len(self.sequences))], int)
@@ -54,24 +56,53 @@ class Cuts:
         }
 
 
-@dataclasses.dataclass(frozen=True)
-class _Reference:
-    """`frames` frames of a clip's own past, which go with it through whatever changes the clip."""
+def frames_before(
+    read: Read, sequence: int, first: int, before: Sequence[int], earliest: int = 0
+) -> np.ndarray:
+    """The frames of a sequence that lie so many frames before frame `first`, each; frame `earliest` stands in
+    for those before it."""
+    chosen = [max(earliest, first - count) for count in before]
+    return np.concatenate([read(sequence, index, index + 1) for index in chosen])
 
-    read: Callable[[int, int, int], np.ndarray]
-    frames: int
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Past:
+    """Frames of a clip's own past, which go with it through whatever changes the clip."""
+
+    read: Read
+    reference: int
     reach: int
+    memory: tuple[int, ...]
+    start_share: float
+
+    def __bool__(self):
+        return self.reference > 0 or len(self.memory) > 0
 
     def joined(self, clip: Batch, rng: np.random.Generator) -> Batch:
-        """A clip with the reference before it."""
-        sequence, start = clip.pop("place")
-        first = int(rng.integers(max(0, start - self.reach), start, endpoint=True))
-        return clip | {"x": np.concatenate([self.read(sequence, first, first + self.frames), clip["x"]])}
+        """A clip with these frames before it."""
+        (sequence, start), parts = clip.pop("place"), []
+        if self.reference:
+            first = int(rng.integers(max(0, start - self.reach), start, endpoint=True))
+            parts.append(self.read(sequence, first, first + self.reference))
+        if self.memory:
+            late = start - int(rng.integers(0, max(self.memory), endpoint=True))
+            earliest = max(0, late) if rng.random() < self.start_share else 0
+            parts.append(frames_before(self.read, sequence, start, self.memory, earliest))
+        return clip | {"x": np.concatenate([*parts, clip["x"]])}
 
     def parted(self, clips: Batch) -> Batch:
-        """A batch of such clips, with the reference by itself."""
-        before, x = np.split(clips["x"], [self.frames], axis=1)
-        return clips | {"x": x, "reference": einops.rearrange(before, "b t h w c -> b h w (t c)")}
+        """A batch of such clips, with these frames by themselves."""
+        ends = np.cumsum([self.reference, len(self.memory)])
+        reference, memory, x = np.split(clips["x"], ends, axis=1)
+        named = {"reference": reference, "memory": memory}
+        return clips | {
+            "x": x,
+            **{
+                name: einops.rearrange(part, "b t h w c -> b h w (t c)")
+                for name, part in named.items()
+                if part.shape[1]
+            },
+        }
 
 
 def check_frames(sequences: Sequences, frames: int) -> None:
@@ -82,6 +113,13 @@ def check_frames(sequences: Sequences, frames: int) -> None:
             f"too few frames for one window: it takes {frames} in a row, but the longest unbroken sequence of"
             f" the training part has {longest}; use a smaller window or more data"
         )
+
+
+def _check_counts(**counts: int) -> None:
+    """Raises `InputError` for a count of training clips below 1."""
+    for name, value in counts.items():
+        if value < 1:
+            raise InputError(f"the {name} of training clips must be at least 1, not {value}")
 
 
 def _check_changes(augment: tuple[Augmentation, ...], sequences: Sequences) -> None:
@@ -107,6 +145,8 @@ def clips(
     augment: tuple[Augmentation, ...] = (),
     reference: int = 0,
     reach: int = 0,
+    memory: tuple[int, ...] = (),
+    start_share: float = 0.0,
     threads: int = 2,
     ahead: int = 8,
 ) -> grain.DatasetIterator[Batch]:
@@ -119,13 +159,14 @@ def clips(
     `threads=0` nothing is prefetched.
 
     With `reference` frames there is also `"reference" [B, H, W, reference C]`: as many frames of the same
-    sequence, which begin with the clip or up to `reach` frames before it.
+    sequence, which begin with the clip or up to `reach` frames before it. With `memory` there is also
+    `"memory" [B, H, W, len(memory) C]`: the frames that lie so many frames before the clip, each. The first
+    of the sequence stands in for older ones; for a share `start_share` of clips the sequence is taken to
+    begin anywhere from the oldest of these frames to the clip.
 
     Raises `InputError` where no sequence has `frames` frames, or an augmentation does not suit the data.
     """
-    for name, value, least in (("frames", frames, 1), ("batch", batch, 1), ("stride", stride, 1)):
-        if value < least:
-            raise InputError(f"the {name} of training clips must be at least {least}, not {value}")
+    _check_counts(frames=frames, batch=batch, stride=stride)
     layout = sequences.layout
     calendar.check(layout)
     _check_changes(augment, sequences)
@@ -139,17 +180,17 @@ def clips(
     def normalised(clips: Batch) -> Batch:
         return clips | {"x": statistics.normalise(clips["x"]).astype(np.float32, copy=False)}
 
-    cuts = Cuts(sequences, frames, stride, reference > 0)
+    cuts = Cuts(sequences, frames, stride, reference > 0 or len(memory) > 0)
     # As good as endless; grain counts batches in floating point, so that more would not be counted exactly.
     epochs = 2**52 // len(cuts)
     dataset = grain.MapDataset.source(cuts).seed(seed).shuffle().repeat(epochs)
-    past = _Reference(cuts.read, reference, reach)
-    if reference:
+    past = _Past(read=cuts.read, reference=reference, reach=reach, memory=memory, start_share=start_share)
+    if past:
         dataset = dataset.random_map(past.joined)
     if augment:
         dataset = dataset.random_map(augmented)
     dataset = dataset.batch(batch).map(normalised)
-    if reference:
+    if past:
         dataset = dataset.map(past.parted)
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead if threads else 0)
     return iter(dataset.to_iter_dataset(options))

@@ -73,6 +73,7 @@ if TYPE_CHECKING:
         ClassifierFree as ClassifierFree,
         HistoryGuidance as HistoryGuidance,
     )
+    from rolling.sampling.old_frames import Memory as Memory
     from rolling.sampling.recipe import Sampling as Sampling
     from rolling.sampling.restart import Restart as Restart
     from rolling.sampling.rollout import Rollout as Rollout
@@ -133,6 +134,7 @@ _HOMES = {
     "rolling.sampling.constraints": "ConservedMean DynamicThreshold Limits Masked",
     "rolling.sampling.corrections": "Anchor",
     "rolling.sampling.guidance": "Autoguidance ClassifierFree HistoryGuidance",
+    "rolling.sampling.old_frames": "Memory",
     "rolling.sampling.restart": "Restart",
     "rolling.sampling.rollout": "Rollout",
     "rolling.sampling.recipe": "Sampling",

@@ -21,7 +21,7 @@ from rolling.noise import alpha_sigma, expand, x_from_eps, x_from_flow, x_from_s
 NO_LABEL = -1
 
 
-OF_SEQUENCES, OF_FRAMES = ("label", "tokens", "reference"), ("vectors", "fields")
+OF_SEQUENCES, OF_FRAMES = ("label", "tokens", "reference", "memory"), ("vectors", "fields")
 """Parts of a condition `[batch, ...]`, and those `[batch, time, ...]`."""
 
 
@@ -42,6 +42,8 @@ class Condition:
     """Per cell: orography, land mask."""
     reference: Float[Array, "batch height width reference"] | None = None
     """Per sequence and cell: its first frames, which stay known however long a rollout is."""
+    memory: Float[Array, "batch height width memory"] | None = None
+    """Per sequence and cell: frames at fixed ages, older than the context (`Sampling.memory`)."""
 
     def map(self, *, frames: Callable[[Array], Array], sequences: Callable[[Array], Array]) -> "Condition":
         """`frames` of the parts `[batch, time, ...]`, `sequences` of the parts `[batch, ...]`."""
@@ -103,8 +105,8 @@ class Network(Protocol):
 class Inputs:
     """The shapes that a network must take: a frame, and the size of each part of `Condition` (0: absent).
 
-    `labels` counts classes; `tokens`, `vectors`, `fields`, `static` and `reference` are last dimensions.
-    `periodic` says for (height, width) whether the domain wraps round.
+    `labels` counts classes; `tokens`, `vectors`, `fields`, `static`, `reference` and `memory` are last
+    dimensions. `periodic` says for (height, width) whether the domain wraps round.
     """
 
     height: int
@@ -116,6 +118,7 @@ class Inputs:
     fields: int = 0
     static: int = 0
     reference: int = 0
+    memory: int = 0
     periodic: tuple[bool, bool] = (False, False)
 
 

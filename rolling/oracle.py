@@ -10,6 +10,7 @@ result is then compared with `K` without any sampling error.
 import dataclasses
 from collections.abc import Callable
 
+import einops
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -70,6 +71,19 @@ def exact_denoiser(
         flat = z.reshape(*z.shape[:2], -1)
         solved = jnp.linalg.solve(jnp.broadcast_to(noisy, (z.shape[0], *noisy.shape[1:])), flat)
         return ((k * alpha[:, None, :]) @ solved).reshape(z.shape)
+
+    return denoise
+
+
+def told(denoiser: Denoiser, old: int) -> Denoiser:
+    """A denoiser of the `old` frames of `Condition.memory`, which are clean, and of those of the window after
+    them, as one of the window alone."""
+
+    def denoise(z, logsnr, condition):
+        known = einops.rearrange(condition.memory, "b h w (t c) -> b t h w c", t=old)
+        clean = jnp.full((len(logsnr), old), jnp.inf, logsnr.dtype)
+        frames, clocks = jnp.concatenate([known, z], axis=1), jnp.concatenate([clean, logsnr], axis=1)
+        return denoiser(frames, clocks, condition)[:, old:]
 
     return denoise
 
@@ -152,9 +166,7 @@ class Oracle(Sampling):
         basis, given = self._basis(), self.given
         sampler = Sampler(self, basis)
         with jax.enable_x64(True):
-            seen = self.partition.frames(self.window)
-            process = jnp.asarray(autoregressive_covariance(self.correlation, seen))
-            denoise = denoiser or exact_denoiser(process, covariance(self.noise, seen))
+            denoise = denoiser or self._exact()
             known = np.zeros((1, given, 1, 1, basis.channels))
             if given:
                 past = autoregressive_covariance(self.correlation, given)
@@ -164,6 +176,19 @@ class Oracle(Sampling):
             chunks = rollout.chunks(None, jnp.asarray(known), key, self.frames)
             emitted = [np.asarray(chunk.frames)[0, :, 0, 0] for chunk in chunks]
         return np.concatenate([known[0, :, 0, 0], *emitted])
+
+    def _exact(self) -> Denoiser:
+        """The exact denoiser of what the network sees: the window, or a part of it, and old frames."""
+        seen, ages = self.partition.frames(self.window), self.memory.ages
+        noise = covariance(self.noise, seen)
+        if not ages:
+            return exact_denoiser(jnp.asarray(autoregressive_covariance(self.correlation, seen)), noise)
+        kept, old = self.memory.frames(self.window), len(ages)
+        places = [kept - before for before in self.memory.before(self.window)]
+        places += range(kept, kept + seen)
+        process = autoregressive_covariance(self.correlation, kept + seen)[np.ix_(places, places)]
+        noise = jax.scipy.linalg.block_diag(jnp.eye(old, dtype=noise.dtype), noise)
+        return told(exact_denoiser(jnp.asarray(process), noise), old)
 
     def max_covariance_error(self, denoiser: Denoiser | None = None) -> float:
         """The largest `|Z Z^T - K|` over the given and the emitted frames, `Z` the coefficients."""

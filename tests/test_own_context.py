@@ -45,7 +45,7 @@ def test_own_frames_have_the_right_distribution_and_forget_the_truth():
     has the true frame 0 in common: a correlation of `a^k a^(k+1)`."""
     x = process(jax.random.key(0), 20_000, 4)
     states = jax.jit(
-        lambda x: own_rollout(Sampler(NEXT_FRAME), exact, x, jax.random.key(1), NOTHING, cycles=2)
+        lambda x: own_rollout(Sampler(NEXT_FRAME), exact, x, jax.random.key(1), NOTHING, cycles=2).frames
     )(x)
     assert states.shape == (3, len(x), 2, 1, 1, 1)
     np.testing.assert_array_equal(states[0][:, :1], x[:, :1])
@@ -109,7 +109,7 @@ def test_no_gradient_passes_through_the_rollout():
     x = process(jax.random.key(4), 8, 3)
     roll = lambda gain: own_rollout(  # noqa: E731
         Sampler(NEXT_FRAME), lambda *seen: gain * exact(*seen), x, jax.random.key(5), NOTHING, cycles=1
-    ).sum()
+    ).frames.sum()
     assert jax.grad(roll)(1.0) == 0 and roll(1.0) != roll(0.9)
 
 

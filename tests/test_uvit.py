@@ -206,6 +206,7 @@ EVERYTHING = Inputs(
     fields=2,
     static=1,
     reference=2,
+    memory=4,
     periodic=(False, True),
 )
 
@@ -219,6 +220,7 @@ def everything(batch=2, time=4):
         "fields": normal((batch, time, 10, 14, 2)),
         "static": normal((10, 14, 1)),
         "reference": normal((batch, 10, 14, 2)),
+        "memory": normal((batch, 10, 14, 4)),
     }
     return Condition(**jax.tree.map(jnp.asarray, parts))
 
@@ -239,6 +241,7 @@ def test_each_condition_changes_the_output():
         "fields": -condition.fields,
         "static": -condition.static,
         "reference": -condition.reference,
+        "memory": -condition.memory,
     }
     for name, other in others.items():
         changed = apply(params, z, logsnr, replaced(condition, **{name: other}))

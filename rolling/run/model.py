@@ -44,6 +44,7 @@ def network_inputs(experiment: Experiment, layout: Layout, mask: np.ndarray | No
         fields=layout.forcings,
         static=0 if mask is None else channels,
         reference=experiment.reference.frames * channels,
+        memory=len(experiment.memory.ages) * channels,
         periodic=(layout.y.periodic, layout.x.periodic),
     )
 
@@ -111,19 +112,22 @@ def binder(experiment: Experiment, apply: Apply, past: Past) -> Callable[[Any], 
 
     def bind(params):
         def network(z, logsnr, condition):
-            return apply(params, z, logsnr, shown(condition, experiment.reference.frames * z.shape[-1]))
+            return apply(params, z, logsnr, shown(condition, experiment, z.shape[-1]))
 
         return denoiser(network, experiment.prediction, past)
 
     return bind
 
 
-def shown(condition: Condition, reference: int) -> Condition:
-    """With so many channels of the reference: another network may be shown more of it, or some of it."""
-    found = condition.reference
-    if found is not None:
-        found = found[..., :reference] if reference else None
-    return dataclasses.replace(condition, reference=found)
+def shown(condition: Condition, experiment: Experiment, channels: int) -> Condition:
+    """With as many frames of the past as the experiment's network was trained with: another network may be
+    shown more of them, or some."""
+    reference = condition.reference
+    if reference is not None:
+        count = experiment.reference.frames * channels
+        reference = reference[..., :count] if count else None
+    memory = condition.memory if experiment.memory.ages else None
+    return dataclasses.replace(condition, reference=reference, memory=memory)
 
 
 def count(params: Any) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 from jaxtyping import Array, Int, Key
 
-from rolling.array_types import ContextFrames, Frames
+from rolling.array_types import ContextFrames, Frames, PastFrames
 
 
 @jax.tree_util.register_dataclass
@@ -25,3 +25,5 @@ class Carry:
     key: Key[Array, " batch"]
     given: ContextFrames | None = None
     """The context with which the rollout began, where there are corrections."""
+    memory: PastFrames | None = None
+    """The last frames that have left the window, where the network is shown old ones."""

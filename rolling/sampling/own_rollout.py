@@ -3,19 +3,29 @@
 import dataclasses
 from collections.abc import Sequence
 from functools import partial
+from typing import NamedTuple
 
 import einops
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from rolling.array_types import Frames
+from rolling.array_types import Frames, PastFrames
 from rolling.denoisers import Condition, Denoiser
 from rolling.sampling.carry import Carry
 from rolling.sampling.guidance import Denoisers
 from rolling.sampling.perturbations import Shape
 from rolling.sampling.repairs import Knowledge, Repair
 from rolling.sampling.sampler import Sampler, known_units
+
+
+class States(NamedTuple):
+    """Of a rollout after each cycle."""
+
+    frames: Float[Array, "state batch window height width channel"]
+    """Those in the window."""
+    memory: Float[Array, "state batch height width memory"] | None
+    """The old frames that the network is shown beside it, as in `Condition.memory`."""
 
 
 def own_rollout(
@@ -25,19 +35,22 @@ def own_rollout(
     key: Key[Array, ""],
     condition: Condition,
     cycles: int,
-) -> Float[Array, "state batch window height width channel"]:
-    """The frames in the window after 0, 1, ..., `cycles` cycles, each ready for the next one.
+    past: PastFrames | None = None,
+) -> States:
+    """The window after 0, 1, ..., `cycles` cycles, each time ready for the next one.
 
     The window is placed on the first `size` true frames of `x`, those after the context diffused to the
-    clocks with which a cycle begins, as in the middle of a rollout on true context. After `i` cycles it holds
-    the frames from `i * stride` on; what it has finished, and is context now, the network has made.
+    clocks with which a cycle begins, as in the middle of a rollout on true context; `past` are the true
+    frames before it. After `i` cycles it holds the frames from `i * stride` on; what it has finished, and is
+    context now or has left, the network has made.
     """
-    carry = sampler.place(x[:, : sampler.window.size], jax.random.split(key, len(x)), 0)
-    states = [carry.z]
+    carry = sampler.place(x[:, : sampler.window.size], jax.random.split(key, len(x)), 0, past=past)
+    seen = lambda carry: States(carry.z, sampler.recipe.memory.shown(carry.memory))  # noqa: E731
+    states = [seen(carry)]
     for i in range(cycles):
         carry, _ = _next(sampler, denoiser, carry, condition, i)
-        states.append(carry.z)
-    return jax.lax.stop_gradient(jnp.stack(states))
+        states.append(seen(carry))
+    return jax.lax.stop_gradient(jax.tree.map(lambda *parts: jnp.stack(parts), *states))
 
 
 def finished_on_own(
@@ -47,10 +60,11 @@ def finished_on_own(
     key: Key[Array, " batch"],
     condition: Condition,
     cycles: int,
+    past: PastFrames | None = None,
 ) -> Float[Array, "batch finished height width channel"]:
     """The `cycles * stride` frames that such a rollout finishes: the first `stride` with the window on the
     truth, the later ones on frames of its own. `key` has one for each sequence."""
-    carry = sampler.place(x[:, : sampler.window.size], key, 0)
+    carry = sampler.place(x[:, : sampler.window.size], key, 0, past=past)
     return _finished(sampler, denoiser, carry, condition, cycles)[1]
 
 
@@ -62,14 +76,16 @@ def finished_after_repair(
     condition: Condition,
     cycles: int,
     repairs: Sequence[Repair],
+    past: PastFrames | None = None,
 ) -> Float[Array, "batch repair finished height width channel"]:
     """The last frame of the context and the `stride` frames after it that one more cycle finishes, after
     `cycles` of them and each of the repairs. `x` holds the `cycles * stride + size` true frames from the
-    first of the window on."""
+    first of the window on, `past` those before it."""
     n, size, stride = sampler.window.context, sampler.window.size, sampler.window.stride
-    start, first = sampler.place(x[:, :size], key, 0), cycles * stride
+    start, first = sampler.place(x[:, :size], key, 0, past=past), cycles * stride
     carry, _ = _finished(sampler, denoisers, start, condition, cycles)
-    true = sampler.place(x[:, first : first + size], key, first)
+    before = x[:, :first] if past is None else jnp.concatenate([past, x[:, :first]], axis=1)
+    true = sampler.place(x[:, first : first + size], key, first, past=before)
     known = Knowledge(true, start.z[:, :n], known_units(denoisers.units))
     seen = condition.window(first, size)
 
@@ -91,13 +107,14 @@ def passed_on(
     cycles: int,
     cases: Sequence[tuple[Shape, bool]],
     share: float,
+    past: PastFrames | None = None,
 ) -> Float[Array, "batch two case finished"]:
     """What becomes of an error `share d(x)` of each shape in the context of a window on the truth, or in the
     noisy frames, too (`whole`): `<y'_k - y_k, d(y_k)> / share` and `<d(y_k), d(y_k)>` for the frames `y_k`
     finished without it and `y'_k` with it, by the same noise. `<., .>` is a mean over area and a sum over
     variables; the ratio of the two is the factor by which the frame has the error."""
     size, units = sampler.window.size, known_units(denoisers.units)
-    start = sampler.place(x[:, :size], key, 0)
+    start = sampler.place(x[:, :size], key, 0, past=past)
     finished = lambda carry: _finished(sampler, denoisers, carry, condition, cycles)[1]  # noqa: E731
     unperturbed, weights = finished(start), units.weights(x.dtype)
     product = lambda one, other: (weights * one * other).sum((2, 3, 4))  # noqa: E731
@@ -108,7 +125,7 @@ def passed_on(
         direction = lambda frames: jax.lax.switch(which, directions, frames)  # noqa: E731
         slots = (jnp.arange(size) < sampler.window.context) | whole[which]
         wrong = x[:, :size] + share * jnp.where(slots[None, :, None, None, None], direction(x[:, :size]), 0)
-        # What the rollout remembers of its given frames is right.
+        # What the rollout remembers of its given frames, and of those before them, is right.
         carry = dataclasses.replace(start, z=sampler.place(wrong, key, 0).z)
         d = direction(unperturbed)
         return jnp.stack([product(finished(carry) - unperturbed, d) / share, product(d, d)])

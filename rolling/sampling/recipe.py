@@ -15,6 +15,7 @@ from rolling.noise.prior import Independent, NoisePrior
 from rolling.sampling.constraints import Constraint
 from rolling.sampling.corrections import Correction
 from rolling.sampling.guidance import Guidance
+from rolling.sampling.old_frames import Memory
 from rolling.sampling.partitions import Partition, Whole
 from rolling.sampling.restart import Restart
 from rolling.sampling.starts import FromNoise, Start
@@ -66,6 +67,8 @@ class Sampling:
     """In which order they run."""
     restart: Restart = Restart()
     """How often frames are noised once more and denoised again."""
+    memory: Memory = Memory()
+    """Old frames that the network sees beside the window."""
     truncate_tail: bool = False
     """Frames after the end of a rollout stay pure noise; otherwise they are started and dropped."""
 
@@ -83,6 +86,7 @@ class Sampling:
         self.partition.frames(self.window)
         self.sweep.check(self.solver)
         self.restart.check(self)
+        self.memory.check(self)
         for part in self.guidance:
             part.check(self.window)
         for part in self.constraints + self.corrections:

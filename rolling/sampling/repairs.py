@@ -45,8 +45,9 @@ class Repair(Protocol):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TheTruth:
-    """Parts are replaced by those of a window placed on the truth: the context by the true frames; noisy
-    frames by true ones diffused to their clocks, without a history, which is of what they were before."""
+    """Parts are replaced by those of a window placed on the truth: the context, and old frames that are shown
+    beside it, by the true ones; noisy frames by true ones diffused to their clocks, without a history, which
+    is of what they were before."""
 
     name: str
     becomes: str
@@ -58,9 +59,9 @@ class TheTruth:
 
     def __call__(self, carry, known):
         n, noisy = known.given.shape[1], known.true if self.noisy else carry
-        context = (known.true if self.context else carry).z[:, :n]
-        z = jnp.concatenate([context, noisy.z[:, n:]], axis=1)
-        return dataclasses.replace(carry, z=z, history=noisy.history)
+        finished = known.true if self.context else carry
+        z = jnp.concatenate([finished.z[:, :n], noisy.z[:, n:]], axis=1)
+        return dataclasses.replace(carry, z=z, history=noisy.history, memory=finished.memory)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from rolling.array_types import ContextFrames, Frames
+from rolling.array_types import ContextFrames, Frames, PastFrames
 from rolling.common.errors import InputError
 from rolling.denoisers import Condition
 from rolling.noise import diffuse, diffuse_further, expand
@@ -39,30 +39,36 @@ class Sampler:
     def window(self) -> Window:
         return self.recipe.window
 
-    def begin(self, context: Frames, key: Key[Array, " batch"]) -> Carry:
-        """The context `[batch, n, ...]` (n may be 0), and pure noise after it."""
-        n = self.window.context
+    def begin(self, context: Frames, key: Key[Array, " batch"], past: PastFrames | None = None) -> Carry:
+        """The context `[batch, n, ...]` (n may be 0), and pure noise after it. `past [batch, m, ...]` are the
+        given frames before it: frame 0 is the first of them."""
+        n, first = self.window.context, 0 if past is None else past.shape[1]
         if context.shape[1] != n:
             raise InputError(f"the window needs {n} frames of context, not {context.shape[1]}")
-        noise = self._noise(key, n, self.window.size - n, FRESH, context)
-        return self._carry(jnp.concatenate([context, noise], axis=1), key, 0)
+        noise = self._noise(key, first + n, self.window.size - n, FRESH, context)
+        memory = self.recipe.memory.begun(past, context, self.window)
+        return self._carry(jnp.concatenate([context, noise], axis=1), key, first, memory)
 
-    def place(self, x: Frames, key: Key[Array, " batch"], first: int, end=FOREVER) -> Carry:
+    def place(
+        self, x: Frames, key: Key[Array, " batch"], first: int, end=FOREVER, past: PastFrames | None = None
+    ) -> Carry:
         """Clean frames `[batch, size, ...]` of which the first is frame `first`, each after the context
         diffused to the clock with which a cycle begins; pure noise from frame `end` on if the tail is
-        truncated."""
+        truncated. `past [batch, m, ...]` are the frames before them."""
         noise = self._noise(key, first, self.window.size, FRESH, x)
         tau = rounded(self.window.cycle(jnp.ones(1, x.dtype)))
         z = diffuse(x, noise, self.recipe.schedule.logsnr(tau))
         if self.recipe.truncate_tail:
             z = jnp.where(expand((first + jnp.arange(self.window.size) < end)[None], z), z, noise)
-        return self._carry(jnp.where(self._in_context(x), x, z), key, first)
+        memory = self.recipe.memory.begun(past, x, self.window)
+        return self._carry(jnp.where(self._in_context(x), x, z), key, first, memory)
 
-    def _carry(self, z, key, first) -> Carry:
+    def _carry(self, z, key, first, memory) -> Carry:
         first, step = jnp.asarray(first, jnp.int32), jnp.zeros((), jnp.int32)
         key = jnp.copy(key)  # the carry's memory is given away, the caller's key is not
         given = z[:, : self.window.context] if self.recipe.corrections else None
-        return Carry(z=z, history=self.recipe.solver.init(z), first=first, step=step, key=key, given=given)
+        history = self.recipe.solver.init(z)
+        return Carry(z=z, history=history, first=first, step=step, key=key, given=given, memory=memory)
 
     def warm_up(self, denoiser, carry: Carry, condition: Condition, end=FOREVER) -> Carry:
         steps = warmup_steps(self.window, self.recipe.cycle_steps)
@@ -89,7 +95,14 @@ class Sampler:
             z=append(carry.z, noise),
             history=jax.tree.map(append, carry.history, self.recipe.solver.init(noise)),
             first=carry.first + stride,
+            memory=self.recipe.memory.moved(carry.memory, carry.z[:, :stride]),
         )
+
+    def informed(self, condition: Condition, carry: Carry) -> Condition:
+        """What is known of the window, and with it the old frames that the network sees."""
+        if carry.memory is None:
+            return condition
+        return dataclasses.replace(condition, memory=self.recipe.memory.shown(carry.memory))
 
     def _noise(self, key, first, count, fold, like) -> Array:
         """Noise of `count` frames for frames like `like`."""
@@ -118,7 +131,7 @@ class Sampler:
 
     def _network(self, denoisers: Denoisers, carry: Carry, condition: Condition, noisy: bool) -> Callable:
         """`network(z, logsnr)` for any number of copies of the batch."""
-        n, weak = self.window.context, denoisers.weak
+        n, weak, condition = self.window.context, denoisers.weak, self.informed(condition, carry)
         strong, weak = self.recipe.partition(denoisers.strong), weak and self.recipe.partition(weak)
         if noisy or self.recipe.guidance:
             noise = self._noise(carry.key, carry.first, self.window.size, CONTEXT, carry.z)

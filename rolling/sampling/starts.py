@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from rolling.array_types import Frames
+from rolling.common.checks import check_least
 from rolling.common.errors import InputError
 from rolling.denoisers import Condition, Denoiser
 from rolling.sampling.carry import Carry
@@ -22,9 +23,11 @@ class Moves(Protocol):
     @property
     def window(self) -> Window: ...
 
-    def begin(self, context: Frames, key: Key[Array, " batch"]) -> Carry: ...
+    def begin(self, context: Frames, key: Key[Array, " batch"], past: Any = ...) -> Carry: ...
 
-    def place(self, x: Frames, key: Key[Array, " batch"], first: int, end: Any = ...) -> Carry: ...
+    def place(
+        self, x: Frames, key: Key[Array, " batch"], first: int, end: Any = ..., past: Any = ...
+    ) -> Carry: ...
 
     def warm_up(self, denoiser: Any, carry: Carry, condition: Condition, end: Any = ...) -> Carry: ...
 
@@ -71,13 +74,19 @@ class FromNoise:
 
     warms_up = True
     run = ""
+    past: int = 0
+    """Frames that are given before those of the context, for the memory of the rollout (`Memory`)."""
+
+    def __post_init__(self):
+        check_least("start", self, "past")
 
     def given(self, window):
-        return window.context
+        return window.context + self.past
 
     def __call__(self, sampler, denoiser, given, key, condition, end):
-        carry = sampler.begin(given, key)
-        return sampler.warm_up(denoiser, carry, condition.window(0, sampler.window.size), end)
+        first = given.shape[1] - sampler.window.context
+        carry = sampler.begin(given[:, first:], key, given[:, :first])
+        return sampler.warm_up(denoiser, carry, condition.window(first, sampler.window.size), end)
 
 
 @runtime_checkable
@@ -130,7 +139,8 @@ def _from_guess(sampler: Moves, denoiser, given, guess: Frames, key, condition, 
     """The carry after one cycle from the context and a guess of the frames that follow."""
     n = sampler.window.context
     first = given.shape[1] - n
-    carry = sampler.place(jnp.concatenate([given[:, first:], guess], axis=1), key, first, end)
+    x = jnp.concatenate([given[:, first:], guess], axis=1)
+    carry = sampler.place(x, key, first, end, given[:, :first])
     return sampler.cycle(denoiser, carry, condition.window(first, sampler.window.size), end)
 
 

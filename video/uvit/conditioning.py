@@ -22,7 +22,7 @@ def check_inputs(inputs: Inputs, z: Frames, condition: Condition) -> None:
             f"the network was built for frames [batch, time, height, width, {inputs.channels}] and was given"
             f" an array of shape {z.shape}"
         )
-    for name in ("tokens", "vectors", "fields", "static", "reference"):
+    for name in ("tokens", "vectors", "fields", "static", "reference", "memory"):
         part, expected = getattr(condition, name), getattr(inputs, name)
         found = 0 if part is None else part.shape[-1]
         if found != expected and not (name == "tokens" and part is None):
@@ -34,6 +34,7 @@ def check_inputs(inputs: Inputs, z: Frames, condition: Condition) -> None:
         ("fields", condition.fields, z.shape[:4]),
         ("static", condition.static, z.shape[2:4]),
         ("reference", condition.reference, (z.shape[0], *z.shape[2:4])),
+        ("memory", condition.memory, (z.shape[0], *z.shape[2:4])),
     ):
         if part is not None and part.shape[:-1] != grid:
             raise InputError(
@@ -52,8 +53,9 @@ def stack(z: Frames, condition: Condition) -> Frames:
     everywhere = lambda part: jnp.broadcast_to(part, (*z.shape[:-1], part.shape[-1]))  # noqa: E731
     if condition.static is not None:
         parts.append(everywhere(condition.static[None, None]))
-    if condition.reference is not None:
-        parts.append(everywhere(condition.reference[:, None]))
+    for part in (condition.reference, condition.memory):
+        if part is not None:
+            parts.append(everywhere(part[:, None]))
     return jnp.concatenate(parts, -1) if len(parts) > 1 else z
 
 

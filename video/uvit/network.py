@@ -56,7 +56,7 @@ class VideoUViTModule(nnx.Module):
         channels = config.channels[0]
         self.embedder = Embedder(config.embedding, inputs, rngs)
         self.stem = Convolution(
-            cells * (inputs.channels + inputs.fields + inputs.static + inputs.reference),
+            cells * (inputs.channels + inputs.fields + inputs.static + inputs.reference + inputs.memory),
             channels,
             config.edges,
             rngs,

@@ -1,5 +1,6 @@
 """Perturbations in `rolling drift RUN`: by which factor an error of a certain shape is passed on."""
 
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
@@ -49,7 +50,7 @@ def what_is_passed_on(forecaster: Forecaster, test: Sequences, options: Any) -> 
 def _factors(windows: TrueWindows, cases: list[tuple[Shape, bool]], cycles: int, share: float) -> np.ndarray:
     """`[case, after, 3]`: estimates and the bounds of their intervals."""
     window = windows.forecaster.recipe.window
-    roll = lambda *parts: passed_on(*parts, cycles=cycles, cases=cases, share=share)  # noqa: E731
+    roll = partial(passed_on, cycles=cycles, cases=cases, share=share)
     frames = cycles * window.stride
     through = windows.through(roll, "perturbations", clean=window.size, known=frames + window.size)
     products = np.concatenate([made for _, made in through]).astype(np.float64)

@@ -1,5 +1,6 @@
 """The repair ladder of `rolling drift RUN`: which part of a rollout's state makes its next frames wrong."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ def _errors(windows: TrueWindows, repairs: list[Repair], cycles: int) -> dict[st
     setup = windows.setup(stride)
     statistics, domain = NamedStatistics.of(setup), Domain.of(setup)
     clean, known = first + window.size, first + stride + window.size
-    roll = lambda *parts: finished_after_repair(*parts, cycles=cycles, repairs=repairs)  # noqa: E731
+    roll = partial(finished_after_repair, cycles=cycles, repairs=repairs)
     squares, of_made, of_true = [], [], []
     for which, made in windows.through(roll, "repairs", clean=clean, known=known):
         made = windows.forecaster.statistics.denormalise(made)

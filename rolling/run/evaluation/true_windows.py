@@ -12,6 +12,7 @@ from rolling.common import compiler
 from rolling.common.counting import counted
 from rolling.common.errors import InputError
 from rolling.common.progress import Progress
+from rolling.data.pipeline import frames_before
 from rolling.data.source import Sequences
 from rolling.data.statistics import joint_mask
 from rolling.denoisers import Condition
@@ -20,11 +21,11 @@ from rolling.metrics.protocol import EvaluationSetup
 from rolling.run import model
 from rolling.run.forecasting.forecaster import Forecaster, sequence_keys
 from rolling.run.forecasting.init_times import InitTime, choose_starts
-from rolling.sampling import Conditions, Denoisers, Sampler
+from rolling.sampling import Conditions, Sampler
 from rolling.windows import Window
 
-Program = Callable[[Sampler, Denoisers, jax.Array, jax.Array, Condition], jax.Array]
-"""`(sampler, denoisers, x, key, condition)` to an array `[batch, ...]`."""
+Program = Callable[..., jax.Array]
+"""`(sampler, denoisers, x, key, condition, past)` to an array `[batch, ...]`; `past` by that name."""
 
 
 def check_context(window: Window, option: str) -> None:
@@ -121,13 +122,14 @@ class TrueWindows:
         self, program: Program, label: str, *, clean: int, known: int
     ) -> Iterator[tuple[range, np.ndarray]]:
         """The starts of each batch, and what a program makes of them: `x` are the `clean` true frames from
-        the first of the window on, normalised, and the condition is that of `known` frames."""
+        the first of the window on, normalised, `past` those before it that its memory holds, and the
+        condition is that of `known` frames."""
         forecaster, last = self.forecaster, len(self.starts) - 1
         sampler = Sampler(dataclasses.replace(forecaster.recipe, truncate_tail=False))
         keys = sequence_keys(self.seed, [(index, 0) for index in range(last + 1)])
         run = jax.jit(
-            lambda params, x, key, condition: program(
-                sampler, forecaster.denoisers(params), x, key, condition
+            lambda params, x, key, condition, past: program(
+                sampler, forecaster.denoisers(params), x, key, condition, past=past
             ),
             compiler_options=compiler.options(),
         )
@@ -137,15 +139,25 @@ class TrueWindows:
                 padded = [min(first + i, last) for i in range(self.batch)]
                 which = range(first, min(first + self.batch, last + 1))
                 x, condition = self._given(padded, clean, known)
-                made = run(forecaster.networks(), x, keys[np.array(padded)], condition)
+                past = self._past(padded)
+                made = run(forecaster.networks(), x, keys[np.array(padded)], condition, past)
                 yield which, np.asarray(made)[: len(which)]
                 progress.update(len(which))
 
+    def _normalised(self, frames: np.ndarray) -> jax.Array:
+        return jnp.asarray(self.forecaster.statistics.normalise(frames), jnp.float32)
+
+    def _past(self, which: Sequence[int]) -> jax.Array | None:
+        """The frames before a window that is placed there; None without a memory."""
+        window, memory = self.forecaster.recipe.window, self.forecaster.recipe.memory
+        before = range(memory.frames(window), 0, -1)
+        starts = [self.starts[i] for i in which] if before else []
+        found = [frames_before(self.test.read, s.sequence, s.frame - window.context, before) for s in starts]
+        return self._normalised(np.stack(found)) if found else None
+
     def _given(self, which: Sequence[int], clean: int, known: int) -> tuple[jax.Array, Condition]:
         forecaster, context = self.forecaster, self.forecaster.recipe.window.context
-        normalised = lambda first, count: jnp.asarray(  # noqa: E731
-            forecaster.statistics.normalise(self.true(first, count, which)), jnp.float32
-        )
+        normalised = lambda first, count: self._normalised(self.true(first, count, which))  # noqa: E731
         places = [(self.starts[i].sequence, self.starts[i].frame - context) for i in which]
         conditions: Conditions = model.Known(self.test, places, forecaster.statistics.mask)
         if reference := forecaster.experiment.reference.frames:

@@ -1,6 +1,7 @@
 """`rolling drift RUN`: whether drift is there on true frames already, or comes from continuing its own."""
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 
@@ -91,7 +92,7 @@ def _growth(forecaster: Forecaster, test: Sequences, options: DriftOptions) -> s
 def _rolled(windows: TrueWindows, cycles: int) -> np.ndarray:
     """`[start, frames, ...]` of rollouts whose window begins on the truth."""
     window = windows.forecaster.recipe.window
-    roll = lambda *parts: finished_on_own(*parts, cycles=cycles)  # noqa: E731
+    roll = partial(finished_on_own, cycles=cycles)
     through = windows.through(roll, "drift", clean=window.size, known=cycles * window.stride + window.size)
     return np.concatenate([windows.forecaster.statistics.denormalise(made) for _, made in through])
 

@@ -173,6 +173,11 @@ class Experiment(Sampling):
         """Frames of the clips that it is trained on."""
         return self.objective.frames(self.window)
 
+    @property
+    def clip_past(self) -> tuple[int, ...]:
+        """How many frames before such a clip each of the old frames lies that come with it."""
+        return self.objective.past(self)
+
     def check_layout(self, layout: Layout) -> None:
         super().check_layout(layout)
         self.check_trained(self)
@@ -196,6 +201,11 @@ class Experiment(Sampling):
             raise InputError(
                 f"the network is shown the first {self.reference.frames} frames of a rollout, which is given"
                 f" {sampling.given}: choose fewer frames of reference, or a window with more context"
+            )
+        if sampling.memory.ages != self.memory.ages:
+            raise InputError(
+                f"the network is trained with old frames of the ages {self.memory.ages} and is asked with"
+                f" {sampling.memory.ages}: leave --memory.ages as it was trained"
             )
         for part in sampling.guidance:
             part.check_trained(self.window, self.training.drop_condition)

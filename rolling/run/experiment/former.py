@@ -28,7 +28,9 @@ ADDED = {
         "constraints": [],
         "corrections": [],
         "restart": {"type": "restart", "times": 0, "level": 0.5, "every": 1},
+        "memory": {"type": "memory", "ages": [], "start_share": 0.1},
     },
+    "start.from_noise": {"past": 0},
     "training": {"init": ""},
     "window.noisy_context": {"most": None},
 }

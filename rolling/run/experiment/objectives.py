@@ -74,6 +74,11 @@ class Objective(Protocol):
         """Frames of the clips that it trains on."""
         ...
 
+    def past(self, sampling: Sampling) -> tuple[int, ...]:
+        """How many frames before a clip's first one each of the old frames lies that come with it, as
+        `batch["memory"] [batch, height, width, old frames x channel]`."""
+        ...
+
     def start(self, fresh: Params, teacher: Params | None) -> Params:
         """The initial trained parameters, from the network's fresh ones and the teacher's."""
         ...
@@ -121,6 +126,9 @@ class ObjectiveBase:
 
     def frames(self, window: Window) -> int:
         return training_frames(window)
+
+    def past(self, sampling: Sampling) -> tuple[int, ...]:
+        return sampling.memory.before(sampling.window)
 
     def start(self, fresh: Params, teacher: Params | None) -> Params:
         return fresh

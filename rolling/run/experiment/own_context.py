@@ -3,6 +3,7 @@
 import dataclasses
 from functools import partial
 
+import einops
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, Key
@@ -14,7 +15,7 @@ from rolling.losses import denoising_loss, diffused, frame_weights
 from rolling.noise import expand
 from rolling.run.experiment.objectives import Denoising, LossInputs
 from rolling.sampling.guidance import Denoisers
-from rolling.sampling.own_rollout import own_rollout
+from rolling.sampling.own_rollout import States, own_rollout
 from rolling.sampling.sampler import Sampler
 from rolling.windows import SampledTimes, Window, check_share, in_context, training_frames
 
@@ -68,16 +69,21 @@ class OwnContext(Denoising):
     def frames(self, window):
         return window.size + self.cycles * window.stride
 
+    def past(self, sampling):
+        # All that a rollout keeps, as those that are shown change while the window moves.
+        return tuple(range(sampling.memory.frames(sampling.window), 0, -1))
+
     def loss(self, inputs, params, frozen, batch, key):
         own_key, count_key, times_key, noise_key, dropout_key = jax.random.split(key, 5)
         recipe, window, size = inputs.recipe, inputs.recipe.window, inputs.recipe.window.size
         condition = inputs.condition(batch, dropout_key)
 
         count = self._counts(count_key, len(batch["x"]))
-        own = self._rolled(inputs, params, batch["x"], condition, count, own_key)
+        own, memory = self._rolled(inputs, params, batch["x"], condition, count, own_key)
         begin = count * window.stride
         x = cut(batch["x"], begin, size)
         condition = condition.map(frames=lambda part: cut(part, begin, size), sequences=lambda part: part)
+        condition = dataclasses.replace(condition, memory=memory)
         context, made = in_context(window, (1, size)), (count > 0)[:, None]
 
         times = window.sample_times(times_key, len(x))
@@ -108,16 +114,29 @@ class OwnContext(Denoising):
         cycles = jax.random.randint(key, (batch,), 1, self.cycles + 1)
         return jnp.where(jnp.arange(batch) < self._clips(batch), cycles, 0)
 
-    def _rolled(self, inputs: LossInputs, params, x: Frames, condition: Condition, count, key) -> Frames:
-        """The window of each clip after its cycles."""
-        rolled, size = self._clips(len(x)), inputs.recipe.window.size
+    def _rolled(
+        self, inputs: LossInputs, params, x: Frames, condition: Condition, count, key
+    ) -> tuple[Frames, Array | None]:
+        """The window of each clip after its cycles, and the old frames that the network sees beside it."""
+        rolled, size, memory = self._clips(len(x)), inputs.recipe.window.size, inputs.recipe.memory
+        past = None if condition.memory is None else _frames(condition.memory, x.shape[-1])
+        true = States(x[:, :size], memory.shown(past))
         if rolled == 0:
-            return x[:, :size]
+            return true
         sampler = Sampler(dataclasses.replace(inputs.recipe.recipe, guidance=(), truncate_tail=False))
         network = Denoisers(inputs.denoiser(jax.lax.stop_gradient(params), None), units=inputs.units)
         those = condition.map(frames=lambda part: part[:rolled], sequences=lambda part: part[:rolled])
-        states = own_rollout(sampler, network, x[:rolled], key, those, self.cycles)
-        return jnp.concatenate([states[count[:rolled], jnp.arange(rolled)], x[rolled:, :size]])
+        before = None if past is None else past[:rolled]
+        states = own_rollout(sampler, network, x[:rolled], key, those, self.cycles, before)
+
+        def chosen(own, true):
+            return jnp.concatenate([own[count[:rolled], jnp.arange(rolled)], true[rolled:]])
+
+        return jax.tree.map(chosen, states, true)
+
+
+def _frames(memory: Array, channels: int) -> Frames:
+    return einops.rearrange(memory, "b h w (t c) -> b t h w c", c=channels)
 
 
 def cut(part: Array, first: Int[Array, " batch"], frames: int) -> Array:

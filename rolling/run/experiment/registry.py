@@ -111,6 +111,7 @@ RECORDS = {
     "picture": "rolling.data.clips.protocol.Picture",
     "history": "rolling.sampling.guidance.History",
     "restart": "rolling.sampling.restart.Restart",
+    "memory": "rolling.sampling.old_frames.Memory",
     "oracle": "rolling.oracle.Oracle",
     "layout": "rolling.layout.Layout",
     "variable": "rolling.layout.Variable",

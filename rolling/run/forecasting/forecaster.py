@@ -259,6 +259,11 @@ class Others(NamedTuple):
         weak, guess = (
             _alike(places[role], forecaster) if role in places else None for role in ("weak", "start")
         )
+        if weak and weak.experiment.memory.ages not in ((), recipe.memory.ages):
+            raise InputError(
+                f"the weaker network is shown old frames of the ages {weak.experiment.memory.ages} and this"
+                f" one of {recipe.memory.ages}: choose one that was trained with the same, or with none"
+            )
         if guess:
             other_runs.check_guess(guess.recipe, recipe)
         return cls(weak, guess)

@@ -76,7 +76,8 @@ class _Step:
         inputs = loss_inputs(experiment, self.apply, Units.standard(layout), past)
         kept = jax.eval_shape(lambda: experiment.objective.init(inputs))
         self.state = jax.eval_shape(partial(first_state, experiment), self.trained, kept)
-        batch = batch_of(experiment, layout, training.batch // training.accumulate, experiment.clip_frames)
+        clips, past_frames = training.batch // training.accumulate, len(experiment.clip_past)
+        batch = batch_of(experiment, layout, clips, experiment.clip_frames, past_frames)
         gradient = jax.make_jaxpr(make_gradient(experiment, inputs))
         self.gradient = gradient(self.trained, self.shapes, batch, self.state.key, kept).jaxpr
         """The loss and its gradient on a part of a batch."""
@@ -96,14 +97,16 @@ class _Step:
 
 
 def batch_of(
-    experiment: Experiment, layout: Layout, clips: int, frames: int
+    experiment: Experiment, layout: Layout, clips: int, frames: int, past: int | None = None
 ) -> dict[str, jax.ShapeDtypeStruct]:
-    """The shapes of a batch of the input pipeline."""
+    """The shapes of a batch of the input pipeline, with `past` old frames: by default those of one window."""
     shape = lambda *sizes, dtype=jnp.float32: jax.ShapeDtypeStruct((clips, *sizes), dtype)  # noqa: E731
     batch = {"x": shape(frames, *layout.shape)}
-    if experiment.reference.frames:
-        height, width, channels = layout.shape
-        batch["reference"] = shape(height, width, experiment.reference.frames * channels)
+    height, width, channels = layout.shape
+    past = len(experiment.memory.ages) if past is None else past
+    for name, count in (("reference", experiment.reference.frames), ("memory", past)):
+        if count:
+            batch[name] = shape(height, width, count * channels)
     if layout.labels:
         batch["label"] = shape(dtype=jnp.int32)
     if layout.tokens:

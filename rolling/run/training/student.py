@@ -44,7 +44,7 @@ def load_teacher(experiment: Experiment, run: Path, layout: Layout, statistics: 
     mine, its = experiment, teacher.experiment
     changed = [
         line
-        for part in ("network", "prediction", "reference")
+        for part in ("network", "prediction", "reference", "memory")
         for line in codec.differences(
             codec.encode(getattr(its, part)), codec.encode(getattr(mine, part)), part
         )
@@ -52,7 +52,7 @@ def load_teacher(experiment: Experiment, run: Path, layout: Layout, statistics: 
     if changed:
         raise InputError(
             f"the teacher {name} has another network (there / here: {'; '.join(changed)}): give this run the"
-            " teacher's --network and --prediction"
+            " teacher's --network, --prediction, --reference and --memory"
         )
     if not teacher.layout.same_frames(layout) or not teacher.statistics.same_scale(statistics, rtol=1e-5):
         raise InputError(

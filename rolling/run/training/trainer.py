@@ -90,6 +90,8 @@ class Trainer:
             augment=experiment.augment,
             reference=experiment.reference.frames,
             reach=experiment.reference.reach,
+            memory=experiment.clip_past,
+            start_share=experiment.memory.start_share,
         )
         # A checkpoint has them all: it takes nothing from the run that this one began with.
         initial = Initial(params, ()) if saved else load_initial(experiment, folder, params, self.layout)
