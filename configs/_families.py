@@ -14,6 +14,7 @@ from rolling.noise.prior import Correlated
 from rolling.run.experiment import Experiment, Reference
 from rolling.run.experiment.objectives import Denoising
 from rolling.run.experiment.presets import family
+from rolling.sampling.old_frames import Memory
 from rolling.sampling.partitions import Blocks
 from rolling.sampling.starts import FromGuess
 from rolling.solvers import Heun
@@ -30,7 +31,7 @@ from rolling.windows import (
 
 
 def _with(experiment: Experiment, family: str, **changes) -> Experiment:
-    plain = {"objective": Denoising(), "reference": Reference(), "constraints": ()}
+    plain = {"objective": Denoising(), "reference": Reference(), "memory": Memory(), "constraints": ()}
     return dataclasses.replace(experiment, name=f"{experiment.name}_{family}", **plain | changes)
 
 

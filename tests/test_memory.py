@@ -18,9 +18,12 @@ from rolling.denoisers import Condition
 from rolling.losses import XLoss
 from rolling.oracle import UNCLIPPED, Oracle
 from rolling.run import model
+from rolling.run.cli import main
 from rolling.run.experiment import codec
 from rolling.run.experiment.objectives import LossInputs
 from rolling.run.experiment.own_context import OwnContext
+from rolling.run.forecasting.forecaster import load
+from rolling.run.forecasting.zarr_writer import ForecastStore
 from rolling.sampling import Carry, Denoisers, Rollout, Sampler, Sampling
 from rolling.sampling.constraints import Units
 from rolling.sampling.guidance import History, HistoryGuidance
@@ -33,6 +36,7 @@ from rolling.sampling.starts import FromClip, FromForecast, FromGuess, FromNoise
 from rolling.sampling.sweeps import Picard
 from rolling.solvers import Ddim
 from rolling.windows import Autoregressive, FullSequence, NoisyContext, Rolling, TrainedOn
+from tests.run_tools import tree
 from tests.test_data_pipeline import LENGTHS, numbered, numbers
 
 AGES = (2, 5, 9)
@@ -359,3 +363,64 @@ def test_runs_of_before_have_none():
     carry = sampler.place(jnp.zeros((2, 4, 2, 2, 1)), KEYS, 0)
     assert carry.memory is None and sampler.shift(carry).memory is None
     assert debug.clip_past == ()
+
+
+class Killed(BaseException):
+    """What no command expects."""
+
+
+@pytest.mark.slow
+def test_from_the_command_line(tmp_path, monkeypatch, capsys):
+    """Trained, shown, rolled out, killed in the middle and resumed to the same store; asked for its drift."""
+    monkeypatch.chdir(tmp_path)
+    train = ["train", "debug", "--name", "old", "--memory.ages", "3", "7"]
+    assert main([*train, "--objective", "own_context", "--training.steps", "3"]) == 0
+    assert main(["show", "runs/old"]) == 0
+    assert "memory.ages: [3, 7]" in capsys.readouterr().out
+
+    words = ["rollout", "runs/old", "--frames", "24", "--starts", "2", "--members", "2", "--chunk", "4"]
+    assert main([*words, "--output", "whole.zarr"]) == 0, capsys.readouterr().err
+    save, notes = ForecastStore.save_note, []
+
+    def killed(self, note):
+        save(self, note)
+        notes.append(sorted(value.shape for name, value in note.items() if name.startswith("carry")))
+        if len(notes) == 3:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ForecastStore, "save_note", killed)
+        with pytest.raises(Killed):
+            main([*words, "--output", "killed.zarr"])
+    assert (4, 7, 16, 16, 1) in notes[-1]  # of each of the four rollouts the last 7 frames
+    assert main([*words, "--output", "killed.zarr"]) == 0, capsys.readouterr().err
+    assert tree(tmp_path / "killed.zarr") == tree(tmp_path / "whole.zarr")
+
+    asked = ["drift", "runs/old", "--starts", "2", "--frames", "8", "--repair-at", "3", "--perturb", "0.01"]
+    assert main(asked) == 0, capsys.readouterr().err
+    assert main([*words, "--memory.ages", "3", "8", "--output", "other.zarr"]) == 2
+    assert "trained with old frames of the ages (3, 7)" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_other_runs_beside_it(tmp_path, monkeypatch, capsys):
+    """A weaker network of the same ages, or without old frames, guides; a student has its teacher's ages."""
+    monkeypatch.chdir(tmp_path)
+    for name, ages in (("old", ["3", "7"]), ("others", ["3", "8"]), ("none", [])):
+        words = ["train", "debug", "--name", name, "--training.steps", "1"]
+        assert main([*words, *(["--memory.ages", *ages] if ages else [])]) == 0
+    guided = ["rollout", "runs/old", "--frames", "4", "--starts", "1", "--guidance", "autoguidance"]
+    weak = lambda name: [*guided, "--guidance.0.weak", f"runs/{name}", "--output", f"{name}.zarr"]  # noqa: E731
+    assert main(weak("none")) == 0, capsys.readouterr().err
+    assert main(weak("others")) == 2
+    assert "old frames of the ages (3, 8) and this one of (3, 7)" in capsys.readouterr().err
+    few = ["--training.steps", "1", "--forecast.frames", "4", "--forecast.starts", "1", "--long.frames", "0"]
+    student = ["distill", "runs/old", "--steps-per-frame", "1", "--name", "student", *few]
+    assert main(student) == 0, capsys.readouterr().err
+    assert main([*student, "--name", "wrong", "--memory.ages", "3", "8"]) == 2
+    assert "the teacher runs/old has another network" in capsys.readouterr().err
+    # A forecast from Python, of frames in memory, begins with the given one.
+    forecaster = load("runs/old")
+    data = forecaster.experiment.source.open().test
+    found = forecaster.predict(data.read(0, 0, 4), frames=9, members=2)
+    assert found.shape == (2, 9, 16, 16, 1) and np.isfinite(found).all()
