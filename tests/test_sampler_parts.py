@@ -427,6 +427,7 @@ def test_a_carry_holds_all_of_it():
         "step",
         "key",
         "given",
+        "memory",
     }
 
 
