@@ -2,21 +2,19 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from functools import partial
 
-import einops
 import grain
 import numpy as np
 
 from rolling.common.errors import InputError
+from rolling.common.indices import spaced
 from rolling.data import calendar
 from rolling.data.augment import Augmentation
+from rolling.data.clip_past import NO_PAST, Batch, ClipPast, Read
 from rolling.data.conditions import conditioning
 from rolling.data.source import Sequences, Stored
 from rolling.data.statistics import Statistics
-
-Batch = dict[str, np.ndarray]
-Read = Callable[[int, int, int], np.ndarray]
-"""Frames `start .. stop - 1` of sequence `index`, of `(index, start, stop)`."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -56,53 +54,18 @@ class Cuts:
         }
 
 
-def frames_before(
-    read: Read, sequence: int, first: int, before: Sequence[int], earliest: int = 0
-) -> np.ndarray:
-    """The frames of a sequence that lie so many frames before frame `first`, each; frame `earliest` stands in
-    for those before it."""
-    chosen = [max(earliest, first - count) for count in before]
-    return np.concatenate([read(sequence, index, index + 1) for index in chosen])
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Some:
+    """Some clips of all, in this order."""
 
+    cuts: Cuts
+    indices: Sequence[int]
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Past:
-    """Frames of a clip's own past, which go with it through whatever changes the clip."""
+    def __len__(self) -> int:
+        return len(self.indices)
 
-    read: Read
-    reference: int
-    reach: int
-    memory: tuple[int, ...]
-    start_share: float
-
-    def __bool__(self):
-        return self.reference > 0 or len(self.memory) > 0
-
-    def joined(self, clip: Batch, rng: np.random.Generator) -> Batch:
-        """A clip with these frames before it."""
-        (sequence, start), parts = clip.pop("place"), []
-        if self.reference:
-            first = int(rng.integers(max(0, start - self.reach), start, endpoint=True))
-            parts.append(self.read(sequence, first, first + self.reference))
-        if self.memory:
-            late = start - int(rng.integers(0, max(self.memory), endpoint=True))
-            earliest = max(0, late) if rng.random() < self.start_share else 0
-            parts.append(frames_before(self.read, sequence, start, self.memory, earliest))
-        return clip | {"x": np.concatenate([*parts, clip["x"]])}
-
-    def parted(self, clips: Batch) -> Batch:
-        """A batch of such clips, with these frames by themselves."""
-        ends = np.cumsum([self.reference, len(self.memory)])
-        reference, memory, x = np.split(clips["x"], ends, axis=1)
-        named = {"reference": reference, "memory": memory}
-        return clips | {
-            "x": x,
-            **{
-                name: einops.rearrange(part, "b t h w c -> b h w (t c)")
-                for name, part in named.items()
-                if part.shape[1]
-            },
-        }
+    def __getitem__(self, index: int) -> Batch:
+        return self.cuts[self.indices[index]]
 
 
 def check_frames(sequences: Sequences, frames: int) -> None:
@@ -143,10 +106,7 @@ def clips(
     seed: int,
     stride: int = 1,
     augment: tuple[Augmentation, ...] = (),
-    reference: int = 0,
-    reach: int = 0,
-    memory: tuple[int, ...] = (),
-    start_share: float = 0.0,
+    past: ClipPast = NO_PAST,
     threads: int = 2,
     ahead: int = 8,
 ) -> grain.DatasetIterator[Batch]:
@@ -157,12 +117,6 @@ def clips(
     clip its own random numbers, both functions of `seed` alone: neither `threads` nor `ahead`, the batches
     kept ready, change a bit. `get_state()` is a JSON value; after `set_state` the same batches follow. With
     `threads=0` nothing is prefetched.
-
-    With `reference` frames there is also `"reference" [B, H, W, reference C]`: as many frames of the same
-    sequence, which begin with the clip or up to `reach` frames before it. With `memory` there is also
-    `"memory" [B, H, W, len(memory) C]`: the frames that lie so many frames before the clip, each. The first
-    of the sequence stands in for older ones; for a share `start_share` of clips the sequence is taken to
-    begin anywhere from the oldest of these frames to the clip.
 
     Raises `InputError` where no sequence has `frames` frames, or an augmentation does not suit the data.
     """
@@ -177,20 +131,52 @@ def clips(
             x = change.apply(x, layout, rng)
         return clip | {"x": x}
 
-    def normalised(clips: Batch) -> Batch:
-        return clips | {"x": statistics.normalise(clips["x"]).astype(np.float32, copy=False)}
-
-    cuts = Cuts(sequences, frames, stride, reference > 0 or len(memory) > 0)
+    cuts = Cuts(sequences, frames, stride, bool(past))
     # As good as endless; grain counts batches in floating point, so that more would not be counted exactly.
     epochs = 2**52 // len(cuts)
     dataset = grain.MapDataset.source(cuts).seed(seed).shuffle().repeat(epochs)
-    past = _Past(read=cuts.read, reference=reference, reach=reach, memory=memory, start_share=start_share)
-    if past:
-        dataset = dataset.random_map(past.joined)
-    if augment:
-        dataset = dataset.random_map(augmented)
-    dataset = dataset.batch(batch).map(normalised)
-    if past:
-        dataset = dataset.map(past.parted)
+    dataset = _batched(dataset, cuts.read, statistics, batch, past, augmented if augment else None)
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead if threads else 0)
     return iter(dataset.to_iter_dataset(options))
+
+
+def fixed_clips(
+    sequences: Sequences,
+    statistics: Statistics,
+    *,
+    frames: int,
+    batch: int,
+    least: int,
+    past: ClipPast = NO_PAST,
+) -> grain.MapDataset[Batch]:
+    """As many batches as hold `least` clips, read when they are asked for, and the same each time: clips as
+    those of `clips`, evenly spaced over all that there are; where there are fewer, some are there again.
+
+    Each batch is spread over the sequences. Raises `InputError` where no sequence has `frames` frames.
+    """
+    cuts = Cuts(sequences, frames, 1, bool(past))
+    batches = -(-least // batch)
+    found = np.resize(spaced(len(cuts), batches * batch), (batch, batches))
+    dataset = grain.MapDataset.source(_Some(cuts, found.T.ravel().tolist())).seed(0)
+    return _batched(dataset, cuts.read, statistics, batch, past)
+
+
+def _batched(
+    dataset: grain.MapDataset[Batch],
+    read: Read,
+    statistics: Statistics,
+    batch: int,
+    past: ClipPast,
+    augmented: Callable[[Batch, np.random.Generator], Batch] | None = None,
+) -> grain.MapDataset[Batch]:
+    """Clips as they are stored, with frames of their past, changed, batched and normalised."""
+
+    def normalised(clips: Batch) -> Batch:
+        return clips | {"x": statistics.normalise(clips["x"]).astype(np.float32, copy=False)}
+
+    if past:
+        dataset = dataset.random_map(partial(past.joined, read))
+    if augmented:
+        dataset = dataset.random_map(augmented)
+    dataset = dataset.batch(batch).map(normalised)
+    return dataset.map(past.parted) if past else dataset

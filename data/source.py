@@ -78,10 +78,12 @@ class Stored(Sequences, Protocol):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Split:
-    """The two parts of a data set. Nothing of `test` is ever seen in training, statistics included."""
+    """The parts of a data set. Nothing of `test` is ever seen in training, statistics included."""
 
     train: Sequences
     test: Sequences
+    validation: Sequences | None = None
+    """What an experiment has set apart from `train` to validate on; sources leave it out."""
     skipped: tuple[tuple[str, str], ...] = ()
     """What could not be used, and why: a name and a reason each."""
     notices: tuple[str, ...] = ()

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         Forecast as Forecast,
         Reference as Reference,
         Training as Training,
+        Validation as Validation,
     )
     from rolling.run.experiment.objectives import (
         Consistency as Consistency,
@@ -124,7 +125,7 @@ _HOMES = {
     "rolling.noise": "Cosine Edm FlowMatching InterpolatedCosine LinearBeta LinearLogsnr Logit Sigmoid",
     "rolling.oracle": "Oracle",
     "rolling.run.experiment.error_bank": "ErrorBank",
-    "rolling.run.experiment.experiment": "Experiment Forecast Reference Training",
+    "rolling.run.experiment.experiment": "Experiment Forecast Reference Training Validation",
     "rolling.run.experiment.objectives": "Consistency Denoising MomentMatching",
     "rolling.run.experiment.optimisers": "AdamW Muon",
     "rolling.run.experiment.own_context": "OwnContext",

@@ -12,6 +12,7 @@ import pytest
 from rolling.common.errors import InputError
 from rolling.configs.debug import experiment as debug
 from rolling.data.augment import Translate
+from rolling.data.clip_past import NO_PAST, ClipPast
 from rolling.data.pipeline import clips
 from rolling.data.statistics import measure
 from rolling.denoisers import Condition
@@ -57,9 +58,7 @@ def test_old_frames_are_of_the_clips_own_past_and_changed_as_the_clip_is():
         frames=3,
         batch=16,
         seed=0,
-        reference=1,
-        reach=4,
-        memory=before,
+        past=ClipPast(reference=1, reach=4, memory=before),
         augment=(Translate(),),
         threads=0,
     )
@@ -87,7 +86,13 @@ def test_some_clips_are_trained_as_if_their_sequence_began_late():
     late = {}
     for share in (0.0, 1.0):
         batches = clips(
-            sequences, statistics, frames=3, batch=400, seed=1, memory=before, start_share=share, threads=0
+            sequences,
+            statistics,
+            frames=3,
+            batch=400,
+            seed=1,
+            past=ClipPast(memory=before, start_share=share),
+            threads=0,
         )
         batch = next(batches)
         first, old = numbers(batch, statistics)[:, 0], by_age(batch, statistics, 3)
@@ -362,7 +367,7 @@ def test_runs_of_before_have_none():
     sampler = Sampler(debug.recipe)
     carry = sampler.place(jnp.zeros((2, 4, 2, 2, 1)), KEYS, 0)
     assert carry.memory is None and sampler.shift(carry).memory is None
-    assert debug.clip_past == ()
+    assert debug.clip_past == NO_PAST
 
 
 class Killed(BaseException):

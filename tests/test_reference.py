@@ -11,6 +11,7 @@ import pytest
 from rolling.common.errors import InputError
 from rolling.configs.debug import experiment as debug
 from rolling.data.augment import Translate
+from rolling.data.clip_past import ClipPast
 from rolling.data.pipeline import clips
 from rolling.data.statistics import measure
 from rolling.denoisers import NO_PAST, Condition, joined
@@ -32,8 +33,7 @@ def test_a_reference_is_of_the_clips_own_past_and_changed_as_the_clip_is():
         frames=3,
         batch=16,
         seed=0,
-        reference=2,
-        reach=4,
+        past=ClipPast(reference=2, reach=4),
         augment=(Translate(),),
         threads=0,
     )
@@ -56,7 +56,8 @@ def test_a_reference_is_of_the_clips_own_past_and_changed_as_the_clip_is():
 
 def test_a_clip_at_the_beginning_has_itself():
     sequences = numbered()
-    short = next(clips(sequences, measure(sequences), frames=12, batch=2, seed=0, reference=1, reach=9))
+    past = ClipPast(reference=1, reach=9)
+    short = next(clips(sequences, measure(sequences), frames=12, batch=2, seed=0, past=past))
     np.testing.assert_array_equal(short["reference"], short["x"][:, 0])
 
 

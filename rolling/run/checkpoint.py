@@ -2,8 +2,9 @@
 
 Items: `params`, `ema`, `optimiser`, `progress` (step and key), `iterator` (of the input pipeline),
 `experiment`, `layout` (variables, units, coordinates), `lengths` (of the sequences), `statistics`,
-`objective` (its state, where it keeps one) and `seal` (checksums of all others). Orbax renames a finished
-checkpoint into place, so a killed run never leaves a partial one, nor one without its seal.
+`objective` (its state, where it keeps one), `best` (with validation, see `Best`) and `seal` (checksums of all
+others). Orbax renames a finished checkpoint into place, so a killed run never leaves a partial one, nor one
+without its seal.
 """
 
 import contextlib
@@ -34,8 +35,8 @@ for _name in ("absl", "asyncio"):  # orbax logs every step of a save, and every 
 TREES = ("params", "ema", "optimiser", "progress", "statistics")
 JSON = ("iterator", "experiment", "layout", "lengths")
 """The items of every checkpoint. Any other one is a tree, too."""
-FORECASTING = ("ema", "progress", "statistics", "experiment", "layout")
-"""The items that forecasts are made with."""
+FORECASTING = ("progress", "statistics", "experiment", "layout")
+"""The items that forecasts are made with, beside the parameters: `best`, or `ema` without validation."""
 DOCUMENTS = ("metadata", "_METADATA", "_sharding")  # names of orbax, which reads them however large they are
 OF_STEP = "_CHECKPOINT_METADATA"
 UNFINISHED = "*.orbax-checkpoint-tmp*"  # names of orbax
@@ -103,6 +104,11 @@ class Checkpoints:
         if step is None:
             raise InputError(f"there is no checkpoint in {self.folder}: train the run first")
         return step
+
+    def forecasting(self) -> tuple[str, ...]:
+        """The items of the latest checkpoint that forecasts are made with."""
+        is_validated = (self.folder / str(self.found()) / "best").is_dir()
+        return ("best" if is_validated else "ema", *FORECASTING)
 
     def restore(self, names: tuple[str, ...]) -> dict[str, Any]:
         """Items of the latest checkpoint; trees are dicts and lists of host arrays, see `fitted`."""
@@ -184,14 +190,49 @@ def fitted(found: Any, like: Any, where: str) -> Any:
     return jax.tree.unflatten(jax.tree.structure(like), [leaves[name] for name in leaves_by_path(like)])
 
 
+class Best(NamedTuple):
+    """The averaged parameters of the lowest validation loss so far, that loss, the step of both, and how many
+    evaluations there have been since. Before the first one the step is 0, the loss infinite, and the
+    parameters are the last ones."""
+
+    params: Any
+    loss: np.ndarray
+    step: np.ndarray
+    since: np.ndarray
+
+    @classmethod
+    def none_yet(cls, params: Any) -> "Best":
+        return cls(params, np.asarray(np.inf), np.asarray(0), np.asarray(0))
+
+    def after(self, params: Any, loss: float, step: int) -> "Best":
+        """With one more evaluation, of `params` after `step`."""
+        if loss < self.loss:
+            return Best(_host(params), np.asarray(loss), np.asarray(step), np.asarray(0))
+        return self._replace(since=self.since + 1)
+
+    def ends(self, patience: int) -> bool:
+        """Whether a training of this patience ends here."""
+        return 0 < patience <= self.since
+
+    def words(self) -> str:
+        """Which parameters forecast, in one sentence."""
+        return (
+            f"forecasts are made with the average of step {self.step}, whose validation loss was lowest"
+            f" ({self.loss:.4g})"
+        )
+
+
 class Trained(NamedTuple):
-    """The averaged parameters of a run's latest checkpoint, and everything needed to forecast with them."""
+    """The parameters of a run's latest checkpoint that forecast, averages of those that were trained, and
+    everything needed to forecast with them. They are those after `step`; `chosen` says so where validation
+    has chosen them."""
 
     experiment: Experiment
     layout: Layout
     statistics: Statistics
     params: Any
     step: int
+    chosen: str = ""
 
 
 @contextlib.contextmanager
@@ -217,17 +258,30 @@ def check_trained(folder: Path) -> None:
 def load_trained(folder: Path) -> Trained:
     """Raises `InputError` where there is no trained run."""
     with _opened(folder) as checkpoints:
-        items = checkpoints.restore(FORECASTING)
+        items = checkpoints.restore(checkpoints.forecasting())
     where = f"the checkpoint of {folder}"
     _tell_unreadable(folder / "experiment.json")
     experiment = presets.from_run(items["experiment"], where, folder)
+    best = Best(**items["best"]) if "best" in items else None
+    if best is None and experiment.validation.share:
+        raise seal.damaged(where, ADVICE)
     return Trained(
         experiment,
         codec.decode(items["layout"], where=where),
         Statistics.from_arrays(items["statistics"]),
-        experiment.objective.forecasts(items["ema"]),
-        int(items["progress"]["step"]),
+        experiment.objective.forecasts(best.params if best else items["ema"]),
+        int(best.step if best and best.step else items["progress"]["step"]),
+        best.words() if best and best.step else "",
     )
+
+
+def ended_early(folder: Path, experiment: Experiment) -> bool:
+    """Whether validation has ended the training of a run that has checkpoints."""
+    patience = experiment.validation.patience
+    if not patience:
+        return False
+    with _opened(folder) as checkpoints:
+        return Best(**checkpoints.restore(("best",))["best"]).ends(patience)
 
 
 def _tell_unreadable(path: Path) -> None:
@@ -250,10 +304,10 @@ def copy_trained(folder: Path, copy: Path) -> None:
     Raises `InputError` where the run is not trained, and `OSError` where it cannot be copied.
     """
     with _opened(folder) as checkpoints:
-        place = Path("checkpoints", str(checkpoints.found()))
+        place, names = Path("checkpoints", str(checkpoints.found())), checkpoints.forecasting()
     (copy / place).mkdir(parents=True)
     for item in (folder / place).iterdir():
         if item.is_file():
             shutil.copyfile(item, copy / place / item.name)
-        elif item.name in (*FORECASTING, seal.SEAL):
+        elif item.name in (*names, seal.SEAL):
             shutil.copytree(item, copy / place / item.name)

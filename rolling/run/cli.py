@@ -131,7 +131,7 @@ def _prepare(words: list[str]) -> None:
     from rolling.run.report.thumbnails import write_thumbnails
 
     experiment, _ = experiment_and_options(words, "prepare", NoOptions)
-    split = experiment.source.open()
+    split = experiment.split()
     print(summary(split, experiment))
     picture = write_thumbnails(split)
     if picture is not None:

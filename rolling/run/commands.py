@@ -116,7 +116,7 @@ def train(experiment: Experiment, folder: Path, *, resume: bool = False) -> Spli
 
 def _train(experiment: Experiment, folder: Path, resume: bool) -> Split:
     other_runs.check(experiment, folder, fresh=not (folder / "experiment.json").exists())
-    split = experiment.source.open()  # before the folder is made, so that bad data leave no trace
+    split = experiment.split()  # before the folder is made, so that bad data leave no trace
     _check(experiment.outputs, split)
     experiment.check_layout(split.train.layout)
     held_out.check(split, folder)
@@ -133,6 +133,8 @@ def _train(experiment: Experiment, folder: Path, resume: bool) -> Split:
         trainer.run()
     finally:
         trainer.close()
+    for sentence in trainer.outcome():
+        print(sentence)
     return split
 
 
@@ -210,6 +212,8 @@ def rollout(folder: Path, choose: Callable[[RolloutOptions], RolloutOptions]) ->
         test, starts, default = _data_of(forecaster, folder).test, None, STORE
     output = Path(options.output) if options.output else folder / default
     label = _label("rollout", forecast)
+    if forecaster.chosen:
+        print(forecaster.chosen)
     write_forecast(forecaster, test, forecast, output, label, overwrite=options.overwrite, starts=starts)
     print(output)
     write_outputs(experiment.outputs, output, test)
@@ -293,7 +297,7 @@ def open_run(folder: Path) -> tuple[Experiment, Forecaster, Split]:
 
 
 def _data_of(forecaster: Forecaster, folder: Path) -> Split:
-    split = forecaster.experiment.source.open()
+    split = forecaster.experiment.split()
     if not forecaster.layout.same_frames(split.test.layout):
         changed = codec.differences(codec.encode(forecaster.layout), codec.encode(split.test.layout))
         raise InputError(
@@ -351,10 +355,15 @@ def _label(name: str, forecast: Forecast) -> str:
 
 def _facts(experiment: Experiment, split: Split, parameters: int) -> str:
     height, width, _ = split.train.layout.shape
-    count, frames = long_enough(split.train, experiment.clip_frames)
+    parts = {"train": split.train} | ({"validate": split.validation} if split.validation else {})
+    amounts = [
+        f"{counted(frames, 'frame')} in {counted(count, 'sequence')} to {what} on;"
+        for what, part in parts.items()
+        for count, frames in [long_enough(part, experiment.clip_frames)]
+    ]
     return (
         f"{experiment.name}: {', '.join(split.train.layout.names)} on {height} x {width};"
-        f" {counted(frames, 'frame')} in {counted(count, 'sequence')} to train on;"
+        f" {' '.join(amounts)}"
         f" a network of {parameters / 1e6:.2f} M parameters"
     )
 

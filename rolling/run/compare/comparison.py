@@ -196,7 +196,7 @@ class Comparison:
             "calls_per_frame": group.experiment.calls_per_frame,
             "network_calls": group.experiment.network_calls,
             "parameters": self.scored[group.name][0].parameters,
-            "training_steps": group.experiment.training.steps,
+            "training_steps": round(float(np.mean([run.training_steps for run in group.runs]))),
             "batch": group.experiment.training.batch,
             "runs": [
                 {

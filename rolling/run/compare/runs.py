@@ -9,13 +9,13 @@ from pathlib import Path
 
 from rolling.common.errors import InputError
 from rolling.run import commands
-from rolling.run.checkpoint import Checkpoints
+from rolling.run.checkpoint import Checkpoints, ended_early
 from rolling.run.compare.estimates import ranked
 from rolling.run.experiment import Experiment, codec, presets as experiments, user_code
 from rolling.run.training.log import records
 
 COMPARED = {part: ("starts", "members", "frames", "from_clip_start") for part in ("forecast", "long")}
-KEPT = ("source", "network", "training", "forecast", "long")
+KEPT = ("source", "network", "training", "validation", "forecast", "long")
 """What a family must not change, so that only the method differs."""
 
 
@@ -23,6 +23,22 @@ KEPT = ("source", "network", "training", "forecast", "long")
 class Run:
     folder: Path
     experiment: Experiment
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it is trained to its last step, or to where validation has ended it."""
+        done = steps_done(self.folder)
+        return done >= self.experiment.training.steps or (
+            done > 0 and ended_early(self.folder, self.experiment)
+        )
+
+    @property
+    def training_steps(self) -> int:
+        """The steps that it was trained for, fewer than planned where validation has ended it."""
+        planned = self.experiment.training.steps
+        if not self.experiment.validation.patience:
+            return planned
+        return max((record["step"] for record in records(self.folder)), default=planned)
 
     @property
     def training_seconds(self) -> float:
@@ -69,13 +85,13 @@ def _finished(folder: Path) -> Run:
             f"{folder} is not a run, as it has no experiment.json: make one with `rolling train`"
         )
     experiment = experiments.from_json(folder / "experiment.json")
-    done, steps = steps_done(folder), experiment.training.steps
-    if done < steps:
+    run = Run(folder=folder, experiment=experiment)
+    if not run.is_finished:
         raise InputError(
-            f"{folder} is not finished, {done} of {steps} steps are done: continue with"
-            f" `rolling train {folder} --folder {folder.parent} --resume`"
+            f"{folder} is not finished, {steps_done(folder)} of {experiment.training.steps} steps are done:"
+            f" continue with `rolling train {folder} --folder {folder.parent} --resume`"
         )
-    return Run(folder=folder, experiment=experiment)
+    return run
 
 
 def steps_done(folder: Path) -> int:
@@ -202,5 +218,5 @@ def train_unfinished(groups: Sequence[Group]) -> None:
     """Trains unfinished runs from their last checkpoints, seed by seed, so that families advance together."""
     for runs in zip(*(group.runs for group in groups), strict=True):
         for run in runs:
-            if steps_done(run.folder) < run.experiment.training.steps:
+            if not run.is_finished:
                 commands.train(run.experiment, run.folder, resume=True)

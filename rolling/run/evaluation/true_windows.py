@@ -12,7 +12,7 @@ from rolling.common import compiler
 from rolling.common.counting import counted
 from rolling.common.errors import InputError
 from rolling.common.progress import Progress
-from rolling.data.pipeline import frames_before
+from rolling.data.clip_past import frames_before
 from rolling.data.source import Sequences
 from rolling.data.statistics import joint_mask
 from rolling.denoisers import Condition

@@ -9,7 +9,9 @@ from rolling.common.checks import check_finite, check_least, check_seed
 from rolling.common.errors import InputError
 from rolling.common.files import check_name
 from rolling.data.augment import Augmentation
-from rolling.data.source import Source
+from rolling.data.clip_past import ClipPast
+from rolling.data.set_apart import set_apart
+from rolling.data.source import Source, Split
 from rolling.denoisers import Architecture, Past, Prediction, V
 from rolling.layout import Layout
 from rolling.losses import VLoss, Weighting
@@ -74,6 +76,32 @@ class Training:
         if not 0 <= self.drop_condition <= 1:
             raise InputError(
                 f"training.drop_condition is a fraction of the clips, from 0 to 1, not {self.drop_condition}"
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Validation:
+    """The loss on a part of the training data that is set apart, by which the parameters to forecast with are
+    chosen: those whose average has the lowest."""
+
+    share: float = 0.0
+    """Share of the training data that is set apart, at most 0.5: whole sequences where there are enough, else
+    the last frames of long ones; 0: none, and the last parameters forecast."""
+    every: int = 200
+    """Steps between two evaluations; there is one after the last step, too."""
+    clips: int = 64
+    """Clips that it is computed on, at fixed places, rounded up to whole batches."""
+    patience: int = 0
+    """Evaluations in a row without a lower loss after which training ends; 0: it never ends early."""
+
+    def __post_init__(self):
+        check_least("validation", self, "share", most=0.5)
+        check_least("validation", self, "every", "clips", least=1)
+        check_least("validation", self, "patience")
+        if self.patience and not self.share:
+            raise InputError(
+                "validation.patience ends training by a loss on data that are set apart, and none are: give"
+                " --validation.share 0.1, say, or --validation.patience 0"
             )
 
 
@@ -152,6 +180,8 @@ class Experiment(Sampling):
     """How the gradient changes the parameters."""
     training: Training = Training()
     """How long training takes, and in which batches."""
+    validation: Validation = Validation()
+    """What is set apart to choose the parameters by."""
     forecast: Forecast = Forecast()
     """The ensemble that the scores are computed from."""
     long: Forecast = Forecast(frames=0)
@@ -167,6 +197,11 @@ class Experiment(Sampling):
         super().__post_init__()
         check_name(self.name, "an experiment's --name")
         self.objective.check(self)
+        if self.validation.share and not self.objective.comparable:
+            raise InputError(
+                f"the loss of {type(self.objective).__name__} does not tell which parameters are better, as"
+                " validation needs: give --validation.share 0, or another objective"
+            )
 
     @property
     def clip_frames(self) -> int:
@@ -174,9 +209,25 @@ class Experiment(Sampling):
         return self.objective.frames(self.window)
 
     @property
-    def clip_past(self) -> tuple[int, ...]:
-        """How many frames before such a clip each of the old frames lies that come with it."""
-        return self.objective.past(self)
+    def clip_past(self) -> ClipPast:
+        """The frames of its past that come with such a clip."""
+        return ClipPast(
+            reference=self.reference.frames,
+            reach=self.reference.reach,
+            memory=self.objective.past(self),
+            start_share=self.memory.start_share,
+        )
+
+    def split(self) -> Split:
+        """The data, with what is to be validated on set apart from what is trained on.
+
+        Raises `InputError` for data that cannot be used, or are too few for both.
+        """
+        split, share = self.source.open(), self.validation.share
+        if not share:
+            return split
+        rest, apart = set_apart(split.train, share, self.clip_frames)
+        return dataclasses.replace(split, train=rest, validation=apart)
 
     def check_layout(self, layout: Layout) -> None:
         super().check_layout(layout)

@@ -15,20 +15,27 @@ CLASSES = {"rolling.denoisers.Score": "prediction.score_function"}
 SAMPLING = {"view": "partition", "drain": "truncate_tail"}
 FIELDS = {
     "experiment": SAMPLING,
+    "sampling": SAMPLING,
     "oracle": SAMPLING,
     "forecast": {"beginnings": "from_clip_start"},
     "window": {"roll": "inner"},
     "metric": {"resamples": None},
 }
-"""By short name, or by kind: former field to present field; None for one that is no more."""
+"""By short name, or by kind: former field to present field; None for one that is no more. A forecast notes
+the `sampling` of its experiment."""
 
+ADDED_TO_SAMPLING = {
+    "constraints": [],
+    "corrections": [],
+    "restart": {"type": "restart", "times": 0, "level": 0.5, "every": 1},
+    "memory": {"type": "memory", "ages": [], "start_share": 0.1},
+}
 ADDED = {
     "source.clips": {"holdout_by": "names"},
+    "sampling": ADDED_TO_SAMPLING,
     "experiment": {
-        "constraints": [],
-        "corrections": [],
-        "restart": {"type": "restart", "times": 0, "level": 0.5, "every": 1},
-        "memory": {"type": "memory", "ages": [], "start_share": 0.1},
+        **ADDED_TO_SAMPLING,
+        "validation": {"type": "validation", "share": 0.0, "every": 200, "clips": 64, "patience": 0},
     },
     "start.from_noise": {"past": 0},
     "training": {"init": ""},

@@ -67,6 +67,11 @@ class Objective(Protocol):
     @property
     def teacher(self) -> str: ...
 
+    @property
+    def comparable(self) -> bool:
+        """Whether the lower of two losses is that of the better parameters, as validation takes it."""
+        ...
+
     def check(self, sampling: Sampling) -> None:
         """Raises `InputError` for a way of sampling that the loss does not support."""
 
@@ -112,9 +117,10 @@ class Objective(Protocol):
 
 
 class ObjectiveBase:
-    """No teacher, any way of sampling, one network that also forecasts, and no state."""
+    """No teacher, a loss to validate by, any way of sampling, one network that forecasts, and no state."""
 
     teacher = ""
+    comparable = True
 
     @property
     def suited(self) -> dict[str, Any]:
@@ -268,6 +274,8 @@ class MomentMatching(_Distillation):
     """The folder of the run to distil."""
     warmup_share: float = 0.1
     """Fraction of the training times in the window's warm-up."""
+
+    comparable = False  # a game of two networks: the gradient is right, but the value says nothing
 
     @property
     def suited(self) -> dict[str, Any]:

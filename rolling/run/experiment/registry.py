@@ -106,6 +106,7 @@ KINDS = {
 RECORDS = {
     "experiment": "rolling.run.experiment.experiment.Experiment",
     "training": "rolling.run.experiment.experiment.Training",
+    "validation": "rolling.run.experiment.experiment.Validation",
     "forecast": "rolling.run.experiment.experiment.Forecast",
     "reference": "rolling.run.experiment.experiment.Reference",
     "picture": "rolling.data.clips.protocol.Picture",

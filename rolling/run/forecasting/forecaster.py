@@ -39,9 +39,12 @@ class Forecaster:
         statistics: Statistics,
         params: Any,
         step: int,
+        chosen: str = "",
         run: Path | None = None,
     ):
         self.run = run
+        self.chosen = chosen
+        """Which parameters these are, where validation has chosen them."""
         self.experiment, self.layout, self.statistics, self.step = experiment, layout, statistics, step
         self.apply, shapes = model.abstract(experiment, layout, statistics.mask)
         check_shapes(params, shapes, "the checkpoint")

@@ -221,7 +221,7 @@ class ForecastStore:
         """
         try:
             group = open_group(self.path)
-            found = codec.upgraded_fields("experiment", parse_json(cast(str, group.attrs[schema.IDENTITY])))
+            found = codec.upgraded_fields("sampling", parse_json(cast(str, group.attrs[schema.IDENTITY])))
         except Refused:
             raise
         except Exception as error:

@@ -13,8 +13,9 @@ EXAMPLES = 3  # names shown of what was skipped for one reason
 def summary(split: Split, experiment: Experiment) -> str:
     """Where the data are, how much of them can be trained on and forecast, what else is worth knowing of
     them, and what was skipped and why."""
+    trained = {"train": split.train} | ({"validation": split.validation} if split.validation else {})
     lines = [
-        _amount("train", split.train, experiment.clip_frames, "a training window"),
+        *(_amount(name, part, experiment.clip_frames, "a training window") for name, part in trained.items()),
         _amount("test", split.test, max(experiment.given, 1) + 1, "a forecast"),
     ]
     if isinstance(split.train, Stored):

@@ -237,11 +237,17 @@ class _Page:
 
     def training(self) -> str:
         """The loss against the step; empty where the run has no logged losses."""
-        losses = _losses(self.run)
+        losses, validation = (_logged(self.run, name) for name in ("loss", "validation_loss"))
         if len(losses) < 2:
             return ""
-        figure = plots.loss_curve(*zip(*sorted(losses.items()), strict=True))
+        figure = plots.loss_curve(losses, validation)
         note = "Weighted by noise level, over all clocks that the window can show."
+        if validation:
+            best = plots.lowest(validation)
+            note += (
+                f" Forecasts are made with the average of step {best}, whose loss on the data set apart for"
+                f" validation was lowest ({validation[best]:.4g})."
+            )
         return markup.section("Training", "", markup.drawn(figure, "loss", "Training loss", note))
 
     def _player(self, store: str, budget: Budget) -> str:
@@ -268,13 +274,14 @@ class _Page:
         return [f"{clip.start + 1} ({name})" for clip, name in zip(first, full, strict=True)]
 
 
-def _losses(run: Path) -> dict[int, float]:
-    """Loss by step; where a step is logged twice, because training resumed, the later entry counts."""
-    losses = {}
+def _logged(run: Path, name: str) -> dict[int, float]:
+    """A figure by step, in order; where a step is logged twice, because training resumed, the later entry
+    counts."""
+    found = {}
     for record in records(run):
         with contextlib.suppress(ValueError, KeyError, TypeError):  # another kind of record
-            losses[record["step"]] = float(record["loss"])
-    return {step: loss for step, loss in losses.items() if np.isfinite(loss)}
+            found[record["step"]] = float(record[name])
+    return {step: found[step] for step in sorted(found) if np.isfinite(found[step])}
 
 
 def _image(figure: Figure) -> bytes:

@@ -8,7 +8,7 @@ import functools
 import io
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib
@@ -274,20 +274,34 @@ def plain_power(value: float) -> str:
 
 
 @styled
-def loss_curve(steps: Sequence[float], losses: Sequence[float]) -> Figure:
-    """The training loss and its running median over a fiftieth of the training, logarithmic over decades."""
+def loss_curve(losses: Mapping[int, float], validation: Mapping[int, float] | None = None) -> Figure:
+    """The training loss by step and its running median over a fiftieth of the training, logarithmic over
+    decades; beside it the validation loss, where there is one, with a mark at its lowest."""
     figure, axes = single()
+    steps, values = np.asarray(list(losses)), np.asarray(list(losses.values()))
     half = max(1, len(losses) // 100)
-    windows = [losses[max(0, i - half) : i + half + 1] for i in range(len(losses))]
+    windows = [values[max(0, i - half) : i + half + 1] for i in range(len(losses))]
     if len(losses) > 10:
-        axes.plot(steps, losses, color=MEMBER, linewidth=0.8, alpha=0.7, label="as logged")
-    medians = [np.nanmedian(window) for window in windows]
-    draw_line(axes, np.asarray(steps), np.asarray(medians), LINES["model"] | {"label": "running median"})
+        axes.plot(steps, values, color=MEMBER, linewidth=0.8, alpha=0.7, label="as logged")
+    medians = np.asarray([np.nanmedian(window) for window in windows])
+    drawn = [values]
+    draw_line(axes, steps, medians, LINES["model"] | {"label": "running median"})
+    if validation:
+        drawn.append(np.asarray(list(validation.values())))
+        style = LINES["reference"] | {"label": "validation", "marker": "o", "markersize": 2.5}
+        draw_line(axes, np.asarray(list(validation)), drawn[1], style)
+        best = lowest(validation)
+        axes.plot([best], [validation[best]], "o", color=TRUTH, markersize=7, fillstyle="none")
     axes.set(xlabel="step", ylabel="loss")
-    if 0 < 10 * np.nanmin(losses) < np.nanmax(losses):
+    if 0 < 10 * np.nanmin(np.concatenate(drawn)) < np.nanmax(np.concatenate(drawn)):
         axes.set_yscale("log")
     legend(axes)
     return figure
+
+
+def lowest(losses: Mapping[int, float]) -> int:
+    """The first step with the lowest loss."""
+    return min(sorted(losses), key=losses.__getitem__)
 
 
 def svg(figure: Figure, name: str) -> str:

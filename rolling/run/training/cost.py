@@ -76,7 +76,7 @@ class _Step:
         inputs = loss_inputs(experiment, self.apply, Units.standard(layout), past)
         kept = jax.eval_shape(lambda: experiment.objective.init(inputs))
         self.state = jax.eval_shape(partial(first_state, experiment), self.trained, kept)
-        clips, past_frames = training.batch // training.accumulate, len(experiment.clip_past)
+        clips, past_frames = training.batch // training.accumulate, len(experiment.clip_past.memory)
         batch = batch_of(experiment, layout, clips, experiment.clip_frames, past_frames)
         gradient = jax.make_jaxpr(make_gradient(experiment, inputs))
         self.gradient = gradient(self.trained, self.shapes, batch, self.state.key, kept).jaxpr

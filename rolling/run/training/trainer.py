@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,7 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from rolling.common import signals
+from rolling.common.counting import counted
 from rolling.common.errors import InputError
 from rolling.common.progress import Progress
 from rolling.data.lag_correlation import lag_correlation
@@ -23,12 +24,13 @@ from rolling.data.pipeline import clips
 from rolling.data.source import Sequences, Split
 from rolling.data.statistics import Statistics, measure
 from rolling.run import model
-from rolling.run.checkpoint import Checkpoints, fitted
+from rolling.run.checkpoint import Best, Checkpoints, fitted
 from rolling.run.experiment import Experiment, codec
 from rolling.run.training.initial_parameters import Initial, load_initial
 from rolling.run.training.log import Log
 from rolling.run.training.step import State, first_state, learning_rate, loss_inputs, make_step
 from rolling.run.training.student import load_teacher
+from rolling.run.training.validation import Validator
 
 RESUMED = ("params", "ema", "optimiser", "progress", "statistics", "iterator", "layout", "lengths")
 """The items of every checkpoint that a resumed training reads."""
@@ -61,7 +63,8 @@ class Shardings:
 
 
 class Trainer:
-    """The training of one run, from its first step or from its last checkpoint."""
+    """The training of one run on the data of `Experiment.split`, from its first step or from its last
+    checkpoint."""
 
     def __init__(
         self, experiment: Experiment, folder: Path, split: Split, statistics: Statistics | None = None
@@ -88,15 +91,14 @@ class Trainer:
             batch=experiment.training.batch,
             seed=experiment.training.seed,
             augment=experiment.augment,
-            reference=experiment.reference.frames,
-            reach=experiment.reference.reach,
-            memory=experiment.clip_past,
-            start_share=experiment.memory.start_share,
+            past=experiment.clip_past,
         )
         # A checkpoint has them all: it takes nothing from the run that this one began with.
         initial = Initial(params, ()) if saved else load_initial(experiment, folder, params, self.layout)
         self.notices = initial.notices
-        finished = saved and saved["progress"]["step"] >= experiment.training.steps  # needs no teacher
+        self.best = Best(**saved["best"]) if saved and "best" in saved else None
+        finished = saved and (self.ended or saved["progress"]["step"] >= experiment.training.steps)
+        # What is finished needs no teacher.
         teacher = None if finished else load_teacher(experiment, folder, self.layout, self.statistics)
         self.frozen = jax.device_put(teacher, self.shardings.whole)
         # A student begins as its teacher, unless it is to begin with the parameters of another run.
@@ -104,17 +106,41 @@ class Trainer:
         trained = experiment.objective.start(initial.params, initial.params if own else teacher)
         units = model.units_of(self.layout, self.statistics)
         past = model.past_of(experiment, self.statistics)
-        kept = experiment.objective.init(loss_inputs(experiment, self.apply, units, past))
+        inputs = loss_inputs(experiment, self.apply, units, past)
+        kept = experiment.objective.init(inputs)
         self.state = jax.device_put(first_state(experiment, trained, kept), self.shardings.whole)
+        self.validator = None
+        if split.validation is not None:
+            self.best = self.best or Best.none_yet(self.state.ema)
+            self.validator = Validator(
+                experiment, inputs, split.validation, self.statistics, self.shardings.batch
+            )
         if saved:
             self._resume(saved)
         self.step = make_step(experiment, self.apply, units, past)
+
+    @property
+    def ended(self) -> bool:
+        """Whether validation has ended the training."""
+        return self.best is not None and self.best.ends(self.experiment.validation.patience)
+
+    def outcome(self) -> list[str]:
+        """What validation has brought, a sentence each."""
+        if self.best is None:
+            return []
+        step, steps = int(self.state.step), self.experiment.training.steps
+        early = (
+            f"the training ended after step {step} of {steps}: the last"
+            f" {counted(int(self.best.since), 'evaluation')} found no lower validation loss"
+        )
+        return [*([early] if step < steps else []), self.best.words()]
 
     def _restored(self) -> dict[str, Any] | None:
         """The latest checkpoint, checked against the present data; None where there is none yet."""
         if self.checkpoints.latest() is None:
             return None
-        saved = self.checkpoints.restore(RESUMED)
+        best = ("best",) if self.experiment.validation.share else ()
+        saved = self.checkpoints.restore((*RESUMED, *best))
         self._check_data(saved)
         return saved
 
@@ -132,6 +158,7 @@ class Trainer:
             objective=trees.get("objective", self.state.objective),
         )
         self.state = jax.device_put(state, self.shardings.whole)
+        self.best = trees.get("best")
         self.iterator.set_state(saved["iterator"])
 
     def _data(self) -> dict[str, Any]:
@@ -156,6 +183,8 @@ class Trainer:
         trees = {"params": state.params, "ema": state.ema, "optimiser": state.optimiser, "progress": progress}
         if jax.tree.leaves(state.objective):
             trees["objective"] = state.objective
+        if self.best is not None:
+            trees["best"] = self.best if self.best.step else Best.none_yet(state.ema)
         return jax.tree.map(np.asarray, trees)
 
     def save(self, step: int) -> None:
@@ -172,7 +201,7 @@ class Trainer:
         )
 
     def run(self) -> None:
-        """Trains to the last step and saves a checkpoint of it.
+        """Trains to the last step, or to where validation ends it, and saves a checkpoint of it.
 
         A signal is answered between two steps, by a checkpoint and `Stopped`.
         """
@@ -185,40 +214,63 @@ class Trainer:
 
     def _train(self, log: Log, begin: int) -> None:
         training = self.experiment.training
-        pending, since = [], time.monotonic()
+        pending, since, validated = [], time.monotonic(), {}
         saved = since
         rate = learning_rate(training, self.experiment.optimiser.peak)
+        last = begin if self.ended else training.steps
         with Progress("train", training.steps, done=begin, compiles=True) as progress:
-            for step in range(begin + 1, training.steps + 1):
+            for step in range(begin + 1, last + 1):
                 pending.append(self._first_step() if step == begin + 1 else self._next_step())
                 stop = signals.requested() is not None
                 late = time.monotonic() - saved > 60 * training.checkpoint_minutes
-                due = step % training.checkpoint_every == 0 or step == training.steps or late or stop
-                logged = due or step % training.log_every == 0
+                due = step % training.checkpoint_every == 0 or step == last or late or stop
+                validates = self._validates(step)
+                logged = due or validates or step % training.log_every == 0
                 if logged or step == begin + 1:
                     self._check_there()
                     loss, norm = self._check(pending, step)
+                    seconds = time.monotonic() - since
+                    found = self._validated(step) if validates else {}
                     if logged:
-                        seconds = time.monotonic() - since
-                        frames = len(pending) * training.batch * self.clip
                         log.write(
                             step,
                             loss=loss,
                             gradient_norm=norm,
                             learning_rate=float(rate(step - 1)),
-                            frames_per_second=frames / seconds,
+                            frames_per_second=len(pending) * training.batch * self.clip / seconds,
+                            **found,
                         )
                         pending, since = [], time.monotonic()
-                    progress.update(step - progress.done, loss=loss)
-                if due:
+                    validated |= found
+                    progress.update(step - progress.done, loss=loss, **validated)
+                if due or self.ended:
                     self.save(step)
                     saved = time.monotonic()
+                if self.ended:
+                    return
                 if stop:
-                    self.checkpoints.wait()
-                    raise signals.Stopped(
-                        f"stopped after step {step} of {training.steps}; its checkpoint is in"
-                        f" {self.checkpoints.folder}: go on with --resume"
-                    )
+                    self._stopped(step)
+
+    def _stopped(self, step: int) -> NoReturn:
+        self.checkpoints.wait()
+        raise signals.Stopped(
+            f"stopped after step {step} of {self.experiment.training.steps}; its checkpoint is in"
+            f" {self.checkpoints.folder}: go on with --resume"
+        )
+
+    def _validates(self, step: int) -> bool:
+        """Whether there is an evaluation after a step."""
+        last = step == self.experiment.training.steps
+        return self.validator is not None and (last or step % self.experiment.validation.every == 0)
+
+    def _validated(self, step: int) -> dict[str, float]:
+        """The validation loss of the average, which is kept if no other one had a lower."""
+        assert self.validator is not None and self.best is not None
+        loss = self.validator.loss(self.state.ema, self.frozen)
+        if not np.isfinite(loss):
+            raise self._not_finite(f"the validation loss is not finite after step {step}")
+        self.best = self.best.after(self.state.ema, loss, step)
+        return {"validation_loss": loss}
 
     def _next_step(self) -> jax.Array:
         batch = jax.device_put(next(self.iterator), self.shardings.batch)
@@ -244,10 +296,13 @@ class Trainer:
         if np.isfinite(figures).all():
             return float(figures[:, 0].mean()), float(figures[:, 1].mean())
         first = step - len(pending) + 1 + int(np.argmin(np.isfinite(figures).all(axis=1)))
+        raise self._not_finite(f"the loss is not finite from step {first} on")
+
+    def _not_finite(self, what: str) -> InputError:
         self.checkpoints.wait()
         last = self.checkpoints.latest()
         kept = f"the checkpoint of step {last} is intact" if last else "there is no checkpoint yet"
-        raise InputError(
-            f"the loss is not finite from step {first} on: {kept} in {self.checkpoints.folder}; lower"
+        return InputError(
+            f"{what}: {kept} in {self.checkpoints.folder}; lower"
             f" --optimiser.peak (now {self.experiment.optimiser.peak:g}), or check the data for outliers"
         )
