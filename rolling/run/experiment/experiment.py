@@ -200,7 +200,7 @@ class Experiment(Sampling):
         if self.validation.share and not self.objective.comparable:
             raise InputError(
                 f"the loss of {type(self.objective).__name__} does not tell which parameters are better, as"
-                " validation needs: give --validation.share 0, or another objective"
+                " validation needs: choose another objective, or --validation.share 0 (of a teacher, too)"
             )
 
     @property
