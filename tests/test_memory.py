@@ -107,7 +107,7 @@ def test_the_order_of_clips_does_not_depend_on_it():
     sequences = numbered()
     one, other = (
         next(clips(sequences, measure(sequences), frames=4, batch=6, seed=3, **more))
-        for more in ({}, {"memory": (2, 6)})
+        for more in ({}, {"past": ClipPast(memory=(2, 6))})
     )
     np.testing.assert_array_equal(one["x"], other["x"])
     assert "memory" not in one
