@@ -53,11 +53,11 @@ if TYPE_CHECKING:
         Training as Training,
         Validation as Validation,
     )
-    from rolling.run.experiment.objectives import (
+    from rolling.run.experiment.few_steps import (
         Consistency as Consistency,
-        Denoising as Denoising,
         MomentMatching as MomentMatching,
     )
+    from rolling.run.experiment.objectives import Denoising as Denoising
     from rolling.run.experiment.optimisers import AdamW as AdamW, Muon as Muon
     from rolling.run.experiment.own_context import OwnContext as OwnContext
     from rolling.run.experiment.presets import find as find
@@ -124,9 +124,10 @@ _HOMES = {
     "rolling.metrics.ensemble": "Crps Rmse SpreadSkillRatio",
     "rolling.noise": "Cosine Edm FlowMatching InterpolatedCosine LinearBeta LinearLogsnr Logit Sigmoid",
     "rolling.oracle": "Oracle",
+    "rolling.run.experiment.few_steps": "Consistency MomentMatching",
     "rolling.run.experiment.error_bank": "ErrorBank",
     "rolling.run.experiment.experiment": "Experiment Forecast Reference Training Validation",
-    "rolling.run.experiment.objectives": "Consistency Denoising MomentMatching",
+    "rolling.run.experiment.objectives": "Denoising",
     "rolling.run.experiment.optimisers": "AdamW Muon",
     "rolling.run.experiment.own_context": "OwnContext",
     "rolling.run.experiment.presets": "find",

@@ -52,6 +52,11 @@ def whole_segment(share: Float[Array, "*batch"]) -> tuple[Float[Array, "*batch"]
     return jnp.ones_like(share), share
 
 
+def segment_index(steps: int, u: Float[Array, " batch"]) -> Float[Array, " batch"]:
+    """Which of `steps` equal segments contains `u` in [0, 1): 0 is the last one that a sampler crosses."""
+    return jnp.minimum(jnp.floor(u * steps), steps - 1)
+
+
 def segments_at(
     clocks: Callable[[Float[Array, " batch"]], Float[Array, "batch time"]],
     steps: int,
@@ -67,7 +72,7 @@ def segments_at(
     def at(share):
         return rounded(clocks((segment + share) / steps))
 
-    segment = jnp.minimum(jnp.floor(u * steps), steps - 1)
+    segment = segment_index(steps, u)
     of_t, of_s = places(u * steps - segment)
     t, end = at(of_t), at(jnp.zeros_like(of_t))
     return Segments(t, at(of_s), end, (t - end) * (steps / of_t)[:, None])
@@ -90,6 +95,11 @@ def sample_segments(
         segments_at(window.warmup, warmup_steps(window, cycle_steps), u, places),
         segments_at(window.cycle, cycle_steps, u, places),
     )
+
+
+def diffused_to(segments: Segments, x: Frames, key: Key[Array, ""], schedule: NoiseSchedule) -> Frames:
+    """Clean frames diffused to the clocks `t`."""
+    return diffuse(x, jax.random.normal(key, x.shape, x.dtype), schedule.logsnr(segments.t))
 
 
 def ddim_step(z: Frames, x: Frames, step: Step) -> Frames:
@@ -163,21 +173,22 @@ def consistency_loss(
     target: Denoise,
     teacher: Denoise | None,
     x: Frames,
+    z: Frames,
     segments: Segments,
-    key: Key[Array, ""],
     *,
     schedule: NoiseSchedule,
     weighting: Weighting,
     variance: float = 0.0,
     mask: Float[Array, "height width channel"] | None = None,
 ) -> Float[Array, ""]:
-    """`sum_k w_k |x_k - target_k|^2`: distillation from `teacher`, or consistency training without one.
+    """`sum_k w_k |x_k - target_k|^2` at noisy frames `z` with the clocks `t`: distillation from `teacher`, or
+    consistency training without one.
 
     `target` is the student without dropout; no gradient passes through it. `variance` is the share of the
     teacher's measured `mean |x - x^|^2` that aDDIM returns to each frame; without a teacher none is lost.
+    With a teacher and without `variance` the clean frames `x` have no part in it, and `z` may be anything.
     """
     logsnr = schedule.logsnr(segments.t)
-    z = diffuse(x, jax.random.normal(key, x.shape, x.dtype), logsnr)
     known, lost = x, None
     if teacher is not None:
         known = teacher(z, logsnr)
@@ -195,7 +206,7 @@ def moment_matching_losses(
     student: Denoise,
     auxiliary: Denoise,
     teacher: Denoise,
-    x: Frames,
+    z: Frames,
     segments: Segments,
     key: Key[Array, ""],
     *,
@@ -203,18 +214,17 @@ def moment_matching_losses(
     weighting: Weighting,
     mask: Float[Array, "height width channel"] | None = None,
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """The losses of the auxiliary network and of the student (arXiv 2406.04103, alg. 2).
+    """The losses of the auxiliary network and of the student (arXiv 2406.04103, alg. 2), at noisy frames
+    `z_t` with the clocks `t`, of data or of a rollout.
 
     `x~ = student(z_t)` and `z_s ~ q(z_s | z_t, x~)`, with `s` in the segment that begins at `t`, per frame.
     The auxiliary's loss is `w (|x~ - aux(z_s)|^2 + |teacher(z_s) - aux(z_s)|^2)`, with its optimum half-way
     between the teacher and `E[x~ | z_s]`. The student's is `w x~ . (aux(z_s) - teacher(z_s))`, with a
     gradient that vanishes where both means agree. Each loss has a gradient for its own network only.
     """
-    z_key, s_key = jax.random.split(key)
     stop, step = jax.lax.stop_gradient, step_between(schedule, segments.t, segments.s)
-    z = diffuse(x, jax.random.normal(z_key, x.shape, x.dtype), step.logsnr_t)
     made = student(z, step.logsnr_t)
-    noise = jax.random.normal(s_key, x.shape, x.dtype)
+    noise = jax.random.normal(key, z.shape, z.dtype)
     z_s = stop(renoise(z, made, step, noise))
     wanted, found = stop(teacher(z_s, step.logsnr_s)), auxiliary(z_s, step.logsnr_s)
     errors = (stop(made) - found) ** 2 + (wanted - found) ** 2

@@ -18,7 +18,7 @@ from rolling.run import model
 from rolling.run.cli import main
 from rolling.run.commands import show_experiment
 from rolling.run.experiment.error_bank import ErrorBank
-from rolling.run.experiment.objectives import Consistency, MomentMatching
+from rolling.run.experiment.few_steps import Consistency, MomentMatching
 from rolling.run.experiment.optimisers import AdamW
 from rolling.run.training import memory
 from rolling.run.training.cost import TOKENS, batch_of, call_program, cost_of, cost_table, operations, peak

@@ -18,7 +18,8 @@ from rolling.noise.prior import Correlated
 from rolling.run import commands, model
 from rolling.run.checkpoint import Checkpoints
 from rolling.run.cli import main
-from rolling.run.experiment.objectives import Consistency, Denoising, MomentMatching
+from rolling.run.experiment.few_steps import Consistency, MomentMatching
+from rolling.run.experiment.objectives import Denoising
 from rolling.run.experiment.presets import find
 from rolling.run.forecasting.forecaster import load
 from rolling.run.training.step import first_state, make_step
@@ -58,14 +59,16 @@ def assert_equal(a, b):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["consistency", "moment_matching"])
-def test_a_distillation_resumes_to_the_same_bits_and_forecasts_alone(method, teacher, tmp_path):
+@pytest.mark.parametrize(
+    ("method", "own"), [("consistency", {}), ("moment_matching", {"own_share": 0.5, "cycles": 2})]
+)
+def test_a_distillation_resumes_to_the_same_bits_and_forecasts_alone(method, own, teacher, tmp_path):
     experiment = short(student_of(teacher, method, 2))
     split = experiment.source.open()
     whole, stopped, gone = tmp_path / "whole", tmp_path / "stopped", tmp_path / "teacher"
     shutil.copytree(teacher, gone)
     experiment = dataclasses.replace(
-        experiment, objective=dataclasses.replace(experiment.objective, teacher=str(gone))
+        experiment, objective=dataclasses.replace(experiment.objective, teacher=str(gone), **own)
     )
     commands.train(experiment, whole)
     # A run that was stopped after its second step.

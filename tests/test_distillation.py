@@ -15,6 +15,7 @@ from rolling.distillation import (
     consistency_loss,
     consistency_target,
     ddim_step,
+    diffused_to,
     inverse_ddim,
     moment_matching_losses,
     renoise,
@@ -166,7 +167,8 @@ def test_the_loss_vanishes_at_the_fixed_point():
     def loss(student, teacher=teacher, **more):
         key = jax.random.key(2)
         options = {"schedule": UNCLIPPED, "weighting": VLoss(), **more}
-        loss = jax.jit(lambda x: consistency_loss(student, student, teacher, x, drawn, key, **options))
+        z = diffused_to(drawn, x, key, UNCLIPPED)
+        loss = jax.jit(lambda x: consistency_loss(student, student, teacher, x, z, drawn, **options))
         return float(loss(x))
 
     student = tabulated(segments.t, found[-1])
@@ -280,9 +282,10 @@ def test_gradients_of_moment_matching():
 
     def gradients(student, auxiliary):
         def losses(student, auxiliary):
-            key, options = jax.random.key(0), {"schedule": UNCLIPPED, "weighting": XLoss()}
+            z_key, s_key = jax.random.split(jax.random.key(0))
+            z, options = diffused_to(segments, x, z_key, UNCLIPPED), {"schedule": UNCLIPPED}
             return moment_matching_losses(
-                matrix(student), matrix(auxiliary), teacher, x, segments, key, **options
+                matrix(student), matrix(auxiliary), teacher, z, segments, s_key, weighting=XLoss(), **options
             )
 
         one, other = jax.jit(jax.jacrev(losses, argnums=(0, 1)))(student, auxiliary)

@@ -19,7 +19,7 @@ from rolling.run.checkpoint import Checkpoints, leaves_by_path
 from rolling.run.cli import main
 from rolling.run.evaluation.side_by_side import side_by_side
 from rolling.run.experiment import Reference, presets
-from rolling.run.experiment.objectives import Consistency
+from rolling.run.experiment.few_steps import Consistency
 from rolling.run.experiment.options import parse
 from rolling.run.experiment.own_context import OwnContext
 from rolling.run.training.initial_parameters import finetuned, load_initial

@@ -22,6 +22,7 @@ from rolling.metrics.anomalies import PooledAnomalyCorrelation
 from rolling.metrics.protocol import Unpaired
 from rolling.run.cli import main
 from rolling.run.experiment import Reference, codec
+from rolling.run.experiment.few_steps import MomentMatching
 from rolling.run.experiment.former import upgraded
 from rolling.run.experiment.objectives import Denoising
 from rolling.run.experiment.presets import find
@@ -98,6 +99,13 @@ def test_fields_that_were_renamed():
     assert codec.decode(former) == NoisyContext(inner=Rolling(size=3, context=1), level=0.05)
     forecast = codec.decode({"type": "rolling.run.experiment.Forecast", "beginnings": True})
     assert forecast.from_clip_start
+
+
+def test_students_of_before_had_no_states_of_their_own():
+    former = {"type": "rolling.run.objectives.MomentMatching", "teacher": "runs/a", "warmup_share": 0.2}
+    now = MomentMatching(teacher="runs/a", warmup_share=0.2)
+    assert codec.decode(former) == now and now.own_share == 0
+    assert not codec.differences(former, codec.encode(now))
 
 
 def test_a_module_is_no_way_to_a_class():

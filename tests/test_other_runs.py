@@ -10,7 +10,7 @@ from rolling.run import commands
 from rolling.run.checkpoint import load_trained
 from rolling.run.cli import main
 from rolling.run.experiment import presets
-from rolling.run.experiment.objectives import Consistency
+from rolling.run.experiment.few_steps import Consistency
 from rolling.run.forecasting.forecaster import Forecaster, load
 from rolling.run.training.student import load_teacher
 from rolling.sampling.guidance import Autoguidance

@@ -40,12 +40,16 @@ def process(key, batch: int, frames: int) -> jax.Array:
 exact = after_a_clean_frame(A)
 
 
+def keys(seed: int, x):
+    return jax.random.split(jax.random.key(seed), len(x))
+
+
 def test_own_frames_have_the_right_distribution_and_forget_the_truth():
     """The frame that the network makes after `k` cycles has unit variance; with the true frame after it, it
     has the true frame 0 in common: a correlation of `a^k a^(k+1)`."""
     x = process(jax.random.key(0), 20_000, 4)
     states = jax.jit(
-        lambda x: own_rollout(Sampler(NEXT_FRAME), exact, x, jax.random.key(1), NOTHING, cycles=2).frames
+        lambda x: own_rollout(Sampler(NEXT_FRAME), exact, x, keys(1, x), NOTHING, cycles=2).frames[:, 0]
     )(x)
     assert states.shape == (3, len(x), 2, 1, 1, 1)
     np.testing.assert_array_equal(states[0][:, :1], x[:, :1])
@@ -108,7 +112,7 @@ def test_conditions_and_targets_move_with_the_window(whole):
 def test_no_gradient_passes_through_the_rollout():
     x = process(jax.random.key(4), 8, 3)
     roll = lambda gain: own_rollout(  # noqa: E731
-        Sampler(NEXT_FRAME), lambda *seen: gain * exact(*seen), x, jax.random.key(5), NOTHING, cycles=1
+        Sampler(NEXT_FRAME), lambda *seen: gain * exact(*seen), x, keys(5, x), NOTHING, cycles=1
     ).frames.sum()
     assert jax.grad(roll)(1.0) == 0 and roll(1.0) != roll(0.9)
 

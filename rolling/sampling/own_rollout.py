@@ -22,9 +22,9 @@ from rolling.sampling.sampler import Sampler, known_units
 class States(NamedTuple):
     """Of a rollout after each cycle."""
 
-    frames: Float[Array, "state batch window height width channel"]
-    """Those in the window."""
-    memory: Float[Array, "state batch height width memory"] | None
+    frames: Float[Array, "cycle step batch window height width channel"]
+    """Those in the window, where each step of the next cycle begins."""
+    memory: Float[Array, "cycle batch height width memory"] | None
     """The old frames that the network is shown beside it, as in `Condition.memory`."""
 
 
@@ -32,24 +32,29 @@ def own_rollout(
     sampler: Sampler,
     denoiser: Denoiser | Denoisers,
     x: Frames,
-    key: Key[Array, ""],
+    key: Key[Array, " batch"],
     condition: Condition,
     cycles: int,
+    steps: int = 1,
     past: PastFrames | None = None,
 ) -> States:
-    """The window after 0, 1, ..., `cycles` cycles, each time ready for the next one.
+    """The window after 0, 1, ..., `cycles` cycles, each time ready for the next one, and after 0, ...,
+    `steps - 1` steps of that next one. `key` has one for each sequence.
 
     The window is placed on the first `size` true frames of `x`, those after the context diffused to the
     clocks with which a cycle begins, as in the middle of a rollout on true context; `past` are the true
     frames before it. After `i` cycles it holds the frames from `i * stride` on; what it has finished, and is
-    context now or has left, the network has made.
+    context now or has left, the network has made. Context is clean, as a `Carry` holds it. It takes the calls
+    of `cycles` cycles and of `steps - 1` steps.
     """
-    carry = sampler.place(x[:, : sampler.window.size], jax.random.split(key, len(x)), 0, past=past)
-    seen = lambda carry: States(carry.z, sampler.recipe.memory.shown(carry.memory))  # noqa: E731
-    states = [seen(carry)]
-    for i in range(cycles):
-        carry, _ = _next(sampler, denoiser, carry, condition, i)
-        states.append(seen(carry))
+    window, states = sampler.window, []
+    carry = sampler.place(x[:, : window.size], key, 0, past=past)
+    for i in range(cycles + 1):
+        seen = condition.window(i * window.stride, window.size)
+        within, carry = sampler.first_steps(denoiser, carry, seen, steps)
+        states.append(States(within, sampler.recipe.memory.shown(carry.memory)))
+        if i < cycles:
+            carry = sampler.shift(sampler.cycle(denoiser, carry, seen, done=steps - 1))
     return jax.lax.stop_gradient(jax.tree.map(lambda *parts: jnp.stack(parts), *states))
 
 

@@ -11,9 +11,9 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Key
+from jaxtyping import Array, Float, Key
 
-from rolling.array_types import ContextFrames, Frames, PastFrames
+from rolling.array_types import Clocks, ContextFrames, Frames, PastFrames
 from rolling.common.errors import InputError
 from rolling.denoisers import Condition
 from rolling.noise import diffuse, diffuse_further, expand
@@ -74,9 +74,33 @@ class Sampler:
         steps = warmup_steps(self.window, self.recipe.cycle_steps)
         return self._sweep(self.window.warmup, steps, denoiser, carry, condition, end)
 
-    def cycle(self, denoiser, carry: Carry, condition: Condition, end=FOREVER) -> Carry:
-        """One cycle; `end` is the index of the first frame that a rollout with its tail truncated lacks."""
-        return self._sweep(self.window.cycle, self.recipe.cycle_steps, denoiser, carry, condition, end)
+    def cycle(self, denoiser, carry: Carry, condition: Condition, end=FOREVER, done: int = 0) -> Carry:
+        """One cycle, of which `done` steps are done; `end` is the index of the first frame that a rollout
+        with its tail truncated lacks."""
+        return self._sweep(self.window.cycle, self.recipe.cycle_steps, denoiser, carry, condition, end, done)
+
+    def first_steps(
+        self, denoiser, carry: Carry, condition: Condition, count: int
+    ) -> tuple[Float[Array, "step batch window height width channel"], Carry]:
+        """The frames of the carry where each of the first `count` steps of a cycle begins, and the carry
+        where the last of them does. The steps run one after another, whatever the recipe's sweep."""
+        if count == 1:
+            return carry.z[None], carry
+        _, plan, network = self._planned(
+            self.window.cycle, self.recipe.cycle_steps, denoiser, carry, condition, FOREVER
+        )
+
+        def one(carry, step):
+            after = self._solve(jax.tree.map(lambda part: part[None], step), network, carry)
+            return after, after.z
+
+        last, later = jax.lax.scan(one, carry, jax.tree.map(lambda part: part[: count - 1], plan))
+        return jnp.concatenate([carry.z[None], later]), last
+
+    def shown(self, z: Frames, key: Key[Array, " batch"], first, logsnr: Clocks) -> Frames:
+        """Frames of a carry whose slot 0 has frame `first`, as the network is shown them at the clocks
+        `logsnr`: with their context, which is clean in the carry, diffused to its clocks."""
+        return self._show(z, key, first)(z, logsnr)
 
     def finished(self, carry: Carry) -> Frames:
         n = self.window.context
@@ -134,16 +158,7 @@ class Sampler:
         n, weak, condition = self.window.context, denoisers.weak, self.informed(condition, carry)
         strong, weak = self.recipe.partition(denoisers.strong), weak and self.recipe.partition(weak)
         if noisy or self.recipe.guidance:
-            noise = self._noise(carry.key, carry.first, self.window.size, CONTEXT, carry.z)
-            clean = self.recipe.schedule.logsnr(jnp.zeros((1, 1), carry.z.dtype))
-
-            def show(z, logsnr):
-                """The context, which is clean in the carry, diffused to the clocks of its labels."""
-                copies = len(z) // len(noise)
-                x, eps = (jnp.concatenate([part] * copies) for part in (carry.z, noise))
-                shown = jnp.where(expand(logsnr < clean, z), diffuse(x, eps, logsnr), x)
-                return jnp.where(self._in_context(z), shown, z)
-
+            show = self._show(carry.z, carry.key, carry.first)
             schedules = Schedules(self.window, self.recipe.schedule)
             strong = guided(strong, weak, self.recipe.guidance, schedules, show)
 
@@ -154,6 +169,20 @@ class Sampler:
             return self._constrained(x, slice(n, None), context, denoisers.units)
 
         return network
+
+    def _show(self, clean: Frames, key: Key[Array, " batch"], first) -> Callable:
+        """`show(z, logsnr)`, for any number of copies of the batch: the context, which is `clean` in the
+        carry, diffused to the clocks of its labels."""
+        noise = self._noise(key, first, self.window.size, CONTEXT, clean)
+        least = self.recipe.schedule.logsnr(jnp.zeros((1, 1), clean.dtype))
+
+        def show(z, logsnr):
+            copies = len(z) // len(noise)
+            x, eps = (jnp.concatenate([part] * copies) for part in (clean, noise))
+            shown = jnp.where(expand(logsnr < least, z), diffuse(x, eps, logsnr), x)
+            return jnp.where(self._in_context(z), shown, z)
+
+        return show
 
     def _constrained(
         self,
@@ -181,12 +210,19 @@ class Sampler:
             found = part.correct(found, given, known_units(units))
         return z.at[:, frames].set(found)
 
-    def _sweep(self, clocks, steps, denoiser, carry, condition, end) -> Carry:
-        """Solves from `t = 1` to `t = 0`, and again where there are restarts."""
+    def _planned(self, clocks, steps, denoiser, carry, condition, end) -> tuple[Denoisers, Step, Callable]:
+        """What a sweep from `t = 1` to `t = 0` takes: the denoisers, its steps, and `network(z, logsnr)`."""
         denoisers = denoiser if isinstance(denoiser, Denoisers) else Denoisers(denoiser)
         plan, noisy = self._plan(clocks, self.recipe.spacing.times(steps), carry.z.dtype)
-        plan = self._live(plan, carry, end)
-        carry = self._solve(plan, self._network(denoisers, carry, condition, noisy), carry)
+        network = self._network(denoisers, carry, condition, noisy)
+        return denoisers, self._live(plan, carry, end), network
+
+    def _sweep(self, clocks, steps, denoiser, carry, condition, end, done=0) -> Carry:
+        """Solves from `t = 1`, or from where so many steps are done, to `t = 0`, and again where there are
+        restarts."""
+        denoisers, plan, network = self._planned(clocks, steps, denoiser, carry, condition, end)
+        plan = jax.tree.map(lambda part: part[done:], plan) if done else plan
+        carry = self._solve(plan, network, carry)
         if self.recipe.restart.times:
             carry = self._restarted(denoisers, carry, condition, end)
         # Solvers of higher order end beside their last prediction, and all of them at the lowest noise level.

@@ -30,8 +30,11 @@ ADDED_TO_SAMPLING = {
     "restart": {"type": "restart", "times": 0, "level": 0.5, "every": 1},
     "memory": {"type": "memory", "ages": [], "start_share": 0.1},
 }
+NOTHING_OWN = {"own_share": 0.0, "cycles": 1}
 ADDED = {
     "source.clips": {"holdout_by": "names"},
+    "objective.consistency": NOTHING_OWN,
+    "objective.moment_matching": NOTHING_OWN,
     "sampling": ADDED_TO_SAMPLING,
     "experiment": {
         **ADDED_TO_SAMPLING,

@@ -1,4 +1,4 @@
-"""What a run trains, and with which loss: denoising, or doing in few steps what a teacher does in many."""
+"""What a run trains, and with which loss: the protocol, and the plain diffusion loss."""
 
 import dataclasses
 from collections.abc import Callable
@@ -6,24 +6,15 @@ from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from rolling.common.errors import InputError
 from rolling.denoisers import Condition, Denoiser
-from rolling.distillation import (
-    Denoise,
-    consistency_loss,
-    moment_matching_losses,
-    sample_segments,
-    small_steps,
-    whole_segment,
-)
-from rolling.losses import Weighting, XLoss, diffusion_loss
+from rolling.distillation import Denoise
+from rolling.losses import Weighting, diffusion_loss
 from rolling.sampling import Sampling
 from rolling.sampling.constraints import Units
-from rolling.solvers import Ancestral, Ddim
-from rolling.windows import Window, check_share, training_frames
+from rolling.windows import Window, training_frames
 
 Params = Any
 State = Any
@@ -50,6 +41,23 @@ class LossInputs(NamedTuple):
         """`(z, logsnr) -> x` for a batch; `key` is that of the dropout."""
         denoise, condition = self.denoiser(params, key), self.condition(batch, key)
         return lambda z, logsnr: denoise(z, logsnr, condition)
+
+    def placed(self, first: Int[Array, " batch"], frames: int, memory: Array | None) -> "LossInputs":
+        """The same for windows of `frames` frames that begin at frame `first` of their clips, with these old
+        frames beside them, as in `Condition.memory`."""
+
+        def condition(batch, key):
+            known = self.condition(batch, key).map(
+                frames=lambda part: cut(part, first, frames), sequences=lambda part: part
+            )
+            return dataclasses.replace(known, memory=memory)
+
+        return self._replace(condition=condition)
+
+
+def cut(part: Array, first: Int[Array, " batch"], frames: int) -> Array:
+    """`frames` frames of `part [batch, time, ...]`, of each sequence from its own `first` on."""
+    return jax.vmap(lambda p, start: jax.lax.dynamic_slice_in_dim(p, start, frames))(part, first)
 
 
 @runtime_checkable
@@ -174,150 +182,3 @@ class Denoising(ObjectiveBase):
             mask=inputs.mask,
             scales=self.scales,
         )
-
-
-class _Distillation(ObjectiveBase):
-    """Base of few-step students: their segments are the equal steps of a sweep."""
-
-    warmup_share: float
-
-    def __post_init__(self):
-        check_share("objective.warmup_share", self.warmup_share)
-
-    def check(self, sampling):
-        window = sampling.window
-        ends = np.asarray(window.cycle(jnp.asarray([1.0, 0.0])))[:, : window.context]
-        if training_frames(window) != window.size or (ends[0] != ends[1]).any():
-            raise InputError(
-                "a distillation needs a window that is trained on clips of its own size and whose context has"
-                f" constant clocks, which {type(window).__name__} is not: distil a run of another window"
-            )
-        if sampling.noise.memory or not sampling.spacing.even:
-            raise InputError(
-                "a distillation needs independent noise and even steps: give --noise independent and"
-                " --spacing even, and a teacher trained with them"
-            )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Consistency(_Distillation):
-    """Multistep consistency (arXiv 2403.06807): one DDIM step does what the teacher does in `small_steps`.
-
-    A segment is one solver step of the experiment, so `calls_per_frame` determines their number.
-    """
-
-    teacher: str = ""
-    """The folder of the run to distil."""
-    training: bool = False
-    """Consistency training: the data point replaces the teacher's prediction."""
-    small_steps: int = 8
-    """The teacher's steps per segment."""
-    variance: float = 0.75
-    """The fraction of the teacher's squared error that aDDIM adds back; 0: plain DDIM."""
-    warmup_share: float = 0.1
-    """Fraction of the training times in the window's warm-up."""
-
-    def __post_init__(self):
-        if self.small_steps < 1:
-            raise InputError(
-                f"objective.small_steps must be a whole number of at least 1, not {self.small_steps}"
-            )
-        if not 0 <= self.variance <= 1:
-            raise InputError(f"objective.variance is a fraction between 0 and 1, not {self.variance}")
-        super().__post_init__()
-
-    @property
-    def suited(self) -> dict[str, Any]:
-        """The fields of an experiment that go with this method."""
-        return {"solver": Ddim()}
-
-    def start(self, fresh, teacher):
-        if teacher is None and not self.training:
-            raise _no_teacher()
-        return _copy(fresh if teacher is None else teacher)
-
-    def loss(self, inputs, params, frozen, batch, key):
-        times_key, noise_key, dropout_key = jax.random.split(key, 3)
-        x, recipe = batch["x"], inputs.recipe
-        segments = sample_segments(
-            recipe.window,
-            recipe.cycle_steps,
-            small_steps(self.small_steps),
-            times_key,
-            len(x),
-            self.warmup_share,
-        )
-        return consistency_loss(
-            inputs.bind(params, batch, dropout_key),
-            inputs.bind(params, batch, None),
-            None if self.training else inputs.bind(frozen, batch, None),
-            x,
-            segments,
-            noise_key,
-            schedule=recipe.schedule,
-            weighting=inputs.weighting,
-            variance=self.variance,
-            mask=inputs.mask,
-        )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class MomentMatching(_Distillation):
-    """Moment matching (arXiv 2406.04103): given the noisy frames, the mean of the student's frames matches
-    the teacher's.
-
-    A second network, trained alongside, estimates the student's mean. The two losses are summed, as neither
-    has a gradient with respect to the other's parameters.
-    """
-
-    teacher: str = ""
-    """The folder of the run to distil."""
-    warmup_share: float = 0.1
-    """Fraction of the training times in the window's warm-up."""
-
-    comparable = False  # a game of two networks: the gradient is right, but the value says nothing
-
-    @property
-    def suited(self) -> dict[str, Any]:
-        """The fields of an experiment that go with this method.
-
-        The student's gradient is a plain difference of two predictions: with the weights of the v-loss it
-        would grow as `1 / sigma` towards the clean end.
-        """
-        return {"solver": Ancestral(), "weighting": XLoss()}
-
-    def start(self, fresh, teacher):
-        if teacher is None:
-            raise _no_teacher()
-        return {"student": _copy(teacher), "auxiliary": _copy(teacher)}
-
-    def forecasts(self, trained):
-        return trained["student"]
-
-    def loss(self, inputs, params, frozen, batch, key):
-        times_key, noise_key, *dropout_keys = jax.random.split(key, 4)
-        x, recipe = batch["x"], inputs.recipe
-        segments = sample_segments(
-            recipe.window, recipe.cycle_steps, whole_segment, times_key, len(x), self.warmup_share
-        )
-        auxiliary, student = moment_matching_losses(
-            inputs.bind(params["student"], batch, dropout_keys[0]),
-            inputs.bind(params["auxiliary"], batch, dropout_keys[1]),
-            inputs.bind(frozen, batch, None),
-            x,
-            segments,
-            noise_key,
-            schedule=recipe.schedule,
-            weighting=inputs.weighting,
-            mask=inputs.mask,
-        )
-        return auxiliary + student
-
-
-def _copy(params: Params) -> Params:
-    """A copy with its own memory: a training step donates its state's."""
-    return jax.tree.map(jax.numpy.copy, params)
-
-
-def _no_teacher() -> InputError:
-    return InputError("a distillation needs a teacher: give --objective.teacher the folder of a trained run")

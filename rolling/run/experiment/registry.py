@@ -96,6 +96,7 @@ KINDS = {
         Objective,
         (
             "rolling.run.experiment.objectives",
+            "rolling.run.experiment.few_steps",
             "rolling.run.experiment.own_context",
             "rolling.run.experiment.error_bank",
         ),
