@@ -65,7 +65,7 @@ def test_the_order_of_clips_does_not_depend_on_it():
     sequences = numbered()
     one, other = (
         next(clips(sequences, measure(sequences), frames=4, batch=6, seed=3, **more))
-        for more in ({}, {"reference": 1, "reach": 2})
+        for more in ({}, {"past": ClipPast(reference=1, reach=2)})
     )
     np.testing.assert_array_equal(one["x"], other["x"])
     assert "reference" not in one
