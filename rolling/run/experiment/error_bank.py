@@ -15,8 +15,9 @@ from rolling.losses import diffused, frame_weights, multiscale_loss
 from rolling.run.experiment.objectives import Denoising, LossInputs
 from rolling.windows import SampledTimes, check_share, in_context, training_frames
 
-DRAW = 1
-"""Folded into a step's key for what is drawn for the bank: all else is drawn as in `Denoising`."""
+DRAW = 2**16
+"""Folded into a step's key for what is drawn for the bank: all else is drawn as in `Denoising`. `split` gives
+the keys of small folds, which others take."""
 SCALES = 0.5, 1.5
 """Between which an error is scaled when it is shown."""
 
