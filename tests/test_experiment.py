@@ -256,8 +256,10 @@ def test_the_readme_is_true():
     readme = (ROOT / "README.md").read_text()
     test_line = re.search(r"^python3 -m venv .*pytest$", readme, re.M).group()
     assert test_line in (ROOT / ".ci" / "run").read_text().splitlines()
-    for path in re.findall(r"\]\((docs/[^)]+)\)", readme):
+    for path, place in re.findall(r"\]\((docs/[^)#]+)(?:#([^)]+))?\)", readme):
+        headings = re.findall(r"^#+ (.+)$", (ROOT / path).read_text(), re.M) if place else []
         assert (ROOT / path).exists(), path
+        assert not place or place in {title.lower().replace(" ", "-") for title in headings}, place
     for words in re.findall(r"`rolling/\w+(?:\.py|/)`|`video/\w+\.py`", readme):
         assert (ROOT / words.strip("`")).exists(), words
     for name in re.findall(r"^rolling (?:run|train|show) (\w+)", readme, re.M):

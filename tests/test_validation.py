@@ -21,7 +21,7 @@ from rolling.run.cli import main
 from rolling.run.compare.runs import Run
 from rolling.run.experiment import Reference, Validation, codec
 from rolling.run.experiment.error_bank import ErrorBank
-from rolling.run.experiment.objectives import Consistency
+from rolling.run.experiment.few_steps import Consistency
 from rolling.run.experiment.own_context import OwnContext
 from rolling.run.other_runs import place_in_training
 from rolling.run.report import page, plots
