@@ -32,7 +32,9 @@ NETWORKS = {
 def programs(name: str) -> dict[str, dict[str, functools.partial]]:
     """`{"gradient" | "call": {"XLA's choice" | "here": ready to run}}`."""
     experiment, side, channels, periodic = NETWORKS[name]
-    inputs = Inputs(height=side, width=side, channels=channels, periodic=(periodic, periodic))
+    inputs = Inputs(
+        space=(side, side), channels=channels, boundaries=("periodic" if periodic else "open",) * 2
+    )
     apply, params = functional(experiment.network.build(inputs, nnx.Rngs(0)))
     frames, batch = experiment.window.size, experiment.training.batch
     z = jax.random.normal(jax.random.key(0), (batch, frames, side, side, channels))

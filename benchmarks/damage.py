@@ -38,7 +38,8 @@ from rolling.data.clips.store import reader
 from rolling.data.clips.store.prepare import prepare
 from rolling.data.pipeline import clips
 from rolling.data.statistics import measure
-from rolling.layout import Axis, Layout, Variable
+from rolling.geometry import Axis
+from rolling.layout import Layout, Variable
 from rolling.run import checkpoint
 from rolling.run.checkpoint import JSON, TREES, Checkpoints
 from rolling.run.forecasting import zarr_writer
@@ -99,7 +100,7 @@ class Forecast:
         axes = (Axis(name=name, values=tuple(np.arange(SIZE) / 2), units="degrees") for name in "yx")
         y, x = axes
         variables = (Variable(name="t2m", units="K", long_name="2 m temperature"),)
-        self.layout = Layout(variables=variables, y=y, x=x, step=1.0, time_units="hours")
+        self.layout = Layout(variables=variables, axes=(y, x), step=1.0, time_units="hours")
         noise = np.random.default_rng(0).standard_normal((leads, SIZE, SIZE, 1)).astype(np.float32)
         self.frames = 280 + noise.cumsum(axis=1)
 

@@ -42,7 +42,7 @@ def measure(rounds: int) -> dict[str, float]:
 
     keep_freed_memory()
     jit = functools.partial(jax.jit, compiler_options=compiler.options())
-    inputs = Inputs(height=CELLS, width=CELLS, channels=1, periodic=(True, True))
+    inputs = Inputs(space=(CELLS, CELLS), channels=1, boundaries=("periodic",) * 2)
     apply, params = functional(VideoUViT().build(inputs, nnx.Rngs(0)))
     zero_padded, _ = functional(VideoUViT(boundary=("zero", "zero")).build(inputs, nnx.Rngs(0)))
     z = jax.random.normal(jax.random.key(0), (CLIPS, FRAMES, CELLS, CELLS, 1))

@@ -21,7 +21,8 @@ from rolling.common import compiler
 from rolling.configs.debug import experiment as debug
 from rolling.configs.kolmogorov import experiment as kolmogorov
 from rolling.denoisers import NO_PAST, NOTHING
-from rolling.layout import Axis, Layout, Variable
+from rolling.geometry import Axis
+from rolling.layout import Layout, Variable
 from rolling.run import model
 from rolling.run.experiment.presets import families
 from rolling.sampling import Rollout, Sampler
@@ -30,8 +31,8 @@ BATCH, FRAMES, ROUNDS = 16, 12, 7
 
 
 def layout_of(size: int) -> Layout:
-    axis = Axis(name="x", values=tuple(float(i) for i in range(size)), periodic=True)
-    return Layout(variables=(Variable(name="vorticity"),), y=axis, x=axis)
+    axis = Axis(name="x", values=tuple(float(i) for i in range(size)), boundary="periodic")
+    return Layout(variables=(Variable(name="vorticity"),), axes=(axis, axis))
 
 
 def prepared(experiment, size: int, cycles: int, batch: int):

@@ -13,7 +13,7 @@ from rolling.layout import Layout
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Arrays(SequencesBase):
-    """One array `[time, height, width, variable]` per sequence, in physical units.
+    """One array `[time, *space, variable]` per sequence, in physical units.
 
     `origins` are the times of the first frames, `datetime64` or numbers like the layout's time; without them
     sequences begin at 0, which is allowed only without a calendar. `mask` is as in `Sequences`.
@@ -29,7 +29,7 @@ class Arrays(SequencesBase):
             if array.shape[1:] != self.layout.shape:
                 raise InputError(
                     f"sequence {index} has frames of shape {array.shape[1:]}, but the layout says"
-                    f" {self.layout.shape} (height, width, variable)"
+                    f" {self.layout.shape} (cells along each axis, variable)"
                 )
         if self.origins is None and self.layout.has_calendar:
             raise InputError("sequences with a calendar need origins, the time of each one's first frame")

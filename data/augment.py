@@ -14,7 +14,7 @@ from rolling.common.errors import InputError
 from rolling.layout import Layout
 
 WHITE = 255  # the grey level
-HEIGHT, WIDTH = -3, -2  # of clips [T, H, W, C]
+DEPTH, HEIGHT, WIDTH = -4, -3, -2  # of clips [T, *space, C]
 PARITY = {"vorticity": (-1, 1), "u": (-1, -1), "v": (1, -1)}  # signs under S and R of ShiftReflect
 
 
@@ -26,7 +26,7 @@ class Augmentation(Protocol):
         """Raises `InputError` where the data do not have the symmetry."""
 
     def apply(self, clip: np.ndarray, layout: Layout, rng: np.random.Generator) -> np.ndarray:
-        """A clip `[T, H, W, C]` in physical units, of the same shape."""
+        """A clip `[T, *space, C]` in physical units, of the same shape."""
         ...
 
 
@@ -34,11 +34,11 @@ class Augmentation(Protocol):
 class Translate:
     """A shift by any number of cells along axes that are periodic and along which the data are homogeneous.
 
-    `"y"` and `"x"` are the height and the width of a frame, whatever the data call them. Kolmogorov flow is
-    homogeneous along x only; `ShiftReflect` has its symmetries along y.
+    `"z"`, `"y"` and `"x"` are the depth, height and width of a frame, whatever the data call them. Kolmogorov
+    flow is homogeneous along x and z only; `ShiftReflect` has its symmetries along y.
     """
 
-    axes: tuple[Literal["y", "x"], ...] = ("x",)
+    axes: tuple[Literal["z", "y", "x"], ...] = ("x",)
     """The axes along which to shift."""
 
     def check(self, layout, mask):
@@ -54,7 +54,7 @@ class Translate:
             )
 
     def apply(self, clip, layout, rng):
-        axes = tuple({"y": HEIGHT, "x": WIDTH}[axis] for axis in self.axes)
+        axes = tuple({"z": DEPTH, "y": HEIGHT, "x": WIDTH}[axis] for axis in self.axes)
         return np.roll(clip, [int(rng.integers(clip.shape[axis])) for axis in axes], axis=axes)
 
 
@@ -78,6 +78,11 @@ class ShiftReflect:
             raise InputError(
                 f"ShiftReflect knows how {', '.join(PARITY)} change under a reflection, but not"
                 f" {unknown[0]}: leave the augmentation out"
+            )
+        if len(layout.axes) != 2:
+            raise InputError(
+                f"ShiftReflect knows the symmetries of flows on a plane, and these frames have {layout.size}"
+                " cells: leave the augmentation out"
             )
         if len(layout.y) % (2 * self.mode):
             raise InputError(

@@ -59,7 +59,7 @@ class ClipPast:
         return clips | {
             "x": x,
             **{
-                name: einops.rearrange(part, "b t h w c -> b h w (t c)")
+                name: einops.rearrange(part, "b t ... c -> b ... (t c)")
                 for name, part in named.items()
                 if part.shape[1]
             },

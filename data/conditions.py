@@ -27,7 +27,7 @@ def check_actions(sequences: Sequences, index: int, stop: int) -> None:
 
 def conditioning(sequences: Sequences, index: int, start: int, stop: int) -> dict[str, np.ndarray]:
     """The parts of a condition that the layout has: `label []`, `tokens [n, d]`, `vectors [T, f]`, the
-    calendar's features before the actions, and `fields [T, height, width, f]`.
+    calendar's features before the actions, and `fields [T, *space, f]`.
 
     A window looks at frames beyond the last one that is wanted: there the last action, and the last field,
     goes on.

@@ -21,15 +21,16 @@ def lag_correlation(sequences: Sequences, lags: int) -> Float[np.ndarray, "lags 
     shift = None
     for index in spaced(len(clips), CLIPS):
         clip = clips[index]["x"]
+        space = tuple(range(clip.ndim - 2))
         known = np.isfinite(clip).all(axis=0) if sequences.mask is None else sequences.mask
         if shift is None:  # of the size of the mean: the squares keep their digits
-            shift = np.where(known, clip[0], 0.0).sum((0, 1)) / known.sum((0, 1))
-        count += known.sum((0, 1))
+            shift = np.where(known, clip[0], 0.0).sum(space) / known.sum(space)
+        count += known.sum(space)
         a = np.where(known, clip[0] - shift, 0.0)
         for lag, frame in enumerate(clip[1:]):  # one at a time: frames may be large
             b = np.where(known, frame - shift, 0.0)
             for total, values in zip(sums, (a, b, a * b, a**2 + b**2), strict=True):
-                total[lag] += values.sum((0, 1))
+                total[lag] += values.sum(space)
     with np.errstate(invalid="ignore", divide="ignore"):
         first, second, product, squares = (total / count for total in sums)
         mean = (first + second) / 2

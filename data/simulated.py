@@ -89,7 +89,7 @@ class Simulated:
                 self._simulate(folder / f"{part}.npy", shape, ("train", "test").index(part), progress)
 
     def _simulate(self, file: Path, shape: tuple[int, ...], stream: int, progress: Progress) -> None:
-        """Writes one part, `[trajectory, frame, height, width, variable]`, block by block."""
+        """Writes one part, `[trajectory, frame, *space, variable]`, block by block."""
         count, frames = shape[:2]
         root = jax.random.fold_in(jax.random.key(self.seed), stream)
         with open(file, "wb") as handle:

@@ -19,7 +19,7 @@ class Sequences(Protocol):
 
     @property
     def mask(self) -> np.ndarray | None:
-        """`[height, width, variable]`: True where there are data; None where there are data everywhere."""
+        """`[*space, variable]`: True where there are data; None where there are data everywhere."""
         ...
 
     def __len__(self) -> int:
@@ -31,7 +31,7 @@ class Sequences(Protocol):
         ...
 
     def read(self, index: int, start: int, stop: int) -> np.ndarray:
-        """Frames `[stop - start, height, width, variable]`, float32, physical units, NaN where masked."""
+        """Frames `[stop - start, *space, variable]`, float32, physical units, NaN where masked."""
         ...
 
     def times(self, index: int, start: int, stop: int) -> np.ndarray:
@@ -41,7 +41,7 @@ class Sequences(Protocol):
     def conditioning(self, index: int, start: int, stop: int) -> dict[str, np.ndarray]:
         """What else is known of the frames of one sequence, whichever the layout has: `label []`, an index
         into its `labels` or -1, int32; `tokens [n, layout.tokens]`, `actions [stop - start, layout.actions]`
-        and `fields [stop - start, height, width, layout.forcings]`, float32, of the scale that the network is
+        and `fields [stop - start, *space, layout.forcings]`, float32, of the scale that the network is
         to see. Never asked for frames beyond the end of the sequence.
         """
         ...

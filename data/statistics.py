@@ -21,8 +21,8 @@ CACHED_VALUES = 2**16  # values normalised at a time: 256 KiB
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Statistics:
-    """`mean [C]` and `std [C]` over time and unmasked cells; `climatology [P, H, W, C]`, the mean at each
-    phase of `layout.phase`, in physical units and NaN where masked: all float32. `mask [H, W, C]` is True
+    """`mean [C]` and `std [C]` over time and unmasked cells; `climatology [P, *space, C]`, the mean at each
+    phase of `layout.phase`, in physical units and NaN where masked: all float32. `mask [*space, C]` is True
     where there are data, None if there are data everywhere. `lag_correlation [L, C]` is that of frames
     `1 .. L` apart (`rolling.data.lag_correlation`), None where it was not measured."""
 
@@ -46,7 +46,7 @@ class Statistics:
         )
 
     def normalise(self, x):
-        """`(x - mean) / std`, and 0 in masked cells, for `x [..., H, W, C]` of numpy or jax."""
+        """`(x - mean) / std`, and 0 in masked cells, for `x [..., *space, C]` of numpy or jax."""
         if isinstance(x, np.ndarray):
             return self._normalise_frames(x)
         mean, std = self._moments(x)
@@ -54,13 +54,13 @@ class Statistics:
         return scaled if self.mask is None else x.__array_namespace__().where(self._mask(x), scaled, 0.0)
 
     def denormalise(self, x):
-        """`x std + mean`, and NaN in masked cells, for `x [..., H, W, C]` of numpy or jax."""
+        """`x std + mean`, and NaN in masked cells, for `x [..., *space, C]` of numpy or jax."""
         xp, (mean, std) = x.__array_namespace__(), self._moments(x)
         scaled = x * std + mean
         return scaled if self.mask is None else xp.where(self._mask(x), scaled, xp.nan)
 
     def climatology_at(self, layout: Layout, times: np.ndarray) -> np.ndarray:
-        """`[T, H, W, C]`: the climatology of each of `times [T]`."""
+        """`[T, *space, C]`: the climatology of each of `times [T]`."""
         return self.climatology[calendar.phase(layout, times)]
 
     def to_arrays(self) -> dict[str, np.ndarray]:
@@ -75,7 +75,7 @@ class Statistics:
     def _normalise_frames(self, x: np.ndarray) -> np.ndarray:
         # A few frames at a time stay in the processor's cache, and moments repeated over a frame give long
         # loops: several times faster than the formula, and bit-identical.
-        shape = x.shape[-3:]
+        shape = x.shape[-self.climatology.ndim + 1 :]
         mean, std = (np.broadcast_to(moment, shape).copy() for moment in (self.mean, self.std))
         scaled = np.empty(x.shape, np.result_type(x, np.float32))
         frames, outs = x.reshape(-1, *shape), scaled.reshape(-1, *shape)
@@ -95,7 +95,7 @@ class Statistics:
 
     def _mask(self, x):
         assert self.mask is not None  # asked for only where there is one
-        return self.mask.reshape((1,) * (x.ndim - 3) + self.mask.shape)
+        return self.mask.reshape((1,) * (x.ndim - self.mask.ndim) + self.mask.shape)
 
 
 @runtime_checkable
@@ -130,17 +130,17 @@ def measure(sequences: Sequences) -> Statistics:
             for p in np.unique(phase):
                 sums[p] += values[phase == p].sum(0)
                 counts[p] += np.count_nonzero(phase == p)
-            squares += np.square(values).sum((0, 1, 2))
+            squares += np.square(values).sum(_space(values))
             progress.update(len(block))
     return from_sums(layout, mask, shift, sums, squares, counts)
 
 
 def from_sums(layout, mask, shift, sums, squares, counts) -> Statistics:
-    """From `sums [P, H, W, C]` and `squares [C]` of `x - shift`, `shift [C]`, and the numbers of frames
+    """From `sums [P, *space, C]` and `squares [C]` of `x - shift`, `shift [C]`, and the numbers of frames
     `counts [P]`. Raises `InputError` for a variable without any variance."""
     field = sums.sum(0) / counts.sum()
     mean = _masked_mean(field, mask)
-    cells = np.prod(layout.shape[:2]) if mask is None else mask.sum((0, 1))
+    cells = np.prod(layout.space) if mask is None else mask.sum(_space(mask))
     variance = squares / (cells * counts.sum()) - mean**2
     for variable, spread, offset in zip(layout.variables, variance, shift + mean, strict=True):
         # Below float32's resolution of the values themselves there is nothing to learn.
@@ -150,7 +150,7 @@ def from_sums(layout, mask, shift, sums, squares, counts) -> Statistics:
                 " out of the chosen variables"
             )
     # A phase that never occurred in training has the mean over all of them.
-    seen = counts.reshape(-1, 1, 1, 1)
+    seen = counts.reshape(-1, *[1] * len(layout.shape))
     climatology = np.where(seen > 0, sums / np.maximum(seen, 1), field) + shift
     if mask is not None:
         climatology = np.where(mask, climatology, np.nan)
@@ -170,7 +170,7 @@ def _blocks(sequences: Sequences) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def finite(values: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
-    """Where `values [..., H, W, C]` are finite, or masked."""
+    """Where `values [..., *space, C]` are finite, or masked."""
     return np.isfinite(values) | (False if mask is None else ~mask)
 
 
@@ -181,12 +181,18 @@ def joint_mask(*masks: np.ndarray | None) -> np.ndarray | None:
 
 
 def _masked_mean(field: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
-    """`[C]`: the mean of `field [H, W, C]` over unmasked cells."""
-    return field.mean((0, 1)) if mask is None else np.where(mask, field, 0.0).sum((0, 1)) / mask.sum((0, 1))
+    """`[C]`: the mean of `field [*space, C]` over unmasked cells."""
+    space = _space(field)
+    return field.mean(space) if mask is None else np.where(mask, field, 0.0).sum(space) / mask.sum(space)
+
+
+def _space(field: np.ndarray) -> tuple[int, ...]:
+    """The places of the axes before the last."""
+    return tuple(range(field.ndim - 1))
 
 
 def _check_finite(values: np.ndarray, layout: Layout) -> None:
-    broken = ~np.isfinite(values).all((0, 1, 2))
+    broken = ~np.isfinite(values).all(_space(values))
     if broken.any():
         name = layout.names[int(np.argmax(broken))]
         raise InputError(

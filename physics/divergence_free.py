@@ -25,7 +25,7 @@ class DivergenceFree:
             raise InputError(
                 f"a flow without divergence needs two velocities, and the data hold {', '.join(layout.names)}"
             )
-        if not (layout.y.periodic and layout.x.periodic):
+        if not layout.is_torus:
             raise InputError(
                 "a flow without divergence is found by Fourier modes, and these data are not periodic in both"
                 " directions: leave the constraint out"
@@ -40,7 +40,7 @@ class DivergenceFree:
             u, v = (jnp.fft.rfft2(flow[..., channel]) for channel in (pair.u, pair.v))
             along = (kx * u + ky * v) / square
             for channel, k in ((pair.u, kx), (pair.v, ky)):
-                found = jnp.fft.irfft2(k * along, s=units.layout.shape[:2])
+                found = jnp.fft.irfft2(k * along, s=units.layout.space)
                 flow = flow.at[..., channel].add(-found)
         return units.normalised(flow)
 

@@ -13,8 +13,8 @@ import re
 
 import numpy as np
 
-from rolling.layout import Axis, Layout
-from rolling.metrics.spectra import EARTH_RADIUS
+from rolling.geometry import EARTH_RADIUS, Axis, LatLon
+from rolling.layout import Layout
 
 # Standard names of the CF conventions: u to v.
 VELOCITY_STANDARD_NAMES = {
@@ -112,7 +112,7 @@ class Kinematics:
     def _metric(self) -> tuple[float, np.ndarray, np.ndarray]:
         """Length of one unit of `y`, `cos p` and `1 / cos p` `[height, 1]`; ones on a plane."""
         y = self.layout.y
-        if not y.is_latitude:
+        if not isinstance(self.layout.grid, LatLon):
             return 1.0, np.ones((len(y), 1)), np.ones((len(y), 1))
         cosine = np.cos(np.deg2rad(np.asarray(y.values)))[:, None]
         # The quotient has a limit at a pole; a quarter of a cell away is as close as the grid resolves.

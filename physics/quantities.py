@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from rolling.geometry import LatLon
 from rolling.layout import Layout, Variable
 from rolling.metrics.area import Domain
 from rolling.metrics.protocol import EvaluationSetup
@@ -20,9 +21,9 @@ from rolling.physics.flow import Kinematics, Velocity, velocities, vorticities
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Quantity:
-    """A function of frames: `of(frames [..., height, width, variable])` is a number, field or spectrum.
+    """A function of frames: `of(frames [..., *space, variable])` is a number, field or spectrum.
 
-    `weights [height, width]` are those of an area mean, for fields; `kinetic` marks kinetic energies.
+    `weights [*space]` are those of an area mean, for fields; `kinetic` marks kinetic energies.
     """
 
     variable: Variable
@@ -31,11 +32,11 @@ class Quantity:
     kinetic: bool = False
 
     def mean(self, field: np.ndarray) -> np.ndarray:
-        """`[..., height, width]` to `[...]`."""
+        """`[..., *space]` to `[...]`."""
         assert self.weights is not None, f"{self.variable.name} is no field"
         if (self.weights == 0).any():
             field = np.where(self.weights > 0, field, 0.0)
-        return np.tensordot(field, self.weights, axes=2)
+        return np.tensordot(field, self.weights, axes=self.weights.ndim)
 
 
 def spectral_quantities(setup: EvaluationSetup) -> tuple[Quantity, ...]:
@@ -76,7 +77,7 @@ def kinetic_spectra(setup: EvaluationSetup) -> tuple[Quantity, ...]:
         )
 
     pairs = velocities(layout)
-    if not pairs and isinstance(energy, Planar) and layout.y.periodic and layout.x.periodic:
+    if not pairs and isinstance(energy, Planar) and layout.is_torus:
         return tuple(of_vorticity(energy, c) for c in vorticities(layout) if domain.is_whole(c))
     return tuple(of_velocity(p) for p in pairs if domain.is_whole(p.u) and domain.is_whole(p.v))
 
@@ -102,7 +103,7 @@ def divergence_fields(setup: EvaluationSetup) -> tuple[Quantity, ...]:
 
 def _from_velocities(setup: EvaluationSetup, name: str, operator: Callable) -> tuple[Quantity, ...]:
     layout, domain = setup.layout, Domain.of(setup)
-    if min(layout.shape[:2]) < 2:
+    if len(layout.axes) != 2 or min(layout.space) < 2:
         return ()
 
     def of_velocity(pair: Velocity) -> Quantity | None:
@@ -115,7 +116,7 @@ def _from_velocities(setup: EvaluationSetup, name: str, operator: Callable) -> t
         weights = np.where(np.isfinite(operator(kinematics, template, template)), there, 0.0)
         if weights.sum() == 0:
             return None
-        metres = "m" if layout.y.is_latitude else layout.x.units
+        metres = "m" if isinstance(layout.grid, LatLon) else layout.x.units
         named = Variable(name=_label(name, pair, layout), units=per(_units(pair, layout), metres))
         return Quantity(
             variable=named,

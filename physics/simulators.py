@@ -1,9 +1,6 @@
-"""Simulated flows: chaotic partial differential equations on a doubly periodic square.
+"""Simulators: the protocol, trajectories of any of them, and flows on a doubly periodic square.
 
-All are solved by `exponax` with a Fourier pseudo-spectral fourth-order exponential integrator (ETDRK4, Cox
-and Matthews 2002), on a grid that may be finer than the frames; frames are truncated in Fourier space, so
-that they contain exactly the resolved scales without aliasing. Trajectories are advanced in parallel under
-`vmap`, many frames per call of a jitted function.
+Trajectories are advanced in parallel under `vmap`, many frames per call of a jitted function.
 """
 
 import dataclasses
@@ -16,13 +13,23 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
-from rolling.common.checks import check_finite, check_least
+from rolling.common.checks import check_finite
 from rolling.common.errors import InputError
-from rolling.layout import Axis, Layout, Variable
+from rolling.layout import Layout, Variable
+from rolling.physics.spectral import (
+    advance,
+    check,
+    check_force,
+    periodic_layout,
+    random_field,
+    spin_up_frames,
+    truncate,
+    waves,
+)
 
 Field = Float[Array, "grid grid"]
 Modes = Complex[Array, "grid half"]
-Frame = Float[Array, "height width channel"]
+Frame = Float[Array, "*space channel"]
 State = Any  # one array or a tree of arrays
 
 # CF defines these for air only; tools recognise the quantities by these names.
@@ -35,7 +42,7 @@ VELOCITY = (
 
 @runtime_checkable
 class Simulator(Protocol):
-    """A frozen dataclass. States of flows are physical fields `[y, x]` on the simulator's own grid."""
+    """A frozen dataclass. States of flows are physical fields `[*space]` on the simulator's own grid."""
 
     @property
     def layout(self) -> Layout:
@@ -62,6 +69,46 @@ class Simulator(Protocol):
     def frame(self, state: State) -> Frame:
         """The frame that shows a state."""
         ...
+
+
+@functools.partial(jax.jit, static_argnames="simulator")
+def start(simulator: Simulator, keys: jax.Array) -> State:
+    """Random states, one per key."""
+    return jax.vmap(simulator.initial)(keys)
+
+
+@functools.partial(jax.jit, static_argnames=("simulator", "frames"))
+def roll(simulator: Simulator, states: State, frames: int):
+    """States after `frames` frames, and those frames `[batch, frames, *space, channel]`."""
+
+    with jax.numpy_rank_promotion("allow"):  # exponax relies on it
+        stepper = simulator.stepper()
+
+    def forward(state, _):
+        state = simulator.advance(stepper, state)
+        return state, simulator.frame(state)
+
+    return jax.vmap(lambda state: jax.lax.scan(forward, state, None, length=frames))(states)
+
+
+def chunks(simulator: Simulator, keys: jax.Array, frames: int, chunk: int = 10) -> Iterator[Array | None]:
+    """Trajectories in the steady state, one per key, as blocks of at most `chunk` frames.
+
+    Yields None for each block of spin-up, then arrays `[batch, time, *space, channel]` of `frames`
+    frames in total. Every block is computed by the same compiled function.
+    """
+    states = start(simulator, keys)
+    for _ in range(math.ceil(simulator.spin_up_frames / chunk)):
+        states, _ = roll(simulator, states, chunk)
+        yield None
+    for first in range(0, frames, chunk):
+        states, block = roll(simulator, states, chunk)
+        yield block[:, : frames - first]
+
+
+def simulate(simulator: Simulator, keys: jax.Array, frames: int) -> Float[Array, "batch time *space channel"]:
+    """Trajectories in the steady state, one per key of `keys [batch]`."""
+    return jnp.concatenate([block for block in chunks(simulator, keys, frames) if block is not None], axis=1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,27 +146,21 @@ class Kolmogorov:
     """What a frame holds."""
 
     def __post_init__(self):
-        _check(self)
-        if not 1 <= self.mode < self.grid / 3:
-            raise InputError(
-                f"the force of mode {self.mode} is not resolved by a grid of {self.grid} cells: it must lie"
-                f" between 1 and {math.ceil(self.grid / 3) - 1}, or the grid must be finer"
-            )
-        check_least("simulator", self, "viscosity", "drag")  # they take energy out of the flow
-        check_finite("simulator", self, "forcing")
+        check(self)
+        check_force(self)
 
     @property
     def layout(self) -> Layout:
         variables = (VORTICITY,) if self.fields == "vorticity" else VELOCITY
-        return _layout(variables, 2 * math.pi, self.resolution, self.interval)
+        return periodic_layout(variables, 2 * math.pi, self.resolution, self.interval, 2)
 
     @property
     def spin_up_frames(self) -> int:
-        return math.ceil(self.spin_up / self.interval)
+        return spin_up_frames(self)
 
     def initial(self, key: jax.Array) -> Field:
         """Weak large eddies: they reach the steady state sooner than strong ones, which must first decay."""
-        return _random_field(key, self.grid, scale=4.0)
+        return random_field(key, self.grid, 4.0, 2)
 
     def stepper(self):
         from exponax.stepper import KolmogorovFlowVorticity  # here, as it takes long: it imports pyplot
@@ -139,7 +180,7 @@ class Kolmogorov:
         )
 
     def advance(self, stepper: Any, state: Field) -> Field:
-        return -_advance(self, stepper, -state.T).T
+        return -advance(self, stepper, -state.T[None])[0].T
 
     def frame(self, state: Field) -> Frame:
         spectrum = jnp.fft.rfft2(state)
@@ -172,7 +213,7 @@ class KuramotoSivashinsky:
     """Time that is simulated before the first frame."""
 
     def __post_init__(self):
-        _check(self)
+        check(self)
         check_finite("simulator", self, "domain", above=0)
         # Dealiasing keeps wavenumbers up to a third of the grid. If they end below about 2.7, crests are cut
         # off and the front blows up, however small the time step.
@@ -186,14 +227,14 @@ class KuramotoSivashinsky:
     @property
     def layout(self) -> Layout:
         height = Variable(name="height", long_name="height of the front above its mean")
-        return _layout((height,), self.domain, self.resolution, self.interval)
+        return periodic_layout((height,), self.domain, self.resolution, self.interval, 2)
 
     @property
     def spin_up_frames(self) -> int:
-        return math.ceil(self.spin_up / self.interval)
+        return spin_up_frames(self)
 
     def initial(self, key: jax.Array) -> Field:
-        return _random_field(key, self.grid, scale=self.domain / (2 * math.pi))
+        return random_field(key, self.grid, self.domain / (2 * math.pi), 2)
 
     def stepper(self):
         from exponax.stepper import KuramotoSivashinsky as Stepper
@@ -201,117 +242,18 @@ class KuramotoSivashinsky:
         return Stepper(2, self.domain, self.grid, self.dt, order=4)
 
     def advance(self, stepper: Any, state: Field) -> Field:
-        return _advance(self, stepper, state.T).T
+        return advance(self, stepper, state.T[None])[0].T
 
     def frame(self, state: Field) -> Frame:
         return truncate(jnp.fft.rfft2(state), self.grid, self.resolution)[..., None]
 
 
-def truncate(spectrum: Modes, grid: int, resolution: int) -> Field:
-    """The field on `resolution` cells with the wavenumbers `|k| < resolution / 2` of one on `grid` cells.
-
-    The Nyquist wavenumber of the coarse grid is left out: real values cannot represent its phase.
-    """
-    if resolution == grid:
-        return jnp.fft.irfft2(spectrum, s=(grid, grid))
-    top = (resolution - 1) // 2
-    coarse = jnp.zeros((resolution, resolution // 2 + 1), spectrum.dtype)
-    coarse = coarse.at[: top + 1, : top + 1].set(spectrum[: top + 1, : top + 1])
-    coarse = coarse.at[-top:, : top + 1].set(spectrum[-top:, : top + 1])
-    return jnp.fft.irfft2(coarse * (resolution / grid) ** 2, s=(resolution, resolution))
-
-
 def velocity(vorticity: Modes) -> tuple[Modes, Modes]:
     """Spectra of `u = -dpsi/dy`, `v = dpsi/dx`, `lap psi = w`, on a square of side 2 pi without mean flow."""
     grid = vorticity.shape[0]
-    ky = jnp.fft.fftfreq(grid, 1 / grid)[:, None]
-    kx = jnp.fft.rfftfreq(grid, 1 / grid)[None, :]
+    ky, kx = waves(grid, 2)
     square = jnp.where(kx**2 + ky**2 == 0, 1.0, kx**2 + ky**2)
     psi = -vorticity / square
     # The derivative of a Nyquist wave vanishes on the grid; its wavenumber has no sign.
     odd_y, odd_x = (jnp.where(jnp.abs(k) == grid / 2, 0.0, k) for k in (ky, kx))
     return -1j * odd_y * psi, 1j * odd_x * psi
-
-
-@functools.partial(jax.jit, static_argnames="simulator")
-def start(simulator: Simulator, keys: jax.Array) -> State:
-    """Random states, one per key."""
-    return jax.vmap(simulator.initial)(keys)
-
-
-@functools.partial(jax.jit, static_argnames=("simulator", "frames"))
-def roll(simulator: Simulator, states: State, frames: int):
-    """States after `frames` frames, and those frames `[batch, frames, height, width, channel]`."""
-
-    with jax.numpy_rank_promotion("allow"):  # exponax relies on it
-        stepper = simulator.stepper()
-
-    def forward(state, _):
-        state = simulator.advance(stepper, state)
-        return state, simulator.frame(state)
-
-    return jax.vmap(lambda state: jax.lax.scan(forward, state, None, length=frames))(states)
-
-
-def chunks(simulator: Simulator, keys: jax.Array, frames: int, chunk: int = 10) -> Iterator[Array | None]:
-    """Trajectories in the steady state, one per key, as blocks of at most `chunk` frames.
-
-    Yields None for each block of spin-up, then arrays `[batch, time, height, width, channel]` of `frames`
-    frames in total. Every block is computed by the same compiled function.
-    """
-    states = start(simulator, keys)
-    for _ in range(math.ceil(simulator.spin_up_frames / chunk)):
-        states, _ = roll(simulator, states, chunk)
-        yield None
-    for first in range(0, frames, chunk):
-        states, block = roll(simulator, states, chunk)
-        yield block[:, : frames - first]
-
-
-def simulate(simulator: Simulator, keys: jax.Array, frames: int) -> Float[Array, "batch time y x channel"]:
-    """Trajectories in the steady state, one per key of `keys [batch]`."""
-    return jnp.concatenate([block for block in chunks(simulator, keys, frames) if block is not None], axis=1)
-
-
-def _advance(simulator, stepper, state):
-    """Advances one channel by exponax's time steps of one frame, in Fourier space."""
-    steps = round(simulator.interval / simulator.dt)
-    spectrum = jnp.fft.rfft2(state)[None]
-    with jax.numpy_rank_promotion("allow"):
-        spectrum = jax.lax.fori_loop(0, steps, lambda _, s: stepper.step_fourier(s), spectrum)
-    # Back to real values once a frame: rounding errors that break the spectrum's symmetry cannot build up.
-    return jnp.fft.irfft2(spectrum[0], s=state.shape)
-
-
-def _random_field(key, grid, scale):
-    """A Gaussian field of mean 0 and standard deviation 1 whose spectrum falls as `exp(-(k / scale)^2)`."""
-    ky = jnp.fft.fftfreq(grid, 1 / grid)[:, None]
-    kx = jnp.fft.rfftfreq(grid, 1 / grid)[None, :]
-    square = kx**2 + ky**2
-    envelope = jnp.where(square == 0, 0.0, jnp.exp(-square / scale**2))
-    field = jnp.fft.irfft2(jnp.fft.rfft2(jax.random.normal(key, (grid, grid))) * envelope, s=(grid, grid))
-    return field / field.std()
-
-
-def _layout(variables, domain, resolution, interval):
-    values = tuple(domain * i / resolution for i in range(resolution))
-    y, x = (Axis(name=name, values=values, periodic=True) for name in ("y", "x"))
-    return Layout(variables=variables, y=y, x=x, step=interval)
-
-
-def _check(simulator) -> None:
-    """Raises `InputError` if the settings common to all simulators do not fit together."""
-    name = type(simulator).__name__
-    check_finite("simulator", simulator, "resolution", "grid", "dt", "interval", above=0)
-    check_least("simulator", simulator, "spin_up")
-    if simulator.resolution > simulator.grid:
-        raise InputError(
-            f"{name} cannot show {simulator.resolution} cells of a simulation on {simulator.grid}: make the"
-            " grid at least as fine as the resolution"
-        )
-    steps = simulator.interval / simulator.dt
-    if round(steps) < 1 or abs(steps - round(steps)) > 1e-6 * steps:
-        raise InputError(
-            f"{name} needs an interval between frames ({simulator.interval}) that is a whole number of time"
-            f" steps ({simulator.dt})"
-        )

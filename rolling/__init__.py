@@ -21,7 +21,8 @@ if TYPE_CHECKING:
         V as V,
         X as X,
     )
-    from rolling.layout import Axis as Axis, Layout as Layout, Variable as Variable
+    from rolling.geometry import Axis as Axis
+    from rolling.layout import Layout as Layout, Variable as Variable
     from rolling.losses import (
         Elbo as Elbo,
         EpsLoss as EpsLoss,
@@ -118,7 +119,8 @@ _HOMES = {
     "rolling.data.simulated": "Simulated",
     "rolling.data.source": "Split",
     "rolling.denoisers": "Eps FlowVelocity Residual ScoreFunction V X",
-    "rolling.layout": "Axis Layout Variable",
+    "rolling.geometry": "Axis",
+    "rolling.layout": "Layout Variable",
     "rolling.losses": "Elbo EpsLoss LogNormal MinSnr SigmoidWeighting VLoss XLoss",
     "rolling.metrics": "About Metric Score",
     "rolling.metrics.ensemble": "Crps Rmse SpreadSkillRatio",

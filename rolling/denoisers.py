@@ -36,13 +36,13 @@ class Condition:
     """Embeddings of a text, or of anything else; a token of zeros is none."""
     vectors: Float[Array, "batch time feature"] | None = None
     """Per frame: actions, hour of day, ..."""
-    fields: Float[Array, "batch time height width field"] | None = None
+    fields: Float[Array, "batch time *space field"] | None = None
     """Per frame and cell: known forcings."""
-    static: Float[Array, "height width static"] | None = None
+    static: Float[Array, "*space static"] | None = None
     """Per cell: orography, land mask."""
-    reference: Float[Array, "batch height width reference"] | None = None
+    reference: Float[Array, "batch *space reference"] | None = None
     """Per sequence and cell: its first frames, which stay known however long a rollout is."""
-    memory: Float[Array, "batch height width memory"] | None = None
+    memory: Float[Array, "batch *space memory"] | None = None
     """Per sequence and cell: frames at fixed ages, older than the context (`Sampling.memory`)."""
 
     def map(self, *, frames: Callable[[Array], Array], sequences: Callable[[Array], Array]) -> "Condition":
@@ -106,11 +106,11 @@ class Inputs:
     """The shapes that a network must take: a frame, and the size of each part of `Condition` (0: absent).
 
     `labels` counts classes; `tokens`, `vectors`, `fields`, `static`, `reference` and `memory` are last
-    dimensions. `periodic` says for (height, width) whether the domain wraps round.
+    dimensions. `space` counts the cells along each axis, and `boundaries` says what lies beyond the ends of
+    each, as in `Axis`; none: they are open.
     """
 
-    height: int
-    width: int
+    space: tuple[int, ...]
     channels: int
     labels: int = 0
     tokens: int = 0
@@ -119,7 +119,7 @@ class Inputs:
     static: int = 0
     reference: int = 0
     memory: int = 0
-    periodic: tuple[bool, bool] = (False, False)
+    boundaries: tuple[str, ...] = ()
 
 
 @runtime_checkable
@@ -254,10 +254,15 @@ class Residual:
             lagged[past.context : past.context + len(lags)] = lags
         alpha, sigma = alpha_sigma(expand(logsnr, z))
         last = slice(past.context - 1, past.context)
-        r = jnp.asarray(lagged, z.dtype)[None, :, None, None] * alpha[:, last]
+        r = _of_channels(jnp.asarray(lagged, z.dtype), z) * alpha[:, last]
         v = 1 - r**2
         d = alpha**2 * v + sigma**2
         return (sigma**2 * r * z[:, last] + alpha * v * z) / d - sigma * jnp.sqrt(v / d) * output
+
+
+def _of_channels(numbers: Float[Array, "time channel"], z: Frames) -> Array:
+    """Numbers of each frame and channel, to broadcast against frames."""
+    return numbers.reshape(1, len(numbers), *[1] * (z.ndim - 3), z.shape[-1])
 
 
 def denoiser(network: Network, prediction: Prediction, past: Past = NO_PAST) -> Denoiser:

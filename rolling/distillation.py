@@ -179,7 +179,7 @@ def consistency_loss(
     schedule: NoiseSchedule,
     weighting: Weighting,
     variance: float = 0.0,
-    mask: Float[Array, "height width channel"] | None = None,
+    mask: Float[Array, "*space channel"] | None = None,
 ) -> Float[Array, ""]:
     """`sum_k w_k |x_k - target_k|^2` at noisy frames `z` with the clocks `t`: distillation from `teacher`, or
     consistency training without one.
@@ -212,7 +212,7 @@ def moment_matching_losses(
     *,
     schedule: NoiseSchedule,
     weighting: Weighting,
-    mask: Float[Array, "height width channel"] | None = None,
+    mask: Float[Array, "*space channel"] | None = None,
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """The losses of the auxiliary network and of the student (arXiv 2406.04103, alg. 2), at noisy frames
     `z_t` with the clocks `t`, of data or of a rollout.

@@ -1,30 +1,22 @@
-"""The layout of frames: variables on a grid, with a fixed time step.
+"""The layout of frames: variables on a grid of one to three axes, with a fixed time step.
 
 A `Layout` is metadata only. It is kept in the checkpoint, so that a forecast is written with the names, units
 and coordinates of the data that the network was trained on.
 """
 
-import base64
 import dataclasses
-import json
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
-from rolling import sphere
-from rolling.common.documents import parse_json
 from rolling.common.errors import InputError
 from rolling.common.files import check_name
+from rolling.geometry import Axis, Coordinate, Grid, grid_of
 
 COLOUR = ("red", "green", "blue")
 GREY = ("luma",)
 HOURS, MONTHS = "hours", "months"  # units of the time between frames that have dates
 MEAN_MONTH = 730.485  # hours
-AREAS = "the areas of the cells on the sphere"
-LATITUDE_UNITS = ("degrees_north", "degree_north", "degrees_n", "degree_n")
-LONGITUDE_UNITS = ("degrees_east", "degree_east", "degrees_e", "degree_e")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,102 +44,6 @@ class Variable:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Axis:
-    """One spatial axis: `values` are cell centres in `units`, ascending or descending."""
-
-    name: str
-    """Of the dimension."""
-    values: tuple[float, ...]
-    """Cell centres, ascending or descending."""
-    units: str = "1"
-    """Of the values."""
-    periodic: bool = False
-    """Whether the last cell is a neighbour of the first."""
-    standard_name: str = ""
-    """Of the CF conventions, where it is neither a latitude nor a longitude."""
-    bounds: tuple[float, ...] = ()
-    """The two edges of each cell, one cell after the other, where they are known."""
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    @property
-    def is_latitude(self) -> bool:
-        return self.units.lower() in LATITUDE_UNITS or self.name.lower() in ("latitude", "lat")
-
-    @property
-    def is_longitude(self) -> bool:
-        return self.units.lower() in LONGITUDE_UNITS or self.name.lower() in ("longitude", "lon")
-
-    @property
-    def spacing(self) -> float:
-        """Mean distance between neighbours, positive, in `units` (1 for an axis of one cell)."""
-        if len(self.values) < 2:
-            return 1.0
-        return abs(self.values[-1] - self.values[0]) / (len(self.values) - 1)
-
-
-def _text(array: np.ndarray | None) -> str:
-    raw = b"" if array is None else np.ascontiguousarray(array, "<f8").tobytes()
-    return base64.b64encode(raw).decode()
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Coordinate:
-    """A coordinate of the cells over (y, x), or a grid mapping, as the file has it."""
-
-    name: str
-    """Of the variable in the file."""
-    attributes: str = "{}"
-    """Its attributes, as JSON."""
-    values: str = ""
-    """Base64 of float64, little-endian, row by row; empty for a grid mapping, which has attributes only."""
-    bounds: str = ""
-    """The same of the four corners of each cell, in turn, where they are known."""
-
-    def __post_init__(self):
-        try:
-            valid = isinstance(parse_json(self.attributes), dict)
-        except ValueError:
-            valid = False
-        if not valid:
-            raise InputError(
-                f"the attributes of the coordinate {self.name[:40]!r} are no JSON object: it is damaged"
-            )
-
-    @classmethod
-    def of(
-        cls,
-        name: str,
-        values: np.ndarray | None,
-        attributes: Mapping[str, Any],
-        bounds: np.ndarray | None = None,
-    ) -> "Coordinate":
-        """Of values `[height, width]` and bounds `[height, width, 4]`."""
-        known = {
-            k: np.asarray(v).tolist()
-            for k, v in attributes.items()
-            if np.asarray(v).dtype.kind in "iufU" and k != "bounds"  # the name of what `bounds` holds
-        }
-        arrays = {"values": _text(values), "bounds": _text(bounds)}
-        return cls(name=name, attributes=json.dumps(known), **arrays)
-
-    def array(self, height: int, width: int) -> np.ndarray:
-        return np.frombuffer(base64.b64decode(self.values), "<f8").reshape(height, width)
-
-    def corners(self, height: int, width: int) -> np.ndarray | None:
-        """`[height, width, 4]`, if they are known."""
-        known = np.frombuffer(base64.b64decode(self.bounds), "<f8")
-        return known.reshape(height, width, 4) if known.size else None
-
-    def is_place(self, units: tuple[str, ...], name: str) -> bool:
-        """Whether it is the latitude or the longitude of cells."""
-        said = parse_json(self.attributes)
-        by_units = str(said.get("units", "")).lower() in units
-        return bool(self.values) and (said.get("standard_name") == name or by_units)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Layout:
     """Variables, grid and time step of a data set.
 
@@ -162,10 +58,8 @@ class Layout:
 
     variables: tuple[Variable, ...]
     """The channels of a frame."""
-    y: Axis
-    """The axis of rows."""
-    x: Axis
-    """The axis of columns."""
+    axes: tuple[Axis, ...]
+    """The axes of space in the order of the arrays: `(x,)`, `(y, x)` or `(z, y, x)`."""
     step: float = 1.0
     """Time between frames, in `time_units`."""
     time_units: str = "1"
@@ -187,9 +81,11 @@ class Layout:
 
     def __post_init__(self):
         """Names become those of folders and of lines on a page, and may come from anyone."""
+        if not 1 <= len(self.axes) <= 3:
+            raise InputError(f"frames have one to three axes of space, not {len(self.axes)}")
         for what, parts in (
             ("variable", self.variables),
-            ("axis", (self.y, self.x)),
+            ("axis", self.axes),
             ("coordinate", self.coordinates),
         ):
             for part in parts:
@@ -201,13 +97,49 @@ class Layout:
         return self.names in (COLOUR, GREY) and all(v.dtype == "uint8" for v in self.variables)
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """`(height, width, channel)` of one frame."""
-        return len(self.y), len(self.x), len(self.variables)
+    def x(self) -> Axis:
+        """The last axis: of columns."""
+        return self.axes[-1]
+
+    @property
+    def y(self) -> Axis:
+        """The axis before `x`: of rows. Raises `InputError` where there is none."""
+        return self._axis(2, "y")
+
+    @property
+    def z(self) -> Axis:
+        """The axis before `y`, of volumes. Raises `InputError` where there is none."""
+        return self._axis(3, "z")
+
+    def _axis(self, place: int, name: str) -> Axis:
+        if len(self.axes) < place:
+            names = ", ".join(axis.name for axis in self.axes)
+            raise InputError(f"frames have no axis {name}: theirs is {names}, in {len(self.axes)}-D")
+        return self.axes[-place]
+
+    @property
+    def space(self) -> tuple[int, ...]:
+        """The number of cells along each axis."""
+        return tuple(len(axis) for axis in self.axes)
+
+    @property
+    def size(self) -> str:
+        """The number of cells along each axis, in words: `32 x 64`."""
+        return " x ".join(map(str, self.space))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """`(*space, channel)` of one frame."""
+        return *self.space, len(self.variables)
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(variable.name for variable in self.variables)
+
+    @property
+    def is_torus(self) -> bool:
+        """Whether a frame is a plane that is periodic in both directions."""
+        return len(self.axes) == 2 and all(axis.periodic for axis in self.axes)
 
     @property
     def has_calendar(self) -> bool:
@@ -220,47 +152,25 @@ class Layout:
                 layout,
                 coordinates=(),
                 step=other.step,
-                y=dataclasses.replace(layout.y, standard_name="", bounds=()),
-                x=dataclasses.replace(layout.x, standard_name="", bounds=()),
+                axes=tuple(dataclasses.replace(axis, standard_name="", bounds=()) for axis in layout.axes),
             )
             for layout in (self, other)
         )
         return mine == theirs and math.isclose(self.step, other.step, rel_tol=1e-6)
 
-    def _places(self) -> tuple[Coordinate, Coordinate] | None:
-        """The latitude and the longitude of every cell, if the file has them so."""
-        latitude, longitude = (
-            next((c for c in self.coordinates if c.is_place(units, name)), None)
-            for units, name in ((LATITUDE_UNITS, "latitude"), (LONGITUDE_UNITS, "longitude"))
-        )
-        return (latitude, longitude) if latitude and longitude else None
-
-    def _weights(self) -> tuple[str, np.ndarray]:
-        """What means over space are weighted by, in words and `[height, width]`."""
-        shape, places = self.shape[:2], self._places()
-        if self.y.is_latitude:
-            edges = [np.reshape(axis.bounds, (-1, 2)) for axis in (self.y, self.x)]
-            if self.x.is_longitude and len(edges[0]) and len(edges[1]):
-                return f"{AREAS}, by their edges", sphere.areas_between(*edges)
-            by_row = np.cos(np.deg2rad(np.asarray(self.y.values)))
-            return "the cosine of the latitude", np.repeat(by_row[:, None], shape[1], axis=1)
-        if places is None:
-            return "nothing: every cell counts alike", np.ones(shape)
-        latitude, longitude = (place.corners(*shape) for place in places)
-        if latitude is not None and longitude is not None:
-            return f"{AREAS}, by their corners", sphere.areas_within(latitude, longitude)
-        return AREAS, sphere.cell_areas(*(place.array(*shape) for place in places))
+    @property
+    def grid(self) -> Grid:
+        """What its cells are parts of: a box, the sphere, or the sphere on rows and columns of any shape."""
+        return grid_of(self.axes, self.coordinates)
 
     @property
     def weighting(self) -> str:
         """What means over space are weighted by."""
-        return self._weights()[0]
+        return self.grid.areas()[0]
 
     def area_weights(self) -> np.ndarray:
-        """`[height, width]` with a mean of one: the areas of the cells on the sphere, from the bounds of the
-        cells where these are known; else cos(latitude) where `y` is a latitude, or from the latitudes and
-        longitudes of the cells; else ones."""
-        weights = self._weights()[1]
+        """`[*space]` with a mean of one: the areas of the cells, as the grid has them."""
+        weights = self.grid.areas()[1]
         return weights / weights.mean()
 
 
@@ -269,8 +179,10 @@ def video(height: int, width: int, *, rate: float = 1.0, colour: bool = True, **
     actions."""
     return Layout(
         variables=tuple(Variable(name=name, dtype="uint8") for name in (COLOUR if colour else GREY)),
-        y=Axis(name="y", values=tuple(float(i) for i in range(height - 1, -1, -1)), units="pixel"),
-        x=Axis(name="x", values=tuple(float(i) for i in range(width)), units="pixel"),
+        axes=(
+            Axis(name="y", values=tuple(float(i) for i in range(height - 1, -1, -1)), units="pixel"),
+            Axis(name="x", values=tuple(float(i) for i in range(width)), units="pixel"),
+        ),
         step=1 / rate,
         time_units="s",
         **conditioning,

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from rolling.array_types import Clocks, Frames
+from rolling.array_types import SPACE, Clocks, Frames
 from rolling.common.errors import InputError
 from rolling.noise import NoiseSchedule, diffuse
 from rolling.noise.prior import Independent, NoisePrior
@@ -120,34 +120,40 @@ def frame_weights(weighting: Weighting, schedule: NoiseSchedule, times: SampledT
 
 
 def weighted_mean(
-    values: Frames, weights: Clocks, mask: Float[Array, "height width channel"] | None = None
+    values: Frames, weights: Clocks, mask: Float[Array, "*space channel"] | None = None
 ) -> Float[Array, ""]:
     """Mean over sequences and over cells where `mask` is 1, weighted sum over frames."""
     cells = jnp.ones(values.shape[2:], values.dtype) if mask is None else mask
-    per_frame = jnp.einsum("bthwc,hwc->bt", values, cells) / jnp.sum(cells)
+    per_frame = jnp.tensordot(values, cells, axes=cells.ndim) / jnp.sum(cells)
     return jnp.mean(jnp.sum(weights * per_frame, axis=1))
 
 
-def pooled(x: Float[Array, "*frames height width channel"], factor: int) -> Array:
-    """Means over squares of `factor x factor` cells. Raises `InputError` unless `factor` divides the grid."""
-    height, width = x.shape[-3:-1]
-    if height % factor or width % factor:
+def pooled(x: Float[Array, "*frames_and_space channel"], factor: int, axes: int) -> Array:
+    """Means over squares of `factor x factor` cells, on so many axes of space before the channels. Raises
+    `InputError` unless `factor` divides the grid."""
+    space = x.shape[-1 - axes : -1]
+    if any(cells % factor for cells in space):
+        grid, square = (" x ".join(map(str, sides)) for sides in (space, (factor,) * axes))
         raise InputError(
-            f"frames of {height} x {width} cells cannot be cut into squares of {factor} x {factor}: choose"
-            " objective.scales that divide height and width"
+            f"frames of {grid} cells cannot be cut into pieces of {square}: choose objective.scales that"
+            " divide the number of cells along each axis"
         )
-    return einops.reduce(x, "... (h p) (w q) c -> ... h w c", "mean", p=factor, q=factor)
+    names = SPACE[-axes:]
+    cut = " ".join(f"({name} {name}_cell)" for name in names)
+    sizes = {f"{name}_cell": factor for name in names}
+    return einops.reduce(x, f"... {cut} c -> ... {' '.join(names)} c", "mean", **sizes)
 
 
 def coarse_mean(
-    error: Frames, factor: int, weights: Clocks, mask: Float[Array, "height width channel"] | None
+    error: Frames, factor: int, weights: Clocks, mask: Float[Array, "*space channel"] | None
 ) -> Float[Array, ""]:
     """`weighted_mean` of the square of the pooled error: of its means over the cells where `mask` is 1, each
     weighted by the share of such cells in its square."""
+    axes = error.ndim - 3
     if mask is None:
-        return weighted_mean(pooled(error, factor) ** 2, weights)
-    share = pooled(mask, factor)
-    mean = pooled(error * mask[None, None], factor) / jnp.where(share > 0, share, 1.0)[None, None]
+        return weighted_mean(pooled(error, factor, axes) ** 2, weights)
+    share = pooled(mask, factor, axes)
+    mean = pooled(error * mask[None, None], factor, axes) / jnp.where(share > 0, share, 1.0)[None, None]
     return weighted_mean(mean**2, weights, share)
 
 
@@ -160,7 +166,7 @@ def diffusion_loss(
     schedule: NoiseSchedule,
     weighting: Weighting,
     noise: NoisePrior = Independent(),  # noqa: B008
-    mask: Float[Array, "height width channel"] | None = None,
+    mask: Float[Array, "*space channel"] | None = None,
     scales: Sequence[int] = (),
 ) -> Float[Array, ""]:
     """The loss of one batch of clips `x`, diffused to the clocks `times`: see `denoising_loss`."""
@@ -183,7 +189,7 @@ def denoising_loss(
     logsnr: Clocks,
     weights: Clocks,
     *,
-    mask: Float[Array, "height width channel"] | None = None,
+    mask: Float[Array, "*space channel"] | None = None,
     scales: Sequence[int] = (),
 ) -> Float[Array, ""]:
     """`multiscale_loss` of the error `x - x^`, with `x^` the prediction for the noisy frames `z`."""
@@ -194,7 +200,7 @@ def multiscale_loss(
     error: Frames,
     weights: Clocks,
     *,
-    mask: Float[Array, "height width channel"] | None = None,
+    mask: Float[Array, "*space channel"] | None = None,
     scales: Sequence[int] = (),
 ) -> Float[Array, ""]:
     """`weighted_mean` of `|error|^2`.

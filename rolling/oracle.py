@@ -80,7 +80,7 @@ def told(denoiser: Denoiser, old: int) -> Denoiser:
     them, as one of the window alone."""
 
     def denoise(z, logsnr, condition):
-        known = einops.rearrange(condition.memory, "b h w (t c) -> b t h w c", t=old)
+        known = einops.rearrange(condition.memory, "b ... (t c) -> b t ... c", t=old)
         clean = jnp.full((len(logsnr), old), jnp.inf, logsnr.dtype)
         frames, clocks = jnp.concatenate([known, z], axis=1), jnp.concatenate([clean, logsnr], axis=1)
         return denoiser(frames, clocks, condition)[:, old:]

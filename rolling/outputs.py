@@ -18,7 +18,7 @@ class Frames(Protocol):
         ...
 
     def __getitem__(self, span: slice) -> np.ndarray:
-        """`[n, height, width, variable]`."""
+        """`[n, *space, variable]`."""
         ...
 
 
@@ -26,7 +26,7 @@ class Frames(Protocol):
 class Shown:
     """One forecast beside its truth, of any length, without holding it in memory.
 
-    `given [n, height, width, variable]` are the frames before the forecast; `forecast` has one entry per
+    `given [n, *space, variable]` are the frames before the forecast; `forecast` has one entry per
     member, all of one length; `truth` is shorter where the sequence ends before the forecast. `name` can be
     part of a file name.
     """

@@ -10,7 +10,8 @@ import xarray as xr
 
 from rolling.configs._metrics import CLIPS, FIELDS, FIELDS_LONG
 from rolling.data.source import SequencesBase
-from rolling.layout import Axis, Layout, Variable, video
+from rolling.geometry import Axis
+from rolling.layout import Layout, Variable, video
 from rolling.run.evaluation.scores import Evaluation, decoded, write
 
 HOUR = np.timedelta64(3600 * 10**9, "ns")
@@ -48,8 +49,10 @@ def weather() -> Held:
             Variable(name="t2m", units="K", long_name="2 m temperature"),
             Variable(name="u10", units="m s-1", long_name="eastward wind"),
         ),
-        y=Axis(name="latitude", values=tuple(50 + 0.5 * i for i in range(12)), units="degrees_north"),
-        x=Axis(name="longitude", values=tuple(-8 + 0.5 * i for i in range(16)), units="degrees_east"),
+        axes=(
+            Axis(name="latitude", values=tuple(50 + 0.5 * i for i in range(12)), units="degrees_north"),
+            Axis(name="longitude", values=tuple(-8 + 0.5 * i for i in range(16)), units="degrees_east"),
+        ),
         step=1.0,
         time_units="hours",
     )
@@ -66,8 +69,8 @@ def weather() -> Held:
 
 def box() -> Held:
     """A vorticity in a periodic box, without a calendar."""
-    axis = lambda name: Axis(name=name, values=tuple(np.arange(8) * np.pi / 4), periodic=True)  # noqa: E731
-    layout = Layout(variables=(Variable(name="vorticity"),), y=axis("y"), x=axis("x"), step=0.4)
+    axis = lambda name: Axis(name=name, values=tuple(np.arange(8) * np.pi / 4), boundary="periodic")  # noqa: E731
+    layout = Layout(variables=(Variable(name="vorticity"),), axes=(axis("y"), axis("x")), step=0.4)
     y, x = np.meshgrid(layout.y.values, layout.x.values, indexing="ij")
     frames = np.stack([np.sin(x + 0.2 * i) * np.cos(y) for i in range(60)])[..., None].astype(np.float32)
     return Held(layout, [frames], [0.0], 0.4)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from rolling.common.errors import InputError
-from rolling.layout import Axis, Layout, Variable, video
+from rolling.geometry import Axis
+from rolling.layout import Layout, Variable, video
 from rolling.noise import Cosine, alpha_sigma
 from rolling.oracle import autoregressive_covariance, exact_denoiser
 from rolling.physics.divergence_free import DivergenceFree
@@ -28,8 +29,10 @@ def plane(*names: str, periodic: bool = True) -> Layout:
     cells = tuple(2 * np.pi * i / GRID for i in range(GRID))
     return Layout(
         variables=tuple(Variable(name=name, units="m s-1") for name in names),
-        y=Axis(name="y", values=cells[::-1], periodic=periodic),
-        x=Axis(name="x", values=cells, periodic=periodic),
+        axes=(
+            Axis(name="y", values=cells[::-1], boundary="periodic" if periodic else "open"),
+            Axis(name="x", values=cells, boundary="periodic" if periodic else "open"),
+        ),
     )
 
 
@@ -81,8 +84,10 @@ def test_a_conserved_mean_is_that_of_the_area():
     """Rows at 60 degrees of latitude count half as much as those at the equator."""
     layout = Layout(
         variables=(Variable(name="mass"),),
-        y=Axis(name="latitude", values=(0.0, 60.0), units="degrees_north"),
-        x=Axis(name="longitude", values=(0.0, 180.0), units="degrees_east"),
+        axes=(
+            Axis(name="latitude", values=(0.0, 60.0), units="degrees_north"),
+            Axis(name="longitude", values=(0.0, 180.0), units="degrees_east"),
+        ),
     )
     context = jnp.asarray([[3.0, 3.0], [0.0, 0.0]])[None, None, ..., None]  # (2 * 3 + 0) / 3 = 2
     found = ConservedMean().constrain(jnp.zeros((1, 1, 2, 2, 1)), context, units_of(layout))
@@ -153,7 +158,7 @@ WAYS = [
     (Pyramid(size=5, context=1), UniPC(order=2)),
 ]
 CELLS = Layout(
-    variables=(Variable(name="u"),), y=Axis(name="y", values=(0.0,)), x=Axis(name="x", values=(0.0, 1.0))
+    variables=(Variable(name="u"),), axes=(Axis(name="y", values=(0.0,)), Axis(name="x", values=(0.0, 1.0)))
 )
 PLAIN = Units(CELLS, np.zeros(1), np.ones(1))
 

@@ -9,7 +9,8 @@ import pytest
 
 from rolling.common.errors import InputError
 from rolling.denoisers import NOTHING
-from rolling.layout import Axis, Layout, Variable
+from rolling.geometry import Axis
+from rolling.layout import Layout, Variable
 from rolling.oracle import UNCLIPPED
 from rolling.sampling import Denoisers, Rollout, Sampler, Sampling, Units
 from rolling.sampling.constraints import Limits
@@ -19,8 +20,10 @@ from rolling.windows import Autoregressive, FullSequence, Rolling
 
 LAYOUT = Layout(
     variables=(Variable(name="u"), Variable(name="v")),
-    y=Axis(name="latitude", values=(0.0, 60.0), units="degrees_north"),
-    x=Axis(name="longitude", values=(0.0, 120.0, 240.0), units="degrees_east"),
+    axes=(
+        Axis(name="latitude", values=(0.0, 60.0), units="degrees_north"),
+        Axis(name="longitude", values=(0.0, 120.0, 240.0), units="degrees_east"),
+    ),
 )
 UNITS = Units.standard(LAYOUT)
 ANCHORED = Sampling(window=Autoregressive(context=1), schedule=UNCLIPPED, corrections=(Anchor(weight=0.05),))

@@ -70,7 +70,7 @@ def test_a_network_by_hand():
     network = VideoUViT(
         channels=(c,), blocks=(1,), heads=2, embedding=e, transformer_levels=1, boundary=("zero", "zero")
     )
-    inputs = Inputs(height=8, width=8, channels=1)
+    inputs = Inputs(space=(8, 8), channels=1)
     apply, shapes = functional(nnx.eval_shape(lambda: network.build(inputs, nnx.Rngs(0))))
     tokens = time * patches
     convolutions = 2 * 9 * cell * c * tokens
@@ -101,7 +101,7 @@ def test_the_most_that_is_held_at_a_time():
 def programs():
     """The forward pass and the gradient of a network of both kinds of blocks."""
     network = VideoUViT(channels=(32, 64), blocks=(1, 2), embedding=16, attention="factorised")
-    inputs = Inputs(height=32, width=32, channels=1, periodic=(True, False))
+    inputs = Inputs(space=(32, 32), channels=1, boundaries=("periodic", "open"))
     apply, shapes = functional(nnx.eval_shape(lambda: network.build(inputs, nnx.Rngs(0))))
     loss = lambda p, z, logsnr: jnp.mean(jnp.square(apply(p, z, logsnr) - z))  # noqa: E731
     arguments = (shapes, shape(2, 8, 32, 32, 1), shape(2, 8))

@@ -8,7 +8,8 @@ from rolling.common.errors import InputError
 from rolling.data import calendar
 from rolling.data.dates import bound, exact, show
 from rolling.data.gridded.cadence import Cadence
-from rolling.layout import Axis, Layout
+from rolling.geometry import Axis
+from rolling.layout import Layout
 
 hypothesis = pytest.importorskip("hypothesis")
 given, st = hypothesis.given, hypothesis.strategies
@@ -20,7 +21,7 @@ def dates(*texts):
 
 def following(cadence, times, count):
     axis = Axis(name="y", values=(0.0, 1.0))
-    layout = Layout(variables=(), y=axis, x=axis, step=cadence.step, time_units=cadence.units)
+    layout = Layout(variables=(), axes=(axis, axis), step=cadence.step, time_units=cadence.units)
     return calendar.after(layout, times, np.arange(1, count + 1))
 
 

@@ -6,12 +6,13 @@ import pytest
 
 from rolling.common.errors import InputError
 from rolling.data import calendar
-from rolling.layout import Axis, Layout, Variable
+from rolling.geometry import Axis
+from rolling.layout import Layout, Variable
 
 
 def layout(**changes):
     axis = Axis(name="y", values=(0.0, 1.0))
-    settings = {"variables": (Variable(name="a"),), "y": axis, "x": axis, "time_units": "hours"}
+    settings = {"variables": (Variable(name="a"),), "axes": (axis, axis), "time_units": "hours"}
     return Layout(**settings | changes)
 
 

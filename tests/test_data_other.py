@@ -14,7 +14,8 @@ from rolling.data.gridded.source import Gridded
 from rolling.data.gridded.units import conversion
 from rolling.data.other import read_other
 from rolling.data.source import ReadsOther, Split
-from rolling.layout import Axis, Layout, Variable
+from rolling.geometry import Axis
+from rolling.layout import Layout, Variable
 from tests.test_data_gridded import everything, fields, stacked, write
 
 SHORT = fields(count=12, levels=(500.0, 850.0), lon=(-10.0, 2.0, 4))
@@ -272,7 +273,7 @@ class Doubled(Waves):
 
 
 WAVES = Layout(
-    variables=(Variable(name="height"),), y=Axis(name="y", values=(0, 1)), x=Axis(name="x", values=(0, 2))
+    variables=(Variable(name="height"),), axes=(Axis(name="y", values=(0, 1)), Axis(name="x", values=(0, 2)))
 )
 
 

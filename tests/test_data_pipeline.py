@@ -12,7 +12,8 @@ from rolling.data.arrays import Arrays
 from rolling.data.augment import Crop, Light, Mirror, ShiftReflect, Translate
 from rolling.data.pipeline import clips
 from rolling.data.statistics import measure
-from rolling.layout import Axis, Layout, Variable, video
+from rolling.geometry import Axis
+from rolling.layout import Layout, Variable, video
 from rolling.physics.simulators import Kolmogorov, roll, start
 
 RNG = np.random.default_rng(0)
@@ -23,8 +24,10 @@ def numbered(periodic=True, features=(), mask=None):
     """Frames that hold `100 sequence + frame` in one variable, noise in the other."""
     layout = Layout(
         variables=(Variable(name="number"), Variable(name="noise")),
-        y=Axis(name="lat", values=tuple(range(4))),
-        x=Axis(name="lon", values=tuple(range(6)), periodic=periodic),
+        axes=(
+            Axis(name="lat", values=tuple(range(4))),
+            Axis(name="lon", values=tuple(range(6)), boundary="periodic" if periodic else "open"),
+        ),
         step=6.0,
         time_units="hours",
         features=features,

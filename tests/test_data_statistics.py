@@ -9,7 +9,8 @@ import rolling.data.statistics
 from rolling.common.errors import InputError
 from rolling.data.arrays import Arrays
 from rolling.data.statistics import Statistics, measure
-from rolling.layout import Axis, Layout, Variable
+from rolling.geometry import Axis
+from rolling.layout import Layout, Variable
 
 RNG = np.random.default_rng(0)
 
@@ -17,8 +18,7 @@ RNG = np.random.default_rng(0)
 def layout(**changes):
     settings = {
         "variables": (Variable(name="a"), Variable(name="b")),
-        "y": Axis(name="y", values=tuple(range(4))),
-        "x": Axis(name="x", values=tuple(range(5))),
+        "axes": (Axis(name="y", values=tuple(range(4))), Axis(name="x", values=tuple(range(5)))),
     }
     return Layout(**settings | changes)
 

@@ -7,7 +7,8 @@ import pytest
 
 from rolling.configs._metrics import CLIPS_LONG, FIELDS_LONG
 from rolling.data.arrays import Arrays
-from rolling.layout import Axis, Layout, Variable, video
+from rolling.geometry import Axis
+from rolling.layout import Layout, Variable, video
 from rolling.metrics import EvaluationSetup, Metric, Resampled, Sample
 from rolling.metrics.drift import Drift, Lasts, Survival
 from rolling.metrics.frame_statistics import (
@@ -36,8 +37,11 @@ LENGTH = 20
 
 
 def plane(size=16, *, periodic=True, names=("u",), step=0.5):
-    y, x = (Axis(name=n, values=tuple(map(float, range(size))), periodic=periodic) for n in "yx")
-    return Layout(variables=tuple(Variable(name=n, units="K") for n in names), y=y, x=x, step=step)
+    y, x = (
+        Axis(name=n, values=tuple(map(float, range(size))), boundary="periodic" if periodic else "open")
+        for n in "yx"
+    )
+    return Layout(variables=tuple(Variable(name=n, units="K") for n in names), axes=(y, x), step=step)
 
 
 def measured(statistic, values, layout, mask=None):
@@ -145,9 +149,8 @@ def test_saturated_pixels_of_pictures():
 
 
 def test_masked_cells_do_not_count_and_cells_count_by_their_area():
-    layout = dataclasses.replace(
-        plane(), y=Axis(name="latitude", values=tuple(np.linspace(-60, 60, 16)), units="degrees_north")
-    )
+    latitude = Axis(name="latitude", values=tuple(np.linspace(-60, 60, 16)), units="degrees_north")
+    layout = dataclasses.replace(plane(), axes=(latitude, plane().x))
     mask = np.ones(layout.shape, bool)
     mask[3:6, 4:9] = False
     rng = np.random.default_rng(2)

@@ -11,7 +11,8 @@ import pytest
 
 from rolling.common.errors import InputError
 from rolling.configs.debug import experiment as debug
-from rolling.layout import Axis, Layout, Variable
+from rolling.geometry import Axis
+from rolling.layout import Layout, Variable
 from rolling.noise import Cosine, LinearLogsnr
 from rolling.run import commands
 from rolling.run.checkpoint import Checkpoints
@@ -25,8 +26,7 @@ from tests.loss_tools import after_a_clean_frame, ar1, scaled_inputs
 A, GAIN = 0.9, 0.7
 LAYOUT = Layout(
     variables=(Variable(name="u"), Variable(name="v")),
-    y=Axis(name="y", values=(0.0,)),
-    x=Axis(name="x", values=(0.0,)),
+    axes=(Axis(name="y", values=(0.0,)), Axis(name="x", values=(0.0,))),
 )
 CLEAN = Cosine(minimum=-math.inf, maximum=math.inf)  # shows context without noise
 NEXT_FRAME = Sampling(window=Autoregressive(context=1), schedule=CLEAN)

@@ -14,7 +14,8 @@ from rolling.configs._metrics import FIELDS, FIELDS_LONG
 from rolling.data import calendar
 from rolling.data.source import Split
 from rolling.data.statistics import Statistics, measure
-from rolling.layout import Axis, Layout, Variable
+from rolling.geometry import Axis
+from rolling.layout import Layout, Variable
 from rolling.metrics.drift import Drift, Lasts, Survival
 from rolling.metrics.ensemble import Bias, Crps, MemberRmse, Rmse, SpreadSkillRatio
 from rolling.metrics.frame_statistics import Motion
@@ -80,17 +81,19 @@ def both(test):
 
 def plain(names=("vorticity",)):
     y, x = (
-        Axis(name=n, values=tuple((np.arange(c) * 2 * np.pi / c).tolist()), periodic=True)
+        Axis(name=n, values=tuple((np.arange(c) * 2 * np.pi / c).tolist()), boundary="periodic")
         for n, c in (("y", 12), ("x", 16))
     )
-    return Layout(variables=tuple(Variable(name=n) for n in names), y=y, x=x, step=0.4)
+    return Layout(variables=tuple(Variable(name=n) for n in names), axes=(y, x), step=0.4)
 
 
 def weather():
     return Layout(
         variables=(Variable(name="t2m", units="K"), Variable(name="u10", units="m s-1")),
-        y=Axis(name="latitude", values=tuple(np.linspace(60, 50, 9).tolist()), units="degrees_north"),
-        x=Axis(name="longitude", values=tuple(np.linspace(-5, 5, 11).tolist()), units="degrees_east"),
+        axes=(
+            Axis(name="latitude", values=tuple(np.linspace(60, 50, 9).tolist()), units="degrees_north"),
+            Axis(name="longitude", values=tuple(np.linspace(-5, 5, 11).tolist()), units="degrees_east"),
+        ),
         step=1.0,
         time_units="hours",
         phase="hour_of_day",
@@ -392,18 +395,19 @@ def other_variable(test, path):
 
 def other_grid(test, path):
     test.layout = plain()
-    test.layout = dataclasses.replace(test.layout, x=dataclasses.replace(test.layout.x, values=(0.0, 1.0)))
+    shorter = dataclasses.replace(test.layout.x, values=(0.0, 1.0))
+    test.layout = dataclasses.replace(test.layout, axes=(test.layout.y, shorter))
 
 
 def moved_grid(test, path):
     x = test.layout.x
     moved = dataclasses.replace(x, values=tuple(v + 0.1 for v in x.values))
-    test.layout = dataclasses.replace(test.layout, x=moved)
+    test.layout = dataclasses.replace(test.layout, axes=(test.layout.y, moved))
 
 
 def other_dimensions(test, path):
     y, x = (dataclasses.replace(a, name=n) for a, n in ((test.layout.y, "row"), (test.layout.x, "column")))
-    test.layout = dataclasses.replace(test.layout, y=y, x=x)
+    test.layout = dataclasses.replace(test.layout, axes=(y, x))
 
 
 def fewer_sequences(test, path):

@@ -14,7 +14,8 @@ from rolling.configs.debug import experiment as debug
 from rolling.configs.kolmogorov_gpu import experiment as gpu
 from rolling.data.clips.source import Clips
 from rolling.denoisers import NO_PAST
-from rolling.layout import Axis, Layout, Variable
+from rolling.geometry import Axis
+from rolling.layout import Layout, Variable
 from rolling.run import commands, model
 from rolling.run.cli import main
 from rolling.run.experiment import codec, registry
@@ -144,8 +145,8 @@ def test_every_family_runs_its_real_loop(family, tmp_path):
 @pytest.mark.slow
 def test_the_large_preset_fits_its_shapes():
     """Parameters and one training step, without the numbers: nothing is computed."""
-    axis = Axis(name="x", values=tuple(map(float, range(64))), periodic=True)
-    layout = Layout(variables=(Variable(name="vorticity"),), y=axis, x=axis)
+    axis = Axis(name="x", values=tuple(map(float, range(64))), boundary="periodic")
+    layout = Layout(variables=(Variable(name="vorticity"),), axes=(axis, axis))
     shapes = jax.eval_shape(lambda: model.build(gpu, layout, None)[1])
     size = sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(shapes))
     assert 20e6 < size < 40e6

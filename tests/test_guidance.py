@@ -201,7 +201,7 @@ def test_a_network_that_is_told_nothing_does_as_without_a_label():
     from rolling.video.uvit.network import VideoUViT
 
     with jax.enable_x64(False):
-        inputs = Inputs(height=8, width=8, channels=1, labels=3, tokens=4)
+        inputs = Inputs(space=(8, 8), channels=1, labels=3, tokens=4)
         network = VideoUViT(channels=(8, 8), blocks=(1, 1), heads=2, embedding=8)
         apply, params = functional(network.build(inputs, nnx.Rngs(0)))
         params = jax.tree.map(lambda leaf: leaf + 0.05, params)

@@ -10,13 +10,13 @@ from rolling.configs.debug import experiment as debug
 from rolling.data.arrays import Arrays
 from rolling.data.lag_correlation import lag_correlation
 from rolling.data.source import Split
-from rolling.layout import Axis, Layout, Variable
+from rolling.geometry import Axis
+from rolling.layout import Layout, Variable
 from rolling.run.report.data_summary import summary
 
 LAYOUT = Layout(
     variables=tuple(Variable(name=name) for name in ("slow", "fast", "still")),
-    y=Axis(name="y", values=(0.0, 1.0, 2.0)),
-    x=Axis(name="x", values=(0.0, 1.0)),
+    axes=(Axis(name="y", values=(0.0, 1.0, 2.0)), Axis(name="x", values=(0.0, 1.0))),
 )
 
 

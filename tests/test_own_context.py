@@ -10,7 +10,8 @@ import pytest
 from rolling.common.errors import InputError
 from rolling.configs.debug import experiment as debug
 from rolling.denoisers import NOTHING, Condition
-from rolling.layout import Axis, Layout, Variable
+from rolling.geometry import Axis
+from rolling.layout import Layout, Variable
 from rolling.losses import XLoss
 from rolling.noise import Cosine
 from rolling.run.experiment.objectives import Denoising, LossInputs
@@ -27,7 +28,9 @@ pytestmark = pytest.mark.slow  # rollouts within gradients take long to compile
 
 A = 0.9
 CELL = Units.standard(
-    Layout(variables=(Variable(name="u"),), y=Axis(name="y", values=(0.0,)), x=Axis(name="x", values=(0.0,)))
+    Layout(
+        variables=(Variable(name="u"),), axes=(Axis(name="y", values=(0.0,)), Axis(name="x", values=(0.0,)))
+    )
 )
 NEXT_FRAME = Sampling(window=Autoregressive(context=1), solver=UniPC(order=2), calls_per_frame=16)
 

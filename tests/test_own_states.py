@@ -12,7 +12,8 @@ import pytest
 from rolling.common.errors import InputError
 from rolling.configs.debug import experiment as debug
 from rolling.denoisers import NOTHING, Condition
-from rolling.layout import Axis, Layout, Variable
+from rolling.geometry import Axis
+from rolling.layout import Layout, Variable
 from rolling.losses import XLoss
 from rolling.noise import expand
 from rolling.noise.prior import CONTEXT, FRESH, gaussian
@@ -30,7 +31,9 @@ from tests.loss_tools import ar1
 pytestmark = pytest.mark.slow  # rollouts within gradients take long to compile
 
 CELL = Units.standard(
-    Layout(variables=(Variable(name="u"),), y=Axis(name="y", values=(0.0,)), x=Axis(name="x", values=(0.0,)))
+    Layout(
+        variables=(Variable(name="u"),), axes=(Axis(name="y", values=(0.0,)), Axis(name="x", values=(0.0,)))
+    )
 )
 A, Q = 0.9, 1 - 0.9**2
 

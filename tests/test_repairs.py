@@ -10,7 +10,8 @@ import pytest
 
 from rolling.common.errors import InputError
 from rolling.denoisers import NOTHING
-from rolling.layout import Axis, Layout, Variable
+from rolling.geometry import Axis
+from rolling.layout import Layout, Variable
 from rolling.metrics.repair_ladder import Repaired
 from rolling.run.evaluation.passed_on import what_is_passed_on
 from rolling.run.evaluation.repaired_state import which_part_is_guilty
@@ -27,8 +28,12 @@ STEP = Sampling(window=Autoregressive(context=1), solver=UniPC(order=2), calls_p
 
 
 def units(height=1, width=1, mask=None, periodic=False) -> Units:
-    axis = lambda name, count: Axis(name=name, values=(*map(float, range(count)),), periodic=periodic)  # noqa: E731
-    layout = Layout(variables=(Variable(name="u"),), y=axis("y", height), x=axis("x", width))
+    boundary = "periodic" if periodic else "open"
+    y, x = (
+        Axis(name=name, values=(*map(float, range(count)),), boundary=boundary)
+        for name, count in (("y", height), ("x", width))
+    )
+    layout = Layout(variables=(Variable(name="u"),), axes=(y, x))
     return Units.standard(layout)._replace(mask=mask)
 
 

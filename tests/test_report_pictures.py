@@ -12,14 +12,16 @@ from PIL import Image, ImageColor
 
 from rolling.common.errors import InputError
 from rolling.common.indices import spaced
-from rolling.layout import Axis, Layout
+from rolling.geometry import Axis
+from rolling.layout import Layout
 from rolling.run.evaluation.scores import decoded
 from rolling.run.forecasting.zarr_reader import open_forecast
 from rolling.run.report import plots
 from rolling.run.report.colours import LEVELS, Scale, field_scale
+from rolling.run.report.drawings import drawing
 from rolling.run.report.player import manifest
-from rolling.run.report.shown_clips import Budget, coarsen, read_clips, upright
-from rolling.run.report.stills import aspect, poster
+from rolling.run.report.shown_clips import Budget, coarsen, read_clips
+from rolling.run.report.stills import poster
 from tests.fake_runs import LEADS, box, curve, film, weather, write_film, write_rich, write_store
 
 
@@ -77,13 +79,15 @@ def test_coarse_fields_keep_means_and_masks():
 
 def test_descending_longitudes_are_turned():
     axis = Axis(name="longitude", values=(3.0, 2.0, 1.0), units="degrees_east")
-    layout = Layout(variables=(), y=Axis(name="latitude", values=(60.0, 50.0)), x=axis)
-    np.testing.assert_array_equal(upright(np.array([[3, 2, 1], [6, 5, 4]]), layout), [[1, 2, 3], [4, 5, 6]])
+    layout = Layout(variables=(), axes=(Axis(name="latitude", values=(60.0, 50.0)), axis))
+    np.testing.assert_array_equal(
+        drawing(layout).picture(np.array([[3, 2, 1], [6, 5, 4]])), [[1, 2, 3], [4, 5, 6]]
+    )
 
 
 def test_regions_are_drawn_true_to_scale():
-    assert aspect(weather().layout) == pytest.approx(6 / (8 * np.cos(np.deg2rad(52.75))), rel=1e-3)
-    assert aspect(box().layout) == 1
+    assert drawing(weather().layout).aspect == pytest.approx(6 / (8 * np.cos(np.deg2rad(52.75))), rel=1e-3)
+    assert drawing(box().layout).aspect == 1
 
 
 def test_scales_are_symmetric_where_signs_balance():

@@ -10,11 +10,11 @@ import pytest
 from matplotlib.figure import Figure
 
 from rolling.common.counting import counted, in_unit
-from rolling.layout import Axis
+from rolling.geometry import Axis
 from rolling.run.evaluation.lasting import how_long_they_last
 from rolling.run.evaluation.scores import decoded, read
 from rolling.run.evaluation.summary import summary_table
-from rolling.run.report import figures, markup, plots, verdict
+from rolling.run.report import drawings, figures, markup, plots, verdict
 from rolling.run.report.experiment_parts import describe
 from rolling.run.report.words import Words, pretty_units, short
 from tests.fake_runs import LEADS, Trial, box, curve, evaluation_of, lasting, weather, write_rich
@@ -145,7 +145,7 @@ def test_units_are_set_as_in_print(given, pretty):
     ],
 )
 def test_ticks_are_round_coordinates_within_the_picture(name, values, ticks):
-    found = markup.ticks(Axis(name=name, values=tuple(values.tolist())))
+    found = drawings.ticks(Axis(name=name, values=tuple(values.tolist())))
     assert [value for _, value in found] == ticks
 
 

@@ -13,11 +13,12 @@ from rolling.data.pipeline import clips, fixed_clips
 from rolling.data.set_apart import set_apart
 from rolling.data.source import Sequences, Stored
 from rolling.data.statistics import Measured, measure
-from rolling.layout import Axis, Layout, Variable
+from rolling.geometry import Axis
+from rolling.layout import Layout, Variable
 
 CELLS = tuple(map(float, range(2)))
 LAYOUT = Layout(
-    variables=(Variable(name="a"),), y=Axis(name="y", values=CELLS), x=Axis(name="x", values=CELLS)
+    variables=(Variable(name="a"),), axes=(Axis(name="y", values=CELLS), Axis(name="x", values=CELLS))
 )
 
 

@@ -3,21 +3,21 @@
 import numpy as np
 import pytest
 
-from rolling.layout import Axis, Layout, Variable
-from rolling.metrics.spectra import EARTH_RADIUS, Planar, Spectrum, Zonal, spectrum
+from rolling.geometry import EARTH_RADIUS, Axis
+from rolling.layout import Layout, Variable
+from rolling.metrics.spectra import Planar, Spectrum, Zonal, spectrum
 from rolling.physics.flow import Kinematics, velocities, vorticities
 
 
 def axis(name, count, length=2 * np.pi, periodic=True, units="1"):
     values = tuple(float(v) for v in (np.arange(count) + 0.5) * length / count)
-    return Axis(name=name, values=values, units=units, periodic=periodic)
+    return Axis(name=name, values=values, units=units, boundary="periodic" if periodic else "open")
 
 
 def plane(height=24, width=32, names=("f",), lengths=(2 * np.pi, 2 * np.pi), periodic=(True, True)):
     return Layout(
         variables=tuple(Variable(name=name) for name in names),
-        y=axis("y", height, lengths[0], periodic[0]),
-        x=axis("x", width, lengths[1], periodic[1]),
+        axes=(axis("y", height, lengths[0], periodic[0]), axis("x", width, lengths[1], periodic[1])),
     )
 
 
@@ -26,8 +26,15 @@ def globe(height=19, width=36, names=("f",), extent=(-90.0, 90.0), circle=True):
     longitude = np.arange(width) * (360.0 / width if circle else 0.5)
     return Layout(
         variables=tuple(Variable(name=name, units="m s-1") for name in names),
-        y=Axis(name="latitude", values=tuple(map(float, latitude)), units="degrees_north"),
-        x=Axis(name="longitude", values=tuple(map(float, longitude)), units="degrees_east", periodic=circle),
+        axes=(
+            Axis(name="latitude", values=tuple(map(float, latitude)), units="degrees_north"),
+            Axis(
+                name="longitude",
+                values=tuple(map(float, longitude)),
+                units="degrees_east",
+                boundary="periodic" if circle else "open",
+            ),
+        ),
     )
 
 
@@ -145,8 +152,8 @@ def test_kinetic_energy_from_vorticity_is_that_of_the_velocities():
 def test_vorticity_and_divergence_on_a_torus_are_exact(flip):
     layout = plane(24, 32)
     if flip:  # rows from top to bottom
-        descending = Axis(name="y", values=layout.y.values[::-1], periodic=True)
-        layout = Layout(variables=layout.variables, y=descending, x=layout.x)
+        descending = Axis(name="y", values=layout.y.values[::-1], boundary="periodic")
+        layout = Layout(variables=layout.variables, axes=(descending, layout.x))
     u, v, vorticity = flow(layout)
     kinematics = Kinematics(layout=layout)
     np.testing.assert_allclose(kinematics.vorticity(u, v), vorticity, atol=1e-10)
@@ -193,7 +200,7 @@ def test_holes_reach_their_neighbours_only():
 def named(*names, **standard):
     variables = [Variable(name=n) for n in names]
     variables += [Variable(name=n, standard_name=s) for n, s in standard.items()]
-    return Layout(variables=tuple(variables), y=axis("y", 4), x=axis("x", 4))
+    return Layout(variables=tuple(variables), axes=(axis("y", 4), axis("x", 4)))
 
 
 @pytest.mark.parametrize(

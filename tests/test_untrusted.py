@@ -4,6 +4,7 @@ Each test is an attack: the file or folder that someone sends, and what must not
 """
 
 import dataclasses
+import functools
 import io
 import json
 import os
@@ -32,7 +33,8 @@ from rolling.data.clips.protocol import Picture
 from rolling.data.gridded.formats import open_files
 from rolling.data.untrusted import hdf5, pictures
 from rolling.data.untrusted.zarr_stores import OPTIONAL
-from rolling.layout import Axis, Coordinate, Layout, Variable
+from rolling.geometry import Axis, Coordinate
+from rolling.layout import Layout, Variable
 from rolling.run.experiment import codec
 from rolling.run.forecasting.zarr_reader import open_forecast
 from rolling.run.report.plots import styled
@@ -101,7 +103,7 @@ def zarr_v2(place, evidence, **array):
 
 
 LINE = Axis(name="x", values=(0.0, 1.0, 2.0))
-PLANE = Layout(variables=(Variable(name="x"),), y=LINE, x=LINE)
+PLANE = Layout(variables=(Variable(name="x"),), axes=(LINE, LINE))
 READERS = {
     "fields": lambda place: open_files(str(place)),
     "fields, by engine": lambda place: open_files(str(place), "zarr"),
@@ -477,12 +479,11 @@ def test_names_of_clips_become_names_of_files(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["../up", "/etc/x", "a/b", "", "..", "a\x1b[2J", "x" * 5000, ".zattrs"])
-@pytest.mark.parametrize("part", ["variables", "y", "x", "coordinates"])
+@pytest.mark.parametrize("part", ["variables", "axes", "coordinates"])
 def test_names_of_a_layout_are_those_of_arrays(name, part):
     """They become folders of forecasts, and lines on a page."""
-    named = {"variables": Variable, "coordinates": Coordinate}.get(part)
-    value = dataclasses.replace(LINE, name=name) if named is None else (named(name=name),)
-    layout = codec.encode(PLANE) | {part: codec.encode(value)}
+    named = {"variables": Variable, "coordinates": Coordinate, "axes": functools.partial(Axis, values=(0.0,))}
+    layout = codec.encode(PLANE) | {part: codec.encode((named[part](name=name),))}
     with pytest.raises(InputError, match="becomes a folder") as told:
         codec.decode(layout)
     assert len(str(told.value)) < 200 and str(told.value).isprintable()

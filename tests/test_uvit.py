@@ -18,8 +18,8 @@ from rolling.video.uvit.network import VideoUViT
 pytestmark = pytest.mark.slow
 
 SMALL = {"channels": (8, 16), "blocks": (1, 1), "heads": 2, "embedding": 16}
-PERIODIC = (True, True)
-SQUARE = Inputs(height=16, width=16, channels=1, periodic=PERIODIC)
+PERIODIC = ("periodic", "periodic")
+SQUARE = Inputs(space=(16, 16), channels=1, boundaries=PERIODIC)
 
 
 @functools.cache
@@ -66,7 +66,7 @@ def test_is_an_architecture_with_plain_parameters():
 
 
 def test_default_network_has_about_a_million_parameters():
-    inputs = Inputs(height=32, width=32, channels=1, periodic=PERIODIC)
+    inputs = Inputs(space=(32, 32), channels=1, boundaries=PERIODIC)
     count = parameters(VideoUViT(), inputs)
     assert 0.8e6 < count < 2.5e6
 
@@ -87,7 +87,7 @@ def parameters(architecture, inputs):
     ],
 )
 def test_any_grid(size, settings):
-    inputs = Inputs(height=size[0], width=size[1], channels=2, periodic=(False, True))
+    inputs = Inputs(space=(size[0], size[1]), channels=2, boundaries=("open", "periodic"))
     apply, params = network(inputs, **settings)
     z, logsnr = sample(*size, channels=2, batch=1, time=2)
     out = apply(params, z, logsnr)
@@ -197,8 +197,7 @@ def test_gradients_are_finite_at_infinite_clocks():
 
 
 EVERYTHING = Inputs(
-    height=10,
-    width=14,
+    space=(10, 14),
     channels=2,
     labels=3,
     tokens=5,
@@ -207,7 +206,7 @@ EVERYTHING = Inputs(
     static=1,
     reference=2,
     memory=4,
-    periodic=(False, True),
+    boundaries=("open", "periodic"),
 )
 
 
@@ -298,7 +297,7 @@ def test_a_large_network_by_its_shapes():
     architecture = VideoUViT(
         channels=(128, 256, 512), blocks=(2, 2, 6), heads=8, dtype="bfloat16", embedding=256
     )
-    inputs = Inputs(height=64, width=64, channels=1, periodic=PERIODIC)
+    inputs = Inputs(space=(64, 64), channels=1, boundaries=PERIODIC)
     assert 20e6 < parameters(architecture, inputs) < 40e6
 
     def call():
@@ -313,7 +312,7 @@ BAD_SETTINGS = {
     "attention": ({"attention": "spatial"}, "'spatial'.*joint, factorised"),
     "dtype": ({"dtype": "float16"}, "'float16'.*float32, bfloat16"),
     "boundary": ({"boundary": ("wrap", "edge")}, "periodic, edge, zero"),
-    "one boundary": ({"boundary": ("edge",)}, "height and width"),
+    "four boundaries": ({"boundary": ("edge",) * 4}, "for each axis of space"),
     "levels": ({"channels": (8, 16), "blocks": (1,)}, "one of each per level"),
     "no level": ({"channels": (), "blocks": ()}, "one of each per level"),
     "transformer levels": ({"transformer_levels": 3}, "number of levels, 2"),
@@ -333,7 +332,12 @@ def test_bad_settings(name):
 
 def test_a_grid_smaller_than_a_patch():
     with pytest.raises(InputError, match=r"3 x 50 cells.*4 x 4"):
-        network(Inputs(height=3, width=50, channels=1), patch=4)
+        network(Inputs(space=(3, 50), channels=1), patch=4)
+
+
+def test_a_boundary_for_every_axis():
+    with pytest.raises(InputError, match=r"for 1 axes, and the frames have 2"):
+        network(Inputs(space=(16, 16), channels=1), boundary=("edge",))
 
 
 def test_a_condition_that_the_network_was_not_built_for():

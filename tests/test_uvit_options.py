@@ -250,7 +250,7 @@ PARAMETERS = {
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_sizes(name):
     """By shapes alone: nothing of 5 GiB is made."""
-    inputs = Inputs(height=64, width=64, channels=3)
+    inputs = Inputs(space=(64, 64), channels=3)
     apply, shapes = abstract(vars(getattr(model_sizes, name)), inputs)
     assert size_of(shapes) == PARAMETERS[name]
     z = jax.ShapeDtypeStruct((1, 16, 64, 64, 3), jnp.float32)

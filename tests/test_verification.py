@@ -7,7 +7,8 @@ import pytest
 import xarray as xr
 
 from rolling.configs._metrics import FIELDS, FIELDS_LONG
-from rolling.layout import Axis, Layout, Variable
+from rolling.geometry import Axis
+from rolling.layout import Layout, Variable
 from rolling.metrics.anomalies import AnomalyCorrelation, PooledAnomalyCorrelation
 from rolling.metrics.ensemble import (
     Bias,
@@ -42,10 +43,14 @@ def layout(
         x = Axis(name="longitude", values=tuple(np.linspace(0, 30, width).tolist()), units="degrees_east")
     else:
         y, x = (
-            Axis(name=n, values=tuple((np.arange(c) * length / c).tolist()), periodic=periodic)
+            Axis(
+                name=n,
+                values=tuple((np.arange(c) * length / c).tolist()),
+                boundary="periodic" if periodic else "open",
+            )
             for n, c in (("y", height), ("x", width))
         )
-    return Layout(variables=tuple(Variable(name=n, units="K") for n in variables), y=y, x=x, step=step)
+    return Layout(variables=tuple(Variable(name=n, units="K") for n in variables), axes=(y, x), step=step)
 
 
 def starts(grid, members=4, leads=6, count=3, mask=None, seed=0, dtype=np.float32):

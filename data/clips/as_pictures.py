@@ -17,7 +17,8 @@ from rolling.data.clips.levels import check_levels
 from rolling.data.clips.protocol import BadClip, Block, Picture
 from rolling.data.source import Sequences, SequencesBase
 from rolling.denoisers import NO_LABEL
-from rolling.layout import Axis, Layout
+from rolling.geometry import Axis
+from rolling.layout import Layout
 
 LAST = 1024
 """Frames at the end of a film that are kept: more than any window is given."""

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 import xarray as xr
 
 from rolling.common.errors import InputError
-from rolling.layout import LATITUDE_UNITS, LONGITUDE_UNITS
+from rolling.geometry import LATITUDE_UNITS, LONGITUDE_UNITS
 
 PRESSURE_UNITS = ("pa", "hpa", "mbar", "millibar", "millibars", "mb")
 

@@ -10,7 +10,7 @@ from rolling.common.errors import InputError
 from rolling.data.dates import calendar_of, show
 from rolling.data.gridded.formats import frames_written
 from rolling.data.gridded.parts import FilePart
-from rolling.layout import Axis
+from rolling.geometry import Axis
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

@@ -6,7 +6,7 @@ import xarray as xr
 from rolling.common.errors import InputError
 from rolling.data.gridded.axes import Role, X, attributes_of
 from rolling.data.gridded.units import SAME, conversion
-from rolling.layout import LONGITUDE_UNITS, Axis
+from rolling.geometry import LONGITUDE_UNITS, Axis
 
 TOLERANCE = 1e-3  # of a cell
 EVERY = slice(None)
@@ -52,7 +52,7 @@ def horizontal_axis(
         name=name,
         values=tuple(values.tolist()),
         units=units,
-        periodic=wraps,
+        boundary="periodic" if wraps else "open",
         standard_name="" if standard_name in ("latitude", "longitude") else standard_name,
         bounds=() if edges is None else tuple(np.round(edges, 9).ravel().tolist()),
     )

@@ -85,10 +85,10 @@ def say(
     skipped: tuple[tuple[str, str], ...],
 ) -> None:
     """Reports how the user's data were interpreted, one line a matter."""
-    height, width, channels = layout.shape
+    channels = len(layout.variables)
     names = ", ".join(layout.names[:8]) + (", ..." if channels > 8 else "")
     line = f"{path}: {counted(channels, 'channel')} ({names})"
-    line += f" on {height} x {width} cells"
+    line += f" on {layout.size} cells"
     line += f", every {in_unit(f'{layout.step:g}', layout.time_units.removesuffix('1'))}".rstrip()
     for name, part in zip(("training", "test"), split, strict=True):
         line += f"; {name} {counted(sum(map(len, part)), 'frame')} in {counted(len(part), 'sequence')}"

@@ -11,7 +11,7 @@ from rolling.common.errors import InputError
 from rolling.data.gridded import axes, grids, instants
 from rolling.data.gridded.formats import explained
 from rolling.data.gridded.units import SAME, Conversion, conversion
-from rolling.layout import Axis, Coordinate
+from rolling.geometry import Axis, Coordinate
 
 Index = slice | np.ndarray
 

@@ -182,7 +182,7 @@ class Gridded:
 
     def _layout(self, cubes: list[Cube], times: np.ndarray, cadence: Cadence) -> Layout:
         y, x = (
-            dataclasses.replace(axis, periodic=axis.periodic or axis.name in self.periodic)
+            dataclasses.replace(axis, boundary="periodic" if axis.name in self.periodic else axis.boundary)
             for axis in (cubes[0].y, cubes[0].x)
         )
         unknown = [name for name in self.periodic if name not in (y.name, x.name)]
@@ -196,8 +196,7 @@ class Gridded:
             phase = phase_of(cadence, times, self.test_fraction, len(y) * len(x) * len(variables))
         layout = Layout(
             variables=variables,
-            y=y,
-            x=x,
+            axes=(y, x),
             step=cadence.step,
             time_units=cadence.units,
             features=suitable_features(cadence) if features is None else features,

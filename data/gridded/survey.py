@@ -27,14 +27,14 @@ OUTLYING = 100.0  # standard deviations
 
 class RawFrames(Protocol):
     def raw(self, start: int, stop: int) -> np.ndarray:
-        """`[stop - start, height, width, variable]` float32, infinite values as they are."""
+        """`[stop - start, *space, variable]` float32, infinite values as they are."""
         ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Survey:
     """Of `N` frames of `C` channels: how many cells of each frame are missing, `frames [N, C]`, NaN or
-    infinite, how many frames of each cell, `cells [H, W, C]`, and how many values are infinite,
+    infinite, how many frames of each cell, `cells [*space, C]`, and how many values are infinite,
     `infinite [C]`; the smallest and largest value `extremes [2, C]` and the indices of frame and cell `places
     [2, C]` where each is; and the count, sum and sum of squares of all others, `moments [3, C]`.
     """

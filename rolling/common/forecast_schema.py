@@ -36,7 +36,7 @@ def start_dimension(layout: Layout) -> str:
 
 
 def dimensions(layout: Layout) -> tuple[str, ...]:
-    return (start_dimension(layout), MEMBER, LEAD, layout.y.name, layout.x.name)
+    return (start_dimension(layout), MEMBER, LEAD, *(axis.name for axis in layout.axes))
 
 
 def is_unfinished(attributes: Mapping[str, Any]) -> bool:

@@ -19,7 +19,7 @@ def averaged(layout: Layout) -> tuple[Variable, ...]:
 class Domain:
     """Area means over the cells that hold data.
 
-    `weights [height, width, variable]` are proportional to area, zero where `mask` is False, and sum to one
+    `weights [*space, variable]` are proportional to area, zero where `mask` is False, and sum to one
     for each variable. `pooled`: the mean is over variables too, as for the colours of a picture.
     """
 
@@ -29,21 +29,23 @@ class Domain:
 
     @classmethod
     def of(cls, setup: EvaluationSetup) -> "Domain":
-        area = np.repeat(setup.layout.area_weights()[..., None], setup.layout.shape[2], axis=2)
+        area = np.repeat(setup.layout.area_weights()[..., None], setup.layout.shape[-1], axis=-1)
         mask = None if setup.mask is None or setup.mask.all() else np.asarray(setup.mask, bool)
         if mask is not None:
             area = area * mask
-        return cls(weights=area / area.sum(axis=(0, 1)), mask=mask, pooled=setup.layout.is_video)
+        cells = tuple(range(area.ndim - 1))
+        return cls(weights=area / area.sum(axis=cells), mask=mask, pooled=setup.layout.is_video)
 
     def mean(self, field: np.ndarray) -> np.ndarray:
-        """`sum_hw weights field`: `[..., height, width, variable]` to `[..., variable]`, float64.
+        """The sum of `weights field` over cells: `[..., *space, variable]` to `[..., variable]`, float64.
 
         The last axis is that of `averaged(layout)`: one entry where the variables are pooled.
         """
         if self.mask is not None:
             field = np.where(self.mask, field, 0.0)
+        space = self.weights.ndim - 1
         columns = [
-            np.tensordot(field[..., c].astype(np.float64, copy=False), self.weights[..., c], axes=2)
+            np.tensordot(field[..., c].astype(np.float64, copy=False), self.weights[..., c], axes=space)
             for c in range(self.weights.shape[-1])
         ]
         means = np.stack(columns, axis=-1)

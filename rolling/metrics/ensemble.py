@@ -35,12 +35,12 @@ class PerVariable(Averaged):
 
 
 def ensemble_mean(sample: Sample) -> np.ndarray:
-    """`[lead, height, width, variable]`, float64."""
+    """`[lead, *space, variable]`, float64."""
     return sample.forecast.mean(axis=0, dtype=np.float64)
 
 
 def ensemble_variance(sample: Sample) -> np.ndarray:
-    """`sum_i (x_i - m)^2 / (M - 1)`: `[lead, height, width, variable]`, float64."""
+    """`sum_i (x_i - m)^2 / (M - 1)`: `[lead, *space, variable]`, float64."""
     return sample.forecast.var(axis=0, ddof=1, dtype=np.float64)
 
 

@@ -11,7 +11,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from rolling.layout import Axis, Variable
+from rolling.geometry import Axis
+from rolling.layout import Variable
 from rolling.metrics.area import Domain, averaged
 from rolling.metrics.protocol import About, EvaluationSetup
 from rolling.metrics.spectra import spectrum, square
@@ -26,8 +27,8 @@ as some conserve a number to rounding."""
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Frames:
-    """`values [sequence, T, height, width, variable]` in order of time, and `previous [sequence, height,
-    width, variable]`, the frames before them."""
+    """`values [sequence, T, *space, variable]` in order of time, and `previous [sequence, *space,
+    variable]`, the frames before them."""
 
     values: np.ndarray
     previous: np.ndarray
@@ -128,22 +129,24 @@ class Motion:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Gradient:
-    """`<sqrt((D_x x)^2 + (D_y x)^2)>`, `D` the difference from a cell to the next one, across the ends of a
-    periodic axis; over cells whose next ones hold data."""
+    """`<sqrt(sum_a (D_a x)^2)>` over the axes, `D` the difference from a cell to the next one, across the
+    ends of a periodic axis; over cells whose next ones hold data."""
 
     key = "gradient"
     shown = described("Mean gradient", "Mean |∇| from cell to cell: how sharp it is.", 64)
 
     def measure(self, setup):
         layout, domain = setup.layout, Domain.of(setup)
-        axes = [(a, axis) for a, axis in ((-3, layout.y), (-2, layout.x)) if len(axis) > 1]
+        places = range(-1 - len(layout.axes), -1)
+        axes = [(place, axis) for place, axis in zip(places, layout.axes, strict=True) if len(axis) > 1]
         there = domain.weights > 0
         for place, axis in axes:
-            there = there & _next(domain.weights > 0, place) & _has_next(axis, place)
+            there = there & _next(domain.weights > 0, place) & _has_next(axis, place, there.ndim)
         weights = np.where(there, domain.weights, 0.0)
-        if not axes or not (weights.sum(axis=(0, 1)) > 0).all():
+        total = weights.sum(axis=tuple(range(len(layout.axes))))
+        if not axes or not (total > 0).all():
             return None
-        inner = dataclasses.replace(domain, weights=weights / weights.sum(axis=(0, 1)), mask=there)
+        inner = dataclasses.replace(domain, weights=weights / total, mask=there)
 
         def of(frames: Frames) -> np.ndarray:
             x = frames.values.astype(np.float64)
@@ -156,11 +159,12 @@ def _next(x: np.ndarray, axis: int) -> np.ndarray:
     return np.roll(x, -1, axis=axis)
 
 
-def _has_next(axis: Axis, place: int) -> np.ndarray:
-    """`[height, 1, 1]` or `[1, width, 1]`: False for the last cell of an axis that is not periodic."""
+def _has_next(axis: Axis, place: int, axes: int) -> np.ndarray:
+    """`[cells]` at one place of so many axes, 1 at the others: False for the last cell of an axis that is not
+    periodic."""
     there = np.ones(len(axis), bool)
     there[-1] = axis.periodic
-    return there.reshape([-1 if a == place else 1 for a in (-3, -2, -1)])
+    return there.reshape([-1 if a == place else 1 for a in range(-axes, 0)])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -189,7 +193,7 @@ class RingPower:
     def measure(self, setup):
         layout, domain = setup.layout, Domain.of(setup)
         ends = ring_ends(spectrum(layout).resolved)
-        whole = [channel for channel in range(layout.shape[2]) if domain.is_whole(channel)]
+        whole = [channel for channel in range(layout.shape[-1]) if domain.is_whole(channel)]
         if self.ring >= len(ends) or not whole:
             return None
         first, stop = ends[self.ring - 1], None if self.ring + 1 == len(ends) else ends[self.ring]

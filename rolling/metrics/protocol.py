@@ -22,7 +22,7 @@ class Recorded(Protocol):
     def length(self, index: int) -> int: ...
 
     def read(self, index: int, start: int, stop: int) -> np.ndarray:
-        """Frames `[stop - start, height, width, variable]` in physical units, NaN where masked."""
+        """Frames `[stop - start, *space, variable]` in physical units, NaN where masked."""
         ...
 
 
@@ -30,7 +30,7 @@ class Recorded(Protocol):
 class EvaluationSetup:
     """What a metric knows before it sees data; compared by identity.
 
-    `mask [height, width, variable]` is True where there are data (None: everywhere); `members` is the size of
+    `mask [*space, variable]` is True where there are data (None: everywhere); `members` is the size of
     the ensemble to be scored, `given` the number of frames it was given; the frame of lead `i` is
     `(i + 1) * layout.step` after the last of these. There is truth at the first `leads` leads, and the
     forecast goes on for `beyond` more, which only `Unpaired` metrics see. `real` are the held-out sequences
@@ -69,16 +69,16 @@ class EvaluationSetup:
 class Sample:
     """Leads `first .. first + T - 1` (counted from 0) of one start, in physical units.
 
-    `forecast [member, T, height, width, variable]`; `truth`, `climatology [T, height, width, variable]`;
-    `given [n, height, width, variable]`, the frames before lead 0, at least one. NaN only where the mask is
+    `forecast [member, T, *space, variable]`; `truth`, `climatology [T, *space, variable]`;
+    `given [n, *space, variable]`, the frames before lead 0, at least one. NaN only where the mask is
     False. The samples of one start come one after another, in the order of their leads. Starts of one `block`
     are not independent (`rolling.metrics.intervals`); None: a start depends on no other. A sample lies either
     where there is truth or beyond its end, where `truth` has no frame; only `Unpaired` metrics get that one.
 
-    `previous [member, height, width, variable]` are the forecast's frames right before `first`; None: the
+    `previous [member, *space, variable]` are the forecast's frames right before `first`; None: the
     last given frame.
 
-    `climate` gives draws from the climatology's distribution, `[draw, T, height, width, variable]`, and
+    `climate` gives draws from the climatology's distribution, `[draw, T, *space, variable]`, and
     `distribution` those from the forecast's where that is only the mean of one, as of the climatology.
     """
 
@@ -99,17 +99,17 @@ class Sample:
 
     @property
     def initial(self) -> np.ndarray:
-        """`[height, width, variable]`: the last frame that was given."""
+        """`[*space, variable]`: the last frame that was given."""
         return self.given[-1]
 
     @property
     def before(self) -> np.ndarray:
-        """`[member, height, width, variable]`: each member's frame before `first`."""
+        """`[member, *space, variable]`: each member's frame before `first`."""
         members = self.forecast.shape[0], *self.initial.shape
         return np.broadcast_to(self.initial, members) if self.previous is None else self.previous
 
     def drawn(self) -> np.ndarray:
-        """`[draw, T, height, width, variable]`: draws from the forecast's distribution, of which its members
+        """`[draw, T, *space, variable]`: draws from the forecast's distribution, of which its members
         are."""
         return self.forecast if self.distribution is None else self.distribution()
 

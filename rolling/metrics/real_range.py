@@ -109,13 +109,14 @@ class RealRange:
         return self._known()[1]
 
     def excess(self, frames: np.ndarray) -> np.ndarray:
-        """`[..., T]` of `[..., T, height, width, variable]`: how far the farthest value of a frame is from
+        """`[..., T]` of `[..., T, *space, variable]`: how far the farthest value of a frame is from
         the mean, over what is allowed; NaN where a value is missing."""
         mean, std, farthest = self._known()
         limit = np.maximum(FARTHEST * std, 2 * farthest)
         if self.setup.mask is not None:
             frames = np.where(self.setup.mask, frames, mean)
-        least, most = frames.min(axis=(-3, -2)), frames.max(axis=(-3, -2))
+        cells = tuple(range(-len(self.setup.layout.shape), -1))
+        least, most = frames.min(axis=cells), frames.max(axis=cells)
         return (np.maximum(most - mean, mean - least) / np.where(limit > 0, limit, 1.0)).max(axis=-1)
 
     def _known(self) -> tuple[np.ndarray, ...]:
@@ -151,7 +152,7 @@ class _Moments:
     """Mean, standard deviation and largest distance from the mean of every variable."""
 
     def __init__(self, setup: EvaluationSetup):
-        self.mask, variables = setup.mask, setup.layout.shape[2]
+        self.mask, variables = setup.mask, setup.layout.shape[-1]
         self.count, self.total, self.square = np.zeros((3, variables))
         self.least, self.most = np.full(variables, np.inf), np.full(variables, -np.inf)
 

@@ -1,12 +1,14 @@
-"""Energy spectra of fields `[..., height, width]` on a layout's grid.
+"""Energy spectra of fields `[..., *space]` on a layout's grid.
 
 The definition depends on the grid, and `spectrum` chooses:
 
-* a plane, periodic or not: `Planar`, energy summed over shells of the two-dimensional wavenumber. A periodic
+* a line, a plane or a box, periodic or not: `Planar`, energy summed over shells of the wavenumber. A periodic
   axis takes a Fourier transform; a bounded axis takes a cosine transform (Denis et al. 2002,
   doi 10.1175/1520-0493(2002)130<1812:SDOTDA>2.0.CO;2), which needs no window and has no jump at the ends;
 * a region in latitude and longitude: the same, on a plane that is true to scale at the central latitude;
 * a full circle of longitudes: `Zonal`, wavenumbers along each circle of latitude, averaged by area.
+
+Levels over a sphere are no axis of waves: there the spectrum is that of all of them together.
 
 In every case `sum_k E(k) = <f^2> / 2`, the mean over cells (by area, for `Zonal`).
 """
@@ -19,9 +21,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import scipy.fft
 
-from rolling.layout import Axis, Layout
-
-EARTH_RADIUS = 6_371_000.0  # metres, mean
+from rolling.geometry import Axis, LatLon
+from rolling.layout import Layout
 
 
 @runtime_checkable
@@ -35,66 +36,57 @@ class Spectrum(Protocol):
     def resolved(self) -> int: ...
 
     def __call__(self, field: np.ndarray) -> np.ndarray:
-        """`[..., height, width]` to `[..., K]`, float64, in the square of the field's units."""
+        """`[..., *space]` to `[..., K]`, float64, in the square of the field's units."""
         ...
 
 
 def spectrum(layout: Layout) -> Spectrum:
     """The spectrum that suits a layout's grid."""
-    if layout.y.is_latitude and layout.x.periodic:
+    grid = layout.grid
+    if isinstance(grid, LatLon) and layout.x.periodic:
         return Zonal(layout=layout)
-    return Planar(y=layout.y, x=layout.x, lengths=lengths(layout))
-
-
-def lengths(layout: Layout) -> tuple[float, float]:
-    """Size of the domain along (y, x): in metres where `y` is a latitude, else in the axes' own units.
-
-    Every cell counts in full, so the length of a periodic axis is its period.
-    """
-    height, width = len(layout.y) * layout.y.spacing, len(layout.x) * layout.x.spacing
-    if not layout.y.is_latitude:
-        return height, width
-    middle = (layout.y.values[0] + layout.y.values[-1]) / 2
-    metres = EARTH_RADIUS * math.pi / 180
-    return height * metres, width * metres * math.cos(math.radians(middle))
+    return Planar(axes=layout.axes, lengths=grid.lengths())
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Planar:
-    """`E(k) = 1/2 sum |f_mn|^2` over modes whose wavenumber rounds to `k`.
+    """`E(k) = 1/2 sum |f_m|^2` over modes whose wavenumber rounds to `k`, on one to three axes.
 
-    Wavenumbers count waves along the longer side of the domain, of length `L`: a mode of `m` waves along a
+    Wavenumbers count waves along the longest side of the domain, of length `L`: a mode of `m` waves along a
     side of length `l` has the component `m L / l`. The cosine transform also has half waves, `m = 1/2, 3/2`,
     which round up: shell `k >= 1` contains `[k - 1/2, k + 1/2)`, and shell 0 only the mean.
     """
 
-    y: Axis
-    x: Axis
-    lengths: tuple[float, float]
+    axes: tuple[Axis, ...]
+    lengths: tuple[float, ...]
 
     @property
     def longest(self) -> float:
         return max(self.lengths)
 
     @functools.cached_property
-    def _periodic(self) -> tuple[int, ...]:
-        return tuple(a for a, axis in ((-2, self.y), (-1, self.x)) if axis.periodic)
+    def _places(self) -> tuple[int, ...]:
+        return tuple(range(-len(self.axes), 0))
 
-    def _waves(self, axis: int) -> np.ndarray:
+    @functools.cached_property
+    def _periodic(self) -> tuple[int, ...]:
+        return tuple(place for place in self._places if self.axes[place].periodic)
+
+    def _waves(self, place: int) -> np.ndarray:
         """The number of waves of each mode along one side, in the order of the transform."""
-        count = len((self.y, self.x)[axis])
-        if axis not in self._periodic:
+        count = len(self.axes[place])
+        if place not in self._periodic:
             return np.arange(count) / 2
         frequencies = (
-            np.arange(count // 2 + 1) if axis == self._periodic[-1] else scipy.fft.fftfreq(count, 1 / count)
+            np.arange(count // 2 + 1) if place == self._periodic[-1] else scipy.fft.fftfreq(count, 1 / count)
         )
         return np.abs(frequencies)
 
     @functools.cached_property
     def modulus(self) -> np.ndarray:
-        """`[modes]`: the wavenumber of each mode, a real number, in waves along the longer side."""
-        y, x = (self._waves(axis) * self.longest / self.lengths[axis] for axis in (-2, -1))
-        return np.hypot(y[:, None], x[None, :]).ravel()
+        """`[modes]`: the wavenumber of each mode, a real number, in waves along the longest side."""
+        sides = [self._waves(place) * self.longest / self.lengths[place] for place in self._places]
+        return functools.reduce(np.hypot.outer, sides).ravel()
 
     @functools.cached_property
     def _shells(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -110,17 +102,17 @@ class Planar:
 
     @property
     def resolved(self) -> int:
-        sides = zip((self.y, self.x), self.lengths, strict=True)
+        sides = zip(self.axes, self.lengths, strict=True)
         limits = (len(axis) / 2 * self.longest / length for axis, length in sides)
         return math.floor(min(limits) - 0.5)
 
     def energy(self, field: np.ndarray) -> np.ndarray:
-        """`|f_mn|^2 / 2` of every mode: `[..., height, width]` to `[..., modes]`."""
+        """`|f_m|^2 / 2` of every mode: `[..., *space]` to `[..., modes]`."""
         field = np.asarray(field, np.float64)
-        for axis in {-2, -1} - set(self._periodic):
-            field = np.asarray(scipy.fft.dct(field, axis=axis, norm="ortho")) / math.sqrt(field.shape[axis])
+        for place in set(self._places) - set(self._periodic):
+            field = np.asarray(scipy.fft.dct(field, axis=place, norm="ortho")) / math.sqrt(field.shape[place])
         if not self._periodic:
-            return field.reshape(*field.shape[:-2], -1) ** 2 / 2
+            return field.reshape(*field.shape[: -len(self.axes)], -1) ** 2 / 2
         last = self._periodic[-1]
         modes = np.asarray(scipy.fft.rfftn(field, axes=self._periodic, norm="forward"), np.complex128)
         # A real transform keeps one mode of each conjugate pair; the mean and the Nyquist mode are single.
@@ -129,9 +121,9 @@ class Planar:
         pairs[0] = 1.0
         if count % 2 == 0:
             pairs[-1] = 1.0
-        pairs = pairs[:, None] if last == -2 else pairs
+        pairs = pairs.reshape([-1 if place == last else 1 for place in self._places])
         energy = (modes.real**2 + modes.imag**2) * pairs / 2
-        return energy.reshape(*energy.shape[:-2], -1)
+        return energy.reshape(*energy.shape[: -len(self.axes)], -1)
 
     def sum_shells(self, energy: np.ndarray) -> np.ndarray:
         """`[..., modes]` to `[..., K]`."""
@@ -145,7 +137,7 @@ class Planar:
 
     def kinetic_of_vorticity(self, vorticity: np.ndarray) -> np.ndarray:
         """`1/2 sum |w|^2 / |k|^2`, `k = 2 pi modulus / L`: the kinetic energy of the divergence-free flow
-        of zero mean that has this vorticity, on a doubly periodic domain."""
+        of zero mean that has this vorticity, on a doubly periodic plane."""
         wavenumber = 2 * np.pi * self.modulus / self.longest
         inverse = np.divide(1.0, wavenumber**2, out=np.zeros_like(wavenumber), where=wavenumber > 0)
         return self.sum_shells(self.energy(vorticity) * inverse)
@@ -174,8 +166,8 @@ class Zonal:
         energy[..., 0] /= 2
         if count % 2 == 0:
             energy[..., -1] /= 2
-        area = self.layout.area_weights()[:, 0]
-        return np.tensordot(energy, area / area.sum(), axes=([-2], [0]))
+        area = self.layout.area_weights()[..., 0]
+        return np.tensordot(energy, area / area.sum(), axes=(range(-1 - area.ndim, -1), range(area.ndim)))
 
 
 def square(units: str) -> str:

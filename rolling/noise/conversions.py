@@ -8,8 +8,9 @@ from rolling.array_types import Clocks, Frames
 from rolling.noise.schedule import Times
 
 
-def expand(clocks: Shaped[Array, "#batch time"], frames: Shaped[Array, "batch time ..."]) -> Array:
-    """Clocks `[batch, time]` with trailing axes of one, to broadcast against frames."""
+def expand(clocks: Shaped[Array, "..."], frames: Shaped[Array, "..."]) -> Array:
+    """Clocks `[batch, time]`, or numbers along the first axes of any array, with trailing axes of one, to
+    broadcast against it."""
     return clocks.reshape(clocks.shape + (1,) * (frames.ndim - clocks.ndim))
 
 

@@ -354,7 +354,7 @@ def _label(name: str, forecast: Forecast) -> str:
 
 
 def _facts(experiment: Experiment, split: Split, parameters: int) -> str:
-    height, width, _ = split.train.layout.shape
+    layout = split.train.layout
     parts = {"train": split.train} | ({"validate": split.validation} if split.validation else {})
     amounts = [
         f"{counted(frames, 'frame')} in {counted(count, 'sequence')} to {what} on;"
@@ -362,7 +362,7 @@ def _facts(experiment: Experiment, split: Split, parameters: int) -> str:
         for count, frames in [long_enough(part, experiment.clip_frames)]
     ]
     return (
-        f"{experiment.name}: {', '.join(split.train.layout.names)} on {height} x {width};"
+        f"{experiment.name}: {', '.join(layout.names)} on {layout.size};"
         f" {' '.join(amounts)}"
         f" a network of {parameters / 1e6:.2f} M parameters"
     )

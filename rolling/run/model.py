@@ -33,10 +33,9 @@ from rolling.sampling.constraints import Units
 
 def network_inputs(experiment: Experiment, layout: Layout, mask: np.ndarray | None) -> Inputs:
     """The input shapes of a network for this layout; a mask becomes a static field per variable."""
-    height, width, channels = layout.shape
+    channels = len(layout.variables)
     return Inputs(
-        height=height,
-        width=width,
+        space=layout.space,
         channels=channels,
         labels=len(layout.labels),
         tokens=layout.tokens,
@@ -45,7 +44,7 @@ def network_inputs(experiment: Experiment, layout: Layout, mask: np.ndarray | No
         static=0 if mask is None else channels,
         reference=experiment.reference.frames * channels,
         memory=len(experiment.memory.ages) * channels,
-        periodic=(layout.y.periodic, layout.x.periodic),
+        boundaries=tuple(axis.boundary for axis in layout.axes),
     )
 
 
@@ -93,7 +92,7 @@ class Known:
 
 def with_reference(conditions: Conditions, frames: Frames) -> Conditions:
     """What is known of any frames, and with it these frames of the beginning, normalised."""
-    reference = einops.rearrange(frames, "b t h w c -> b h w (t c)")
+    reference = einops.rearrange(frames, "b t ... c -> b ... (t c)")
     return lambda first, count: dataclasses.replace(conditions(first, count), reference=reference)
 
 

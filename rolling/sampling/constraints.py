@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from rolling.array_types import ContextFrames, Frames
+from rolling.array_types import ContextFrames, Frames, space_of
 from rolling.common.errors import InputError
 from rolling.layout import Layout
 
@@ -36,12 +36,10 @@ class Units(NamedTuple):
     @classmethod
     def standard(cls, layout: Layout) -> "Units":
         """Of values that are in the units of the layout already."""
-        channels = layout.shape[2]
+        channels = layout.shape[-1]
         return cls(layout, np.zeros(channels, np.float32), np.ones(channels, np.float32))
 
-    def weights(
-        self, dtype: Any, chosen: Sequence[int] | None = None
-    ) -> Float[Array, "1 1 height width channel"]:
+    def weights(self, dtype: Any, chosen: Sequence[int] | None = None) -> Float[Array, "1 1 *space channel"]:
         """The share of each cell in the mean of its variable, by area, over cells with data; 0 in variables
         that are not chosen."""
         counted = np.zeros(self.layout.shape, bool)
@@ -49,7 +47,8 @@ class Units(NamedTuple):
         if self.mask is not None:
             counted &= self.mask
         weights = self.layout.area_weights()[..., None] * counted
-        return jnp.asarray(weights / np.maximum(weights.sum((0, 1)), 1e-30), dtype)[None, None]
+        total = weights.sum(tuple(range(weights.ndim - 1)))
+        return jnp.asarray(weights / np.maximum(total, 1e-30), dtype)[None, None]
 
     def physical(self, x: Frames) -> Frames:
         return x * _per_channel(self.std, x) + _per_channel(self.mean, x)
@@ -126,7 +125,7 @@ class Limits:
 
     def constrain(self, x, context, units):
         layout = units.layout
-        low, high = np.full((2, layout.shape[2]), [[-math.inf], [math.inf]])
+        low, high = np.full((2, layout.shape[-1]), [[-math.inf], [math.inf]])
         chosen = channels_of(self.variables, layout, "a constraint of limits")
         low[chosen], high[chosen] = (self.low, self.high) if self.variables else (0.0, 255.0)
         low, high = (_per_channel((limit - units.mean) / units.std, x) for limit in (low, high))
@@ -185,7 +184,7 @@ class ConservedMean:
 
     def constrain(self, x, context, units):
         weights = units.weights(x.dtype, channels_of(self.variables, units.layout, "a conserved mean"))
-        change = ((context[:, -1:] - x) * weights).sum((2, 3), keepdims=True)
+        change = ((context[:, -1:] - x) * weights).sum(space_of(x), keepdims=True)
         return jnp.where(weights > 0, x + change, x)
 
 

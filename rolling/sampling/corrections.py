@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from rolling.array_types import ContextFrames, Frames
+from rolling.array_types import ContextFrames, Frames, space_of
 from rolling.common.errors import InputError
 from rolling.layout import Layout
 from rolling.sampling.constraints import Units
@@ -75,10 +75,10 @@ class Anchor:
         return jnp.where(cells > 0, corrected, x)
 
 
-Moment = Float[Array, "batch time 1 1 channel"]
+Moment = Float[Array, "batch time *ones channel"]
 
 
-def _moments(x: Frames, cells: Float[Array, "1 1 height width channel"]) -> tuple[Moment, Moment]:
+def _moments(x: Frames, cells: Float[Array, "1 1 *space channel"]) -> tuple[Moment, Moment]:
     """Mean and standard deviation of each frame and variable."""
-    mean = (cells * x).sum((2, 3), keepdims=True)
-    return mean, jnp.sqrt((cells * (x - mean) ** 2).sum((2, 3), keepdims=True))
+    mean = (cells * x).sum(space_of(x), keepdims=True)
+    return mean, jnp.sqrt((cells * (x - mean) ** 2).sum(space_of(x), keepdims=True))

@@ -93,9 +93,9 @@ class Memory:
         """The frames before the window after those that are `leaving` it."""
         return None if kept is None else jnp.concatenate([kept, leaving], axis=1)[:, -kept.shape[1] :]
 
-    def shown(self, kept: PastFrames | None) -> Float[Array, "batch height width memory"] | None:
+    def shown(self, kept: PastFrames | None) -> Float[Array, "batch *space memory"] | None:
         """What the network sees of the frames before the window."""
         if kept is None:
             return None
         slots = [self.ages[-1] - age for age in self.ages]
-        return einops.rearrange(kept[:, jnp.asarray(slots)], "b t h w c -> b h w (t c)")
+        return einops.rearrange(kept[:, jnp.asarray(slots)], "b t ... c -> b ... (t c)")

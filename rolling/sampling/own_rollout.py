@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Key
 
 from rolling.array_types import Frames, PastFrames
 from rolling.denoisers import Condition, Denoiser
+from rolling.noise import expand
 from rolling.sampling.carry import Carry
 from rolling.sampling.guidance import Denoisers
 from rolling.sampling.perturbations import Shape
@@ -22,9 +23,9 @@ from rolling.sampling.sampler import Sampler, known_units
 class States(NamedTuple):
     """Of a rollout after each cycle."""
 
-    frames: Float[Array, "cycle step batch window height width channel"]
+    frames: Float[Array, "cycle step batch window *space channel"]
     """Those in the window, where each step of the next cycle begins."""
-    memory: Float[Array, "cycle batch height width memory"] | None
+    memory: Float[Array, "cycle batch *space memory"] | None
     """The old frames that the network is shown beside it, as in `Condition.memory`."""
 
 
@@ -66,7 +67,7 @@ def finished_on_own(
     condition: Condition,
     cycles: int,
     past: PastFrames | None = None,
-) -> Float[Array, "batch finished height width channel"]:
+) -> Float[Array, "batch finished *space channel"]:
     """The `cycles * stride` frames that such a rollout finishes: the first `stride` with the window on the
     truth, the later ones on frames of its own. `key` has one for each sequence."""
     carry = sampler.place(x[:, : sampler.window.size], key, 0, past=past)
@@ -82,7 +83,7 @@ def finished_after_repair(
     cycles: int,
     repairs: Sequence[Repair],
     past: PastFrames | None = None,
-) -> Float[Array, "batch repair finished height width channel"]:
+) -> Float[Array, "batch repair finished *space channel"]:
     """The last frame of the context and the `stride` frames after it that one more cycle finishes, after
     `cycles` of them and each of the repairs. `x` holds the `cycles * stride + size` true frames from the
     first of the window on, `past` those before it."""
@@ -100,7 +101,7 @@ def finished_after_repair(
 
     # One after another: no more memory than one of them takes.
     found = jax.lax.map(rung, jnp.arange(len(repairs)))
-    return einops.rearrange(found, "r b t h w c -> b r t h w c")
+    return einops.rearrange(found, "r b t ... -> b r t ...")
 
 
 def passed_on(
@@ -129,7 +130,7 @@ def passed_on(
     def case(which):
         direction = lambda frames: jax.lax.switch(which, directions, frames)  # noqa: E731
         slots = (jnp.arange(size) < sampler.window.context) | whole[which]
-        wrong = x[:, :size] + share * jnp.where(slots[None, :, None, None, None], direction(x[:, :size]), 0)
+        wrong = x[:, :size] + share * jnp.where(expand(slots[None], x), direction(x[:, :size]), 0)
         # What the rollout remembers of its given frames, and of those before them, is right.
         carry = dataclasses.replace(start, z=sampler.place(wrong, key, 0).z)
         d = direction(unperturbed)
@@ -142,7 +143,7 @@ def _finished(sampler: Sampler, denoiser, carry: Carry, condition: Condition, cy
     """The carry after so many cycles from frame 0 on, and all frames that they finish."""
     step = lambda carry, i: _next(sampler, denoiser, carry, condition, i)  # noqa: E731
     carry, finished = jax.lax.scan(step, carry, jnp.arange(cycles))
-    return carry, einops.rearrange(finished, "cycle b t h w c -> b (cycle t) h w c")
+    return carry, einops.rearrange(finished, "cycle b t ... -> b (cycle t) ...")
 
 
 def _next(sampler: Sampler, denoiser, carry: Carry, condition: Condition, i):

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
-from rolling.array_types import Frames
+from rolling.array_types import Frames, space_of
 from rolling.sampling.constraints import Units
 
 APART = 2**31 - 1
@@ -45,7 +45,7 @@ class Blur:
 
     def direction(self, x, key, units):
         blurred = x
-        for place in (2, 3):
+        for place in space_of(x):
             before, after = _beside(blurred, units, place)
             blurred = (before + 2 * blurred + after) / 4
         return _where_data(blurred - x, units)
@@ -58,7 +58,7 @@ class Contrast:
     name: str = "contrast"
 
     def direction(self, x, key, units):
-        return _where_data(x - (x * units.weights(x.dtype)).sum((2, 3), keepdims=True), units)
+        return _where_data(x - (x * units.weights(x.dtype)).sum(space_of(x), keepdims=True), units)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,13 +79,14 @@ class Swelling:
     name: str = "swelling"
 
     def direction(self, x, key, units):
-        slopes = [(after - before) / 2 for before, after in (_beside(x, units, place) for place in (2, 3))]
-        return _where_data(jnp.sqrt(slopes[0] ** 2 + slopes[1] ** 2), units)
+        beside = (_beside(x, units, place) for place in space_of(x))
+        squares = [((after - before) / 2) ** 2 for before, after in beside]
+        return _where_data(jnp.sqrt(sum(squares[1:], squares[0])), units)
 
 
 def _beside(x: Frames, units: Units, place: int) -> tuple[Frames, Frames]:
-    """Of each cell the ones before and after it along the rows, or columns; at a wall the cell itself."""
-    axis = {2: units.layout.y, 3: units.layout.x}[place]
+    """Of each cell the ones before and after it along an axis; at an end the cell itself."""
+    axis = units.layout.axes[place - 2]
     pads = [(int(i == place),) * 2 for i in range(x.ndim)]
     padded = jnp.pad(x, pads, mode="wrap" if axis.periodic else "edge")
     before, after = (jax.lax.slice_in_dim(padded, i, i + x.shape[place], axis=place) for i in (0, 2))

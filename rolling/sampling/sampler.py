@@ -81,7 +81,7 @@ class Sampler:
 
     def first_steps(
         self, denoiser, carry: Carry, condition: Condition, count: int
-    ) -> tuple[Float[Array, "step batch window height width channel"], Carry]:
+    ) -> tuple[Float[Array, "step batch window *space channel"], Carry]:
         """The frames of the carry where each of the first `count` steps of a cycle begins, and the carry
         where the last of them does. The steps run one after another, whatever the recipe's sweep."""
         if count == 1:

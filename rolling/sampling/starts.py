@@ -11,6 +11,7 @@ from rolling.array_types import Frames
 from rolling.common.checks import check_least
 from rolling.common.errors import InputError
 from rolling.denoisers import Condition, Denoiser
+from rolling.noise import expand
 from rolling.sampling.carry import Carry
 from rolling.sampling.guidance import Denoisers
 from rolling.windows import Window
@@ -93,7 +94,7 @@ class FromNoise:
 class Guess(Protocol):
     """A first guess: what a cheaper forecaster makes of the given frames."""
 
-    def __call__(self, given: Frames, frames: int) -> Float[Array, "batch frames height width channel"]:
+    def __call__(self, given: Frames, frames: int) -> Float[Array, "batch frames *space channel"]:
         """`[batch, n, ...]` to the `frames` frames that follow."""
         ...
 
@@ -111,7 +112,7 @@ class Persistence:
 
     def __call__(self, given, frames):
         factors = jnp.asarray(self.damping, given.dtype) ** jnp.arange(1, frames + 1)
-        return given[:, -1:] * factors[None, :, None, None, None]
+        return given[:, -1:] * expand(factors[None], given)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -138,7 +138,7 @@ class Ssim(Quality):
     title_of_best: ClassVar[str] = "Structural similarity of the best member"
 
     def tools(self, setup):
-        return super().tools(setup) if min(setup.layout.shape[:2]) >= LEAST else None
+        return super().tools(setup) if min(setup.layout.space) >= LEAST else None
 
     def of(self, forecast, truth):
         y = _planes(truth)

@@ -44,13 +44,14 @@ class Lossless:
             yield write_file(path, lambda path, panel=panel: self._save(cast, panel, path))
 
     def _save(self, cast: Cast, panel: str, path: Path) -> None:
+        layout = cast.shown.layout
         encode_video(
             itertools.islice(cast.frames(panel), 0 if self.given else cast.given, None),
             path,
-            shape=cast.shown.layout.shape[:2],
+            shape=(len(layout.y), len(layout.x)),
             form="matroska",
             codec="ffv1",
             pixels="bgr0",
-            rate=Fraction(1 / cast.shown.layout.step).limit_denominator(1001),
+            rate=Fraction(1 / layout.step).limit_denominator(1001),
             options={},
         )

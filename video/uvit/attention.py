@@ -25,23 +25,21 @@ def rotary_angles(positions: Array, pairs: int, period: int | None = None) -> Fl
 
 
 def token_angles(
-    time: int, height: int, width: int, dim: int, periodic: Sequence[bool]
-) -> Float[Array, "time height width pair"]:
-    """Rotary angles of tokens in time (half of the pairs), height and width (a quarter each)."""
+    time: int, space: Sequence[int], dim: int, periodic: Sequence[bool]
+) -> Float[Array, "time *space pair"]:
+    """Rotary angles of tokens in time (half of the pairs) and along each axis of space (equal shares of the
+    rest)."""
     pairs = dim // 2
-    space = pairs // 4
-    t = rotary_angles(jnp.arange(time), pairs - 2 * space)
-    y = rotary_angles(jnp.arange(height), space, height if periodic[0] else None)
-    x = rotary_angles(jnp.arange(width), space, width if periodic[1] else None)
-    grid = (time, height, width)
-    return jnp.concatenate(
-        [
-            jnp.broadcast_to(t[:, None, None], (*grid, t.shape[-1])),
-            jnp.broadcast_to(y[None, :, None], (*grid, space)),
-            jnp.broadcast_to(x[None, None], (*grid, space)),
-        ],
-        -1,
-    )
+    share = pairs // (2 * len(space))
+    grid = (time, *space)
+    parts = [rotary_angles(jnp.arange(time), pairs - len(space) * share)]
+    for cells, wraps in zip(space, periodic, strict=True):
+        parts.append(rotary_angles(jnp.arange(cells), share, cells if wraps else None))
+    along = [
+        part.reshape([len(part) if place == axis else 1 for place in range(len(grid))] + [-1])
+        for axis, part in enumerate(parts)
+    ]
+    return jnp.concatenate([jnp.broadcast_to(part, (*grid, part.shape[-1])) for part in along], -1)
 
 
 def rotate(x: Float[Array, "batch token head dim"], angles: Float[Array, "token pair"]) -> Array:

@@ -1,6 +1,7 @@
 """The blocks of the video U-ViT: convolutions on fine grids, transformers on coarse ones."""
 
 import itertools
+import math
 from typing import NamedTuple
 
 import einops
@@ -35,7 +36,7 @@ class BlockInputs(NamedTuple):
 
 
 class ConvolutionBlock(nnx.Module):
-    """A residual block of two 3 x 3 convolutions; frames are mixed before the second."""
+    """A residual block of two convolutions; frames are mixed before the second."""
 
     def __init__(self, config: Settings, channels: int, tokens: int, rngs: nnx.Rngs):
         self.norm = ModulatedNorm(channels, config.embedding, rngs, activation=True)
@@ -81,26 +82,28 @@ class TransformerBlock(nnx.Module):
     def dropout(self, y: Array, inputs: BlockInputs) -> Array:
         return dropout(y, self.config.dropout, inputs.keys())
 
-    def angles(self, h: Frames) -> Float[Array, "time height width pair"]:
-        _, time, height, width, channels = h.shape
+    def angles(self, h: Frames) -> Float[Array, "time *space pair"]:
+        _, time, *space, channels = h.shape
         periodic = [kind == "periodic" for kind in self.config.edges]
-        return token_angles(time, height, width, channels // self.heads, periodic)
+        return token_angles(time, space, channels // self.heads, periodic)
 
     def joint(self, h: Frames, inputs: BlockInputs) -> Frames:
-        _, time, height, width, channels = h.shape
+        _, time, *space, channels = h.shape
         angles = self.angles(h)
         x = self.norm(h, inputs.embedding).reshape(h.shape[0], -1, channels)
-        mask = causal_mask(time, height * width) if self.config.causal else None
+        mask = causal_mask(time, math.prod(space)) if self.config.causal else None
         y = self.attention(x, angles.reshape(-1, angles.shape[-1]), mask)
         return h + self.dropout(y, inputs).reshape(h.shape)
 
     def factorised(self, h: Frames, inputs: BlockInputs) -> Frames:
-        batch, time, height, width, channels = h.shape
-        angles = self.angles(h)
-        x = self.norm(h, inputs.embedding).reshape(batch * time, height * width, channels)
-        y = self.attention(x, angles[0].reshape(height * width, -1), None)
+        batch, time, *space, channels = h.shape
+        cells, angles = math.prod(space), self.angles(h)
+        x = self.norm(h, inputs.embedding).reshape(batch * time, cells, channels)
+        y = self.attention(x, angles[0].reshape(cells, -1), None)
         h = h + self.dropout(y, inputs).reshape(h.shape)
-        x = einops.rearrange(self.time_norm(h, inputs.embedding), "b t h w c -> (b h w) t c")
-        y = self.time_attention(x, angles[:, 0, 0], causal_mask(time) if self.config.causal else None)
-        y = einops.rearrange(y, "(b h w) t c -> b t h w c", h=height, w=width)
+        x = self.time_norm(h, inputs.embedding).reshape(batch, time, cells, channels)
+        x = einops.rearrange(x, "b t cell c -> (b cell) t c")
+        in_time = angles.reshape(time, cells, -1)[:, 0]
+        y = self.time_attention(x, in_time, causal_mask(time) if self.config.causal else None)
+        y = einops.rearrange(y, "(b cell) t c -> b t cell c", cell=cells).reshape(h.shape)
         return h + self.dropout(y, inputs)

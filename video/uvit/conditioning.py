@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from rolling.array_types import SPACE
 from rolling.common.errors import InputError
 from rolling.denoisers import NO_LABEL, Condition, Inputs
 from rolling.video.uvit.layers import Frames, Linear, zeros
@@ -17,10 +18,11 @@ def check_inputs(inputs: Inputs, z: Frames, condition: Condition) -> None:
 
     A missing label or missing tokens mean "unconditional" (guidance needs this); other parts are required.
     """
-    if z.ndim != 5 or z.shape[-1] != inputs.channels:
+    if z.ndim != 3 + len(inputs.space) or z.shape[-1] != inputs.channels:
+        space = ", ".join(SPACE[-len(inputs.space) :])
         raise InputError(
-            f"the network was built for frames [batch, time, height, width, {inputs.channels}] and was given"
-            f" an array of shape {z.shape}"
+            f"the network was built for frames [batch, time, {space}, {inputs.channels}] and was given an"
+            f" array of shape {z.shape}"
         )
     for name in ("tokens", "vectors", "fields", "static", "reference", "memory"):
         part, expected = getattr(condition, name), getattr(inputs, name)
@@ -31,10 +33,10 @@ def check_inputs(inputs: Inputs, z: Frames, condition: Condition) -> None:
                 " that of the training"
             )
     for name, part, grid in (
-        ("fields", condition.fields, z.shape[:4]),
-        ("static", condition.static, z.shape[2:4]),
-        ("reference", condition.reference, (z.shape[0], *z.shape[2:4])),
-        ("memory", condition.memory, (z.shape[0], *z.shape[2:4])),
+        ("fields", condition.fields, z.shape[:-1]),
+        ("static", condition.static, z.shape[2:-1]),
+        ("reference", condition.reference, (z.shape[0], *z.shape[2:-1])),
+        ("memory", condition.memory, (z.shape[0], *z.shape[2:-1])),
     ):
         if part is not None and part.shape[:-1] != grid:
             raise InputError(

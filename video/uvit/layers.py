@@ -1,10 +1,12 @@
-"""The layers of the video backbones: frames `[batch, time, height, width, channel]`, a clock per frame.
+"""The layers of the video backbones: frames `[batch, time, *space, channel]` on one to three axes of space, a
+clock per frame.
 
 Parameters are float32; a layer computes in the dtype of its input. Norms, softmax and the embedding of the
 clocks are always float32. There is no state except the parameters: randomness comes in as a key.
 """
 
 import functools
+import itertools
 import math
 from typing import cast
 
@@ -13,9 +15,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-Frames = Float[Array, "batch time height width channel"]
+Frames = Float[Array, "batch time *space channel"]
 Tokens = Float[Array, "... channel"]
-Boundary = tuple[str, str]
+Boundary = tuple[str, ...]
 BOUNDARIES = ("periodic", "edge", "zero")
 
 zeros = nnx.initializers.zeros_init()
@@ -46,10 +48,10 @@ class Linear(nnx.Module):
 
 
 class Convolution(nnx.Module):
-    """A 3 x 3 convolution of every frame, with a boundary condition for each axis."""
+    """A convolution of every frame over three cells along each axis, with a boundary condition for each."""
 
     def __init__(self, inputs: int, outputs: int, boundary: Boundary, rngs: nnx.Rngs, init=fan_in):
-        self.kernel = nnx.Param(init(rngs.params(), (3, 3, inputs, outputs), jnp.float32))
+        self.kernel = nnx.Param(init(rngs.params(), (*[3] * len(boundary), inputs, outputs), jnp.float32))
         self.bias = nnx.Param(jnp.zeros(outputs))
         self.boundary = boundary
 
@@ -76,9 +78,10 @@ def _(primals, tangents):
     return add_bias(*primals), dy + jnp.ones((len(y), 1), y.dtype) @ dbias[None]
 
 
-def convolve(x: Float[Array, "n height width channel"], kernel: Array, boundary: Boundary) -> Array:
-    """3 x 3 cross-correlation of `x`, extended beyond its edges periodically, by edge values, or by zeros."""
-    if boundary == ("zero", "zero"):
+def convolve(x: Float[Array, "n *space channel"], kernel: Array, boundary: Boundary) -> Array:
+    """Cross-correlation of `x` with `kernel [3, ..., inputs, outputs]`, extended beyond its edges
+    periodically, by edge values, or by zeros."""
+    if set(boundary) == {"zero"}:
         return correlate(x, kernel, "SAME")
     return jax.lax.platform_dependent(
         x,
@@ -89,32 +92,37 @@ def convolve(x: Float[Array, "n height width channel"], kernel: Array, boundary:
 
 
 def correlate(x: Array, kernel: Array, padding: str) -> Array:
-    return jax.lax.conv_general_dilated(
-        x, kernel, (1, 1), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
+    axes = "DHW"[-(x.ndim - 2) :]
+    numbers = (f"N{axes}C", f"{axes}IO", f"N{axes}C")
+    return jax.lax.conv_general_dilated(x, kernel, (1,) * len(axes), padding, dimension_numbers=numbers)
 
 
 def convolve_by_halo(x: Array, kernel: Array, boundary: Boundary) -> Array:
     """`convolve` by a copy of `x` with its halo."""
-    return correlate(extend(extend(x, 1, boundary[0]), 2, boundary[1]), kernel, "VALID")
+    for axis, kind in enumerate(boundary, start=1):
+        x = extend(x, axis, kind)
+    return correlate(x, kernel, "VALID")
 
 
 def convolve_by_strips(x: Array, kernel: Array, boundary: Boundary) -> Array:
-    """`convolve` by zero padding, plus the contribution of the halo to the outer rows and columns.
+    """`convolve` by zero padding, plus the contribution of the halo to the outer cells along each axis.
 
     On a CPU, XLA is fast at zero-padded convolutions; a copy with a halo costs half as much again. The halo
-    contributes a product of three taps to each outer row and column.
+    contributes a product of the taps of one side to the outer cells of that side.
     """
     y = correlate(x, kernel, "SAME")
-    if boundary[0] != "zero":
-        # The rows of the halo include the corners, so they are extended in width before their taps are taken.
-        rows = extend(jnp.stack(halo(x, 1, boundary[0])), 2, boundary[1])
-        above, below = taps(rows, kernel[::2])
-        y = y.at[:, 0].add(above).at[:, -1].add(below)
-    if boundary[1] != "zero":
-        columns = extend(jnp.stack(halo(x, 2, boundary[1])), 2, "zero")
-        left, right = taps(columns, kernel[:, ::2].swapaxes(0, 1))
-        y = y.at[:, :, 0].add(left).at[:, :, -1].add(right)
+    for axis, kind in enumerate(boundary, start=1):
+        if kind == "zero":
+            continue
+        # The halo of an axis includes the corners with those after it, so it is extended there before its
+        # taps are taken; the corners with axes before it have been counted with them.
+        sides = jnp.stack(halo(x, axis, kind))
+        others = ["zero"] * (axis - 1) + list(boundary[axis:])
+        for place, other in enumerate(others, start=2):
+            sides = extend(sides, place, other)
+        before, after = taps(sides, jnp.moveaxis(kernel, axis - 1, 0)[::2])
+        edges = (slice(None),) * axis
+        y = y.at[*edges, 0].add(before).at[*edges, -1].add(after)
     return y
 
 
@@ -131,12 +139,18 @@ def extend(x: Array, axis: int, boundary: str) -> Array:
     return jnp.concatenate([before, x, after], axis)
 
 
-def taps(lines: Float[Array, "2 n length inputs"], kernels: Float[Array, "2 3 inputs outputs"]) -> Array:
-    """The 'VALID' convolution of each set of lines with its kernel, as a single matrix product."""
-    _, n, size, channels = lines.shape
-    parts = [jax.lax.slice_in_dim(lines, i, i + size - 2, axis=2) for i in range(3)]
-    columns = jnp.concatenate(parts, -1).reshape(2, n * (size - 2), 3 * channels)
-    return (columns @ kernels.reshape(2, 3 * channels, -1)).reshape(2, n, size - 2, -1)
+def taps(sides: Float[Array, "2 n *space inputs"], kernels: Float[Array, "2 *taps inputs outputs"]) -> Array:
+    """The 'VALID' convolution of each side with its kernel, over all its axes but the first two, as a single
+    matrix product."""
+    _, n, *space, channels = sides.shape
+    size, width = tuple(cells - 2 for cells in space), 3 ** len(space) * channels
+    parts = []
+    for first in itertools.product(range(3), repeat=len(space)):
+        stop = (i + cells for i, cells in zip(first, size, strict=True))
+        cut = tuple(slice(i, end) for i, end in zip(first, stop, strict=True))
+        parts.append(sides[:, :, *cut])
+    columns = jnp.concatenate(parts, -1).reshape(2, -1, width)
+    return (columns @ kernels.reshape(2, width, -1)).reshape(2, n, *size, -1)
 
 
 def rms_norm(x: Tokens) -> Tokens:

@@ -26,23 +26,36 @@ from rolling.video.uvit.layers import Convolution, Frames, Linear, ModulatedNorm
 from rolling.video.uvit.patches import crop, from_patches, pad, to_patches
 from rolling.video.uvit.settings import Settings
 
+BEYOND = {"periodic": "periodic", "wall": "zero"}
+"""Of the boundaries of axes, what a convolution sees beyond the ends; else the values at the edge."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VideoUViT(Settings):
     """Settings of the video U-ViT.
 
-    Frames are cut into patches of `patch x patch` cells; each further level halves the grid. The last levels
-    are transformers, the others convolutional.
+    Frames of one to three axes of space are cut into patches of `patch` cells along each; each further level
+    halves the grid. The last levels are transformers, the others convolutional. What lies beyond the ends of
+    an axis that is not periodic are the values at its edge, and zeros, in standard deviations from the mean,
+    beyond a wall.
     `video/uvit/model_sizes.py` has good values from 1.3 M to 1.2 G parameters.
     """
 
     def build(self, inputs: Inputs, rngs: nnx.Rngs) -> "VideoUViTModule":
-        if min(inputs.height, inputs.width) < self.patch:
+        axes = len(inputs.space)
+        if min(inputs.space) < self.patch:
+            grid, patch = (" x ".join(map(str, sides)) for sides in (inputs.space, (self.patch,) * axes))
             raise InputError(
-                f"the grid of {inputs.height} x {inputs.width} cells is smaller than one patch of"
-                f" {self.patch} x {self.patch}: use a smaller patch or a finer grid"
+                f"the grid of {grid} cells is smaller than one patch of {patch}: use a smaller patch or a"
+                " finer grid"
             )
-        boundary = self.boundary or tuple("periodic" if wraps else "edge" for wraps in inputs.periodic)
+        kinds = inputs.boundaries or ("open",) * axes
+        boundary = self.boundary or tuple(BEYOND.get(kind, "edge") for kind in kinds)
+        if len(boundary) != axes:
+            raise InputError(
+                f"the video U-ViT's boundary is {self.boundary}, for {len(boundary)} axes, and the frames"
+                f" have {axes}: give one for each, or leave it out"
+            )
         return VideoUViTModule(dataclasses.replace(self, boundary=boundary), inputs, rngs)
 
 
@@ -52,7 +65,7 @@ class VideoUViTModule(nnx.Module):
     def __init__(self, config: VideoUViT, inputs: Inputs, rngs: nnx.Rngs):
         self.config = config
         self.inputs = inputs
-        cells = config.patch**2
+        cells = config.patch ** len(inputs.space)
         channels = config.channels[0]
         self.embedder = Embedder(config.embedding, inputs, rngs)
         self.stem = Convolution(
@@ -74,7 +87,7 @@ class VideoUViTModule(nnx.Module):
         h = self.stem(to_patches(x, self.config.patch))
         h = self.level(h, BlockInputs(embedding, tokens_of(self.inputs, z, condition), Keys(dropout_key)))
         y = self.out(self.norm(h, embedding)).astype(jnp.float32)
-        return crop(from_patches(y, self.config.patch), *z.shape[2:4])
+        return crop(from_patches(y, self.config.patch), z.shape[2:-1])
 
 
 class Level(nnx.Module):
@@ -95,8 +108,9 @@ class Level(nnx.Module):
         self.skips = config.skips
         if self.inner is not None:
             coarser = config.channels[depth + 1]
-            self.down = Linear(4 * channels, coarser, rngs)
-            self.up = Linear(coarser, 4 * channels, rngs)
+            cells = 2 ** len(config.edges)
+            self.down = Linear(cells * channels, coarser, rngs)
+            self.up = Linear(coarser, cells * channels, rngs)
             self.after = make()
         if self.inner is not None and self.skips:
             self.joins = nnx.List([Linear(2 * channels, channels, rngs) for _ in range(count)])

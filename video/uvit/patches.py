@@ -3,6 +3,7 @@
 import einops
 import jax.numpy as jnp
 
+from rolling.array_types import SPACE
 from rolling.video.uvit.layers import Boundary, Frames
 
 
@@ -13,25 +14,37 @@ def margins(size: int, multiple: int) -> tuple[int, int]:
 
 
 def pad(x: Frames, multiple: int, boundary: Boundary) -> Frames:
-    """Extends height and width, each by its boundary condition, to the next multiple."""
+    """Extends each axis of space, by its boundary condition, to the next multiple."""
     modes = {"periodic": "wrap", "edge": "edge", "zero": "constant"}
-    for axis, kind in zip((2, 3), boundary, strict=True):
-        widths = [(0, 0)] * 5
+    for axis, kind in enumerate(boundary, start=2):
+        widths = [(0, 0)] * x.ndim
         widths[axis] = margins(x.shape[axis], multiple)
         if any(widths[axis]):
             x = jnp.pad(x, widths, mode=modes[kind])
     return x
 
 
-def crop(x: Frames, height: int, width: int) -> Frames:
+def crop(x: Frames, space: tuple[int, ...]) -> Frames:
     """The inverse of `pad`."""
-    top, left = (x.shape[2] - height) // 2, (x.shape[3] - width) // 2
-    return x[:, :, top : top + height, left : left + width]
+    starts = [(padded - cells) // 2 for padded, cells in zip(x.shape[2:], space, strict=False)]
+    return x[:, :, *(slice(start, start + cells) for start, cells in zip(starts, space, strict=True))]
 
 
 def to_patches(x: Frames, patch: int) -> Frames:
-    return einops.rearrange(x, "b t (h p) (w q) c -> b t h w (p q c)", p=patch, q=patch)
+    """`[batch, time, *space / patch, cells of the patch x channels]`."""
+    whole, cut, cells, sizes = _patterns(x.ndim - 3, patch)
+    return einops.rearrange(x, f"b t {cut} c -> b t {whole} ({cells} c)", **sizes)
 
 
 def from_patches(x: Frames, patch: int) -> Frames:
-    return einops.rearrange(x, "b t h w (p q c) -> b t (h p) (w q) c", p=patch, q=patch)
+    """The inverse of `to_patches`."""
+    whole, cut, cells, sizes = _patterns(x.ndim - 3, patch)
+    return einops.rearrange(x, f"b t {whole} ({cells} c) -> b t {cut} c", **sizes)
+
+
+def _patterns(axes: int, patch: int) -> tuple[str, str, str, dict[str, int]]:
+    """Of einops: the axes of patches, those of cells, the axes inside a patch, and their sizes."""
+    names = SPACE[-axes:]
+    cells = [f"{name}_cell" for name in names]
+    cut = " ".join(f"({name} {cell})" for name, cell in zip(names, cells, strict=True))
+    return " ".join(names), cut, " ".join(cells), dict.fromkeys(cells, patch)

@@ -14,7 +14,7 @@ class Settings:
     """See `rolling.video.uvit.network.VideoUViT`. Raises `InputError` if they do not fit together."""
 
     patch: int = 2
-    """Cells along a side of a patch, the network's unit of space: operations fall with its square."""
+    """Cells along a side of a patch, the unit of space: on a plane operations fall with its square."""
     channels: tuple[int, ...] = (32, 64, 128)
     """Channels of each level, from fine to coarse."""
     blocks: tuple[int, ...] = (1, 1, 2)
@@ -36,7 +36,7 @@ class Settings:
     embedding: int = 64
     """Size of the embedding of the noise level and of what conditions the frames."""
     boundary: Boundary | None = None
-    """periodic, edge or zero along height and width; None follows the data."""
+    """periodic, edge or zero along each axis of space; None follows the data."""
     skips: bool = False
     """Connect each block on the way up with its partner on the way down, in place of one connection per
     level."""
@@ -53,10 +53,10 @@ class Settings:
                     f"the video U-ViT's {name} is {getattr(self, name)!r}: choose one of {', '.join(allowed)}"
                 )
         if self.boundary is not None and not (
-            len(self.boundary) == 2 and set(self.boundary) <= set(BOUNDARIES)
+            1 <= len(self.boundary) <= 3 and set(self.boundary) <= set(BOUNDARIES)
         ):
             raise InputError(
-                f"the video U-ViT's boundary is {self.boundary}: for height and width each, choose one of"
+                f"the video U-ViT's boundary is {self.boundary}: for each axis of space, choose one of"
                 f" {', '.join(BOUNDARIES)}"
             )
         if not self.channels or len(self.channels) != len(self.blocks):
@@ -91,5 +91,5 @@ class Settings:
 
     @property
     def multiple(self) -> int:
-        """Height and width are padded to a multiple of this."""
+        """Each axis of space is padded to a multiple of this."""
         return self.patch * 2 ** (len(self.channels) - 1)

@@ -27,7 +27,7 @@ class Climate:
         self._phases: np.ndarray | None = None
 
     def fields(self, times: np.ndarray) -> np.ndarray:
-        """`[draw, T, height, width, variable]`: training frames of the phases of `times [T]`."""
+        """`[draw, T, *space, variable]`: training frames of the phases of `times [T]`."""
         phases = calendar.phase(self.layout, times)
         found = {phase: self._of(phase) for phase in np.unique(phases).tolist()}
         if len(found) == 1:
@@ -37,7 +37,7 @@ class Climate:
         return np.stack([found[phase][:count] for phase in phases.tolist()], axis=1)
 
     def _of(self, phase: int) -> np.ndarray:
-        """`[draw, height, width, variable]`, of all phases where this one has fewer than two frames."""
+        """`[draw, *space, variable]`, of all phases where this one has fewer than two frames."""
         if phase in self._kept:
             self._kept.move_to_end(phase)
             return self._kept[phase]

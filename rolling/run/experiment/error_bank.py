@@ -12,6 +12,7 @@ from rolling.array_types import Frames
 from rolling.common.checks import check_least
 from rolling.common.errors import InputError
 from rolling.losses import diffused, frame_weights, multiscale_loss
+from rolling.noise import expand
 from rolling.run.experiment.objectives import Denoising, LossInputs
 from rolling.windows import SampledTimes, check_share, in_context, training_frames
 
@@ -23,7 +24,7 @@ SCALES = 0.5, 1.5
 
 
 class Bank(NamedTuple):
-    errors: Float16[Array, "level slot height width channel"]
+    errors: Float16[Array, "level slot *space channel"]
     written: Int[Array, " level"]
     """How many errors each level has taken in."""
 
@@ -43,7 +44,7 @@ class ErrorBank(Denoising):
     from frame to frame, and errors that differ would average out. What is shown obeys the experiment's
     constraints, as the frames of a rollout do, and cells without data stay 0.
 
-    The bank, `[levels, slots, height, width, channel]` in half precision, is the state of this objective.
+    The bank, `[levels, slots, *space, channel]` in half precision, is the state of this objective.
     Its levels are equal parts of the clocks at which `logsnr` exceeds `nearly_clean`, so that errors of
     little noise and of more noise are drawn alike. At each step (with accumulation: at each part) every level
     takes in one error at random of those that fall into it, if there is any, in place of one of its own at
@@ -116,11 +117,11 @@ class ErrorBank(Denoising):
         which = jax.random.randint(which_key, (batch,), 0, self.levels * self.slots)
         scale = jax.random.uniform(scale_key, (batch,), x.dtype, *SCALES)
         errors = bank.errors[which // self.slots, which % self.slots].astype(x.dtype)
-        wrong = x[:, :context] + (scale[:, None, None, None] * errors)[:, None]
+        wrong = x[:, :context] + (expand(scale, errors) * errors)[:, None]
         for part in inputs.recipe.constraints:
             wrong = part.constrain(wrong, x[:, :context], inputs.units)
         begun = (bank.written >= max(self.begin, self.slots)).all()
-        spoiled = jax.random.bernoulli(chance_key, self.share, (batch, 1, 1, 1, 1)) & begun
+        spoiled = jax.random.bernoulli(chance_key, self.share, (batch, *[1] * (x.ndim - 1))) & begun
         return x.at[:, :context].set(jnp.where(spoiled, wrong, x[:, :context]))
 
     def level_of(self, inputs: LossInputs, times: SampledTimes) -> Int[Array, "batch time"]:
@@ -143,6 +144,6 @@ class ErrorBank(Denoising):
         any_new = mine.any(axis=1)
         old = bank.errors[levels, slot]
         return Bank(
-            bank.errors.at[levels, slot].set(jnp.where(any_new[:, None, None, None], new, old)),
+            bank.errors.at[levels, slot].set(jnp.where(expand(any_new, new), new, old)),
             bank.written + any_new,
         )

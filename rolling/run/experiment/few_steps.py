@@ -24,6 +24,7 @@ from rolling.distillation import (
     whole_segment,
 )
 from rolling.losses import XLoss
+from rolling.noise import expand
 from rolling.run.experiment.objectives import Batch, LossInputs, ObjectiveBase, Params, cut
 from rolling.run.experiment.own_states import OwnStates
 from rolling.solvers import Ancestral, Ddim, step_between
@@ -142,7 +143,7 @@ class _Distillation(ObjectiveBase):
         first = count * window.stride
         x = cut(x, first, window.size)
         diffused = diffused_to(segments, x, noise_key, recipe.schedule)
-        z = jnp.where(made[:, :, None, None, None], own.frames, diffused)
+        z = jnp.where(expand(made, diffused), own.frames, diffused)
         at = jnp.where(made, begin, segments.t)
         return _States(inputs.placed(first, window.size, own.memory), x, z, at, segments)
 

@@ -58,7 +58,23 @@ def _monthly(layout: dict[str, Any]) -> dict[str, Any]:
     return layout | {"step": float(round(months)), "time_units": MONTHS}
 
 
-CHANGED = {"layout": _monthly}
+def _axes(layout: dict[str, Any]) -> dict[str, Any]:
+    """Frames used to have two axes, `y` and `x`."""
+    if "y" not in layout or "x" not in layout:
+        return layout
+    rest = {name: value for name, value in layout.items() if name not in ("y", "x")}
+    return rest | {"axes": [layout["y"], layout["x"]]}
+
+
+def _boundary(axis: dict[str, Any]) -> dict[str, Any]:
+    """An axis used to be periodic or not."""
+    if "periodic" not in axis:
+        return axis
+    rest = {name: value for name, value in axis.items() if name != "periodic"}
+    return rest | {"boundary": "periodic" if axis["periodic"] is True else "open"}
+
+
+CHANGED = {"layout": lambda layout: _axes(_monthly(layout)), "axis": _boundary}
 """By short name: what turns the fields of before into those of today."""
 
 HOMES = {

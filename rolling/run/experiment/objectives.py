@@ -33,7 +33,7 @@ class LossInputs(NamedTuple):
     units: Units
 
     @property
-    def mask(self) -> Float[Array, "height width channel"] | None:
+    def mask(self) -> Float[Array, "*space channel"] | None:
         """1 where there are data; None: everywhere."""
         return None if self.units.mask is None else jnp.asarray(self.units.mask, jnp.float32)
 
@@ -89,7 +89,7 @@ class Objective(Protocol):
 
     def past(self, sampling: Sampling) -> tuple[int, ...]:
         """How many frames before a clip's first one each of the old frames lies that come with it, as
-        `batch["memory"] [batch, height, width, old frames x channel]`."""
+        `batch["memory"] [batch, *space, old frames x channel]`."""
         ...
 
     def start(self, fresh: Params, teacher: Params | None) -> Params:
@@ -103,7 +103,7 @@ class Objective(Protocol):
     def loss(
         self, inputs: LossInputs, params: Params, frozen: Params, batch: Batch, key: Key[Array, ""]
     ) -> Float[Array, ""]:
-        """The mean over a batch of clips `batch["x"] [batch, time, height, width, channel]`; of an objective
+        """The mean over a batch of clips `batch["x"] [batch, time, *space, channel]`; of an objective
         that keeps a state, without it."""
         ...
 

@@ -100,7 +100,7 @@ class OwnStates:
     def _rolled(self, sampler, inputs, params, x, condition, count, done, key, steps=1) -> OwnState:
         rolled, past = self.clips(len(x)), None
         if condition.memory is not None:
-            past = einops.rearrange(condition.memory, "b h w (t c) -> b t h w c", c=x.shape[-1])
+            past = einops.rearrange(condition.memory, "b ... (t c) -> b t ... c", c=x.shape[-1])
         true = OwnState(x[:, : sampler.window.size], sampler.recipe.memory.shown(past))
         if rolled == 0:
             return true

@@ -74,7 +74,15 @@ KINDS = {
     "network": Kind(Architecture, ("rolling.video.uvit",)),
     "source": Kind(Source, ("rolling.data.simulated", "rolling.data.gridded", "rolling.data.clips")),
     "collection": Kind(Collection, ("rolling.data.clips.collections",)),
-    "simulator": Kind(Simulator, ("rolling.physics.simulators", "rolling.data.moving_shapes")),
+    "simulator": Kind(
+        Simulator,
+        (
+            "rolling.physics.simulators",
+            "rolling.physics.kuramoto_sivashinsky_1d",
+            "rolling.physics.kolmogorov_3d",
+            "rolling.data.moving_shapes",
+        ),
+    ),
     "augmentation": Kind(Augmentation, ("rolling.data.augment",)),
     "metric": Kind(
         Metric,
@@ -117,8 +125,8 @@ RECORDS = {
     "oracle": "rolling.oracle.Oracle",
     "layout": "rolling.layout.Layout",
     "variable": "rolling.layout.Variable",
-    "axis": "rolling.layout.Axis",
-    "coordinate": "rolling.layout.Coordinate",
+    "axis": "rolling.geometry.Axis",
+    "coordinate": "rolling.geometry.Coordinate",
 }
 """Dataclasses that are not parts: they cannot be exchanged."""
 

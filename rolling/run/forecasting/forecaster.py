@@ -115,7 +115,7 @@ class Forecaster:
         cycles: int,
         resume: tuple[int, Carry] | None = None,
     ) -> Iterator[tuple[int, np.ndarray, Carry]]:
-        """`(first lead, frames, carry)` for `given [batch, n, height, width, variable]` in physical units."""
+        """`(first lead, frames, carry)` for `given [batch, n, *space, variable]` in physical units."""
         clean = jnp.asarray(self.statistics.normalise(given), jnp.float32)
         if beginning := self.experiment.reference.frames:
             known = model.with_reference(known, clean[:, :beginning])
@@ -142,7 +142,7 @@ class Forecaster:
         called otherwise, and the grid may be part of a larger one. At the end there are at least as many
         frames, a step apart, as a rollout is given. `label` names a class, and `tokens [n, d]` describe the
         sequence; both may be left out.
-        `actions [given + frames, a]` and `forcings [given + frames, height, width, f]`, of the given and the
+        `actions [given + frames, a]` and `forcings [given + frames, *space, f]`, of the given and the
         forecast frames, are required where the network was trained with them.
         """
         _check_size(frames, members)
@@ -175,11 +175,11 @@ class Forecaster:
         actions: np.ndarray | None = None,
         forcings: np.ndarray | None = None,
     ) -> np.ndarray:
-        """`members` forecasts `[member, frame, height, width, channel]` of the `frames` frames after the last
+        """`members` forecasts `[member, frame, *space, channel]` of the `frames` frames after the last
         one of `given`, for pictures and other frames without a calendar, without times or coordinates.
 
-        `given [t, height, width, channel]` holds at least as many frames as a rollout is given, or is
-        `[t, height, width]` where there is one channel; a further first axis is for several clips, and then
+        `given [t, *space, channel]` holds at least as many frames as a rollout is given, or is
+        `[t, *space]` where there is one channel; a further first axis is for several clips, and then
         the forecasts have it, too. Pictures are grey levels from 0 to 255; the forecasts are uint8 if `given`
         are whole numbers, else float32. `label`, `tokens [n, d]`, `actions [given + frames, a]` and
         `forcings` are as in `forecast`, the same for all clips or one for each.
@@ -196,7 +196,7 @@ class Forecaster:
             given_arrays.labels_of(label, clips),
             given_arrays.per_clip("tokens", tokens, clips, (None, layout.tokens)),
             given_arrays.per_clip("actions", actions, clips, (None, layout.actions)),
-            given_arrays.per_clip("forcings", forcings, clips, (None, *layout.shape[:2], layout.forcings)),
+            given_arrays.per_clip("forcings", forcings, clips, (None, *layout.space, layout.forcings)),
         )
         steps = lambda index: layout.step * (index - (n - 1))  # noqa: E731
         told: Any = zip(plain.frames, *known, strict=True)
@@ -230,7 +230,7 @@ class Forecaster:
                 raise InputError(f"the network was trained without {name}: leave {name}= out")
 
     def _given(self, data: xr.Dataset) -> tuple[np.ndarray, Any]:
-        """The given frames `[n, height, width, variable]` and the time of the last one."""
+        """The given frames `[n, *space, variable]` and the time of the last one."""
         layout, n = self.layout, self.recipe.given
         if not isinstance(data, xr.Dataset):
             kind = type(data).__name__

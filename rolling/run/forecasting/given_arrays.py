@@ -13,7 +13,7 @@ from rolling.layout import Layout
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GivenArray:
-    """`frames [clip, n, height, width, channel]`, float32: the last `n` frames of every clip of an array.
+    """`frames [clip, n, *space, channel]`, float32: the last `n` frames of every clip of an array.
 
     `batched`, `channels` and `dtype` say whether the array had an axis for clips, one for channels, and whole
     numbers or floats.
@@ -27,7 +27,7 @@ class GivenArray:
 
     @classmethod
     def of(cls, given: Any, layout: Layout, n: int) -> "GivenArray":
-        """From an array `[clip, t, height, width, channel]`, in which the axes of clips and, for frames of
+        """From an array `[clip, t, *space, channel]`, in which the axes of clips and, for frames of
         one channel, of channels may be missing. Raises `InputError`."""
         array = np.asarray(given)
         if array.dtype.kind not in "uif":
@@ -36,19 +36,21 @@ class GivenArray:
                 f"frames are an array of numbers, not {kind} of {array.dtype}: an xarray.Dataset is for"
                 " `forecast`"
             )
-        channels = array.shape[-3:] == layout.shape
+        frame = len(layout.shape)
+        channels = array.shape[-frame:] == layout.shape
         full = array if channels else array[..., None] if layout.shape[-1] == 1 else array
-        if full.shape[-3:] != layout.shape or full.ndim not in (4, 5):
+        if full.shape[-frame:] != layout.shape or full.ndim not in (frame + 1, frame + 2):
             raise InputError(_misshapen(array.shape, layout))
-        if full.shape[-4] < n:
-            raise InputError(f"a forecast is given {n} frames, and these are {full.shape[-4]}: give more")
-        clips = full if full.ndim == 5 else full[None]
+        batched = full.ndim == frame + 2
+        clips = full if batched else full[None]
+        if clips.shape[1] < n:
+            raise InputError(f"a forecast is given {n} frames, and these are {clips.shape[1]}: give more")
         frames = clips[:, clips.shape[1] - n :].astype(np.float32)
         check_levels(frames, array.dtype, layout)
-        return cls(frames=frames, layout=layout, batched=full.ndim == 5, channels=channels, dtype=array.dtype)
+        return cls(frames=frames, layout=layout, batched=batched, channels=channels, dtype=array.dtype)
 
     def alike(self, values: np.ndarray) -> np.ndarray:
-        """Forecasts `[clip, member, frame, height, width, channel]` as an array of the kind that was given:
+        """Forecasts `[clip, member, frame, *space, channel]` as an array of the kind that was given:
         with its axes, and grey levels as whole numbers if they were."""
         if self.dtype.kind != "f":
             stored = [v.stored(values[..., i]) for i, v in enumerate(self.layout.variables)]
@@ -60,11 +62,12 @@ class GivenArray:
 
 
 def _misshapen(shape: tuple[int, ...], layout: Layout) -> str:
-    height, width, channels = layout.shape
-    wanted = f"[t, {height}, {width}, {channels}]"
-    wanted += f" or [t, {height}, {width}]" if channels == 1 else ""
+    *space, channels = layout.shape
+    cells = ", ".join(map(str, space))
+    wanted = f"[t, {cells}, {channels}]"
+    wanted += f" or [t, {cells}]" if channels == 1 else ""
     what = "put the axis of the channels last"
-    if shape[-3:] != (channels, height, width):
+    if shape[-len(layout.shape) :] != (channels, *space):
         what = "bring them to the size of the pictures that the network was trained on"
     return f"the frames have the shape {shape}, not {wanted}, with or without an axis of clips first: {what}"
 

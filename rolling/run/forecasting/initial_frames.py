@@ -38,7 +38,7 @@ def after_last(sequences: Sequences, count: int) -> list[InitTime]:
 
 
 def check_given(frames: np.ndarray, mask: np.ndarray | None) -> None:
-    """Raises `InputError` where values of given frames `[..., time, height, width, variable]` are missing."""
+    """Raises `InputError` where values of given frames `[..., time, *space, variable]` are missing."""
     if not finite(frames, mask).all():
         raise InputError(
             f"the last {frames.shape[-4]} frames have values that are not finite: fill or drop them"
@@ -46,7 +46,7 @@ def check_given(frames: np.ndarray, mask: np.ndarray | None) -> None:
 
 
 def last_frames(sequences: Sequences, count: int) -> tuple[np.ndarray, Any]:
-    """The last `count` frames `[count, height, width, variable]`, and the time of the last one.
+    """The last `count` frames `[count, *space, variable]`, and the time of the last one.
 
     Raises `InputError` as `after_last` does, and for an ensemble.
     """

@@ -55,7 +55,7 @@ class StoredForecast:
         return int(self.dataset[self.layout.names[0]].encoding["chunks"][2])
 
     def read(self, start: int, first: int, stop: int, members: slice = slice(None)) -> np.ndarray:
-        """Leads `first .. stop - 1` of one start: `[member, lead, height, width, variable]`, float32."""
+        """Leads `first .. stop - 1` of one start: `[member, lead, *space, variable]`, float32."""
         names = self.layout.names
         at = {
             schema.start_dimension(self.layout): start,
@@ -234,7 +234,7 @@ def _check_variables(path: Path, dataset: xr.Dataset, layout: Layout) -> None:
 
 
 def _check_grid(path: Path, dataset: xr.Dataset, layout: Layout) -> None:
-    for axis in (layout.y, layout.x):
+    for axis in layout.axes:
         found = dataset[axis.name].values
         if len(found) != len(axis):
             raise InputError(

@@ -6,6 +6,7 @@ bytes.
 
 import contextlib
 import json
+import math
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,13 +26,15 @@ from rolling.common.lock import alone
 from rolling.data.untrusted import Refused
 from rolling.data.untrusted.sizes import load_npz
 from rolling.data.untrusted.zarr_stores import open_group
-from rolling.layout import MONTHS, Axis, Layout, Variable
+from rolling.geometry import Axis
+from rolling.layout import MONTHS, Layout, Variable
 from rolling.run.experiment import codec
 from rolling.run.forecasting.init_times import InitTime
 
 INNER_CHUNK = 2**18  # numbers: about 1 MiB of float32
 BOUNDS = "_bnds"
 CHECKSUM = "checksum of the given frames"
+LETTERS = ("Z", "Y", "X")  # of axes, as CF has them
 COMPRESSORS = (ZstdCodec(level=0, checksum=True),)  # Zarr's default, and a checksum by which damage is found
 
 
@@ -75,12 +78,13 @@ def skeleton(
 
 def _places(layout: Layout) -> dict[str, Any]:
     """The coordinates of the cells."""
-    y, x, found = layout.y, layout.x, {}
-    for axis in (y, x):
-        found[axis.name] = (axis.name, np.asarray(axis.values), _axis(layout, axis))
+    found: dict[str, Any] = {}
+    for letter, axis in zip(LETTERS[-len(layout.axes) :], layout.axes, strict=True):
+        found[axis.name] = (axis.name, np.asarray(axis.values), _axis(axis, letter))
+    rows_and_columns = tuple(axis.name for axis in layout.axes[-2:])
     for place in layout.coordinates:
-        where = (y.name, x.name) if place.values else ()
-        values = place.array(len(y), len(x)) if place.values else np.int32(0)
+        where = rows_and_columns if place.values else ()
+        values = place.array(*layout.space[-2:]) if place.values else np.int32(0)
         found[place.name] = (where, values, parse_json(place.attributes))
     for name in _bounds(layout):
         found[name.removesuffix(BOUNDS)][2]["bounds"] = name
@@ -89,23 +93,22 @@ def _places(layout: Layout) -> dict[str, Any]:
 
 def _bounds(layout: Layout) -> dict[str, Any]:
     """The bounds of the cells, which the conventions do not count among the coordinates."""
-    y, x, found = layout.y, layout.x, {}
-    for axis in (y, x):
+    found: dict[str, Any] = {}
+    for axis in layout.axes:
         if axis.bounds:
             found[axis.name + BOUNDS] = ((axis.name, "bnds"), np.reshape(axis.bounds, (-1, 2)))
     for place in layout.coordinates:
-        corners = place.corners(len(y), len(x))
+        corners = place.corners(*layout.space[-2:])
         if corners is not None:
-            found[place.name + BOUNDS] = ((y.name, x.name, "vertices"), corners)
+            rows_and_columns = tuple(axis.name for axis in layout.axes[-2:])
+            found[place.name + BOUNDS] = ((*rows_and_columns, "vertices"), corners)
     return found
 
 
-def _axis(layout: Layout, axis: Axis) -> dict[str, str]:
-    """The attributes of a horizontal axis."""
+def _axis(axis: Axis, letter: str) -> dict[str, str]:
+    """The attributes of an axis."""
     named = "latitude" if axis.is_latitude else "longitude" if axis.is_longitude else axis.standard_name
-    return {"units": axis.units, "axis": "Y" if axis is layout.y else "X"} | (
-        {"standard_name": named} if named else {}
-    )
+    return {"units": axis.units, "axis": letter} | ({"standard_name": named} if named else {})
 
 
 def _located(layout: Layout, coordinates: xr.Dataset) -> dict[str, str]:
@@ -179,7 +182,7 @@ class ForecastStore:
         group = zarr.open_group(temporary, mode="r+")
         names = schema.dimensions(self.layout)
         shape = tuple(coordinates.sizes[name] for name in names)
-        inner = _divisor_below(chunk, max(1, INNER_CHUNK // (shape[3] * shape[4])))
+        inner = _divisor_below(chunk, max(1, INNER_CHUNK // math.prod(self.layout.space)))
         for variable in self.layout.variables:
             group.create_array(
                 variable.name,
@@ -195,7 +198,7 @@ class ForecastStore:
         seal_store(temporary)
 
     def write(self, start: int, member: int, lead: int, frames: np.ndarray) -> None:
-        """Writes `frames [time, height, width, variable]` from lead `lead` on: a whole shard per variable."""
+        """Writes `frames [time, *space, variable]` from lead `lead` on: a whole shard per variable."""
         group = self._there()
         for channel, variable in enumerate(self.layout.variables):
             stored = variable.stored(frames[..., channel])

@@ -6,15 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from rolling.layout import Axis, Layout
+from rolling.layout import Layout
 from rolling.run.evaluation.scores import BASELINES
 from rolling.run.evaluation.tables import MEANING, NO_VALUE, Cell, Table
 from rolling.run.report import plots
+from rolling.run.report.drawings import drawing
 from rolling.run.report.experiment_parts import Part
 from rolling.run.report.figures import Number, Plot
-from rolling.run.report.stills import aspect, edges
 from rolling.run.report.words import Words
 
 
@@ -161,7 +160,7 @@ def player(
 
 
 def _panel(name: str, layout: Layout) -> str:
-    ratio, marks = aspect(layout), "" if layout.is_video else _marks(layout)
+    ratio, marks = drawing(layout).aspect, "" if layout.is_video else _marks(layout)
     return (
         f'<figure class="panel"><figcaption>{text(name)}<output></output></figcaption><div class="frame">'
         f'<canvas style="aspect-ratio:{1 / ratio:.4f}" role="img" aria-label="{escape(name)}"></canvas>'
@@ -171,26 +170,18 @@ def _panel(name: str, layout: Layout) -> str:
 
 def _marks(layout: Layout) -> str:
     """Coordinates along the edges of a map."""
-    words = Words(layout)
+    words, (columns, rows) = Words(layout), drawing(layout).marks()
     x = (
-        f'<span class="tick x" style="left:{100 * at:.2f}%">{text(words.place(layout.x, value))}</span>'
-        for at, value in ticks(layout.x)
+        f'<span class="tick x" style="left:{100 * at:.2f}%">{text(words.place(axis, value))}</span>'
+        for axis, ticks in columns
+        for at, value in ticks
     )
     y = (
-        f'<span class="tick y" style="top:{100 * (1 - at):.2f}%">{text(words.place(layout.y, value))}</span>'
-        for at, value in ticks(layout.y)
+        f'<span class="tick y" style="top:{100 * (1 - at):.2f}%">{text(words.place(axis, value))}</span>'
+        for axis, ticks in rows
+        for at, value in ticks
     )
     return "".join((*x, *y))
-
-
-def ticks(axis: Axis) -> list[tuple[float, float]]:
-    """A few round coordinates, each with its position between the axis's edges, 0 to 1."""
-    low, high = edges(axis)
-    wide = (axis.is_latitude or axis.is_longitude) and high - low > 90  # then in fractions of a circle
-    steps = (1, 1.5, 3, 4.5, 6, 9, 10) if wide else (1, 2, 3, 5, 6, 10)
-    values = MaxNLocator(4 if wide else 3, steps=steps).tick_values(low, high)
-    found = [(float((value - low) / (high - low)), float(value)) for value in values]
-    return [(at, value) for at, value in found if 0 <= at <= 1]
 
 
 def experiment(parts: Sequence[Part]) -> str:

@@ -26,6 +26,7 @@ from rolling.metrics.protocol import Metric
 from rolling.run.evaluation.scores import Evaluation, read
 from rolling.run.forecasting.zarr_reader import open_forecast
 from rolling.run.report import markup, plots
+from rolling.run.report.drawings import drawing
 from rolling.run.report.experiment_parts import describe
 from rolling.run.report.figures import numbers, plotted
 from rolling.run.report.player import data_uri, manifest, panels
@@ -161,7 +162,7 @@ class _Page:
         with forecast.dataset:
             starts, members, leads = forecast.starts, forecast.members, forecast.leads
             covered = len(set(forecast.sequence.tolist()))
-        cells = f"{len(layout.y)} × {len(layout.x)}"
+        cells = layout.size.replace("x", "×")
         grid = f"{cells} cells of {counted(len(layout.variables), 'variable')}"
         if layout.is_video:
             colours = "colour" if len(layout.variables) > 1 else "grey"
@@ -190,7 +191,7 @@ class _Page:
         lead = "One colour scale for the truth and every forecast; given frames have a border."
         if self.words.layout.is_video:
             lead = "The truth beside members of the forecast; given frames have a border."
-        lead = f"{lead} {self.words.clocks}".strip()
+        lead = " ".join(f"{lead} {drawing(self.test.layout).legend} {self.words.clocks}".split())
         return markup.section("The forecast", lead, self._player(STORE, budget))
 
     def figures(self, evaluation: Evaluation) -> Iterator[str]:
@@ -217,7 +218,8 @@ class _Page:
         lead = (
             "Far beyond what can be predicted: frames differ from the truth's, their statistics should not."
         )
-        lead = f"{lead} {self.words.clocks}".strip() if moving else lead
+        told = f"{lead} {drawing(self.test.layout).legend} {self.words.clocks}"
+        lead = " ".join(told.split()) if moving else lead
         return markup.section("The long rollout", lead, moving + single + curves)
 
     @functools.cached_property

@@ -16,8 +16,9 @@ from rolling.common.indices import spaced
 from rolling.common.terminal import printable
 from rolling.data.conditions import label
 from rolling.data.source import Sequences
-from rolling.layout import Axis, Layout, Variable
+from rolling.layout import Layout, Variable
 from rolling.run.forecasting.zarr_reader import StoredForecast
+from rolling.run.report.drawings import drawing
 
 BLOCK_VALUES = 2**25  # values of one block of leads: 128 MiB of float32
 SPREAD = "spread"
@@ -26,7 +27,8 @@ PICTURE = Variable(name="picture", long_name="picture")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Clip:
-    """Some frames of one start and one variable; `y` and `x` are coarsened, and the first row is on top.
+    """Some frames of one start and one variable, drawn as planes (`drawings.py`): `y` and `x` are coarsened,
+    and the first row is on top.
 
     `name` is that of the sequence and `label` that of its class, where they have one.
 
@@ -74,13 +76,15 @@ class Budget:
         return budget
 
     def _pixels(self, forecast: StoredForecast, context: int) -> int:
-        (height, width, variables), colours = forecast.layout.shape, forecast.layout.is_video
-        factor = max(1, -(-max(height, width) // self.cells))
+        layout = forecast.layout
+        drawn, colours, variables = drawing(layout), layout.is_video, len(layout.variables)
+        rows, columns = drawn.size
+        factor = max(1, -(-max(rows, columns) // self.cells))
         summary = (1 if colours else 2) * (self.summary and forecast.members > 1)
         pictures = 1 + min(self.members, forecast.members) + summary
         clips = min(self.starts, forecast.starts) * (1 if colours else min(self.variables, variables))
         frames = min(self.frames, context + forecast.leads)
-        return clips * pictures * frames * -(-height // factor) * -(-width // factor)
+        return clips * pictures * frames * -(-rows // factor) * -(-columns // factor)
 
 
 def read_clips(forecast: StoredForecast, test: Sequences, *, context: int, budget: Budget) -> list[Clip]:
@@ -108,7 +112,8 @@ def read_start(
     shown = np.arange(forecast.leads - 1, -1, -every)[::-1]
     given = np.arange(max(0, first - context), first)
     lead = np.concatenate([given - first, shown]) + 1
-    factor = max(1, -(-max(test.layout.shape[:2]) // budget.cells))
+    drawn = drawing(test.layout)
+    factor = max(1, -(-max(drawn.size) // budget.cells))
     truth = _truth(test, sequence, first - 1 + lead, factor)
     pictures = _pictures(forecast, start, shown, factor, budget)
     times = np.concatenate([test.times(sequence, first - 1 + i, first + i) for i in lead])
@@ -116,7 +121,8 @@ def read_start(
     spread = fields.pop(SPREAD, None)
     if spread is not None:
         spread[:, : len(given)] *= 0  # NaN stays where it is masked
-    fields = {"Truth": truth} | fields
+    fields = {name: drawn.film(field) for name, field in ({"Truth": truth} | fields).items()}
+    spread = None if spread is None else drawn.film(spread)
     return [
         Clip(
             start=start,
@@ -173,19 +179,8 @@ def _pictures(forecast: StoredForecast, start: int, shown: np.ndarray, factor: i
 
 
 def _drawable(frames: np.ndarray, layout: Layout, factor: int) -> np.ndarray:
-    """`[..., y, x, variable]` as `[variable, ..., y, x]`, upright and coarsened."""
-    return coarsen(upright(np.moveaxis(frames, -1, 0), layout), factor)
-
-
-def upright(field: np.ndarray, layout: Layout) -> np.ndarray:
-    """`[..., y, x]` with `y` descending over rows (north on top) and `x` ascending over columns."""
-    if _rises(layout.y):
-        field = field[..., ::-1, :]
-    return field if _rises(layout.x) else field[..., ::-1]
-
-
-def _rises(axis: Axis) -> bool:
-    return axis.values[-1] >= axis.values[0]
+    """`[..., *space, variable]` as pictures `[variable, ..., rows, columns]`, coarsened."""
+    return coarsen(drawing(layout).picture(np.moveaxis(frames, -1, 0)), factor)
 
 
 def coarsen(field: np.ndarray, factor: int) -> np.ndarray:

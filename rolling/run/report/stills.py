@@ -13,44 +13,24 @@ from rolling.common.errors import InputError
 from rolling.common.forecast_schema import STORE
 from rolling.common.indices import spaced
 from rolling.data.source import Sequences
-from rolling.layout import Axis, Layout
+from rolling.layout import Layout
 from rolling.metrics.protocol import Metric
 from rolling.run.evaluation.scores import read
 from rolling.run.forecasting.zarr_reader import open_forecast
 from rolling.run.report.colours import Scale, palette
+from rolling.run.report.drawings import drawing
 from rolling.run.report.plots import draw_curves, legend, styled
 from rolling.run.report.shown_clips import Budget, Clip, read_start
 from rolling.run.report.verdict import headline
 from rolling.run.report.words import Words, pretty_units, with_units
 
 TILE = 1.45  # width of one frame, inches
-REGION = 60  # degrees of latitude up to which a map is a region with one scale in km
-
-
-def aspect(layout: Layout) -> float:
-    """Height of a picture over its width, between 0.4 and 2.5.
-
-    On the map of a region a degree of longitude is cos(latitude of its middle) times as wide as a degree of
-    latitude is high; elsewhere lengths are to scale if both axes have the same units, else cells are square.
-    """
-    height, width = (axis.spacing * len(axis) for axis in (layout.y, layout.x))
-    if layout.y.is_latitude and layout.x.is_longitude:
-        width *= np.cos(np.deg2rad(np.mean(layout.y.values))) if height < REGION else 1.0
-    elif layout.y.units != layout.x.units:
-        height, width = layout.shape[:2]
-    return float(np.clip(height / width, 0.4, 2.5))
-
-
-def edges(axis: Axis) -> tuple[float, float]:
-    """The outer edges of the first and the last cell, in ascending order."""
-    low, high = sorted((axis.values[0], axis.values[-1]))
-    return low - axis.spacing / 2, high + axis.spacing / 2
 
 
 @styled
 def filmstrip(clip: Clip, layout: Layout, columns: int = 6) -> Figure:
     """Every picture of a clip, one row each, at a few leads after the last given frame."""
-    height = TILE * aspect(layout)
+    height = TILE * drawing(layout).aspect
     size = (TILE * columns + 1.6, (height + 0.08) * len(clip.fields) + 0.5)
     figure = Figure(figsize=size, layout="constrained")
     _strip(figure, clip, layout, columns, list(clip.fields))
@@ -88,7 +68,7 @@ def poster(
     with forecast.dataset:
         clip = read_start(forecast, test, start, context=1, budget=shown)[channel]
     picture = next(name for name in clip.fields if name != "Truth")
-    height = max(2.4, 2 * TILE * aspect(layout) + 0.45)
+    height = max(2.4, 2 * TILE * drawing(layout).aspect + 0.45)
     figure = Figure(figsize=(TILE * columns + 5.2, height), layout="constrained")
     halves = figure.subfigures(1, 2, width_ratios=(TILE * columns + 1.0, 4.2))
     left, right = cast(np.ndarray, halves)
@@ -109,7 +89,7 @@ def _strip(figure: Figure | SubFigure, clip: Clip, layout: Layout, columns: int,
     grid = figure.subplots(len(rows), len(frames), squeeze=False)
     for axes, name in zip(grid, rows, strict=True):
         for place, frame in zip(axes, frames, strict=True):
-            _show(place, scale.paint(clip.fields[name][frame]), aspect(layout))
+            _show(place, scale.paint(clip.fields[name][frame]), drawing(layout).aspect)
         axes[0].set_ylabel(name)
     for place, frame in zip(grid[0], frames, strict=True):
         place.set_title(_title(clip.lead[frame], words), fontsize=9)

@@ -9,7 +9,8 @@ import numpy as np
 
 from rolling.common.counting import in_unit
 from rolling.data.dates import show
-from rolling.layout import MONTHS, Axis, Layout, Variable
+from rolling.geometry import Axis
+from rolling.layout import MONTHS, Layout, Variable
 
 UNITS = {"min": 1 / 60, "h": 1.0, "d": 24.0, MONTHS: 1.0}  # of the layout's
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -102,11 +102,11 @@ def batch_of(
     """The shapes of a batch of the input pipeline, with `past` old frames: by default those of one window."""
     shape = lambda *sizes, dtype=jnp.float32: jax.ShapeDtypeStruct((clips, *sizes), dtype)  # noqa: E731
     batch = {"x": shape(frames, *layout.shape)}
-    height, width, channels = layout.shape
+    channels = len(layout.variables)
     past = len(experiment.memory.ages) if past is None else past
     for name, count in (("reference", experiment.reference.frames), ("memory", past)):
         if count:
-            batch[name] = shape(height, width, count * channels)
+            batch[name] = shape(*layout.space, count * channels)
     if layout.labels:
         batch["label"] = shape(dtype=jnp.int32)
     if layout.tokens:
@@ -114,7 +114,7 @@ def batch_of(
     if vector_size(layout):
         batch["vectors"] = shape(frames, vector_size(layout))
     if layout.forcings:
-        batch["fields"] = shape(frames, *layout.shape[:2], layout.forcings)
+        batch["fields"] = shape(frames, *layout.space, layout.forcings)
     return batch
 
 

@@ -1,0 +1,111 @@
+"""Fourier fields on periodic lines, squares and cubes: what the simulated flows have in common.
+
+All are solved by `exponax` with a Fourier pseudo-spectral fourth-order exponential integrator (ETDRK4, Cox
+and Matthews 2002), on a grid that may be finer than the frames; frames are truncated in Fourier space, so
+that they contain exactly the resolved scales without aliasing. Arrays are `[z, y, x]`, or the last of these
+axes; exponax's are the other way round.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Complex, Float
+
+from rolling.array_types import SPACE
+from rolling.common.checks import check_finite, check_least
+from rolling.common.errors import InputError
+from rolling.geometry import Axis
+from rolling.layout import Layout, Variable
+
+Field = Float[Array, "*space"]
+Modes = Complex[Array, "*modes"]
+
+
+def waves(grid: int, axes: int) -> list[Array]:
+    """The wavenumbers of a real transform along each axis, in waves along a side, to broadcast."""
+    along = [jnp.fft.fftfreq(grid, 1 / grid)] * (axes - 1) + [jnp.fft.rfftfreq(grid, 1 / grid)]
+    return [k.reshape([-1 if place == axis else 1 for place in range(axes)]) for axis, k in enumerate(along)]
+
+
+def truncate(spectrum: Modes, grid: int, resolution: int) -> Field:
+    """The field on `resolution` cells along each side with the wavenumbers `|k| < resolution / 2` of one on
+    `grid` cells.
+
+    The Nyquist wavenumber of the coarse grid is left out: real values cannot represent its phase.
+    """
+    axes = spectrum.ndim
+    if resolution == grid:
+        return jnp.fft.irfftn(spectrum, s=(grid,) * axes)
+    top = (resolution - 1) // 2
+    both = np.concatenate([np.arange(top + 1), np.arange(-top, 0)])
+    kept = np.ix_(*[both] * (axes - 1), np.arange(top + 1))
+    coarse = jnp.zeros((*[resolution] * (axes - 1), resolution // 2 + 1), spectrum.dtype)
+    coarse = coarse.at[kept].set(spectrum[kept])
+    return jnp.fft.irfftn(coarse * (resolution / grid) ** axes, s=(resolution,) * axes)
+
+
+def random_field(key: Array, grid: int, scale: float, axes: int) -> Field:
+    """A Gaussian field of mean 0 and standard deviation 1 whose spectrum falls as `exp(-(k / scale)^2)`."""
+    square = sum(k**2 for k in reversed(waves(grid, axes)))
+    envelope = jnp.where(square == 0, 0.0, jnp.exp(-square / scale**2))
+    shape = (grid,) * axes
+    field = jnp.fft.irfftn(jnp.fft.rfftn(jax.random.normal(key, shape)) * envelope, s=shape)
+    return field / field.std()
+
+
+def advance(simulator: Any, stepper: Any, state: Float[Array, "channel *space"]) -> Array:
+    """Advances fields, in exponax's axes, by its time steps of one frame, in Fourier space."""
+    steps, space = round(simulator.interval / simulator.dt), tuple(range(1, state.ndim))
+    spectrum = jnp.fft.rfftn(state, axes=space)
+    with jax.numpy_rank_promotion("allow"):  # exponax relies on it
+        spectrum = jax.lax.fori_loop(0, steps, lambda _, s: stepper.step_fourier(s), spectrum)
+    # Back to real values once a frame: rounding errors that break the spectrum's symmetry cannot build up.
+    return jnp.fft.irfftn(spectrum, s=state.shape[1:], axes=space)
+
+
+def periodic_layout(
+    variables: Sequence[Variable], domain: float, resolution: int, interval: float, axes: int
+) -> Layout:
+    """Frames on a line, square or cube of side `domain`."""
+    values = tuple(domain * i / resolution for i in range(resolution))
+    sides = tuple(Axis(name=name, values=values, boundary="periodic") for name in SPACE[-axes:])
+    return Layout(variables=tuple(variables), axes=sides, step=interval)
+
+
+def spin_up_frames(simulator: Any) -> int:
+    """Frames in the time `simulator.spin_up`."""
+    return math.ceil(simulator.spin_up / simulator.interval)
+
+
+def check(simulator) -> None:
+    """Raises `InputError` if the settings common to all simulators do not fit together."""
+    name = type(simulator).__name__
+    check_finite("simulator", simulator, "resolution", "grid", "dt", "interval", above=0)
+    check_least("simulator", simulator, "spin_up")
+    if simulator.resolution > simulator.grid:
+        raise InputError(
+            f"{name} cannot show {simulator.resolution} cells of a simulation on {simulator.grid}: make the"
+            " grid at least as fine as the resolution"
+        )
+    steps = simulator.interval / simulator.dt
+    if round(steps) < 1 or abs(steps - round(steps)) > 1e-6 * steps:
+        raise InputError(
+            f"{name} needs an interval between frames ({simulator.interval}) that is a whole number of time"
+            f" steps ({simulator.dt})"
+        )
+
+
+def check_force(simulator: Any) -> None:
+    """Raises `InputError` where a flow under a sinusoidal force has one that the grid does not resolve, or
+    gains energy by friction."""
+    if not 1 <= simulator.mode < simulator.grid / 3:
+        raise InputError(
+            f"the force of mode {simulator.mode} is not resolved by a grid of {simulator.grid} cells: it must"
+            f" lie between 1 and {math.ceil(simulator.grid / 3) - 1}, or the grid must be finer"
+        )
+    check_least("simulator", simulator, "viscosity", "drag")
+    check_finite("simulator", simulator, "forcing")
