@@ -178,7 +178,7 @@ class Correlation(PerQuantity):
     def _correlation(quantity: Quantity, sample: Sample) -> np.ndarray:
         def anomaly(frames):
             field = np.asarray(quantity.of(frames), np.float64)
-            return field - quantity.mean(field)[..., None, None]
+            return field - quantity.everywhere(quantity.mean(field))
 
         forecast, truth = anomaly(sample.forecast), anomaly(sample.truth)
         with np.errstate(invalid="ignore"):

@@ -38,6 +38,11 @@ class Quantity:
             field = np.where(self.weights > 0, field, 0.0)
         return np.tensordot(field, self.weights, axes=self.weights.ndim)
 
+    def everywhere(self, means: np.ndarray) -> np.ndarray:
+        """Means `[...]` with axes of one for the cells, to broadcast against fields."""
+        assert self.weights is not None, f"{self.variable.name} is no field"
+        return means.reshape(*means.shape, *[1] * self.weights.ndim)
+
 
 def spectral_quantities(setup: EvaluationSetup) -> tuple[Quantity, ...]:
     """Spectra of the variables without masked cells, and of kinetic energy if there is a flow."""

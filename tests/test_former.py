@@ -18,6 +18,7 @@ import xarray as xr
 from rolling.common.errors import InputError
 from rolling.data.clips.source import Clips
 from rolling.data.gridded.source import Gridded
+from rolling.denoisers import V
 from rolling.metrics.anomalies import PooledAnomalyCorrelation
 from rolling.metrics.protocol import Unpaired
 from rolling.run.cli import main
@@ -68,6 +69,8 @@ def test_presets_of_before_are_those_of_today():
             )
         if name == "kuramoto_sivashinsky":  # it is trained longer, as `kolmogorov` is
             now = dataclasses.replace(now, solver=then.solver, training=then.training)
+        if name == "clips":  # most of a frame is a copy of the one before, and its network says what changes
+            now = dataclasses.replace(now, prediction=V(), schedule=then.schedule, solver=then.solver)
         assert then == now, name
         since = codec.differences(former, codec.encode(now))
         assert all(": None / " in line for line in since)  # fields that were added

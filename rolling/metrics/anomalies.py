@@ -72,10 +72,10 @@ class PooledAnomalyCorrelation(PerVariable):
         forecast, truth = _anomalies(sample)
 
         def covariance(a, b):
-            return tools.mean((a - expanded(tools.mean(a))) * (b - expanded(tools.mean(b))))
+            return tools.mean(centred(a) * centred(b))
 
-        def expanded(mean):
-            return mean[:, None, None]
+        def centred(field):
+            return field - tools.everywhere(tools.mean(field))
 
         return {
             "both": covariance(forecast, truth),

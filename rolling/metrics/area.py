@@ -51,6 +51,10 @@ class Domain:
         means = np.stack(columns, axis=-1)
         return means.mean(axis=-1, keepdims=True) if self.pooled else means
 
+    def everywhere(self, means: np.ndarray) -> np.ndarray:
+        """Means `[..., variable]` with axes of one for the cells, to broadcast against fields."""
+        return means.reshape(*means.shape[:-1], *[1] * (self.weights.ndim - 1), means.shape[-1])
+
     def is_whole(self, channel: int) -> bool:
         """Whether a variable has data in every cell, as a Fourier transform needs."""
         return self.mask is None or bool(self.mask[..., channel].all())

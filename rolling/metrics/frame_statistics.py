@@ -105,7 +105,7 @@ class Contrast:
 
         def of(frames: Frames) -> np.ndarray:
             x = frames.values.astype(np.float64)
-            return np.sqrt(domain.mean((x - centre.mean(x)[..., None, None, :]) ** 2))
+            return np.sqrt(domain.mean((x - centre.everywhere(centre.mean(x))) ** 2))
 
         return Measure(variables=averaged(setup.layout), of=of)
 

@@ -219,10 +219,10 @@ def _list(words: list[str]) -> None:
     if words:
         raise InputError("`rolling list` takes no arguments")
     for name in presets():
-        print(f"{name:22s}{first_line(name)}")
+        print(f"{name:25s}{first_line(name)}")
     print("\nEach of them also exists in other families of methods, as NAME_FAMILY (kolmogorov_erdm):")
     for name in families():
-        print(f"{name:22s}{about(name)}")
+        print(f"{name:25s}{about(name)}")
 
 
 def _rollout(words: list[str]) -> None:

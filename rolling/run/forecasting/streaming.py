@@ -150,7 +150,7 @@ def _sample_batch(forecaster, test, forecast, starts, cycles, batch, resume):
 
 def _check_finite(frames, mask, places, lead, starts, path):
     """`frames [batch, time, ...]`: all cells that `mask` does not mask must be finite."""
-    sane = np.all(finite(frames, mask), axis=(2, 3, 4))
+    sane = np.all(finite(frames, mask).reshape(*frames.shape[:2], -1), axis=2)
     for (start, member), good in zip(places, sane, strict=False):
         if not good.all():
             bad = lead + int(np.argmin(good))
