@@ -3,7 +3,7 @@
 from rolling.configs._metrics import FIELDS, FIELDS_LONG
 from rolling.data.augment import Translate
 from rolling.data.simulated import Simulated
-from rolling.physics.kolmogorov_3d import Kolmogorov3D
+from rolling.physics.turbulent_cube import Kolmogorov3D
 from rolling.run.experiment import Experiment, Forecast, Training
 from rolling.run.experiment.optimisers import Muon
 from rolling.solvers import UniPC

@@ -3,7 +3,7 @@
 from rolling.configs._metrics import FIELDS, FIELDS_LONG
 from rolling.data.augment import Translate
 from rolling.data.simulated import Simulated
-from rolling.physics.kuramoto_sivashinsky_1d import KuramotoSivashinsky1D
+from rolling.physics.front_on_a_line import KuramotoSivashinsky1D
 from rolling.run.experiment import Experiment, Forecast, Training
 from rolling.run.experiment.optimisers import Muon
 from rolling.solvers import UniPC

@@ -16,7 +16,7 @@ from jaxtyping import Array, Complex, Float
 from rolling.common.checks import check_finite
 from rolling.common.errors import InputError
 from rolling.layout import Layout, Variable
-from rolling.physics.spectral import (
+from rolling.physics.fourier_fields import (
     advance,
     check,
     check_force,

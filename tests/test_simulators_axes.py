@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from rolling.common.errors import InputError
-from rolling.physics.kolmogorov_3d import Kolmogorov3D, solenoidal
-from rolling.physics.kuramoto_sivashinsky_1d import KuramotoSivashinsky1D
+from rolling.physics.fourier_fields import truncate
+from rolling.physics.front_on_a_line import KuramotoSivashinsky1D
 from rolling.physics.simulators import Simulator, roll, simulate
-from rolling.physics.spectral import truncate
+from rolling.physics.turbulent_cube import Kolmogorov3D, solenoidal
 
 pytestmark = pytest.mark.slow
 

@@ -78,8 +78,8 @@ KINDS = {
         Simulator,
         (
             "rolling.physics.simulators",
-            "rolling.physics.kuramoto_sivashinsky_1d",
-            "rolling.physics.kolmogorov_3d",
+            "rolling.physics.front_on_a_line",
+            "rolling.physics.turbulent_cube",
             "rolling.data.moving_shapes",
         ),
     ),

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from rolling.common.checks import check_finite
 from rolling.common.errors import InputError
 from rolling.layout import Layout, Variable
-from rolling.physics.spectral import (
+from rolling.physics.fourier_fields import (
     advance,
     check,
     periodic_layout,

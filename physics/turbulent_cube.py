@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from rolling.layout import Layout, Variable
-from rolling.physics.spectral import (
+from rolling.physics.fourier_fields import (
     advance,
     check,
     check_force,
