@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
+from rolling.array_types import space_of
 from rolling.common.indices import spaced
 from rolling.data.pipeline import Cuts
 from rolling.data.source import Sequences
@@ -21,7 +22,7 @@ def lag_correlation(sequences: Sequences, lags: int) -> Float[np.ndarray, "lags 
     shift = None
     for index in spaced(len(clips), CLIPS):
         clip = clips[index]["x"]
-        space = tuple(range(clip.ndim - 2))
+        space = space_of(clip[0], 0)
         known = np.isfinite(clip).all(axis=0) if sequences.mask is None else sequences.mask
         if shift is None:  # of the size of the mean: the squares keep their digits
             shift = np.where(known, clip[0], 0.0).sum(space) / known.sum(space)

@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from rolling.array_types import space_of
 from rolling.common.errors import InputError
 from rolling.common.progress import Progress
 from rolling.data import calendar
@@ -130,7 +131,7 @@ def measure(sequences: Sequences) -> Statistics:
             for p in np.unique(phase):
                 sums[p] += values[phase == p].sum(0)
                 counts[p] += np.count_nonzero(phase == p)
-            squares += np.square(values).sum(_space(values))
+            squares += np.square(values).sum(space_of(values, 0))
             progress.update(len(block))
     return from_sums(layout, mask, shift, sums, squares, counts)
 
@@ -140,7 +141,7 @@ def from_sums(layout, mask, shift, sums, squares, counts) -> Statistics:
     `counts [P]`. Raises `InputError` for a variable without any variance."""
     field = sums.sum(0) / counts.sum()
     mean = _masked_mean(field, mask)
-    cells = np.prod(layout.space) if mask is None else mask.sum(_space(mask))
+    cells = np.prod(layout.space) if mask is None else mask.sum(space_of(mask, 0))
     variance = squares / (cells * counts.sum()) - mean**2
     for variable, spread, offset in zip(layout.variables, variance, shift + mean, strict=True):
         # Below float32's resolution of the values themselves there is nothing to learn.
@@ -182,17 +183,12 @@ def joint_mask(*masks: np.ndarray | None) -> np.ndarray | None:
 
 def _masked_mean(field: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
     """`[C]`: the mean of `field [*space, C]` over unmasked cells."""
-    space = _space(field)
+    space = space_of(field, 0)
     return field.mean(space) if mask is None else np.where(mask, field, 0.0).sum(space) / mask.sum(space)
 
 
-def _space(field: np.ndarray) -> tuple[int, ...]:
-    """The places of the axes before the last."""
-    return tuple(range(field.ndim - 1))
-
-
 def _check_finite(values: np.ndarray, layout: Layout) -> None:
-    broken = ~np.isfinite(values).all(_space(values))
+    broken = ~np.isfinite(values).all(space_of(values, 0))
     if broken.any():
         name = layout.names[int(np.argmax(broken))]
         raise InputError(

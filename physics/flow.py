@@ -24,65 +24,78 @@ VELOCITY_STANDARD_NAMES = {
     "sea_water_x_velocity": "sea_water_y_velocity",
 }
 VORTICITY_STANDARD_NAMES = ("atmosphere_relative_vorticity", "ocean_relative_vorticity")
-# Common names: `#` stands for `u` or `v`; a level or a height may follow (u10, u_500).
-VELOCITY_NAMES = (
-    "#",
-    "#o",
-    "#a",
-    "#_component_of_wind",
-    "10m_#_component_of_wind",
-    "velocity_#",
-    "#_velocity",
-)
+# Common names: `#` stands for a letter of those that follow; a level or a height may come last (u10, u_500).
+VELOCITY_NAMES = {
+    "#": "uvw",
+    "#o": "uvw",
+    "#a": "uvw",
+    "#_component_of_wind": "uvw",
+    "10m_#_component_of_wind": "uvw",
+    "velocity_#": "uvw xyz",
+    "#_velocity": "uvw xyz",
+    "v#": "xyz",
+    "vel#": "xyz",
+}
 LEVEL = r"(?P<level>_?\d+)?"
 VORTICITY_NAME = re.compile(rf"(?:relative_)?(?:vorticity|vor|vo|zeta){LEVEL}", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Velocity:
-    """The channels of the x and y components of one velocity, such as the wind at a level."""
+    """The channels of the components of one velocity along x, y and, in a volume, z (`w`)."""
 
     u: int
     v: int
+    w: int | None = None
+
+    @property
+    def components(self) -> tuple[int, ...]:
+        return (self.u, self.v) if self.w is None else (self.u, self.v, self.w)
 
 
 def velocities(layout: Layout) -> tuple[Velocity, ...]:
-    """The pairs of variables that are velocities, by standard name or by common name.
+    """The variables that are velocities, by common name or by standard name.
 
-    Components belong together if their names differ only in `u` and `v`; a pair that is the only one with its
-    standard names may have any names.
+    Components belong together if their names differ only in `u` and `v`, or `x` and `y`; two that are the
+    only ones with their standard names may have any names. A third one, `w` or `z`, belongs to them in a
+    volume only: on a plane, nothing is known along z.
     """
-    names = {variable.name.lower(): channel for channel, variable in enumerate(layout.variables)}
-    found = []
-    for channel, variable in enumerate(layout.variables):
-        partner = _partner_by_name(variable.name.lower(), names)
-        if partner is None:
-            partner = _partner_by_standard_name(variable.standard_name, layout)
-        if partner is not None:
-            found.append(Velocity(u=channel, v=partner))
-    return tuple(found)
+    found = (
+        _by_name(variable.name, layout) or _by_standard_name(channel, layout)
+        for channel, variable in enumerate(layout.variables)
+    )
+    return tuple(velocity for velocity in found if velocity is not None)
 
 
-def _partner_by_name(name: str, names: dict[str, int]) -> int | None:
-    for pattern in VELOCITY_NAMES:
-        first, last = pattern.split("#")
-        match = re.fullmatch(rf"{first}u{last}{LEVEL}", name)
-        if match:
-            return names.get(f"{first}v{last}{match['level'] or ''}")
+def _by_name(name: str, layout: Layout) -> Velocity | None:
+    """The velocity of which `name` is the first component."""
+    channels = {variable.name.lower(): channel for channel, variable in enumerate(layout.variables)}
+    name = name.lower()
+    for pattern, alphabets in VELOCITY_NAMES.items():
+        before, after = pattern.split("#")
+        for letters in alphabets.split():
+            match = re.fullmatch(f"{before}{letters[0]}{after}{LEVEL}", name)
+            if match is None:
+                continue
+            u, v, w = (channels.get(f"{before}{letter}{after}{match['level'] or ''}") for letter in letters)
+            if u is not None and v is not None:
+                return Velocity(u=u, v=v, w=w if len(layout.axes) == 3 else None)
     return None
 
 
-def _partner_by_standard_name(standard_name: str, layout: Layout) -> int | None:
-    partner = VELOCITY_STANDARD_NAMES.get(standard_name)
+def _by_standard_name(channel: int, layout: Layout) -> Velocity | None:
+    """The velocity of which `channel` is the first component."""
     standard_names = [variable.standard_name for variable in layout.variables]
-    if partner and standard_names.count(standard_name) == standard_names.count(partner) == 1:
-        return standard_names.index(partner)
+    first = standard_names[channel]
+    second = VELOCITY_STANDARD_NAMES.get(first)
+    if second and standard_names.count(first) == standard_names.count(second) == 1:
+        return Velocity(u=channel, v=standard_names.index(second))
     return None
 
 
 def vorticities(layout: Layout) -> tuple[int, ...]:
     """The channels that are relative vorticities; `vo` is a velocity of the sea if there is `uo`."""
-    partners = {velocity.v for velocity in velocities(layout)}
+    partners = {channel for velocity in velocities(layout) for channel in velocity.components}
     return tuple(
         channel
         for channel, variable in enumerate(layout.variables)

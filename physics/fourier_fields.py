@@ -109,3 +109,18 @@ def check_force(simulator: Any) -> None:
         )
     check_least("simulator", simulator, "viscosity", "drag")
     check_finite("simulator", simulator, "forcing")
+
+
+def check_fronts(simulator: Any, viscosity: float = 1.0, at: str = "") -> None:
+    """Raises `InputError` where the grid is too coarse for the fronts of Kuramoto and Sivashinsky.
+
+    Dealiasing keeps wavenumbers up to a third of the grid. If they end below about 2.7 times the largest that
+    grows, crests are cut off and the front blows up, however small the time step. `at` is what is told of the
+    viscosity.
+    """
+    needed = math.ceil(2.7 / math.sqrt(viscosity) * simulator.domain / (2 * math.pi)) * 3
+    if simulator.grid < needed:
+        raise InputError(
+            f"a grid of {simulator.grid} cells does not resolve fronts on a domain of {simulator.domain}{at}:"
+            f" it needs at least {max(needed, 6)}, or a smaller domain"
+        )

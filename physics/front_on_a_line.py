@@ -9,11 +9,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from rolling.common.checks import check_finite
-from rolling.common.errors import InputError
 from rolling.layout import Layout, Variable
 from rolling.physics.fourier_fields import (
     advance,
     check,
+    check_fronts,
     periodic_layout,
     random_field,
     spin_up_frames,
@@ -51,14 +51,7 @@ class KuramotoSivashinsky1D:
     def __post_init__(self):
         check(self)
         check_finite("simulator", self, "domain", "viscosity", above=0)
-        # As in two dimensions: dealiasing keeps a third of the grid, which must reach to about 2.7 times the
-        # largest wavenumber that grows.
-        needed = math.ceil(2.7 / math.sqrt(self.viscosity) * self.domain / (2 * math.pi)) * 3
-        if self.grid < needed:
-            raise InputError(
-                f"a grid of {self.grid} cells does not resolve fronts on a domain of {self.domain} at a"
-                f" viscosity of {self.viscosity}: it needs at least {max(needed, 6)}, or a smaller domain"
-            )
+        check_fronts(self, self.viscosity, f" at a viscosity of {self.viscosity}")
 
     @property
     def layout(self) -> Layout:

@@ -61,14 +61,17 @@ def spectral_quantities(setup: EvaluationSetup) -> tuple[Quantity, ...]:
 
 
 def kinetic_spectra(setup: EvaluationSetup) -> tuple[Quantity, ...]:
-    """Of the velocities without masked cells; if there are no velocities, of doubly periodic vorticities."""
+    """Of the velocities without masked cells; if there are no velocities, of doubly periodic vorticities.
+
+    A velocity with fewer components than axes has none: it is a part of the energy.
+    """
     layout, domain, energy = setup.layout, Domain.of(setup), spectrum(setup.layout)
 
     def of_velocity(pair: Velocity) -> Quantity:
         named = Variable(name=_label("kinetic_energy", pair, layout), units=square(_units(pair, layout)))
         return Quantity(
             variable=named,
-            of=lambda frames: energy(frames[..., pair.u]) + energy(frames[..., pair.v]),
+            of=lambda frames: np.sum([energy(frames[..., c]) for c in pair.components], axis=0),
             kinetic=True,
         )
 
@@ -84,7 +87,8 @@ def kinetic_spectra(setup: EvaluationSetup) -> tuple[Quantity, ...]:
     pairs = velocities(layout)
     if not pairs and isinstance(energy, Planar) and layout.is_torus:
         return tuple(of_vorticity(energy, c) for c in vorticities(layout) if domain.is_whole(c))
-    return tuple(of_velocity(p) for p in pairs if domain.is_whole(p.u) and domain.is_whole(p.v))
+    whole = (p for p in pairs if len(p.components) >= len(layout.axes))
+    return tuple(of_velocity(p) for p in whole if all(map(domain.is_whole, p.components)))
 
 
 def vorticity_fields(setup: EvaluationSetup) -> tuple[Quantity, ...]:

@@ -14,12 +14,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
 from rolling.common.checks import check_finite
-from rolling.common.errors import InputError
 from rolling.layout import Layout, Variable
 from rolling.physics.fourier_fields import (
     advance,
     check,
     check_force,
+    check_fronts,
     periodic_layout,
     random_field,
     spin_up_frames,
@@ -215,14 +215,7 @@ class KuramotoSivashinsky:
     def __post_init__(self):
         check(self)
         check_finite("simulator", self, "domain", above=0)
-        # Dealiasing keeps wavenumbers up to a third of the grid. If they end below about 2.7, crests are cut
-        # off and the front blows up, however small the time step.
-        needed = math.ceil(2.7 * self.domain / (2 * math.pi)) * 3
-        if self.grid < needed:
-            raise InputError(
-                f"a grid of {self.grid} cells does not resolve fronts on a domain of {self.domain}: it needs"
-                f" at least {max(needed, 6)}, or a smaller domain"
-            )
+        check_fronts(self)
 
     @property
     def layout(self) -> Layout:

@@ -1,6 +1,8 @@
 """The arrays that the whole method hands on."""
 
-from jaxtyping import Array, Float, Shaped
+from typing import Any
+
+from jaxtyping import Array, Float
 
 Frames = Float[Array, "batch time *space channel"]
 ContextFrames = Float[Array, "batch context *space channel"]
@@ -14,6 +16,7 @@ SPACE = ("z", "y", "x")
 """Names of the axes of space in patterns of einops: of fewer than three, the last ones."""
 
 
-def space_of(frames: Shaped[Array, "batch time *space channel"]) -> tuple[int, ...]:
-    """The places of the axes of space."""
-    return tuple(range(2, frames.ndim - 1))
+def space_of(x: Any, first: int = 2) -> tuple[int, ...]:
+    """The axes of space of an array of numpy or jax, from `first` to the one before the channels: from 2 in
+    frames `[batch, time, *space, channel]`, from 0 in a field `[*space, channel]`."""
+    return tuple(range(first, x.ndim - 1))

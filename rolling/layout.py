@@ -94,7 +94,8 @@ class Layout:
     @property
     def is_video(self) -> bool:
         """Whether a frame is a picture: grey levels of red, green and blue, or of luma alone."""
-        return self.names in (COLOUR, GREY) and all(v.dtype == "uint8" for v in self.variables)
+        of_colours = self.names in (COLOUR, GREY) and all(v.dtype == "uint8" for v in self.variables)
+        return of_colours and len(self.axes) == 2
 
     @property
     def x(self) -> Axis:

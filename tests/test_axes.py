@@ -22,6 +22,7 @@ from rolling.metrics.frame_statistics import Frames, Gradient
 from rolling.metrics.protocol import EvaluationSetup
 from rolling.metrics.spectra import spectrum
 from rolling.oracle import autoregressive_covariance, exact_denoiser
+from rolling.physics.quantities import kinetic_spectra
 from rolling.run.experiment import codec
 from rolling.run.experiment.former import upgraded
 from rolling.sampling import Rollout, Sampler, Sampling
@@ -211,6 +212,16 @@ def test_a_wave_in_a_box():
     np.testing.assert_allclose([energy[7], energy.sum()], 0.25, rtol=1e-9)
     line = layout((32,))
     np.testing.assert_allclose(spectrum(line)(np.cos(5 * np.array(line.x.values)))[5], 0.25, rtol=1e-9)
+
+
+@pytest.mark.parametrize("names", [("u", "v", "w"), ("velocity_x", "velocity_y", "velocity_z")])
+def test_the_kinetic_energy_of_a_volume_has_three_components(names):
+    """The sum of a spectrum is that energy whose flow is known: Parseval."""
+    z, y, x = np.meshgrid(*(2 * np.pi * np.arange(n) / n for n in (8, 8, 8)), indexing="ij")
+    flow = np.stack([2 * np.sin(y), np.cos(z), 3 * np.sin(2 * x)], axis=-1)
+    (kinetic,) = kinetic_spectra(EvaluationSetup(layout=layout((8, 8, 8), names), leads=1, members=1))
+    np.testing.assert_allclose(kinetic.of(flow)[:3], [0, (4 + 1) / 4, 9 / 4], atol=1e-9)
+    assert kinetic_spectra(EvaluationSetup(layout=layout((8, 8, 8), names[:2]), leads=1, members=1)) == ()
 
 
 def test_levels_over_the_sphere():

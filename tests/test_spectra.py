@@ -214,6 +214,10 @@ def named(*names, **standard):
         (named(east="eastward_wind", north="northward_wind"), [(0, 1)]),
         (named("u"), []),
         (named("u_500", "v_850"), []),
+        (named("velocity_x", "velocity_y", "velocity_z"), [(0, 1)]),
+        (named("density", "Vx", "Vy"), [(1, 2)]),
+        (named("velx", "vely"), [(0, 1)]),
+        (named("x", "y"), []),
         (named("temperature"), []),
     ],
 )

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from rolling.array_types import space_of
 from rolling.layout import Layout, Variable
 from rolling.metrics.protocol import EvaluationSetup
 
@@ -33,8 +34,7 @@ class Domain:
         mask = None if setup.mask is None or setup.mask.all() else np.asarray(setup.mask, bool)
         if mask is not None:
             area = area * mask
-        cells = tuple(range(area.ndim - 1))
-        return cls(weights=area / area.sum(axis=cells), mask=mask, pooled=setup.layout.is_video)
+        return cls(weights=area / area.sum(axis=space_of(area, 0)), mask=mask, pooled=setup.layout.is_video)
 
     def mean(self, field: np.ndarray) -> np.ndarray:
         """The sum of `weights field` over cells: `[..., *space, variable]` to `[..., variable]`, float64.

@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from rolling.array_types import space_of
 from rolling.geometry import Axis
 from rolling.layout import Variable
 from rolling.metrics.area import Domain, averaged
@@ -143,7 +144,7 @@ class Gradient:
         for place, axis in axes:
             there = there & _next(domain.weights > 0, place) & _has_next(axis, place, there.ndim)
         weights = np.where(there, domain.weights, 0.0)
-        total = weights.sum(axis=tuple(range(len(layout.axes))))
+        total = weights.sum(axis=space_of(weights, 0))
         if not axes or not (total > 0).all():
             return None
         inner = dataclasses.replace(domain, weights=weights / total, mask=there)

@@ -47,7 +47,7 @@ class Units(NamedTuple):
         if self.mask is not None:
             counted &= self.mask
         weights = self.layout.area_weights()[..., None] * counted
-        total = weights.sum(tuple(range(weights.ndim - 1)))
+        total = weights.sum(space_of(weights, 0))
         return jnp.asarray(weights / np.maximum(total, 1e-30), dtype)[None, None]
 
     def physical(self, x: Frames) -> Frames:

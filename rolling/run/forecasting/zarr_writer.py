@@ -81,9 +81,8 @@ def _places(layout: Layout) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for letter, axis in zip(LETTERS[-len(layout.axes) :], layout.axes, strict=True):
         found[axis.name] = (axis.name, np.asarray(axis.values), _axis(axis, letter))
-    rows_and_columns = tuple(axis.name for axis in layout.axes[-2:])
     for place in layout.coordinates:
-        where = rows_and_columns if place.values else ()
+        where = _rows_and_columns(layout) if place.values else ()
         values = place.array(*layout.space[-2:]) if place.values else np.int32(0)
         found[place.name] = (where, values, parse_json(place.attributes))
     for name in _bounds(layout):
@@ -100,9 +99,12 @@ def _bounds(layout: Layout) -> dict[str, Any]:
     for place in layout.coordinates:
         corners = place.corners(*layout.space[-2:])
         if corners is not None:
-            rows_and_columns = tuple(axis.name for axis in layout.axes[-2:])
-            found[place.name + BOUNDS] = ((*rows_and_columns, "vertices"), corners)
+            found[place.name + BOUNDS] = ((*_rows_and_columns(layout), "vertices"), corners)
     return found
+
+
+def _rows_and_columns(layout: Layout) -> tuple[str, ...]:
+    return tuple(axis.name for axis in layout.axes[-2:])
 
 
 def _axis(axis: Axis, letter: str) -> dict[str, str]:

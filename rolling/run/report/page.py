@@ -191,8 +191,12 @@ class _Page:
         lead = "One colour scale for the truth and every forecast; given frames have a border."
         if self.words.layout.is_video:
             lead = "The truth beside members of the forecast; given frames have a border."
-        lead = " ".join(f"{lead} {drawing(self.test.layout).legend} {self.words.clocks}".split())
-        return markup.section("The forecast", lead, self._player(STORE, budget))
+        return markup.section("The forecast", self._read(lead), self._player(STORE, budget))
+
+    def _read(self, lead: str) -> str:
+        """What comes before a player, with how its pictures and times are to be read."""
+        told = (lead, drawing(self.test.layout).legend, self.words.clocks)
+        return " ".join(part for part in told if part)
 
     def figures(self, evaluation: Evaluation) -> Iterator[str]:
         """The sections of plots and of single numbers."""
@@ -218,8 +222,7 @@ class _Page:
         lead = (
             "Far beyond what can be predicted: frames differ from the truth's, their statistics should not."
         )
-        told = f"{lead} {drawing(self.test.layout).legend} {self.words.clocks}"
-        lead = " ".join(told.split()) if moving else lead
+        lead = self._read(lead) if moving else lead
         return markup.section("The long rollout", lead, moving + single + curves)
 
     @functools.cached_property
