@@ -21,6 +21,7 @@ from rolling.metrics.ensemble import (
     StandardDeviation,
 )
 from rolling.metrics.frame_statistics import STATISTICS
+from rolling.metrics.scaled_errors import Nrmse, Vrmse
 from rolling.physics.metrics import (
     Divergence,
     EnergyDrift,
@@ -64,6 +65,9 @@ LASTING: tuple[Metric, ...] = (
     *(Drift(of=statistic) for statistic in STATISTICS),
 )
 """Of rollouts of any length: whether they stay in the range of real data, and how long."""
+
+SIMULATIONS: tuple[Metric, ...] = (*FIELDS, Vrmse(), Vrmse(member="each"), Nrmse())
+"""With the errors that archives of simulations report."""
 
 FIELDS_LONG: tuple[Metric, ...] = (
     StandardDeviation(),

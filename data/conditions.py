@@ -10,7 +10,7 @@ from rolling.layout import Layout
 
 def vector_size(layout: Layout) -> int:
     """Numbers that go with each frame."""
-    return calendar.feature_size(layout) + layout.actions
+    return calendar.feature_size(layout) + layout.actions + len(layout.parameters)
 
 
 def check_actions(sequences: Sequences, index: int, stop: int) -> None:
@@ -27,10 +27,11 @@ def check_actions(sequences: Sequences, index: int, stop: int) -> None:
 
 def conditioning(sequences: Sequences, index: int, start: int, stop: int) -> dict[str, np.ndarray]:
     """The parts of a condition that the layout has: `label []`, `tokens [n, d]`, `vectors [T, f]`, the
-    calendar's features before the actions, and `fields [T, *space, f]`.
+    calendar's features before the actions and the parameters, `fields [T, *space, f]` and
+    `constants [*space, f]`.
 
-    A window looks at frames beyond the last one that is wanted: there the last action, and the last field,
-    goes on.
+    A window looks at frames beyond the last one that is wanted: there the last action, parameter or
+    field goes on.
     """
     layout = sequences.layout
     # At least one frame is asked for, where all lie beyond.
@@ -43,6 +44,8 @@ def conditioning(sequences: Sequences, index: int, start: int, stop: int) -> dic
         vectors.append(calendar.features(layout, sequences.times(index, start, stop)))
     if layout.actions:
         vectors.append(found.pop("actions")[at])
+    if layout.parameters:
+        vectors.append(found.pop("parameters")[at])
     if vectors:
         found["vectors"] = np.concatenate(vectors, axis=-1)
     if layout.forcings:

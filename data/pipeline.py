@@ -90,11 +90,12 @@ def _check_changes(augment: tuple[Augmentation, ...], sequences: Sequences) -> N
     layout = sequences.layout
     for change in augment:
         change.check(layout, sequences.mask)
-    if augment and layout.forcings:
-        raise InputError(
-            f"{type(augment[0]).__name__} would change frames, but not the {layout.forcings} forcings beside"
-            " them: leave it out, with --augment none"
-        )
+    for count, what in ((layout.forcings, "forcings"), (len(layout.constants), "constant fields")):
+        if augment and count:
+            raise InputError(
+                f"{type(augment[0]).__name__} would change frames, but not the {count} {what} beside them:"
+                " leave it out, with --augment none"
+            )
 
 
 def clips(

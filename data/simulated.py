@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from rolling.common.checks import check_seed
@@ -13,12 +14,28 @@ from rolling.common.progress import Progress
 from rolling.data import cache
 from rolling.data.arrays import Arrays
 from rolling.data.source import Split
-from rolling.layout import Layout, Variable
+from rolling.layout import Covariate, Layout, Variable
+from rolling.physics.parameter_ranges import read_ranges
 from rolling.physics.simulators import Kolmogorov, Simulator, chunks
 
 FORMAT = 1  # part of the cache's key: raise it when a simulator changes its numbers
 TOGETHER = 64  # trajectories advanced side by side
 CHUNK = 10  # frames of each per call
+PARTS = ("train", "test")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Trajectories(Arrays):
+    """Simulated frames, and the settings `drawn [trajectory]` that each trajectory has of its own."""
+
+    drawn: dict[str, np.ndarray]
+
+    def conditioning(self, index: int, start: int, stop: int) -> dict[str, np.ndarray]:
+        told = self.layout.parameters
+        if not told:
+            return {}
+        shown = [covariate.scaled(self.drawn[covariate.name][index]) for covariate in told]
+        return {"parameters": np.tile(np.stack(shown), (stop - start, 1))}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,6 +58,11 @@ class Simulated:
     """Frames of each of these."""
     seed: int = 0
     """Of the initial states."""
+    vary: tuple[str, ...] = cache.added(())
+    """Settings of the simulator that each trajectory draws for itself, such as viscosity=0.005:0.02, evenly
+    in their logarithm where both ends are above zero."""
+    tell: bool = cache.added(True)
+    """Whether the network is told what they are."""
     cache: str | None = None
     """The folder for simulations; by default $ROLLING_CACHE, or `~/.cache/rolling-diffusion`."""
 
@@ -49,13 +71,17 @@ class Simulated:
             if getattr(self, name) < 1:
                 raise InputError(f"a simulated source needs {name} >= 1, not {getattr(self, name)}")
         check_seed("source", self)
+        read_ranges(self.simulator, self.vary)
 
     def layout(self) -> Layout:
-        return self.simulator.layout
+        drawn = self._drawn("train") if self.tell else {}
+        told = (Covariate.of(name, values) for name, values in drawn.items())
+        parameters = tuple(covariate for covariate in told if covariate)
+        return dataclasses.replace(self.simulator.layout, parameters=parameters)
 
     def open(self) -> Split:
         """Simulates at the first call. Raises `InputError` if the simulation blows up."""
-        identity = dataclasses.replace(self, cache=None)
+        identity = dataclasses.replace(self, cache=None, tell=True)
         name = f"{type(self.simulator).__name__.lower()}-{cache.key((identity, FORMAT))}"
         path = cache.fetch(cache.folder(self.cache) / name, self._make)
         return Split(train=self._part(path, "train"), test=self._part(path, "test"))
@@ -70,7 +96,14 @@ class Simulated:
         return np.dtype(self._variable.dtype).newbyteorder("<")
 
     def _part(self, path: Path, part: str) -> Arrays:
-        return Arrays(layout=self.simulator.layout, frames=np.load(path / f"{part}.npy", mmap_mode="r"))
+        frames = np.load(path / f"{part}.npy", mmap_mode="r")
+        return Trajectories(layout=self.layout(), frames=frames, drawn=self._drawn(part))
+
+    def _drawn(self, part: str) -> dict[str, np.ndarray]:
+        """`[trajectory]`: the settings that each trajectory of a part has of its own."""
+        rng = np.random.default_rng((self.seed, PARTS.index(part)))
+        count = {"train": self.train, "test": self.test}[part]
+        return {found.name: found.draw(rng, count) for found in read_ranges(self.simulator, self.vary)}
 
     def _make(self, folder: Path) -> None:
         shapes = {
@@ -86,13 +119,13 @@ class Simulated:
         label = f"simulate {type(self.simulator).__name__}"
         with Progress(label, total=total, unit="frame") as progress:
             for part, shape in shapes.items():
-                self._simulate(folder / f"{part}.npy", shape, ("train", "test").index(part), progress)
+                self._simulate(folder, part, shape, progress)
 
-    def _simulate(self, file: Path, shape: tuple[int, ...], stream: int, progress: Progress) -> None:
+    def _simulate(self, folder: Path, part: str, shape: tuple[int, ...], progress: Progress) -> None:
         """Writes one part, `[trajectory, frame, *space, variable]`, block by block."""
         count, frames = shape[:2]
-        root = jax.random.fold_in(jax.random.key(self.seed), stream)
-        with open(file, "wb") as handle:
+        root, drawn = jax.random.fold_in(jax.random.key(self.seed), PARTS.index(part)), self._drawn(part)
+        with open(folder / f"{part}.npy", "wb") as handle:
             descr = np.lib.format.dtype_to_descr(self._dtype)
             header = {"shape": shape, "fortran_order": False, "descr": descr}
             np.lib.format.write_array_header_1_0(handle, header)
@@ -100,8 +133,9 @@ class Simulated:
             for first in range(0, count, TOGETHER):
                 indices = np.arange(first, min(first + TOGETHER, count))
                 keys = jax.vmap(lambda i: jax.random.fold_in(root, i))(indices)
+                own = {name: jnp.asarray(values[indices], jnp.float32) for name, values in drawn.items()}
                 done = 0
-                for block in chunks(self.simulator, keys, frames, CHUNK):
+                for block in chunks(self.simulator, keys, frames, CHUNK, own):
                     if block is None:
                         progress.update(CHUNK * len(indices))
                         continue

@@ -40,9 +40,10 @@ class Sequences(Protocol):
 
     def conditioning(self, index: int, start: int, stop: int) -> dict[str, np.ndarray]:
         """What else is known of the frames of one sequence, whichever the layout has: `label []`, an index
-        into its `labels` or -1, int32; `tokens [n, layout.tokens]`, `actions [stop - start, layout.actions]`
-        and `fields [stop - start, *space, layout.forcings]`, float32, of the scale that the network is
-        to see. Never asked for frames beyond the end of the sequence.
+        into its `labels` or -1, int32; `tokens [n, layout.tokens]`, `actions [stop - start, layout.actions]`,
+        `fields [stop - start, *space, layout.forcings]`, `parameters [stop - start, layout.parameters]` and
+        `constants [*space, layout.constants]`, float32, of the scale that the network is to see. Never
+        asked for frames beyond the end of the sequence.
         """
         ...
 
@@ -83,7 +84,8 @@ class Split:
     train: Sequences
     test: Sequences
     validation: Sequences | None = None
-    """What an experiment has set apart from `train` to validate on; sources leave it out."""
+    """What to validate on, where an experiment wants to: the data's own part, or else what the experiment has
+    set apart from `train`."""
     skipped: tuple[tuple[str, str], ...] = ()
     """What could not be used, and why: a name and a reason each."""
     notices: tuple[str, ...] = ()

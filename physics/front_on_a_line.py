@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -47,6 +47,7 @@ class KuramotoSivashinsky1D:
     """Time between frames."""
     spin_up: float = 60.0
     """Time that is simulated before the first frame."""
+    varying: ClassVar[tuple[str, ...]] = ("viscosity",)
 
     def __post_init__(self):
         check(self)

@@ -6,8 +6,8 @@ Trajectories are advanced in parallel under `vmap`, many frames per call of a ji
 import dataclasses
 import functools
 import math
-from collections.abc import Iterator
-from typing import Any, Literal, Protocol, runtime_checkable
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -26,11 +26,14 @@ from rolling.physics.fourier_fields import (
     truncate,
     waves,
 )
+from rolling.physics.parameter_ranges import with_parameters
 
 Field = Float[Array, "grid grid"]
 Modes = Complex[Array, "grid half"]
 Frame = Float[Array, "*space channel"]
 State = Any  # one array or a tree of arrays
+Parameters = Mapping[str, Float[Array, " batch"]]
+NONE: Parameters = {}
 
 # CF defines these for air only; tools recognise the quantities by these names.
 VORTICITY = Variable(name="vorticity", long_name="vorticity", standard_name="atmosphere_relative_vorticity")
@@ -42,7 +45,11 @@ VELOCITY = (
 
 @runtime_checkable
 class Simulator(Protocol):
-    """A frozen dataclass. States of flows are physical fields `[*space]` on the simulator's own grid."""
+    """A frozen dataclass. States of flows are physical fields `[*space]` on the simulator's own grid.
+
+    An attribute `varying` names those of its settings that trajectories may have of their own: only `stepper`
+    may look at them.
+    """
 
     @property
     def layout(self) -> Layout:
@@ -78,31 +85,40 @@ def start(simulator: Simulator, keys: jax.Array) -> State:
 
 
 @functools.partial(jax.jit, static_argnames=("simulator", "frames"))
-def roll(simulator: Simulator, states: State, frames: int):
-    """States after `frames` frames, and those frames `[batch, frames, *space, channel]`."""
+def roll(simulator: Simulator, states: State, frames: int, parameters: Parameters = NONE):
+    """States after `frames` frames, and those frames `[batch, frames, *space, channel]`, where `parameters`
+    are those settings of the simulator that each of the batch has of its own."""
 
-    with jax.numpy_rank_promotion("allow"):  # exponax relies on it
-        stepper = simulator.stepper()
+    def trajectory(state, stepper):
+        def forward(state, _):
+            state = simulator.advance(stepper, state)
+            return state, simulator.frame(state)
 
-    def forward(state, _):
-        state = simulator.advance(stepper, state)
-        return state, simulator.frame(state)
+        return jax.lax.scan(forward, state, None, length=frames)
 
-    return jax.vmap(lambda state: jax.lax.scan(forward, state, None, length=frames))(states)
+    def stepper(values):
+        with jax.numpy_rank_promotion("allow"):  # exponax relies on it
+            return with_parameters(simulator, values).stepper()
+
+    if not parameters:
+        return jax.vmap(functools.partial(trajectory, stepper=stepper(NONE)))(states)
+    return jax.vmap(lambda state, values: trajectory(state, stepper(values)))(states, parameters)
 
 
-def chunks(simulator: Simulator, keys: jax.Array, frames: int, chunk: int = 10) -> Iterator[Array | None]:
+def chunks(
+    simulator: Simulator, keys: jax.Array, frames: int, chunk: int = 10, parameters: Parameters = NONE
+) -> Iterator[Array | None]:
     """Trajectories in the steady state, one per key, as blocks of at most `chunk` frames.
 
     Yields None for each block of spin-up, then arrays `[batch, time, *space, channel]` of `frames`
-    frames in total. Every block is computed by the same compiled function.
+    frames in total. Every block is computed by the same compiled function. `parameters` are as in `roll`.
     """
     states = start(simulator, keys)
     for _ in range(math.ceil(simulator.spin_up_frames / chunk)):
-        states, _ = roll(simulator, states, chunk)
+        states, _ = roll(simulator, states, chunk, parameters)
         yield None
     for first in range(0, frames, chunk):
-        states, block = roll(simulator, states, chunk)
+        states, block = roll(simulator, states, chunk, parameters)
         yield block[:, : frames - first]
 
 
@@ -144,6 +160,7 @@ class Kolmogorov:
     """Time that is simulated before the first frame."""
     fields: Literal["vorticity", "velocity"] = "vorticity"
     """What a frame holds."""
+    varying: ClassVar[tuple[str, ...]] = ("viscosity", "drag", "forcing")
 
     def __post_init__(self):
         check(self)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -58,6 +58,7 @@ class Kolmogorov3D:
     """Time between frames."""
     spin_up: float = 40.0
     """Time that is simulated before the first frame."""
+    varying: ClassVar[tuple[str, ...]] = ("viscosity", "drag", "forcing")
 
     def __post_init__(self):
         check(self)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rolling.data.clips import Clips as Clips
     from rolling.data.gridded import Gridded as Gridded
     from rolling.data.simulated import Simulated as Simulated
+    from rolling.data.simulations import Simulations as Simulations
     from rolling.data.source import Split as Split
     from rolling.denoisers import (
         Eps as Eps,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     )
     from rolling.metrics import About as About, Metric as Metric, Score as Score
     from rolling.metrics.ensemble import Crps as Crps, Rmse as Rmse, SpreadSkillRatio as SpreadSkillRatio
+    from rolling.metrics.scaled_errors import Nrmse as Nrmse, Vrmse as Vrmse
     from rolling.noise import (
         Cosine as Cosine,
         Edm as Edm,
@@ -117,6 +119,7 @@ _HOMES = {
     "rolling.data.clips": "Clips",
     "rolling.data.gridded": "Gridded",
     "rolling.data.simulated": "Simulated",
+    "rolling.data.simulations": "Simulations",
     "rolling.data.source": "Split",
     "rolling.denoisers": "Eps FlowVelocity Residual ScoreFunction V X",
     "rolling.geometry": "Axis",
@@ -124,6 +127,7 @@ _HOMES = {
     "rolling.losses": "Elbo EpsLoss LogNormal MinSnr SigmoidWeighting VLoss XLoss",
     "rolling.metrics": "About Metric Score",
     "rolling.metrics.ensemble": "Crps Rmse SpreadSkillRatio",
+    "rolling.metrics.scaled_errors": "Nrmse Vrmse",
     "rolling.noise": "Cosine Edm FlowMatching InterpolatedCosine LinearBeta LinearLogsnr Logit Sigmoid",
     "rolling.oracle": "Oracle",
     "rolling.run.experiment.few_steps": "Consistency MomentMatching",

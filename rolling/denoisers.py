@@ -21,7 +21,8 @@ from rolling.noise import alpha_sigma, expand, x_from_eps, x_from_flow, x_from_s
 NO_LABEL = -1
 
 
-OF_SEQUENCES, OF_FRAMES = ("label", "tokens", "reference", "memory"), ("vectors", "fields")
+OF_SEQUENCES: tuple[str, ...] = ("label", "tokens", "constants", "reference", "memory")
+OF_FRAMES: tuple[str, ...] = ("vectors", "fields")
 """Parts of a condition `[batch, ...]`, and those `[batch, time, ...]`."""
 
 
@@ -35,11 +36,13 @@ class Condition:
     tokens: Float[Array, "batch token dim"] | None = None
     """Embeddings of a text, or of anything else; a token of zeros is none."""
     vectors: Float[Array, "batch time feature"] | None = None
-    """Per frame: actions, hour of day, ..."""
+    """Per frame: actions, parameters of a simulation, hour of day, ..."""
     fields: Float[Array, "batch time *space field"] | None = None
     """Per frame and cell: known forcings."""
     static: Float[Array, "*space static"] | None = None
-    """Per cell: orography, land mask."""
+    """Per cell, in all sequences: land mask."""
+    constants: Float[Array, "batch *space constant"] | None = None
+    """Per sequence and cell: obstacles, the speed of sound."""
     reference: Float[Array, "batch *space reference"] | None = None
     """Per sequence and cell: its first frames, which stay known however long a rollout is."""
     memory: Float[Array, "batch *space memory"] | None = None
@@ -105,9 +108,9 @@ class Network(Protocol):
 class Inputs:
     """The shapes that a network must take: a frame, and the size of each part of `Condition` (0: absent).
 
-    `labels` counts classes; `tokens`, `vectors`, `fields`, `static`, `reference` and `memory` are last
-    dimensions. `space` counts the cells along each axis, and `boundaries` says what lies beyond the ends of
-    each, as in `Axis`; none: they are open.
+    `labels` counts classes; `tokens`, `vectors`, `fields`, `static`, `constants`, `reference` and `memory`
+    are last dimensions. `space` counts the cells along each axis, and `boundaries` says what lies beyond the
+    ends of each, as in `Axis`; none: they are open.
     """
 
     space: tuple[int, ...]
@@ -117,6 +120,7 @@ class Inputs:
     vectors: int = 0
     fields: int = 0
     static: int = 0
+    constants: int = 0
     reference: int = 0
     memory: int = 0
     boundaries: tuple[str, ...] = ()

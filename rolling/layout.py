@@ -17,6 +17,7 @@ COLOUR = ("red", "green", "blue")
 GREY = ("luma",)
 HOURS, MONTHS = "hours", "months"  # units of the time between frames that have dates
 MEAN_MONTH = 730.485  # hours
+DECADE = 10.0  # the logarithm is taken of positive parameters that span this factor
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,41 @@ class Variable:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Covariate:
+    """A number or a field that is known of a sequence: the Reynolds number of a simulation, its obstacles.
+
+    The network is shown `(f(value) - mean) / std`, where `f` is the natural logarithm or nothing.
+    """
+
+    name: str
+    """As the data call it."""
+    mean: float = 0.0
+    """Over the training part, of what `f` makes of it."""
+    std: float = 1.0
+    """The same."""
+    log: bool = False
+    """Whether `f` is the logarithm: for values above zero that span a factor of ten."""
+
+    @classmethod
+    def of(cls, name: str, values: np.ndarray, *, logarithm: bool = True) -> "Covariate | None":
+        """With the scale of the values of a training part; None where all are the same."""
+        values = np.asarray(values, np.float64)
+        log = bool(logarithm and values.min() > 0 and values.max() >= DECADE * values.min())
+        values = np.log(values) if log else values
+        if np.ptp(values) <= 1e-6 * np.abs(values).max():
+            return None
+        return cls(name=name, mean=float(values.mean()), std=float(values.std()), log=log)
+
+    def scaled(self, values: np.ndarray | float) -> np.ndarray:
+        """What the network is shown, float32. Raises `InputError` for numbers that have no logarithm."""
+        values = np.asarray(values, np.float64)
+        if self.log and not (values > 0).all():
+            raise InputError(f"{self.name} must be above 0, not {values.min():g}")
+        shown = np.log(values) if self.log else values
+        return ((shown - self.mean) / self.std).astype(np.float32)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Layout:
     """Variables, grid and time step of a data set.
 
@@ -53,7 +89,8 @@ class Layout:
     known for the future (names in `data/calendar.py`); `phase` is what the climatology depends on: `"none"`,
     or a name in `data/calendar.py`. Of the conditioning of sequences, `labels` names their classes, `tokens`
     is the size of the embeddings that describe one, `actions` the count of numbers with each frame, and
-    `forcings` that of the known fields with each frame: 0 where there are none.
+    `forcings` that of the known fields with each frame: 0 where there are none. `parameters` are numbers that
+    are known of each sequence, and `constants` fields.
     """
 
     variables: tuple[Variable, ...]
@@ -76,6 +113,10 @@ class Layout:
     """Count of the numbers with each frame."""
     forcings: int = 0
     """Count of the known fields with each frame."""
+    parameters: tuple[Covariate, ...] = ()
+    """Numbers that are known of each sequence, such as a Reynolds number."""
+    constants: tuple[Covariate, ...] = ()
+    """Fields that are known of each sequence and do not change, such as obstacles."""
     coordinates: tuple[Coordinate, ...] = ()
     """Coordinates over (y, x) and grid mappings, which forecasts carry on; they decide the area weights."""
 
@@ -87,6 +128,8 @@ class Layout:
             ("variable", self.variables),
             ("axis", self.axes),
             ("coordinate", self.coordinates),
+            ("parameter", self.parameters),
+            ("constant field", self.constants),
         ):
             for part in parts:
                 check_name(part.name, f"the name of a {what} of the data")

@@ -13,6 +13,7 @@ from rolling.common.errors import InputError
 from rolling.configs.debug import experiment as debug
 from rolling.configs.kolmogorov_gpu import experiment as gpu
 from rolling.data.clips.source import Clips
+from rolling.data.simulations import Simulations
 from rolling.denoisers import NO_PAST
 from rolling.geometry import Axis
 from rolling.layout import Layout, Variable
@@ -108,12 +109,12 @@ def scores_are_finite(folder):
     return scores and all(np.isfinite(scores[variable]["model"]).all() for variable in scores)
 
 
-# `debug` in its own family is tests.test_bad_input's, `kolmogorov_gpu` is too large, and clips want
-# collections, which tests.test_video_presets makes.
+# `debug` in its own family is tests.test_bad_input's, `kolmogorov_gpu` is too large, clips want collections,
+# which tests.test_video_presets makes, and simulations archives: tests.test_simulations_run.
 OWN_LOOPS = [
     name
     for name in presets()
-    if name not in ("debug", "kolmogorov_gpu") and not isinstance(find(name).source, Clips)
+    if name not in ("debug", "kolmogorov_gpu") and not isinstance(find(name).source, Clips | Simulations)
 ]
 
 

@@ -204,6 +204,7 @@ EVERYTHING = Inputs(
     vectors=4,
     fields=2,
     static=1,
+    constants=3,
     reference=2,
     memory=4,
     boundaries=("open", "periodic"),
@@ -218,6 +219,7 @@ def everything(batch=2, time=4):
         "vectors": normal((batch, time, 4)),
         "fields": normal((batch, time, 10, 14, 2)),
         "static": normal((10, 14, 1)),
+        "constants": normal((batch, 10, 14, 3)),
         "reference": normal((batch, 10, 14, 2)),
         "memory": normal((batch, 10, 14, 4)),
     }
@@ -239,6 +241,7 @@ def test_each_condition_changes_the_output():
         "vectors": -condition.vectors,
         "fields": -condition.fields,
         "static": -condition.static,
+        "constants": -condition.constants,
         "reference": -condition.reference,
         "memory": -condition.memory,
     }

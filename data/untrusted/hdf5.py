@@ -25,10 +25,23 @@ PLUGINS = {
 @contextmanager
 def opened(file: Path) -> Iterator[h5py.File]:
     """A file for reading. Raises `Refused` if any of its parts lies in another file."""
-    check_regular(file)
-    with h5py.File(file, "r") as held:
-        _check_links(held)
+    with open_checked(file) as held:
         yield held
+
+
+def open_checked(file: Path) -> h5py.File:
+    """As `opened`, for those who keep the file open."""
+    check_regular(file)
+    held = h5py.File(file, "r")
+    try:
+        _check_links(held)
+    except Refused:
+        held.close()
+        raise
+    except SystemError as error:  # what h5py makes of an error within a visit
+        held.close()
+        raise OSError("its links are damaged") from error
+    return held
 
 
 def check_file(file: str | Path) -> None:
@@ -51,10 +64,16 @@ def data_sets(held: h5py.File) -> dict[str, h5py.Dataset]:
 
     held.visititems(visit)  # nothing may be raised in there
     for array in found.values():
-        check_inside(array)
-        _check_filters(array)
-        _check_deflated(array)
+        check_array(array)
     return found
+
+
+def check_array(array: h5py.Dataset) -> None:
+    """Raises `Refused` for a data set that is stored elsewhere, and `InputError` for one that cannot be
+    unpacked here."""
+    check_inside(array)
+    _check_filters(array)
+    _check_deflated(array)
 
 
 def check_part(array: h5py.Dataset, index: Any) -> None:

@@ -30,6 +30,7 @@ USAGE = """usage: rolling COMMAND ...
   compare RUN RUN ...  put finished runs side by side; EXPERIMENT --windows A,B first trains one per family
   list                 list the presets
   show EXPERIMENT      show all settings of an experiment and its cost: operations, memory
+  show DATA            say what lies in a file or folder: simulations, fields on a grid or clips
   weights NAME         where to get the weights that a metric needs (i3d), and whether the file is valid
   oracle               exact error of a window and a solver on a linear-Gaussian sequence
 
@@ -207,8 +208,13 @@ class NoOptions:
 
 
 def _show(words: list[str]) -> None:
+    from rolling.data.inspection import look
     from rolling.run import commands
+    from rolling.run.experiment.presets import is_experiment
 
+    if words and Path(words[0]).exists() and not is_experiment(words[0]):
+        print(look(words[0]))
+        return
     experiment, _ = experiment_and_options(words, "show", NoOptions)
     print(commands.show_experiment(experiment))
 

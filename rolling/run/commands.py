@@ -25,6 +25,7 @@ from rolling.common.forecast_schema import STORE
 from rolling.data.other import read_other
 from rolling.data.pipeline import check_frames
 from rolling.data.source import Described, Split
+from rolling.data.told_parameters import numbers_named, told
 from rolling.outputs import Output
 from rolling.run import other_runs
 from rolling.run.evaluation.evaluate import evaluate as score
@@ -180,6 +181,9 @@ class RolloutOptions(Sampling, Forecast):
     data: str = ""
     """Other data, read as those of training, to forecast from their end: a file, folder or pattern of fields,
     or one clip."""
+    parameters: tuple[str, ...] = ()
+    """Parameters of simulations to use in place of the data's own, like Re=500: then the store is called
+    forecast-Re-500.zarr, and is compared with no truth."""
     output: str = ""
     """The store to write; by default forecast.zarr, or forecast-DATA.zarr, in the run's folder."""
     overwrite: bool = False
@@ -207,9 +211,13 @@ def rollout(folder: Path, choose: Callable[[RolloutOptions], RolloutOptions]) ->
         test = read_other(experiment.source, forecaster.layout, forecaster.statistics.mask, options.data)
         starts = initial_frames.after_last(test, forecaster.recipe.given)
         forecast = dataclasses.replace(forecast, starts=len(starts))
-        default = f"{Path(STORE).stem}-{safe_name(Path(options.data).stem)}.zarr"
+        others = [Path(options.data).stem]
     else:
-        test, starts, default = _data_of(forecaster, folder).test, None, STORE
+        test, starts, others = _data_of(forecaster, folder).test, None, []
+    if options.parameters:
+        test = told(test, numbers_named(options.parameters))
+        others += options.parameters
+    default = "-".join([Path(STORE).stem, *map(safe_name, others)]) + ".zarr"
     output = Path(options.output) if options.output else folder / default
     label = _label("rollout", forecast)
     if forecaster.chosen:

@@ -42,6 +42,7 @@ def network_inputs(experiment: Experiment, layout: Layout, mask: np.ndarray | No
         vectors=vector_size(layout),
         fields=layout.forcings,
         static=0 if mask is None else channels,
+        constants=len(layout.constants),
         reference=experiment.reference.frames * channels,
         memory=len(experiment.memory.ages) * channels,
         boundaries=tuple(axis.boundary for axis in layout.axes),

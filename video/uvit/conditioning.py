@@ -24,7 +24,7 @@ def check_inputs(inputs: Inputs, z: Frames, condition: Condition) -> None:
             f"the network was built for frames [batch, time, {space}, {inputs.channels}] and was given an"
             f" array of shape {z.shape}"
         )
-    for name in ("tokens", "vectors", "fields", "static", "reference", "memory"):
+    for name in ("tokens", "vectors", "fields", "static", "constants", "reference", "memory"):
         part, expected = getattr(condition, name), getattr(inputs, name)
         found = 0 if part is None else part.shape[-1]
         if found != expected and not (name == "tokens" and part is None):
@@ -35,8 +35,10 @@ def check_inputs(inputs: Inputs, z: Frames, condition: Condition) -> None:
     for name, part, grid in (
         ("fields", condition.fields, z.shape[:-1]),
         ("static", condition.static, z.shape[2:-1]),
-        ("reference", condition.reference, (z.shape[0], *z.shape[2:-1])),
-        ("memory", condition.memory, (z.shape[0], *z.shape[2:-1])),
+        *(
+            (name, getattr(condition, name), (z.shape[0], *z.shape[2:-1]))
+            for name in ("constants", "reference", "memory")
+        ),
     ):
         if part is not None and part.shape[:-1] != grid:
             raise InputError(
@@ -47,6 +49,12 @@ def check_inputs(inputs: Inputs, z: Frames, condition: Condition) -> None:
         raise InputError("the network was built without labels and was given some: leave the label out")
 
 
+def stacked_channels(inputs: Inputs) -> int:
+    """The channels that `stack` gives."""
+    known = inputs.fields + inputs.static + inputs.constants + inputs.reference + inputs.memory
+    return inputs.channels + known
+
+
 def stack(z: Frames, condition: Condition) -> Frames:
     """The frames with the known fields of each cell as additional channels."""
     parts = [z]
@@ -55,7 +63,7 @@ def stack(z: Frames, condition: Condition) -> Frames:
     everywhere = lambda part: jnp.broadcast_to(part, (*z.shape[:-1], part.shape[-1]))  # noqa: E731
     if condition.static is not None:
         parts.append(everywhere(condition.static[None, None]))
-    for part in (condition.reference, condition.memory):
+    for part in (condition.constants, condition.reference, condition.memory):
         if part is not None:
             parts.append(everywhere(part[:, None]))
     return jnp.concatenate(parts, -1) if len(parts) > 1 else z

@@ -21,7 +21,14 @@ from jaxtyping import Array
 from rolling.common.errors import InputError
 from rolling.denoisers import NOTHING, Condition, Inputs
 from rolling.video.uvit.blocks import BlockInputs, ConvolutionBlock, Keys, TransformerBlock
-from rolling.video.uvit.conditioning import Embedder, Embedding, check_inputs, stack, tokens_of
+from rolling.video.uvit.conditioning import (
+    Embedder,
+    Embedding,
+    check_inputs,
+    stack,
+    stacked_channels,
+    tokens_of,
+)
 from rolling.video.uvit.layers import Convolution, Frames, Linear, ModulatedNorm, zeros
 from rolling.video.uvit.patches import crop, from_patches, pad, to_patches
 from rolling.video.uvit.settings import Settings
@@ -68,12 +75,7 @@ class VideoUViTModule(nnx.Module):
         cells = config.patch ** len(inputs.space)
         channels = config.channels[0]
         self.embedder = Embedder(config.embedding, inputs, rngs)
-        self.stem = Convolution(
-            cells * (inputs.channels + inputs.fields + inputs.static + inputs.reference + inputs.memory),
-            channels,
-            config.edges,
-            rngs,
-        )
+        self.stem = Convolution(cells * stacked_channels(inputs), channels, config.edges, rngs)
         self.level = Level(config, 0, inputs.tokens, rngs)
         self.norm = ModulatedNorm(channels, config.embedding, rngs, activation=True)
         self.out = Convolution(channels, cells * inputs.channels, config.edges, rngs, init=zeros)

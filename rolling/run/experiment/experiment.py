@@ -219,12 +219,15 @@ class Experiment(Sampling):
         )
 
     def split(self) -> Split:
-        """The data, with what is to be validated on set apart from what is trained on.
+        """The data, with what is to be validated on, if that is wanted: the part that the source has for it,
+        else what is set apart from the training part.
 
         Raises `InputError` for data that cannot be used, or are too few for both.
         """
         split, share = self.source.open(), self.validation.share
         if not share:
+            return dataclasses.replace(split, validation=None)
+        if split.validation is not None:
             return split
         rest, apart = set_apart(split.train, share, self.clip_frames)
         return dataclasses.replace(split, train=rest, validation=apart)

@@ -90,6 +90,13 @@ def find(name: str) -> Experiment:
     )
 
 
+def is_experiment(name: str) -> bool:
+    """Whether `find` takes it for an experiment, by its name or what it is."""
+    path = Path(name)
+    named = name in presets() or any(name.endswith(f"_{family}") for family in families())
+    return named or path.suffix in (".py", ".json") or (path / "experiment.json").exists()
+
+
 def save(experiment: Experiment, path: Path) -> None:
     write_text(path, json.dumps(codec.encode(experiment), indent=2) + "\n")
 

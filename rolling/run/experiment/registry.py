@@ -18,6 +18,7 @@ from typing_extensions import get_protocol_members, is_protocol
 from rolling.common.errors import InputError
 from rolling.data.augment import Augmentation
 from rolling.data.clips.protocol import Collection
+from rolling.data.simulations.trajectories import Archive
 from rolling.data.source import Source
 from rolling.denoisers import Architecture, Prediction
 from rolling.losses import Weighting
@@ -72,8 +73,14 @@ KINDS = {
     "prediction": Kind(Prediction, ("rolling.denoisers",)),
     "weighting": Kind(Weighting, ("rolling.losses",)),
     "network": Kind(Architecture, ("rolling.video.uvit",)),
-    "source": Kind(Source, ("rolling.data.simulated", "rolling.data.gridded", "rolling.data.clips")),
+    "source": Kind(
+        Source,
+        ("rolling.data.simulated", "rolling.data.gridded", "rolling.data.clips", "rolling.data.simulations"),
+    ),
     "collection": Kind(Collection, ("rolling.data.clips.collections",)),
+    "archive": Kind(
+        Archive, ("rolling.data.simulations.archives", "rolling.data.simulations.known_archives")
+    ),
     "simulator": Kind(
         Simulator,
         (
@@ -88,6 +95,7 @@ KINDS = {
         Metric,
         (
             "rolling.metrics.ensemble",
+            "rolling.metrics.scaled_errors",
             "rolling.metrics.anomalies",
             "rolling.metrics.drift",
             "rolling.physics.metrics",
@@ -125,6 +133,7 @@ RECORDS = {
     "oracle": "rolling.oracle.Oracle",
     "layout": "rolling.layout.Layout",
     "variable": "rolling.layout.Variable",
+    "covariate": "rolling.layout.Covariate",
     "axis": "rolling.geometry.Axis",
     "coordinate": "rolling.geometry.Coordinate",
 }

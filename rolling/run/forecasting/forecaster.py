@@ -2,7 +2,7 @@
 
 import dataclasses
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -134,6 +134,8 @@ class Forecaster:
         tokens: np.ndarray | None = None,
         actions: np.ndarray | None = None,
         forcings: np.ndarray | None = None,
+        parameters: Mapping[str, float] | None = None,
+        constants: np.ndarray | None = None,
     ) -> xr.Dataset:
         """`members` forecasts of the `frames` frames after the last frame of `data`.
 
@@ -143,15 +145,24 @@ class Forecaster:
         frames, a step apart, as a rollout is given. `label` names a class, and `tokens [n, d]` describe the
         sequence; both may be left out.
         `actions [given + frames, a]` and `forcings [given + frames, *space, f]`, of the given and the
-        forecast frames, are required where the network was trained with them.
+        forecast frames, are required where the network was trained with them, and so are `parameters` by
+        their names and `constants [*space, f]`, in the units of the data.
         """
         _check_size(frames, members)
-        self._check_taken(label=label or None, tokens=tokens, actions=actions, forcings=forcings)
+        self._check_taken(
+            label=label or None,
+            tokens=tokens,
+            actions=actions,
+            forcings=forcings,
+            parameters=parameters,
+            constants=constants,
+        )
         given, last = self._given(data)
         n = self.recipe.given
         last = np.asarray([last])
         times_of = lambda steps: calendar.after(self.layout, last, steps - (n - 1))  # noqa: E731
-        sequence = in_memory.InMemory(self.layout, given, times_of, label, tokens, actions, forcings)
+        always = in_memory.Always.of(self.layout, parameters, constants)
+        sequence = in_memory.InMemory(self.layout, given, times_of, always, label, tokens, actions, forcings)
         check_actions(sequence, 0, n + frames)
         values = self._members(in_memory.Joined([sequence]), range(1), frames, members, seed)
         valid = times_of(np.arange(n, n + frames))[None]
@@ -174,6 +185,8 @@ class Forecaster:
         tokens: np.ndarray | None = None,
         actions: np.ndarray | None = None,
         forcings: np.ndarray | None = None,
+        parameters: Mapping[str, float] | None = None,
+        constants: np.ndarray | None = None,
     ) -> np.ndarray:
         """`members` forecasts `[member, frame, *space, channel]` of the `frames` frames after the last
         one of `given`, for pictures and other frames without a calendar, without times or coordinates.
@@ -182,10 +195,18 @@ class Forecaster:
         `[t, *space]` where there is one channel; a further first axis is for several clips, and then
         the forecasts have it, too. Pictures are grey levels from 0 to 255; the forecasts are uint8 if `given`
         are whole numbers, else float32. `label`, `tokens [n, d]`, `actions [given + frames, a]` and
-        `forcings` are as in `forecast`, the same for all clips or one for each.
+        `forcings` are as in `forecast`, the same for all clips or one for each; `parameters` and `constants`
+        are the same for all.
         """
         _check_size(frames, members)
-        self._check_taken(label=label or None, tokens=tokens, actions=actions, forcings=forcings)
+        self._check_taken(
+            label=label or None,
+            tokens=tokens,
+            actions=actions,
+            forcings=forcings,
+            parameters=parameters,
+            constants=constants,
+        )
         layout, n = self.layout, self.recipe.given
         if layout.has_calendar:
             raise InputError("these frames have a calendar: give `forecast` an xarray.Dataset with times")
@@ -200,7 +221,8 @@ class Forecaster:
         )
         steps = lambda index: layout.step * (index - (n - 1))  # noqa: E731
         told: Any = zip(plain.frames, *known, strict=True)
-        parts = [in_memory.InMemory(layout, clip, steps, *rest) for clip, *rest in told]
+        always = in_memory.Always.of(layout, parameters, constants)
+        parts = [in_memory.InMemory(layout, clip, steps, always, *rest) for clip, *rest in told]
         sequences = in_memory.Joined(parts)
         for clip in range(clips):
             check_actions(sequences, clip, n + frames)

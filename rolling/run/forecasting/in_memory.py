@@ -1,14 +1,50 @@
 """Sequences in memory: the frames that a forecast is given from Python, and what is known of later ones."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from rolling.common.errors import InputError
 from rolling.data.source import Sequences, SequencesBase
+from rolling.data.told_parameters import scaled_parameters
 from rolling.denoisers import NO_LABEL
 from rolling.layout import Layout
+
+
+class Always(NamedTuple):
+    """The parameters `[p]` of a sequence and its constant fields `[*space, f]`, on the network's scale."""
+
+    parameters: np.ndarray
+    constants: np.ndarray
+
+    @classmethod
+    def of(
+        cls, layout: Layout, parameters: Mapping[str, float] | None, constants: np.ndarray | None
+    ) -> "Always":
+        """Of values in the units of the data. Raises `InputError` where one that the network knows is
+        missing, or has another shape."""
+        shown = scaled_parameters(layout, dict(parameters or {}))
+        missing = [p.name for i, p in enumerate(layout.parameters) if i not in shown]
+        if missing:
+            raise InputError(
+                f"the network is conditioned on the parameter {missing[0]}: give parameters="
+                f"{{{missing[0]!r}: ...}}, a number"
+            )
+        fields = np.zeros((*layout.space, 0)) if constants is None else np.asarray(constants)
+        wanted = (*layout.space, len(layout.constants))
+        if fields.shape != wanted:
+            names = ", ".join(constant.name for constant in layout.constants)
+            raise InputError(
+                f"the network is conditioned on constant fields ({names}) of shape {wanted}: give them as"
+                f" constants=, not {'none' if constants is None else f'an array of shape {fields.shape}'}"
+            )
+        scaled = [constant.scaled(fields[..., i]) for i, constant in enumerate(layout.constants)]
+        return cls(
+            np.array([shown[i] for i in range(len(layout.parameters))], np.float32),
+            np.stack(scaled, axis=-1) if scaled else fields,
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,6 +54,7 @@ class InMemory(SequencesBase):
     layout: Layout
     given: np.ndarray
     times_of: Callable[[np.ndarray], np.ndarray]
+    always: "Always"
     label: str
     embeddings: np.ndarray | None
     actions: np.ndarray | None
@@ -51,6 +88,10 @@ class InMemory(SequencesBase):
             found["actions"] = np.asarray(self.actions, np.float32)[start:stop]
         if layout.forcings:
             found["fields"] = np.asarray(self.forcings, np.float32)[start:stop]
+        if layout.parameters:
+            found["parameters"] = np.tile(self.always.parameters, (stop - start, 1))
+        if layout.constants:
+            found["constants"] = self.always.constants
         return found
 
 

@@ -115,6 +115,8 @@ def batch_of(
         batch["vectors"] = shape(frames, vector_size(layout))
     if layout.forcings:
         batch["fields"] = shape(frames, *layout.space, layout.forcings)
+    if layout.constants:
+        batch["constants"] = shape(*layout.space, len(layout.constants))
     return batch
 
 
