@@ -1,5 +1,6 @@
 """What the tests of runs share: the command line in a process of its own, and experiments of seconds."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -9,7 +10,24 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from rolling.configs.debug import experiment as _debug
+
 ROOT = Path(__file__).resolve().parent.parent
+
+THIN = ("--network.channels", "16", "--network.blocks", "1")
+"""As options of a command: a network of a single block, for tests of what is around it. It compiles in half
+the time of that of `debug`, which has two levels."""
+
+
+def thin(experiment):
+    """The same experiment with that network."""
+    return dataclasses.replace(
+        experiment, network=dataclasses.replace(experiment.network, channels=(16,), blocks=(1,))
+    )
+
+
+debug = thin(_debug)
+"""`debug` for tests of what is around the network."""
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -11,7 +11,6 @@ import pytest
 import xarray as xr
 
 from rolling.common.errors import InputError
-from rolling.configs.debug import experiment as debug
 from rolling.denoisers import NO_PAST, Residual
 from rolling.losses import XLoss
 from rolling.noise.prior import Correlated
@@ -29,6 +28,7 @@ from rolling.sampling.constraints import Units
 from rolling.sampling.sweeps import Power
 from rolling.solvers import Ancestral, Ddim
 from rolling.windows import AlignedContext, Rolling, TrainedOn
+from tests.run_tools import debug
 
 SHORT = dataclasses.replace(debug.training, steps=4, batch=2, checkpoint_every=2, log_every=2)
 

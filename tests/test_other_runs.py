@@ -16,11 +16,11 @@ from rolling.run.training.student import load_teacher
 from rolling.sampling.guidance import Autoguidance
 from rolling.sampling.starts import FromForecast
 from rolling.windows import Rolling
-from tests.run_tools import tree
+from tests.run_tools import THIN, tree
 
 pytestmark = pytest.mark.slow  # a real run is trained
 
-SMALL = ("--training.steps", "1", "--training.batch", "2")
+SMALL = ("--training.steps", "1", "--training.batch", "2", *THIN)
 
 
 @pytest.fixture(scope="module")

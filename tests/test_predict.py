@@ -11,7 +11,6 @@ import xarray as xr
 
 import rolling
 from rolling.common.errors import InputError
-from rolling.configs.debug import experiment as debug
 from rolling.data.arrays import Arrays
 from rolling.data.clips.decode import read_video
 from rolling.data.clips.protocol import Picture
@@ -23,6 +22,7 @@ from rolling.run.forecasting import initial_frames
 from rolling.run.forecasting.forecaster import Forecaster
 from rolling.sampling.guidance import ClassifierFree
 from tests.clip_tools import levels, write_video
+from tests.run_tools import debug
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from rolling.common.errors import InputError
-from rolling.configs.debug import experiment as debug
 from rolling.data.augment import Translate
 from rolling.data.clip_past import ClipPast
 from rolling.data.pipeline import clips
@@ -19,6 +18,7 @@ from rolling.run import model
 from rolling.run.experiment import Reference, codec
 from rolling.run.forecasting.forecaster import Forecaster
 from rolling.windows import Rolling
+from tests.run_tools import debug
 from tests.test_data_pipeline import LENGTHS, numbered
 
 SHOWN = dataclasses.replace(debug, reference=Reference(frames=1), window=Rolling(size=4, context=2))
