@@ -10,9 +10,9 @@ import pytest
 
 from rolling.run.checkpoint import Checkpoints
 from rolling.run.cli import main
-from tests.run_tools import command, environment, kill_when, send_when, tree
+from tests.run_tools import THIN, command, environment, kill_when, send_when, tree
 
-STEPS = ("--training.steps", "60", "--training.checkpoint-every", "10", "--training.log-every", "5")
+STEPS = ("--training.steps", "60", "--training.checkpoint-every", "10", "--training.log-every", "5", *THIN)
 
 
 pytestmark = pytest.mark.slow
@@ -94,7 +94,7 @@ def test_a_damaged_checkpoint_is_deleted_and_the_one_before_it_reaches_the_same_
 def test_a_rollout_that_is_killed_leaves_the_same_store(place):
     folder, env = place
     run = folder / "runs" / "whole"
-    words = ("rollout", run, "--frames", "120", "--starts", "2", "--members", "3", "--batch", "4")
+    words = ("rollout", run, "--frames", "60", "--starts", "2", "--members", "3", "--batch", "4")
     words = (*words, "--chunk", "10", "--output")
     command(*words, folder / "whole.zarr", cwd=folder, env=env)
 

@@ -16,7 +16,7 @@ from rolling.common.progress import Progress
 from rolling.run.checkpoint import Checkpoints
 from rolling.run.cli import main
 from rolling.run.training import trainer
-from tests.run_tools import environment
+from tests.run_tools import THIN, environment
 
 
 def wait_for_stop():
@@ -92,7 +92,7 @@ def test_a_stop_that_a_library_catches_is_answered_at_the_next_progress():
 
 @pytest.mark.slow
 def test_a_training_that_is_asked_to_stop_reaches_the_same_bits(tmp_path, monkeypatch, capsys):
-    words = ["train", "debug", "--folder", str(tmp_path), "--training.keep", "9"]
+    words = ["train", "debug", "--folder", str(tmp_path), "--training.keep", "9", *THIN]
     often = ["--training.checkpoint-minutes", "1e-9"]  # which changes no bit either
     assert main([*words, "--name", "whole", *often]) == 0
     assert checkpoints(tmp_path / "whole") == {1, 2, 3, 4, 5, 6}
