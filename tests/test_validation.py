@@ -13,7 +13,6 @@ import pytest
 from rolling import load
 from rolling.common import signals
 from rolling.common.errors import InputError
-from rolling.configs.debug import experiment as debug
 from rolling.data.statistics import Statistics
 from rolling.run import commands, model
 from rolling.run.checkpoint import Checkpoints, leaves_by_path, load_trained
@@ -30,6 +29,7 @@ from rolling.run.training.log import records
 from rolling.run.training.student import student_of
 from rolling.run.training.trainer import Trainer
 from rolling.run.training.validation import DRAWS, KEY, Validator
+from tests.run_tools import THIN, debug
 
 pytestmark = pytest.mark.slow
 NONE = dataclasses.replace(debug.forecast, frames=0)
@@ -357,6 +357,7 @@ def test_from_the_command_line(tmp_path, monkeypatch, capsys):
         "1",
         "--long.frames",
         "0",
+        *THIN,
     ]
     assert main(["run", "debug", "--name", "on", *options, *small]) == 0
     said = capsys.readouterr()
