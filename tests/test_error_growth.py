@@ -16,6 +16,7 @@ from rolling.sampling.recipe import Sampling
 from rolling.sampling.sampler import Sampler
 from rolling.solvers import Ddim
 from rolling.windows import Autoregressive, Rolling
+from tests.run_tools import THIN
 
 A, FRAMES, STARTS = 0.9, 12, 40_000
 
@@ -105,7 +106,7 @@ def test_fewer_starts_than_asked_for_are_told():
 
 @pytest.mark.slow
 def test_the_command_tells_of_every_statistic(tmp_path, capsys):
-    words = ["--folder", str(tmp_path), "--training.steps", "1", "--training.batch", "2"]
+    words = ["--folder", str(tmp_path), "--training.steps", "1", "--training.batch", "2", *THIN]
     assert main(["train", "debug", "--name", "run", *words]) == 0
     capsys.readouterr()
     assert main(["drift", str(tmp_path / "run"), "--frames", "8", "--starts", "6", "--batch", "4",

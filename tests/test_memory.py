@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from rolling.common.errors import InputError
-from rolling.configs.debug import experiment as debug
 from rolling.data.augment import Translate
 from rolling.data.clip_past import NO_PAST, ClipPast
 from rolling.data.pipeline import clips
@@ -37,7 +36,7 @@ from rolling.sampling.starts import FromClip, FromForecast, FromGuess, FromNoise
 from rolling.sampling.sweeps import Picard
 from rolling.solvers import Ddim
 from rolling.windows import Autoregressive, FullSequence, NoisyContext, Rolling, TrainedOn
-from tests.run_tools import tree
+from tests.run_tools import THIN, debug, tree
 from tests.test_data_pipeline import LENGTHS, numbered, numbers
 
 AGES = (2, 5, 9)
@@ -378,7 +377,7 @@ class Killed(BaseException):
 def test_from_the_command_line(tmp_path, monkeypatch, capsys):
     """Trained, shown, rolled out, killed in the middle and resumed to the same store; asked for its drift."""
     monkeypatch.chdir(tmp_path)
-    train = ["train", "debug", "--name", "old", "--memory.ages", "3", "7"]
+    train = ["train", "debug", "--name", "old", "--memory.ages", "3", "7", *THIN]
     assert main([*train, "--objective", "own_context", "--training.steps", "3"]) == 0
     assert main(["show", "runs/old"]) == 0
     assert "memory.ages: [3, 7]" in capsys.readouterr().out
@@ -412,7 +411,7 @@ def test_other_runs_beside_it(tmp_path, monkeypatch, capsys):
     """A weaker network of the same ages, or without old frames, guides; a student has its teacher's ages."""
     monkeypatch.chdir(tmp_path)
     for name, ages in (("old", ["3", "7"]), ("others", ["3", "8"]), ("none", [])):
-        words = ["train", "debug", "--name", name, "--training.steps", "1"]
+        words = ["train", "debug", "--name", name, "--training.steps", "1", *THIN]
         assert main([*words, *(["--memory.ages", *ages] if ages else [])]) == 0
     guided = ["rollout", "runs/old", "--frames", "4", "--starts", "1", "--guidance", "autoguidance"]
     weak = lambda name: [*guided, "--guidance.0.weak", f"runs/{name}", "--output", f"{name}.zarr"]  # noqa: E731

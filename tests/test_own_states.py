@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from rolling.common.errors import InputError
-from rolling.configs.debug import experiment as debug
 from rolling.denoisers import NOTHING, Condition
 from rolling.geometry import Axis
 from rolling.layout import Layout, Variable
@@ -27,6 +26,7 @@ from rolling.sampling.recipe import Sampling
 from rolling.solvers import Ancestral, Ddim
 from rolling.windows import Autoregressive, FullSequence, NoisyContext, Pyramid, Rolling
 from tests.loss_tools import ar1
+from tests.run_tools import debug
 
 pytestmark = pytest.mark.slow  # rollouts within gradients take long to compile
 
