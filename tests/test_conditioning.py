@@ -11,7 +11,6 @@ import xarray as xr
 import zarr
 
 from rolling.common.errors import InputError
-from rolling.configs.debug import experiment as debug
 from rolling.data import conditions
 from rolling.data.arrays import Arrays
 from rolling.data.augment import Mirror
@@ -27,6 +26,7 @@ from rolling.run.forecasting.zarr_writer import ForecastStore
 from rolling.run.model import Known
 from rolling.sampling.guidance import ClassifierFree
 from rolling.video.outputs import ContactSheet, Gif
+from tests.run_tools import debug
 
 LAYOUT = video(8, 8, rate=4.0, labels=("left", "right"), tokens=3, actions=2, forcings=1)
 FRAMES = 14
