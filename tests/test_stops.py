@@ -13,7 +13,7 @@ from rolling.common.progress import Progress
 from rolling.common.signals import EXIT_CODES
 from rolling.run.cli import main
 from rolling.run.report import page
-from tests.run_tools import tree
+from tests.run_tools import THIN, tree
 
 SMALL = (
     "--training.steps",
@@ -25,7 +25,7 @@ SMALL = (
     "--forecast.members",
     "2",
 )
-SMALL += ("--forecast.batch", "2", "--forecast.chunk", "1", "--long.frames", "0")
+SMALL += ("--forecast.batch", "2", "--forecast.chunk", "1", "--long.frames", "0", *THIN)
 
 
 @pytest.fixture(scope="module")
