@@ -10,9 +10,9 @@ import pytest
 
 from rolling.run.checkpoint import Checkpoints
 from rolling.run.cli import main
-from tests.run_tools import THIN, command, environment, kill_when, send_when, tree
+from tests.run_tools import command, environment, kill_when, send_when, tree
 
-STEPS = ("--training.steps", "60", "--training.checkpoint-every", "10", "--training.log-every", "5", *THIN)
+STEPS = ("--training.steps", "60", "--training.checkpoint-every", "10", "--training.log-every", "5")
 
 
 pytestmark = pytest.mark.slow
