@@ -1,6 +1,7 @@
 """Archives of simulations: frames read exactly, with parts, parameters, constants and boundaries."""
 
 import dataclasses
+from typing import Any
 
 import h5py
 import numpy as np
@@ -227,6 +228,23 @@ def test_an_archive_without_a_test_part_holds_out_what_it_would_validate_on(tmp_
     split = opened(tmp_path)
     assert split.validation is None and split.test.name(0) == "data/valid/s_Re_150.hdf5[0]"
     assert "There is no test part: the validation part is held out in its place." in split.notices
+    (tmp_path / "data" / "valid" / "s_Re_150.hdf5").unlink()
+    split = opened(tmp_path)  # two trajectories of the training part are left
+    assert [split.train.name(0), split.test.name(0)] == [f"data/train/s_Re_400.hdf5[{i}]" for i in (0, 1)]
+
+
+def test_of_one_trajectory_the_last_frames_are_held_out(tmp_path):
+    archive_files.the_well(tmp_path / "all", vectors=False)
+    file = tmp_path / "s_Re_400.hdf5"
+    (tmp_path / "all" / "data" / "train" / "s_Re_400.hdf5").rename(file)
+    with h5py.File(file, "a") as held:
+        held.attrs["n_trajectories"] = 1
+    split = opened(file, test_fraction=0.25)
+    assert (split.train.length(0), split.test.length(0)) == (9, 3)
+    truth = expected(4, 9, 12, {"x": 6, "y": 4}, 1).astype(np.float32)
+    np.testing.assert_array_equal(split.test.read(0, 0, 3)[..., 0], truth)
+    np.testing.assert_allclose(split.test.times(0, 0, 2), [4.5, 5.0])
+    assert "There is one trajectory: its last frames are held out." in split.notices
 
 
 def test_the_well_on_the_sphere(tmp_path):
@@ -273,7 +291,8 @@ def test_boundaries_of_the_well(tmp_path):
     archive_files.the_well(tmp_path / "half")
     for file in (tmp_path / "half").rglob("*.hdf5"):
         with h5py.File(file, "a") as held:
-            held["boundary_conditions/y_wall/mask"][-1] = False
+            mask: Any = held["boundary_conditions/y_wall/mask"]
+            mask[-1] = False
             del held["boundary_conditions/x_periodic"]
     layout = opened(tmp_path / "half").train.layout
     assert (layout.y.boundary, layout.x.boundary) == ("open", "open")

@@ -113,6 +113,13 @@ def test_another_archive_is_continued_with_what_it_says_of_itself(folder, tmp_pa
     archive_files.the_well(tmp_path / "other", vectors=False, numbers=(300.0, 310.0, 320.0))
     stored = rolled(folder / "simulations", tmp_path / "x.zarr", "--data", str(tmp_path / "other"))
     assert stored.dataset.sizes["start"] == 12
+    forecaster, other = load(folder / "simulations"), str(tmp_path / "other")
+    source, layout = forecaster.experiment.source, forecaster.layout
+    with pytest.raises(InputError, match=r"are 1 apart, and those of training 0.5"):
+        dataclasses.replace(source, every=2).read_like(layout, None, other)
+    renamed = dataclasses.replace(layout, variables=(dataclasses.replace(layout.variables[0], name="w"),))
+    with pytest.raises(InputError, match="no variable 'w'"):
+        source.read_like(renamed, None, other)
 
 
 def test_parameters_are_told_in_place_of_those_of_the_data(tmp_path):

@@ -25,9 +25,9 @@ from rolling.layout import Layout
 class Simulations:
     """Trajectories of an archive such as The Well or PDEBench, read as they lie there.
 
-    The parts are those that the archive names; if it names none, the last `test_fraction` of the trajectories
-    are held out, or of the frames where there is only one. A validation part is used with
-    `--validation.share`, whatever the share. Where there is no test part, the validation part is held out.
+    The parts are those that the archive names; if it names none, or all of them as training, the last
+    `test_fraction` of the trajectories are held out, or of the frames where there is only one. A validation
+    part is used with `--validation.share`, whatever the share, and held out where there is no test part.
 
     Parameters that differ within the training part condition the network, and so does the time step where
     trajectories have different ones; time is then counted in frames.
@@ -87,6 +87,7 @@ class Simulations:
             notices += ("There is no test part: the validation part is held out in its place.",)
         if TEST not in make:
             make[TRAIN], make[TEST] = _by_time(make[TRAIN], self.test_fraction)
+            notices += ("There is one trajectory: its last frames are held out.",)
         return Split(train=make[TRAIN], test=make[TEST], validation=make.get(VALIDATION), notices=notices)
 
     def read_like(self, layout: Layout, mask: np.ndarray | None, data: str | xr.Dataset) -> Sequences:
@@ -94,12 +95,16 @@ class Simulations:
         `rolling.data.source.ReadsOther`."""
         if isinstance(data, xr.Dataset):
             return AsFields().read_like(layout, mask, data)
-        other = dataclasses.replace(self, path=data)
+        other = dataclasses.replace(self, path=data, variables=layout.names)
         found = other._all()
         sequences = other._sequences(layout, gathered(found, other._place, self.cache))
         sizes = tuple(len(axis) // self.coarsen for axis in found[0].axes)
         if sizes != layout.space:
             raise InputError(f"the frames of {data} have {sizes} cells, and those of training {layout.space}")
+        step = found[0].step * self.every
+        counted = covariates.STEP in (c.name for c in layout.parameters)
+        if not counted and not np.isclose(step, layout.step, rtol=covariates.SAME_STEP):
+            raise InputError(f"frames of {data} are {step:g} apart, and those of training {layout.step:g}")
         known = {*covariates.numbers_of(found[0]), *(name for name, _ in found[0].constants)}
         missing = [c.name for c in (*layout.parameters, *layout.constants) if c.name not in known]
         if missing:
@@ -179,9 +184,10 @@ class Simulations:
 
 
 def _by_part(every: Sequence[Trajectory], fraction: float) -> dict[str, tuple[Trajectory, ...]]:
-    """The trajectories of each part; where none is named, the last ones are the test part, if there are
+    """The trajectories of each part; where nothing is held out by name, the last ones are, if there are
     several."""
-    if all(trajectory.split == UNSPECIFIED for trajectory in every):
+    named = {trajectory.split for trajectory in every}
+    if named in ({UNSPECIFIED}, {TRAIN}):
         count = min(len(every) - 1, max(1, round(fraction * len(every))))
         cut = len(every) - count
         return {TRAIN: tuple(every[:cut]), VALIDATION: (), TEST: tuple(every[cut:])}
@@ -196,7 +202,7 @@ def _by_part(every: Sequence[Trajectory], fraction: float) -> dict[str, tuple[Tr
 
 
 def _by_time(whole: Sequences, fraction: float) -> tuple[Sequences, Sequences]:
-    """The first frames of each trajectory, and its last ones."""
+    """The first frames, and the last ones."""
     cuts = [round((1 - fraction) * whole.length(i)) for i in range(len(whole))]
     first = tuple(Place(i, 0, cut) for i, cut in enumerate(cuts))
     last = tuple(Place(i, cut, whole.length(i)) for i, cut in enumerate(cuts))
