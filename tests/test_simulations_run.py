@@ -13,6 +13,7 @@ from rolling.data.simulations import Simulations
 from rolling.data.told_parameters import told
 from rolling.run import load
 from rolling.run.cli import main
+from rolling.run.forecasting.in_memory import Always
 from rolling.run.forecasting.zarr_reader import open_forecast
 from tests import archive_files
 
@@ -106,6 +107,11 @@ def test_from_python_they_are_given_by_name(folder):
         forecaster.predict(given, frames=2, parameters={"Re": 1.0})
     with pytest.raises(InputError, match="knows no parameter 'Ma': there are Re"):
         forecaster.predict(given, frames=2, parameters={"Ma": 1.0}, constants=mask)
+    plain = dataclasses.replace(forecaster.layout, parameters=(), constants=())
+    with pytest.raises(InputError, match="it was trained without any"):
+        Always.of(plain, {"Re": 1.0}, None)
+    with pytest.raises(InputError, match="trained without constant fields: leave constants= out"):
+        Always.of(plain, None, mask)
 
 
 @pytest.mark.slow

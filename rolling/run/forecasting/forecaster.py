@@ -149,14 +149,7 @@ class Forecaster:
         their names and `constants [*space, f]`, in the units of the data.
         """
         _check_size(frames, members)
-        self._check_taken(
-            label=label or None,
-            tokens=tokens,
-            actions=actions,
-            forcings=forcings,
-            parameters=parameters,
-            constants=constants,
-        )
+        self._check_taken(label=label or None, tokens=tokens, actions=actions, forcings=forcings)
         given, last = self._given(data)
         n = self.recipe.given
         last = np.asarray([last])
@@ -199,14 +192,7 @@ class Forecaster:
         are the same for all.
         """
         _check_size(frames, members)
-        self._check_taken(
-            label=label or None,
-            tokens=tokens,
-            actions=actions,
-            forcings=forcings,
-            parameters=parameters,
-            constants=constants,
-        )
+        self._check_taken(label=label or None, tokens=tokens, actions=actions, forcings=forcings)
         layout, n = self.layout, self.recipe.given
         if layout.has_calendar:
             raise InputError("these frames have a calendar: give `forecast` an xarray.Dataset with times")

@@ -32,6 +32,8 @@ class Always(NamedTuple):
                 f"the network is conditioned on the parameter {missing[0]}: give parameters="
                 f"{{{missing[0]!r}: ...}}, a number"
             )
+        if constants is not None and not layout.constants:
+            raise InputError("the network was trained without constant fields: leave constants= out")
         fields = np.zeros((*layout.space, 0)) if constants is None else np.asarray(constants)
         wanted = (*layout.space, len(layout.constants))
         if fields.shape != wanted:
