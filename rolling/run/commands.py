@@ -38,8 +38,6 @@ from rolling.run.forecasting import initial_frames
 from rolling.run.forecasting.forecaster import Forecaster, load
 from rolling.run.forecasting.streaming import write_forecast
 from rolling.run.report.data_summary import long_enough
-from rolling.run.report.page import write_report
-from rolling.run.report.stills import poster as draw_poster
 from rolling.run.report.video_files import write_outputs
 from rolling.run.run_folder import LOCK, alone_in
 from rolling.run.training import held_out, memory
@@ -267,6 +265,8 @@ def report(folder: Path, choose: Callable[[ReportOptions], ReportOptions] = lamb
     written = _report(forecaster, split, folder)
     _write_outputs(options.outputs, split, folder)
     if options.poster:
+        from rolling.run.report.stills import poster as draw_poster  # here, as matplotlib takes a second
+
         poster, figure = Path(options.poster), draw_poster(folder, split.test, metrics=experiment.metrics)
         write_file(poster, lambda path: figure.savefig(path, format=poster.suffix[1:], dpi=110))
     return written
@@ -344,6 +344,8 @@ def _write_outputs(outputs: Sequence[Output], split: Split, folder: Path) -> Non
 
 
 def _report(forecaster: Forecaster, split: Split, folder: Path) -> Path:
+    from rolling.run.report.page import write_report  # here, as matplotlib takes a second
+
     experiment = forecaster.experiment
     return write_report(
         folder,
