@@ -65,8 +65,9 @@ def small(experiment):
         simulator = experiment.source.simulator
         if hasattr(simulator, "spin_up"):
             simulator = dataclasses.replace(simulator, spin_up=1.0)
-        if len(simulator.layout.axes) == 3:
-            simulator = dataclasses.replace(simulator, resolution=8, grid=16)
+        if hasattr(simulator, "mode"):  # as coarse as its force allows
+            coarse = {"resolution": 8, "grid": 16}
+            simulator = dataclasses.replace(simulator, **coarse)
         changes["source"] = dataclasses.replace(
             experiment.source, simulator=simulator, train=2, frames=12, test=1, test_frames=14
         )
