@@ -87,8 +87,9 @@ def test_the_options_of_a_command_are_known(command):
 
 def test_what_the_page_names_exists(tmp_path, capsys):
     """Its options, and the words that `show` prints of The Well's miniature."""
-    named = {name.rstrip("`") for name in re.findall(r"`--([\w.-]+)", PAGE)}
-    known = set(option_names(EXPERIMENT)) | {"parameters", "source.no-constants"}
+    named = {name.replace(".no-", ".") for name in re.findall(r"`--([\w.-]+)", PAGE)}
+    simulated = importlib.import_module("rolling.configs.kolmogorov_viscosity").experiment
+    known = {*option_names(EXPERIMENT), *option_names(simulated), "parameters"}
     assert {name for name in named if not name.startswith("source.archive.")} <= known
     archive_files.the_well(tmp_path / "shear_flow")
     assert main(["show", str(tmp_path / "shear_flow")]) == 0
