@@ -89,7 +89,8 @@ def test_what_the_page_names_exists(tmp_path, capsys):
     """Its options, and the words that `show` prints of The Well's miniature."""
     named = {name.replace(".no-", ".") for name in re.findall(r"`--([\w.-]+)", PAGE)}
     simulated = importlib.import_module("rolling.configs.kolmogorov_viscosity").experiment
-    known = {*option_names(EXPERIMENT), *option_names(simulated), "parameters"}
+    well = importlib.import_module("rolling.configs.the_well").experiment
+    known = {"parameters"}.union(*(option_names(each) for each in (EXPERIMENT, simulated, well)))
     assert {name for name in named if not name.startswith("source.archive.")} <= known
     archive_files.the_well(tmp_path / "shear_flow")
     assert main(["show", str(tmp_path / "shear_flow")]) == 0

@@ -18,8 +18,16 @@ ALLOWED = {
     "rolling.video": {"rolling"},
     "rolling.physics": {"rolling"},
     "rolling.data": {"rolling", "rolling.physics"},
-    "rolling.run": {"rolling", "rolling.data", "rolling.physics"},
-    "rolling.configs": {"rolling", "rolling.run", "rolling.video", "rolling.physics", "rolling.data"},
+    "rolling.protocols": {"rolling", "rolling.data"},
+    "rolling.run": {"rolling", "rolling.data", "rolling.physics", "rolling.protocols"},
+    "rolling.configs": {
+        "rolling",
+        "rolling.run",
+        "rolling.protocols",
+        "rolling.video",
+        "rolling.physics",
+        "rolling.data",
+    },
 }
 FILES = [
     path
@@ -42,6 +50,9 @@ SAME = {
     "page": "of the report, and of a comparison",
     "moving_shapes": "the data, and the experiment on them",
     "ucf101": "the collection, and the experiment on it",
+    "the_well": "the archive, and the experiment on it",
+    "pdebench": "the archive, and the experiment on it",
+    "apebench": "the archive, and the experiment on it",
 }
 """Names that two files or more have in different rooms, and why they may."""
 

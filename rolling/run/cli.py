@@ -23,6 +23,7 @@ USAGE = """usage: rolling COMMAND ...
   rollout RUN          forecast with a trained run, streamed to a Zarr store
   distill RUN          turn a trained run into one of few calls per frame (--steps-per-frame, --method)
   finetune RUN         go on training from a run's parameters, with another objective or other data
+  benchmark RUN        score it by published protocols
   drift RUN            tell where the drift of its rollouts comes from
   evaluate RUN         score its forecasts against the truth, persistence and climatology
   evaluate --real DIR --fake DIR   score clips of any model against real ones: videos, arrays, stores
@@ -249,6 +250,16 @@ def _drift(words: list[str]) -> None:
     print(commands.drift(Path(run), lambda own: parse(own, rest, program, fixed)))
 
 
+def _benchmark(words: list[str]) -> None:
+    from rolling.run.benchmark import benchmark
+    from rolling.run.commands import fixed_by_run
+    from rolling.run.experiment.options import parse
+
+    run, rest = first(words, "benchmark", "run")
+    program, fixed = f"rolling benchmark {run}", fixed_by_run()
+    print(benchmark(Path(run), lambda own: parse(own, rest, program, fixed)))
+
+
 def _evaluate(words: list[str]) -> None:
     from rolling.run import commands
 
@@ -322,6 +333,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "rollout": _rollout,
     "distill": _distill,
     "finetune": _finetune,
+    "benchmark": _benchmark,
     "drift": _drift,
     "evaluate": _evaluate,
     "report": _report,

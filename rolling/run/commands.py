@@ -8,6 +8,7 @@ checkpoints/       parameters, optimiser, statistics, layout, position in the da
 log.jsonl          losses and speeds, one JSON object per line; the same in tensorboard/
 forecast.zarr      the ensemble, long.zarr the long rollouts
 evaluation*.json   scores (also as .nc)
+protocol-*.json    scores by published protocols, of forecasts in stores of such names
 videos/            some of the forecasts in the formats of `outputs`, one folder per store
 report.html
 """
@@ -28,6 +29,7 @@ from rolling.data.source import Described, Split
 from rolling.data.told_parameters import numbers_named, told
 from rolling.outputs import Output
 from rolling.run import other_runs
+from rolling.run.benchmark import BenchmarkOptions, benchmarked
 from rolling.run.evaluation.evaluate import evaluate as score
 from rolling.run.evaluation.lasting import how_long_they_last
 from rolling.run.evaluation.side_by_side import side_by_side
@@ -37,6 +39,7 @@ from rolling.run.experiment import Experiment, Forecast, codec, presets as exper
 from rolling.run.forecasting import initial_frames
 from rolling.run.forecasting.forecaster import Forecaster, load
 from rolling.run.forecasting.streaming import write_forecast
+from rolling.run.opened_run import data_of, open_run
 from rolling.run.report.data_summary import long_enough
 from rolling.run.report.video_files import write_outputs
 from rolling.run.run_folder import LOCK, alone_in
@@ -156,6 +159,7 @@ def _run(experiment: Experiment, folder: Path, resume: bool) -> None:
             store = folder / f"{name}.zarr"
             write_forecast(forecaster, split.test, forecast, store, _label(name, forecast))
     print(_evaluate(forecaster, split, folder))
+    print(*benchmarked(experiment.protocols, forecaster, split, folder), sep="\n", end="")
     _write_outputs(experiment.outputs, split, folder)
     print(f"\nreport: {_report(forecaster, split, folder)}")
 
@@ -190,7 +194,11 @@ class RolloutOptions(Sampling, Forecast):
 
 def fixed_by_run() -> set[str]:
     """The fields of an experiment that a trained run keeps, whatever is done with it later."""
-    own = {field.name for kind in (RolloutOptions, ReportOptions) for field in dataclasses.fields(kind)}
+    own = {
+        field.name
+        for kind in (RolloutOptions, ReportOptions, BenchmarkOptions)
+        for field in dataclasses.fields(kind)
+    }
     return {field.name for field in dataclasses.fields(Experiment)} - own - set(STORES)
 
 
@@ -211,7 +219,7 @@ def rollout(folder: Path, choose: Callable[[RolloutOptions], RolloutOptions]) ->
         forecast = dataclasses.replace(forecast, starts=len(starts))
         others = [Path(options.data).stem]
     else:
-        test, starts, others = _data_of(forecaster, folder).test, None, []
+        test, starts, others = data_of(forecaster, folder).test, None, []
     if options.parameters:
         test = told(test, numbers_named(options.parameters))
         others += options.parameters
@@ -295,25 +303,6 @@ def _cost(experiment: Experiment) -> str:
     except InputError as error:
         return f"{cost}\n\nnot to be trained like this: {error}"
     return cost
-
-
-def open_run(folder: Path) -> tuple[Experiment, Forecaster, Split]:
-    """A trained run and its data, whose layout must be the one it was trained on."""
-    check_links(folder)
-    forecaster = load(folder)
-    return forecaster.experiment, forecaster, _data_of(forecaster, folder)
-
-
-def _data_of(forecaster: Forecaster, folder: Path) -> Split:
-    split = forecaster.experiment.split()
-    if not forecaster.layout.same_frames(split.test.layout):
-        changed = codec.differences(codec.encode(forecaster.layout), codec.encode(split.test.layout))
-        raise InputError(
-            f"the data have changed since {folder} was trained (then / now: {'; '.join(changed)}): restore"
-            " the old data, or train again"
-        )
-    held_out.check(split, folder)
-    return split
 
 
 def _evaluate(forecaster: Forecaster, split: Split, folder: Path) -> str:

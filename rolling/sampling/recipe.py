@@ -47,6 +47,10 @@ class Sampling:
     """The noise level of each local diffusion time."""
     noise: NoisePrior = Independent()
     """How the noise of neighbouring frames is correlated."""
+    temperature: float = 1.0
+    """What all noise of a rollout is multiplied by: of a linear denoiser, as that of Gaussian data is, the
+    members' deviations from their mean are multiplied by the same number, in every frame and with any solver.
+    Above 1 for an ensemble that is too narrow, below 1 for members nearer to the mean."""
     solver: Solver = Ddim()
     """How a frame is taken from one noise level to the next."""
     calls_per_frame: int | float = 1
@@ -74,6 +78,8 @@ class Sampling:
 
     def __post_init__(self):
         check_numbers(self)
+        if not 0 <= self.temperature < math.inf:
+            raise InputError(f"a temperature is a number from 0 on, not {self.temperature}")
         steps = self._steps
         if not 0.999 <= steps < MOST_STEPS or abs(steps - round(steps)) > 1e-3:
             raise InputError(

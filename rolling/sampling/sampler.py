@@ -45,7 +45,7 @@ class Sampler:
         n, first = self.window.context, 0 if past is None else past.shape[1]
         if context.shape[1] != n:
             raise InputError(f"the window needs {n} frames of context, not {context.shape[1]}")
-        noise = self._noise(key, first + n, self.window.size - n, FRESH, context)
+        noise = self._warm_noise(key, first + n, self.window.size - n, FRESH, context)
         memory = self.recipe.memory.begun(past, context, self.window)
         return self._carry(jnp.concatenate([context, noise], axis=1), key, first, memory)
 
@@ -55,7 +55,7 @@ class Sampler:
         """Clean frames `[batch, size, ...]` of which the first is frame `first`, each after the context
         diffused to the clock with which a cycle begins; pure noise from frame `end` on if the tail is
         truncated. `past [batch, m, ...]` are the frames before them."""
-        noise = self._noise(key, first, self.window.size, FRESH, x)
+        noise = self._warm_noise(key, first, self.window.size, FRESH, x)
         tau = rounded(self.window.cycle(jnp.ones(1, x.dtype)))
         z = diffuse(x, noise, self.recipe.schedule.logsnr(tau))
         if self.recipe.truncate_tail:
@@ -109,7 +109,7 @@ class Sampler:
     def shift(self, carry: Carry) -> Carry:
         """Drops `stride` frames on the left with their history, appends pure noise on the right."""
         stride, size = self.window.stride, self.window.size
-        noise = self._noise(carry.key, carry.first + size, stride, FRESH, carry.z)
+        noise = self._warm_noise(carry.key, carry.first + size, stride, FRESH, carry.z)
 
         def append(old, new):
             return jnp.concatenate([old[:, stride:], new], axis=1)
@@ -129,12 +129,18 @@ class Sampler:
         return dataclasses.replace(condition, memory=self.recipe.memory.shown(carry.memory))
 
     def _noise(self, key, first, count, fold, like) -> Array:
-        """Noise of `count` frames for frames like `like`."""
+        """Unit noise of `count` frames for frames like `like`."""
 
         def draw(frame):
             return self.generator(key, frame, fold, like.shape[2:], like.dtype)
 
         return self.recipe.noise(draw, first, count, restart=self.recipe.all_enter_at_once)
+
+    def _warm_noise(self, key, first, count, fold, like) -> Array:
+        """The noise that frames are made of. That of a context which is only shown is unit noise, as the
+        network is told its level."""
+        noise = self._noise(key, first, count, fold, like)
+        return noise if self.recipe.temperature == 1 else self.recipe.temperature * noise
 
     def _in_context(self, z: Frames) -> Array:
         return expand(in_context(self.window, (1, self.window.size)), z)
@@ -240,7 +246,7 @@ class Sampler:
             def noise(draw: int) -> Frames:
                 # One fold per draw: a solver that draws twice in a step gets two streams.
                 key = carry.key if draw == 0 else jax.vmap(partial(jax.random.fold_in, data=draw))(carry.key)
-                return self._noise(key, carry.first, size, carry.step + i + 1, carry.z)
+                return self._warm_noise(key, carry.first, size, carry.step + i + 1, carry.z)
 
             before, history = state
             moved = self.recipe.solver.step(denoise, before, history, step, noise)
@@ -271,7 +277,7 @@ class Sampler:
         the noise of restart `i` of this cycle."""
         size = self.window.size
         cycle = carry.first // self.window.stride + size  # a start may place the window before frame 0
-        eps = self._noise(
+        eps = self._warm_noise(
             carry.key, carry.first, size, RESTART - self.recipe.restart.times * cycle - i, carry.z
         )
         noised = diffuse_further(carry.z, eps, logsnr_s, logsnr_t)

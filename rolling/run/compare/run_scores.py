@@ -21,7 +21,7 @@ from rolling.common.files import write_text
 from rolling.data.source import Sequences, Split
 from rolling.layout import Layout
 from rolling.metrics.protocol import Metric, about_of
-from rolling.run import commands, model
+from rolling.run import model
 from rolling.run.compare.estimates import Curve, curve, ranked
 from rolling.run.compare.runs import Run
 from rolling.run.evaluation.evaluate import tally
@@ -29,6 +29,7 @@ from rolling.run.evaluation.scores import Drawn, finite
 from rolling.run.experiment import Experiment, Forecast, codec, user_code
 from rolling.run.forecasting.forecaster import Forecaster
 from rolling.run.forecasting.streaming import NotFinite, write_forecast
+from rolling.run.opened_run import open_run
 
 FORMAT = 1
 """Of the kept scores; another one makes them anew."""
@@ -56,7 +57,7 @@ class Scored:
 
 def score_run(run: Run, calls: Sequence[float], given: int) -> Scored:
     """Makes the forecasts of one run, and scores them, as far as that was not done before."""
-    experiment, forecaster, split = commands.open_run(run.folder)
+    experiment, forecaster, split = open_run(run.folder)
     parameters = model.count(forecaster.params)
     found = Scored(layout=forecaster.layout, parameters=parameters, kept={}, notes=[])
     for wanted in _wanted(experiment, calls):

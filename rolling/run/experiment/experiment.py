@@ -17,6 +17,7 @@ from rolling.layout import Layout
 from rolling.losses import VLoss, Weighting
 from rolling.metrics import Metric
 from rolling.outputs import Output
+from rolling.protocols.protocol import PublishedProtocol
 from rolling.run.experiment.objectives import Denoising, Objective
 from rolling.run.experiment.optimisers import AdamW, Optimiser
 from rolling.sampling.recipe import Sampling
@@ -190,6 +191,8 @@ class Experiment(Sampling):
     """Scores of the forecasts."""
     long_metrics: tuple[Metric, ...] = ()
     """Scores of the long rollouts."""
+    protocols: tuple[PublishedProtocol, ...] = ()
+    """Published protocols by which the run is scored, too."""
     outputs: tuple[Output, ...] = ()
     """Files showing some of the forecasts beside the truth."""
 

@@ -25,6 +25,7 @@ FIELDS = {
 the `sampling` of its experiment."""
 
 ADDED_TO_SAMPLING = {
+    "temperature": 1.0,
     "constraints": [],
     "corrections": [],
     "restart": {"type": "restart", "times": 0, "level": 0.5, "every": 1},
@@ -38,6 +39,7 @@ ADDED = {
     "sampling": ADDED_TO_SAMPLING,
     "experiment": {
         **ADDED_TO_SAMPLING,
+        "protocols": [],
         "validation": {"type": "validation", "share": 0.0, "every": 200, "clips": 64, "patience": 0},
     },
     "start.from_noise": {"past": 0},

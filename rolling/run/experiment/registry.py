@@ -28,6 +28,7 @@ from rolling.noise import NoiseSchedule
 from rolling.noise.prior import NoisePrior
 from rolling.outputs import Output
 from rolling.physics.simulators import Simulator
+from rolling.protocols.protocol import PublishedProtocol
 from rolling.run.experiment.objectives import Objective
 from rolling.run.experiment.optimisers import Optimiser
 from rolling.sampling.constraints import Constraint
@@ -81,6 +82,7 @@ KINDS = {
     "archive": Kind(
         Archive, ("rolling.data.simulations.archives", "rolling.data.simulations.known_archives")
     ),
+    "protocol": Kind(PublishedProtocol, ("rolling.protocols",)),
     "simulator": Kind(
         Simulator,
         (

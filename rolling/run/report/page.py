@@ -23,6 +23,7 @@ from rolling.common.files import write_text
 from rolling.common.forecast_schema import STORE
 from rolling.data.source import Sequences
 from rolling.metrics.protocol import Metric
+from rolling.run.evaluation.protocol_tables import tables_in
 from rolling.run.evaluation.scores import Evaluation, read
 from rolling.run.forecasting.zarr_reader import open_forecast
 from rolling.run.report import markup, plots
@@ -91,6 +92,7 @@ def write_report(
     evaluation = page.evaluation("evaluation.json")
     sections = [
         page.forecast(forecast or (PICTURES if test.layout.is_video else FIELDS)),
+        page.protocols(),
         *page.figures(evaluation),
         page.rollout(rollout),
         page.drift(),
@@ -192,6 +194,11 @@ class _Page:
         if self.words.layout.is_video:
             lead = "The truth beside members of the forecast; given frames have a border."
         return markup.section("The forecast", self._read(lead), self._player(STORE, budget))
+
+    def protocols(self) -> str:
+        lead = "Numbers of others as they were printed, above those of this run by the same rules."
+        tables = [markup.grid(table, self.words) for table in tables_in(self.run)]
+        return markup.section("Published protocols", lead, "".join(tables))
 
     def _read(self, lead: str) -> str:
         """What comes before a player, with how its pictures and times are to be read."""
