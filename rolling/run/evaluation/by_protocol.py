@@ -34,8 +34,9 @@ def score_by(protocol: PublishedProtocol, forecaster: Forecaster, split: Split, 
     if forecaster.recipe.given > protocol.given:
         departures.append(f"a forecast is given {forecaster.recipe.given} frames, not {protocol.given}")
     rows: dict[str, dict[str, dict[str, float | None]]] = {}
-    for asked in protocol.asked():
-        part = dataclasses.replace(split, test=_named(split.test, asked.named))
+    parts = [(asked, _named(split.test, asked.named)) for asked in protocol.asked()]  # before any forecast
+    for asked, test in parts:
+        part = dataclasses.replace(split, test=test)
         forecast, there = _forecast(forecaster.experiment.forecast, protocol, asked, part.test)
         if forecast.starts < there:
             departures.append(f"{forecast.starts} of {there} starts are scored ({asked.name})")
