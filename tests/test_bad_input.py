@@ -18,7 +18,7 @@ from rolling.run.checkpoint import load_trained
 from rolling.run.cli import COMMANDS as COMMAND_LINE, main
 from rolling.run.experiment.options import option_names
 from rolling.run.forecasting import zarr_writer
-from tests.run_tools import tree
+from tests.run_tools import THIN, tree
 
 
 @pytest.fixture(scope="module")
@@ -316,7 +316,7 @@ def test_overwrite_replaces_forecasts_and_nothing_else(copy, capsys):
 
 @pytest.mark.slow
 def test_a_forecast_of_another_network_is_not_taken_for_this_one(runs, copy, capsys):
-    words = ["train", "debug", "--name", "other", "--training.seed", "1", "--folder", copy.parent]
+    words = ["train", "debug", "--name", "other", "--training.steps", "1", "--folder", copy.parent, *THIN]
     assert main([str(word) for word in words]) == 0
     output = copy / "forecast.zarr"
     words = ["rollout", copy.parent / "other", "--output", output]
@@ -331,7 +331,7 @@ def test_a_folder_that_cannot_be_made(capsys):
 def test_data_that_have_changed_are_not_trained_on(tmp_path, capsys):
     path = netcdf(tmp_path, fields())
     words = ["train", "gridded", "--source.path", path, "--folder", tmp_path, "--training.steps", "2"]
-    words += ["--network.channels", "16", "16", "--network.blocks", "1", "1"]
+    words += THIN
     assert main([str(word) for word in words]) == 0
     netcdf(tmp_path, fields(frames=80))
     refused(capsys, [*words, "--resume"], r"the data have changed.*frames: 45 / 60", tmp_path / "gridded")

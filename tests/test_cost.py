@@ -26,6 +26,7 @@ from rolling.sampling.constraints import Limits
 from rolling.video.uvit.model_sizes import KINETICS
 from rolling.video.uvit.network import VideoUViT
 from rolling.windows import Rolling
+from tests.run_tools import debug as thin
 
 pytestmark = pytest.mark.slow
 PICTURES = video(64, 64)
@@ -145,13 +146,13 @@ def test_the_cost_of_a_training():
 
 
 def test_what_an_objective_holds():
-    layout = debug.source.layout()
-    plain = cost_of(debug, layout)
-    taught = cost_of(dataclasses.replace(debug, objective=Consistency(teacher="runs/a")), layout)
+    layout = thin.source.layout()
+    plain = cost_of(thin, layout)
+    taught = cost_of(dataclasses.replace(thin, objective=Consistency(teacher="runs/a")), layout)
     assert taught.memory["teacher"] == plain.memory["parameters"] and taught.step > 1.5 * plain.step
-    two = cost_of(dataclasses.replace(debug, objective=MomentMatching(teacher="runs/a")), layout)
+    two = cost_of(dataclasses.replace(thin, objective=MomentMatching(teacher="runs/a")), layout)
     assert two.memory["parameters"] == 2 * plain.memory["parameters"]
-    bank = cost_of(dataclasses.replace(debug, objective=ErrorBank(levels=2, slots=3)), layout)
+    bank = cost_of(dataclasses.replace(thin, objective=ErrorBank(levels=2, slots=3)), layout)
     assert bank.memory["state of the objective"] == 2 * 3 * math.prod(layout.shape) * 2 + 2 * 4
     assert set(bank.memory) - set(plain.memory) == {"state of the objective"}
 

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from rolling.common.errors import InputError
-from rolling.configs.debug import experiment as debug
 from rolling.data.clips.source import Clips
 from rolling.denoisers import Residual
 from rolling.run import commands, model
@@ -24,7 +23,7 @@ from rolling.run.experiment.options import parse
 from rolling.run.experiment.own_context import OwnContext
 from rolling.run.training.initial_parameters import finetuned, load_initial
 from rolling.run.training.trainer import Trainer
-from tests.run_tools import ROOT, tree
+from tests.run_tools import ROOT, debug, tree
 
 SHORT = dataclasses.replace(debug.training, steps=4, batch=2, checkpoint_every=2, log_every=2)
 NONE = dataclasses.replace(debug.forecast, frames=0)
@@ -91,8 +90,8 @@ def test_a_training_begins_with_the_averaged_parameters(before, tmp_path):
     [
         ({"reference": Reference(frames=1)}, {"stem.kernel (3 x 3 x 8 x 16, there 3 x 3 x 4 x 16)"}),
         (
-            {"network": dataclasses.replace(debug.network, blocks=(2, 1))},
-            {"level.before.1 (11 arrays)", "level.after.1 (11 arrays)"},
+            {"network": dataclasses.replace(debug.network, blocks=(2,))},
+            {"level.before.1 (13 arrays)"},
         ),
         (
             {"network": dataclasses.replace(debug.network, embedding=24)},
@@ -126,7 +125,7 @@ def test_a_network_of_which_nothing_fits_is_refused(before, tmp_path):
 
 @pytest.mark.slow
 def test_another_prediction_and_arrays_without_use_are_told(before, tmp_path):
-    network = dataclasses.replace(debug.network, channels=(16,), blocks=(1,))
+    network = dataclasses.replace(debug.network, transformer_levels=0)
     trainer = begun(short(finetuned(before), prediction=Residual(), network=network), tmp_path / "after")
     told = "\n".join(trainer.notices)
     assert "before was trained otherwise (there / here): prediction" in told and "residual" in told

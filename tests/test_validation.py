@@ -1,6 +1,8 @@
 """Validation: the loss on what is set apart, the parameters that it chooses, and where it ends a training."""
 
+import contextlib
 import dataclasses
+import io
 import json
 import re
 import shutil
@@ -133,28 +135,27 @@ class Told(list):
     def __init__(self, *losses):
         self.losses = iter(losses)
 
-    def later(self, *losses):
-        self.losses = iter(losses)
-
     def __call__(self):
         self.append(next(self.losses))
         return self[-1]
 
 
-@pytest.fixture
-def worse(monkeypatch):
-    """Validation losses that are not lower after the second evaluation."""
-    told = Told(3.0, 2.0, 2.5, 2.0, 4.0)
-    monkeypatch.setattr(Validator, "loss", lambda self, params, frozen: told())
-    return told
+PATIENT = short(dataclasses.replace(ON, every=1, patience=2))
 
 
-def test_the_best_average_is_kept_and_patience_ends_the_training(worse, tmp_path, capsys):
-    run = tmp_path / "worse"
-    experiment = short(dataclasses.replace(ON, every=1, patience=2))
-    commands.train(experiment, run)
-    said = capsys.readouterr().out
-    assert worse == [3.0, 2.0, 2.5, 2.0]  # an equal one is no lower
+@pytest.fixture(scope="module")
+def worse(tmp_path_factory):
+    """A training whose validation loss is not lower after the second evaluation, and what it said."""
+    run, told, said = tmp_path_factory.mktemp("runs") / "worse", Told(3.0, 2.0, 2.5, 2.0, 4.0), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
+        patch.setattr(Validator, "loss", lambda self, params, frozen: told())
+        commands.train(PATIENT, run)
+    assert told == [3.0, 2.0, 2.5, 2.0]  # an equal one is no lower
+    return run, said.getvalue()
+
+
+def test_the_best_average_is_kept_and_patience_ends_the_training(worse, tmp_path, monkeypatch, capsys):
+    (run, said), experiment = worse, PATIENT
     assert (
         "the training ended after step 4 of 8: the last 2 evaluations found no lower validation loss" in said
     )
@@ -177,19 +178,19 @@ def test_the_best_average_is_kept_and_patience_ends_the_training(worse, tmp_path
         )
     )
 
-    # It is finished: nothing is trained further, and nothing is taken for unfinished.
+    # It is finished: nothing is evaluated or trained further, and nothing is taken for unfinished.
+    monkeypatch.setattr(Validator, "loss", None)
     assert Run(folder=run, experiment=experiment).is_finished
     assert Run(folder=run, experiment=experiment).training_steps == 4
     commands.train(experiment, run, resume=True)
     assert "the training ended after step 4 of 8" in capsys.readouterr().out
-    assert restored(run, "progress")["progress"]["step"] == 4 and len(worse) == 4
+    assert restored(run, "progress")["progress"]["step"] == 4
     longer = dataclasses.replace(experiment, validation=dataclasses.replace(ON, every=1))
     assert not Run(folder=run, experiment=longer).is_finished
 
 
 def test_other_runs_begin_with_the_best(worse, tmp_path):
-    run = tmp_path / "worse"
-    commands.train(short(dataclasses.replace(ON, every=1, patience=2)), run)
+    run = worse[0]
     best = restored(run, "best")["best"]["params"]
     after = tmp_path / "after"
     experiment = dataclasses.replace(finetuned(run), validation=Validation())
@@ -243,14 +244,13 @@ def test_a_training_that_is_stopped_reaches_the_same_bits(run, tmp_path, monkeyp
     assert logged(other) == logged(run)
 
 
-def test_a_kill_between_the_evaluation_and_its_checkpoint_changes_no_end(worse, tmp_path):
+def test_a_kill_between_the_evaluation_and_its_checkpoint_changes_no_end(worse, tmp_path, monkeypatch):
     """The checkpoint of before is gone on from: the same evaluations end it at the same step."""
-    run, experiment = tmp_path / "killed", short(dataclasses.replace(ON, every=1, patience=2))
-    commands.train(experiment, run)
+    run, told = shutil.copytree(worse[0], tmp_path / "killed"), Told(2.0)
     best = restored(run, "best")["best"]
     shutil.rmtree(run / "checkpoints" / "4")  # that of step 3 is left
-    worse.later(2.0)
-    commands.train(experiment, run, resume=True)
+    monkeypatch.setattr(Validator, "loss", lambda self, params, frozen: told())
+    commands.train(PATIENT, run, resume=True)
     assert_equal(restored(run, "best")["best"], best)
     assert list(logged(run).values()) == [3.0, 2.0, 2.5, 2.0]
 

@@ -93,6 +93,10 @@ COLLECTIONS = {
 }
 
 
+REPORTED = ("ucf101", "bair_actions", "moving_mnist")
+"""Classes, actions and grey pictures: the reports of the others have nothing that these do not have."""
+
+
 def small(experiment, path):
     """The same experiment on small pictures, with few steps and a tiny network."""
     picture = dataclasses.replace(experiment.source.picture, height=16, width=16)
@@ -115,11 +119,16 @@ def test_a_preset_for_clips_runs_its_real_loop(name, tmp_path, monkeypatch):
     place.mkdir()
     experiment = small(find(name), COLLECTIONS[name](place))
     run = tmp_path / name
-    commands.run(experiment, run)
+    if name in REPORTED:
+        commands.run(experiment, run)
+        assert (run / "report.html").stat().st_size > 10_000
+    else:
+        commands.train(experiment, run)
+        commands.rollout(run, lambda own: own)
+        commands.evaluate(run)
     evaluation = json.loads((run / "evaluation.json").read_text())
     assert len(evaluation["psnr"]["frame"]["model"]) == experiment.forecast.frames
     assert np.isfinite(evaluation["rmse"]["pixel"]["model"]).all()
-    assert (run / "report.html").stat().st_size > 10_000
     assert list(run.glob("videos/**/*.mp4")) and list(run.glob("videos/**/*.gif"))
 
 
