@@ -196,7 +196,7 @@ class _Page:
         return markup.section("The forecast", self._read(lead), self._player(STORE, budget))
 
     def protocols(self) -> str:
-        lead = "Numbers of others as they were printed, above those of this run by the same rules."
+        lead = "This run by the rules of others, below their numbers as they printed them, where those are known."
         tables = [markup.grid(table, self.words) for table in tables_in(self.run)]
         return markup.section("Published protocols", lead, "".join(tables))
 
