@@ -196,7 +196,7 @@ class _Page:
         return markup.section("The forecast", self._read(lead), self._player(STORE, budget))
 
     def protocols(self) -> str:
-        lead = "This run by the rules of others, below their numbers as they printed them, where those are known."
+        lead = "By the rules of others; their numbers, where they are known, are as they printed them."
         tables = [markup.grid(table, self.words) for table in tables_in(self.run)]
         return markup.section("Published protocols", lead, "".join(tables))
 
