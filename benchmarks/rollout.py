@@ -39,7 +39,7 @@ def prepared(experiment, size: int, cycles: int, batch: int):
     """The network and a rollout of it, ready to run."""
     apply, params = model.build(experiment, layout_of(size), None)
     rollout = Rollout(Sampler(experiment), model.binder(experiment, apply, NO_PAST), cycles=cycles)
-    given = jnp.zeros((batch, experiment.given, *layout_of(size).shape))
+    given = jnp.zeros((batch, experiment.given_frames, *layout_of(size).shape))
     return apply, params, rollout, given, jax.random.split(jax.random.key(0), batch)
 
 

@@ -30,7 +30,8 @@ def shares(correlation: float, resolution: float, solver, calls: int) -> list[fl
         correlation=(correlation,),
         frames=max(LEADS),
     )
-    drawn = way.coefficients()[way.given :, way.given :]  # what a forecast owes to noise, not to given frames
+    given = way.given_frames
+    drawn = way.coefficients()[given:, given:]  # what a forecast owes to noise, not to given frames
     return [float(np.linalg.norm(drawn[lead - 1]) / np.sqrt(1 - correlation ** (2 * lead))) for lead in LEADS]
 
 

@@ -7,11 +7,15 @@ should stay as the truth is.
 
 import dataclasses
 
+from rolling.common.terminal import tell
 from rolling.metrics import Metric
 from rolling.metrics.anomalies import AnomalyCorrelation, PooledAnomalyCorrelation
+from rolling.metrics.correlation import CorrelationTime, PearsonCorrelation
+from rolling.metrics.distributions import HistogramDistance
 from rolling.metrics.drift import Drift, Lasts, Survival
 from rolling.metrics.ensemble import (
     Bias,
+    Coverage,
     Crps,
     MemberRmse,
     RankHistogram,
@@ -22,6 +26,9 @@ from rolling.metrics.ensemble import (
 )
 from rolling.metrics.frame_statistics import STATISTICS
 from rolling.metrics.scaled_errors import Nrmse, Vrmse
+from rolling.metrics.spectral_bands import BANDS, SpectralBandError
+from rolling.metrics.valid_time import ValidPredictionTime
+from rolling.physics.lsim_network import LSIM_WEIGHTS
 from rolling.physics.metrics import (
     Divergence,
     EnergyDrift,
@@ -31,7 +38,7 @@ from rolling.physics.metrics import (
     VorticityCorrelationTime,
 )
 from rolling.video.metrics.by_age import SpectralDistanceByAge
-from rolling.video.metrics.distances import SetDistance, tell
+from rolling.video.metrics.distances import SetDistance
 from rolling.video.metrics.fvd import Fvd, Kvd
 from rolling.video.metrics.i3d_weights import I3D_WEIGHTS
 from rolling.video.metrics.projection import ProjectionFrechetDistance
@@ -48,6 +55,7 @@ FIELDS: tuple[Metric, ...] = (
     SpreadSkillRatio(),
     Spread(),
     RankHistogram(),
+    *(Coverage(share=share) for share in (0.5, 0.8, 0.9)),
     EnergySpectrum(),
     *(EnergySpectrum(leads=(lead, lead)) for lead in (1, 6, 18)),
     SpectrumLogError(),
@@ -66,8 +74,20 @@ LASTING: tuple[Metric, ...] = (
 )
 """Of rollouts of any length: whether they stay in the range of real data, and how long."""
 
-SIMULATIONS: tuple[Metric, ...] = (*FIELDS, Vrmse(), Vrmse(member="each"), Nrmse())
-"""With the errors that archives of simulations report."""
+SIMULATIONS: tuple[Metric, ...] = (
+    *FIELDS,
+    Vrmse(),
+    Vrmse(member="each"),
+    Nrmse(),
+    PearsonCorrelation(),
+    CorrelationTime(),
+    CorrelationTime(member="each"),
+    ValidPredictionTime(),
+    ValidPredictionTime(member="each"),
+    HistogramDistance(),
+    *(SpectralBandError(band=band) for band in BANDS),
+)
+"""With the scores that archives of simulations report."""
 
 FIELDS_LONG: tuple[Metric, ...] = (
     StandardDeviation(),
@@ -98,7 +118,7 @@ CLIPS: tuple[Metric, ...] = (*PAIRED_CLIPS, RankHistogram(), *DISTANCES)
 
 CLIPS_LONG: tuple[Metric, ...] = (StandardDeviation(), *DISTANCES, *LASTING, SpectralDistanceByAge())
 
-WEIGHTS = (I3D_WEIGHTS,)
+WEIGHTS = (I3D_WEIGHTS, LSIM_WEIGHTS)
 """The files of weights that metrics need from outside: `rolling weights NAME`."""
 
 

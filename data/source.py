@@ -94,7 +94,11 @@ class Split:
 
 @runtime_checkable
 class Source(Protocol):
-    """What an experiment names: a frozen dataclass that opens or simulates data, and downloads nothing."""
+    """What an experiment names: a frozen dataclass that opens or simulates data, and downloads nothing.
+
+    An attribute `conditions` names those of its settings that say what networks are told of the data: runs
+    that differ in them alone forecast the same frames, and can be compared.
+    """
 
     def open(self) -> Split:
         """The data, read lazily. Raises `rolling.common.errors.InputError` for whatever cannot be used."""

@@ -1,14 +1,14 @@
 """Fourier fields on periodic lines, squares and cubes: what the simulated flows have in common.
 
-All are solved by `exponax` with a Fourier pseudo-spectral fourth-order exponential integrator (ETDRK4, Cox
-and Matthews 2002), on a grid that may be finer than the frames; frames are truncated in Fourier space, so
-that they contain exactly the resolved scales without aliasing. Arrays are `[z, y, x]`, or the last of these
-axes; exponax's are the other way round.
+All but the wake are solved by `exponax` with a Fourier pseudo-spectral fourth-order exponential integrator
+(ETDRK4, Cox and Matthews 2002), on a grid that may be finer than the frames; frames are truncated in Fourier
+space, so that they contain exactly the resolved scales without aliasing. Arrays are `[z, y, x]`, or the last
+of these axes; exponax's are the other way round, which `advance` alone has to know.
 """
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -33,38 +33,52 @@ def waves(grid: int, axes: int) -> list[Array]:
 
 def truncate(spectrum: Modes, grid: int, resolution: int) -> Field:
     """The field on `resolution` cells along each side with the wavenumbers `|k| < resolution / 2` of one on
-    `grid` cells.
+    `grid` cells; see `truncate_box`."""
+    axes = spectrum.ndim
+    return truncate_box(spectrum, (grid,) * axes, (resolution,) * axes)
+
+
+def truncate_box(spectrum: Modes, grid: Sequence[int], resolution: Sequence[int]) -> Field:
+    """The field on cells that are larger by one factor along all axes, with the waves that they resolve.
 
     The Nyquist wavenumber of the coarse grid is left out: real values cannot represent its phase.
     """
-    axes = spectrum.ndim
-    if resolution == grid:
-        return jnp.fft.irfftn(spectrum, s=(grid,) * axes)
-    top = (resolution - 1) // 2
-    both = np.concatenate([np.arange(top + 1), np.arange(-top, 0)])
-    kept = np.ix_(*[both] * (axes - 1), np.arange(top + 1))
-    coarse = jnp.zeros((*[resolution] * (axes - 1), resolution // 2 + 1), spectrum.dtype)
+    if tuple(resolution) == tuple(grid):
+        return jnp.fft.irfftn(spectrum, s=tuple(grid))
+    tops = [(count - 1) // 2 for count in resolution]
+    both = [np.concatenate([np.arange(top + 1), np.arange(-top, 0)]) for top in tops[:-1]]
+    kept = np.ix_(*both, np.arange(tops[-1] + 1))
+    coarse = jnp.zeros((*resolution[:-1], resolution[-1] // 2 + 1), spectrum.dtype)
     coarse = coarse.at[kept].set(spectrum[kept])
-    return jnp.fft.irfftn(coarse * (resolution / grid) ** axes, s=(resolution,) * axes)
+    return jnp.fft.irfftn(coarse * (resolution[-1] / grid[-1]) ** len(grid), s=tuple(resolution))
 
 
-def random_field(key: Array, grid: int, scale: float, axes: int) -> Field:
-    """A Gaussian field of mean 0 and standard deviation 1 whose spectrum falls as `exp(-(k / scale)^2)`."""
+def random_field(key: Array, grid: int, scale: float, axes: int, power: int = 0) -> Field:
+    """A Gaussian field of mean 0 and standard deviation 1 whose waves have amplitudes as
+    `k^power exp(-(k / scale)^2)`."""
     square = sum(k**2 for k in reversed(waves(grid, axes)))
     envelope = jnp.where(square == 0, 0.0, jnp.exp(-square / scale**2))
+    envelope = envelope * square ** (power / 2) if power else envelope
     shape = (grid,) * axes
     field = jnp.fft.irfftn(jnp.fft.rfftn(jax.random.normal(key, shape)) * envelope, s=shape)
     return field / field.std()
 
 
 def advance(simulator: Any, stepper: Any, state: Float[Array, "channel *space"]) -> Array:
-    """Advances fields, in exponax's axes, by its time steps of one frame, in Fourier space."""
+    """Advances fields by a simulator's time steps of one frame, in Fourier space."""
     steps, space = round(simulator.interval / simulator.dt), tuple(range(1, state.ndim))
-    spectrum = jnp.fft.rfftn(state, axes=space)
+    turned = (0, *reversed(space))
+    spectrum = jnp.fft.rfftn(state.transpose(turned), axes=space)
     with jax.numpy_rank_promotion("allow"):  # exponax relies on it
         spectrum = jax.lax.fori_loop(0, steps, lambda _, s: stepper.step_fourier(s), spectrum)
     # Back to real values once a frame: rounding errors that break the spectrum's symmetry cannot build up.
-    return jnp.fft.irfftn(spectrum, s=state.shape[1:], axes=space)
+    return jnp.fft.irfftn(spectrum, s=state.shape[1:], axes=space).transpose(turned)
+
+
+def shown(state: Float[Array, "channel *space"], resolution: int) -> Float[Array, "*cells channel"]:
+    """The frame of fields on a finer grid, truncated to `resolution` cells along each side."""
+    spectra = jnp.fft.rfftn(state, axes=tuple(range(1, state.ndim)))
+    return jnp.stack([truncate(part, state.shape[-1], resolution) for part in spectra], axis=-1)
 
 
 def periodic_layout(
@@ -79,6 +93,21 @@ def periodic_layout(
 def spin_up_frames(simulator: Any) -> int:
     """Frames in the time `simulator.spin_up`."""
     return math.ceil(simulator.spin_up / simulator.interval)
+
+
+class Transient:
+    """A simulator that is watched from its random start on: its first frame is one interval later. States are
+    fields `[field, *space]`, all of which frames show."""
+
+    resolution: int
+    spin_up: ClassVar[float] = 0.0
+    spin_up_frames = 0
+
+    def advance(self, stepper: Any, state: Float[Array, "field *space"]) -> Array:
+        return advance(self, stepper, state)
+
+    def frame(self, state: Float[Array, "field *space"]) -> Float[Array, "*cells field"]:
+        return shown(state, self.resolution)
 
 
 def check(simulator) -> None:
@@ -99,16 +128,30 @@ def check(simulator) -> None:
         )
 
 
+def check_resolved(what: str, wavenumber: float, grid: int, share: int) -> None:
+    """Raises `InputError` unless a number of waves along a side lies between 1 and one in `share` cells."""
+    if not 1 <= wavenumber < grid / share:
+        raise InputError(
+            f"{what} is not resolved by a grid of {grid} cells: it must lie between 1 and"
+            f" {math.ceil(grid / share) - 1}, or the grid must be finer"
+        )
+
+
 def check_force(simulator: Any) -> None:
     """Raises `InputError` where a flow under a sinusoidal force has one that the grid does not resolve, or
     gains energy by friction."""
-    if not 1 <= simulator.mode < simulator.grid / 3:
-        raise InputError(
-            f"the force of mode {simulator.mode} is not resolved by a grid of {simulator.grid} cells: it must"
-            f" lie between 1 and {math.ceil(simulator.grid / 3) - 1}, or the grid must be finer"
-        )
+    check_resolved(f"the force of mode {simulator.mode}", simulator.mode, simulator.grid, 3)
     check_least("simulator", simulator, "viscosity", "drag")
     check_finite("simulator", simulator, "forcing")
+
+
+def check_step(simulator: Any, longest: float, where: str) -> None:
+    """Raises `InputError` for a time step beyond which a simulation blows up, or is far from its equation."""
+    if simulator.dt > longest:
+        raise InputError(
+            f"a time step of {simulator.dt:g} is too long for {type(simulator).__name__} {where}:"
+            f" simulator.dt must be at most {longest:.2g}"
+        )
 
 
 def check_fronts(simulator: Any, viscosity: float = 1.0, at: str = "") -> None:

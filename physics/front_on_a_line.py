@@ -5,7 +5,6 @@ import math
 from typing import Any, ClassVar
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from rolling.common.checks import check_finite
@@ -16,8 +15,8 @@ from rolling.physics.fourier_fields import (
     check_fronts,
     periodic_layout,
     random_field,
+    shown,
     spin_up_frames,
-    truncate,
 )
 
 Field = Float[Array, " grid"]
@@ -77,4 +76,4 @@ class KuramotoSivashinsky1D:
         return advance(self, stepper, state[None])[0]
 
     def frame(self, state: Field) -> Float[Array, "cells channel"]:
-        return truncate(jnp.fft.rfftn(state), self.grid, self.resolution)[:, None]
+        return shown(state[None], self.resolution)

@@ -10,7 +10,8 @@ from typing import ClassVar
 import numpy as np
 
 from rolling.layout import Variable
-from rolling.metrics.protocol import About, EvaluationSetup, Ranking, Sample, Score
+from rolling.metrics.correlation import correlation, fall
+from rolling.metrics.protocol import About, EvaluationSetup, Ranking, Score
 from rolling.metrics.spectra import spectrum
 from rolling.metrics.sums import Averaged, Sums, over_leads
 from rolling.physics.quantities import Quantity, divergence_fields, spectral_quantities, vorticity_fields
@@ -172,18 +173,8 @@ class Correlation(PerQuantity):
         return vorticity_fields(setup)
 
     def terms(self, tools, sample):
-        return {"correlation": np.stack([self._correlation(q, sample) for q in tools], axis=-1)}
-
-    @staticmethod
-    def _correlation(quantity: Quantity, sample: Sample) -> np.ndarray:
-        def anomaly(frames):
-            field = np.asarray(quantity.of(frames), np.float64)
-            return field - quantity.everywhere(quantity.mean(field))
-
-        forecast, truth = anomaly(sample.forecast), anomaly(sample.truth)
-        with np.errstate(invalid="ignore"):
-            size = np.sqrt(quantity.mean(forecast**2) * quantity.mean(truth**2))
-            return (quantity.mean(forecast * truth) / size).mean(axis=0)
+        found = [correlation(q.of(sample.forecast), q.of(sample.truth), q).mean(axis=0) for q in tools]
+        return {"correlation": np.stack(found, axis=-1)}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -217,6 +208,7 @@ class VorticityCorrelationTime(Correlation):
         title="Lead at which the vorticity correlation falls below",
         order=55,
         higher=True,
+        duration=True,
     )
 
     def scores(self, sums):
@@ -231,16 +223,6 @@ class VorticityCorrelationTime(Correlation):
             )
             for i, variable in enumerate(self.variables(sums))
         )
-
-
-def fall(curve: np.ndarray, threshold: float) -> float:
-    """Where a curve, 1 at 0 and `curve[i]` at `i + 1`, first falls below a threshold; NaN if never."""
-    curve = np.concatenate([[1.0], curve])
-    below = np.flatnonzero(curve < threshold)
-    if not below.size or not np.isfinite(curve[: below[0]]).all():
-        return float("nan")
-    last = below[0] - 1
-    return last + (curve[last] - threshold) / (curve[last] - curve[last + 1])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from rolling.physics.fourier_fields import (
     check_fronts,
     periodic_layout,
     random_field,
+    shown,
     spin_up_frames,
     truncate,
     waves,
@@ -45,10 +46,14 @@ VELOCITY = (
 
 @runtime_checkable
 class Simulator(Protocol):
-    """A frozen dataclass. States of flows are physical fields `[*space]` on the simulator's own grid.
+    """A frozen dataclass. States of flows are physical fields, `[*space]` or `[field, *space]`, on the
+    simulator's own grid.
+
+    Some settle in a statistically steady state, from which all frames are taken. Others are transients: their
+    statistics change with the time since the start, and frames begin with it.
 
     An attribute `varying` names those of its settings that trajectories may have of their own: only `stepper`
-    may look at them.
+    may look at them. One that is also `WithConstants` has fields to tell with each trajectory.
     """
 
     @property
@@ -58,11 +63,11 @@ class Simulator(Protocol):
 
     @property
     def spin_up_frames(self) -> int:
-        """Number of frames to discard until a trajectory is in the statistically steady state."""
+        """Number of frames to discard until a trajectory is in the steady state; 0 of a transient."""
         ...
 
     def initial(self, key: jax.Array) -> State:
-        """A random state that reaches the steady state within `spin_up_frames`."""
+        """A random state, one that reaches the steady state within `spin_up_frames` if there is one."""
         ...
 
     def stepper(self) -> Any:
@@ -78,10 +83,31 @@ class Simulator(Protocol):
         ...
 
 
+@runtime_checkable
+class WithConstants(Protocol):
+    """A simulator whose trajectories each have fields that do not change, such as obstacles, in their
+    states."""
+
+    @property
+    def constant_names(self) -> tuple[str, ...]:
+        """Of these fields."""
+        ...
+
+    def constants(self, state: State) -> Float[Array, "*space constant"]:
+        """On the cells of the frames; the same for each state of a trajectory."""
+        ...
+
+
 @functools.partial(jax.jit, static_argnames="simulator")
 def start(simulator: Simulator, keys: jax.Array) -> State:
     """Random states, one per key."""
     return jax.vmap(simulator.initial)(keys)
+
+
+@functools.partial(jax.jit, static_argnames="simulator")
+def constants(simulator: WithConstants, states: State) -> Float[Array, "batch *space constant"]:
+    """The constant fields of each of the batch."""
+    return jax.vmap(simulator.constants)(states)
 
 
 @functools.partial(jax.jit, static_argnames=("simulator", "frames"))
@@ -108,7 +134,7 @@ def roll(simulator: Simulator, states: State, frames: int, parameters: Parameter
 def chunks(
     simulator: Simulator, keys: jax.Array, frames: int, chunk: int = 10, parameters: Parameters = NONE
 ) -> Iterator[Array | None]:
-    """Trajectories in the steady state, one per key, as blocks of at most `chunk` frames.
+    """Trajectories after their spin-up, one per key, as blocks of at most `chunk` frames.
 
     Yields None for each block of spin-up, then arrays `[batch, time, *space, channel]` of `frames`
     frames in total. Every block is computed by the same compiled function. `parameters` are as in `roll`.
@@ -123,7 +149,7 @@ def chunks(
 
 
 def simulate(simulator: Simulator, keys: jax.Array, frames: int) -> Float[Array, "batch time *space channel"]:
-    """Trajectories in the steady state, one per key of `keys [batch]`."""
+    """Trajectories after their spin-up, one per key of `keys [batch]`."""
     return jnp.concatenate([block for block in chunks(simulator, keys, frames) if block is not None], axis=1)
 
 
@@ -197,7 +223,7 @@ class Kolmogorov:
         )
 
     def advance(self, stepper: Any, state: Field) -> Field:
-        return -advance(self, stepper, -state.T[None])[0].T
+        return -advance(self, stepper, -state[None])[0]
 
     def frame(self, state: Field) -> Frame:
         spectrum = jnp.fft.rfft2(state)
@@ -252,10 +278,10 @@ class KuramotoSivashinsky:
         return Stepper(2, self.domain, self.grid, self.dt, order=4)
 
     def advance(self, stepper: Any, state: Field) -> Field:
-        return advance(self, stepper, state.T[None])[0].T
+        return advance(self, stepper, state[None])[0]
 
     def frame(self, state: Field) -> Frame:
-        return truncate(jnp.fft.rfft2(state), self.grid, self.resolution)[..., None]
+        return shown(state[None], self.resolution)
 
 
 def velocity(vorticity: Modes) -> tuple[Modes, Modes]:

@@ -15,8 +15,8 @@ from rolling.physics.fourier_fields import (
     check_force,
     periodic_layout,
     random_field,
+    shown,
     spin_up_frames,
-    truncate,
     waves,
 )
 
@@ -94,12 +94,10 @@ class Kolmogorov3D:
         )
 
     def advance(self, stepper: Any, state: State) -> State:
-        turned = lambda fields: fields.transpose(0, 3, 2, 1)  # noqa: E731  # exponax: [x, y, z]
-        return turned(advance(self, stepper, turned(state)))
+        return advance(self, stepper, state)
 
     def frame(self, state: State) -> Float[Array, "z y x channel"]:
-        spectra = jnp.fft.rfftn(state, axes=(1, 2, 3))
-        return jnp.stack([truncate(part, self.grid, self.resolution) for part in spectra], axis=-1)
+        return shown(state, self.resolution)
 
 
 def solenoidal(velocity: State) -> State:

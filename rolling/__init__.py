@@ -23,19 +23,22 @@ if TYPE_CHECKING:
         X as X,
     )
     from rolling.geometry import Axis as Axis
+    from rolling.joint_oracle import JointOracle as JointOracle
     from rolling.layout import Layout as Layout, Variable as Variable
     from rolling.losses import (
         Elbo as Elbo,
         EpsLoss as EpsLoss,
         LogNormal as LogNormal,
+        LossOf as LossOf,
         MinSnr as MinSnr,
         SigmoidWeighting as SigmoidWeighting,
         VLoss as VLoss,
         XLoss as XLoss,
+        joint_loss as joint_loss,
     )
     from rolling.metrics import About as About, Metric as Metric, Score as Score
     from rolling.metrics.ensemble import Crps as Crps, Rmse as Rmse, SpreadSkillRatio as SpreadSkillRatio
-    from rolling.metrics.scaled_errors import Nrmse as Nrmse, Vrmse as Vrmse
+    from rolling.metrics.scaled_errors import Mse as Mse, Nrmse as Nrmse, Vrmse as Vrmse
     from rolling.noise import (
         Cosine as Cosine,
         Edm as Edm,
@@ -72,11 +75,13 @@ if TYPE_CHECKING:
         Masked as Masked,
     )
     from rolling.sampling.corrections import Anchor as Anchor
+    from rolling.sampling.coupling import Coupling as Coupling
     from rolling.sampling.guidance import (
         Autoguidance as Autoguidance,
         ClassifierFree as ClassifierFree,
         HistoryGuidance as HistoryGuidance,
     )
+    from rolling.sampling.modalities import Modality as Modality, joint as joint
     from rolling.sampling.old_frames import Memory as Memory
     from rolling.sampling.recipe import Sampling as Sampling
     from rolling.sampling.restart import Restart as Restart
@@ -97,16 +102,19 @@ if TYPE_CHECKING:
         TimeShift as TimeShift,
         UniPC as UniPC,
     )
-    from rolling.video.uvit import VideoUViT as VideoUViT
+    from rolling.video.uvit import JointUViT as JointUViT, Tower as Tower, VideoUViT as VideoUViT
     from rolling.windows import (
+        Ahead as Ahead,
         AlignedContext as AlignedContext,
         Autoregressive as Autoregressive,
+        Every as Every,
         FullSequence as FullSequence,
         HistoryDropout as HistoryDropout,
         IndependentTimes as IndependentTimes,
         NoisyContext as NoisyContext,
         Pyramid as Pyramid,
         Rolling as Rolling,
+        Tasks as Tasks,
         TrainedOn as TrainedOn,
         Trapezoid as Trapezoid,
         Warped as Warped,
@@ -124,11 +132,12 @@ _HOMES = {
     "rolling.denoisers": "Eps FlowVelocity Residual ScoreFunction V X",
     "rolling.geometry": "Axis",
     "rolling.layout": "Layout Variable",
-    "rolling.losses": "Elbo EpsLoss LogNormal MinSnr SigmoidWeighting VLoss XLoss",
+    "rolling.losses": "Elbo EpsLoss LogNormal LossOf MinSnr SigmoidWeighting VLoss XLoss joint_loss",
     "rolling.metrics": "About Metric Score",
     "rolling.metrics.ensemble": "Crps Rmse SpreadSkillRatio",
-    "rolling.metrics.scaled_errors": "Nrmse Vrmse",
+    "rolling.metrics.scaled_errors": "Mse Nrmse Vrmse",
     "rolling.noise": "Cosine Edm FlowMatching InterpolatedCosine LinearBeta LinearLogsnr Logit Sigmoid",
+    "rolling.joint_oracle": "JointOracle",
     "rolling.oracle": "Oracle",
     "rolling.run.experiment.few_steps": "Consistency MomentMatching",
     "rolling.run.experiment.error_bank": "ErrorBank",
@@ -141,16 +150,18 @@ _HOMES = {
     "rolling.physics.divergence_free": "DivergenceFree",
     "rolling.sampling.constraints": "ConservedMean DynamicThreshold Limits Masked",
     "rolling.sampling.corrections": "Anchor",
+    "rolling.sampling.coupling": "Coupling",
     "rolling.sampling.guidance": "Autoguidance ClassifierFree HistoryGuidance",
+    "rolling.sampling.modalities": "Modality joint",
     "rolling.sampling.old_frames": "Memory",
     "rolling.sampling.restart": "Restart",
     "rolling.sampling.rollout": "Rollout",
     "rolling.sampling.recipe": "Sampling",
     "rolling.sampling.starts": "FromClip FromForecast FromGuess FromNoise",
     "rolling.solvers": "Ancestral Ddim Deis DpmSolverPlusPlus DpmSolverPlusPlus2S Heun TimeShift UniPC",
-    "rolling.video.uvit": "VideoUViT",
-    "rolling.windows": "AlignedContext Autoregressive FullSequence HistoryDropout IndependentTimes"
-    " NoisyContext Pyramid Rolling TrainedOn Trapezoid Warped",
+    "rolling.video.uvit": "JointUViT Tower VideoUViT",
+    "rolling.windows": "Ahead AlignedContext Autoregressive Every FullSequence HistoryDropout"
+    " IndependentTimes NoisyContext Pyramid Rolling Tasks TrainedOn Trapezoid Warped",
 }
 """Module to the names that it gives."""
 

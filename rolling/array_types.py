@@ -9,6 +9,11 @@ ContextFrames = Float[Array, "batch context *space channel"]
 """Clean frames before those that are made, of which there may be none."""
 PastFrames = Float[Array, "batch past *space channel"]
 """Clean frames before those of a window."""
+JointFrames = dict[str, Float[Array, "batch ..."]]
+"""Frames of several modalities by name, each `[batch, time, *space, channel]` at its own rate and on its own
+grid."""
+JointClocks = dict[str, Float[Array, "..."]]
+"""Of each modality the `Clocks` of its frames."""
 Clocks = Float[Array, "#batch time"]
 """Of each frame its own: a `logsnr`, a local time or a weight; one row where the batch shares them."""
 

@@ -6,7 +6,7 @@ here; guidance and partitioning are functions from denoisers to a denoiser.
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from rolling.array_types import Clocks, Frames
+from rolling.array_types import Clocks, Frames, JointClocks, JointFrames
 from rolling.common.errors import InputError
 from rolling.noise import alpha_sigma, expand, x_from_eps, x_from_flow, x_from_score, x_from_v
 
@@ -22,8 +22,16 @@ NO_LABEL = -1
 
 
 OF_SEQUENCES: tuple[str, ...] = ("label", "tokens", "constants", "reference", "memory")
-OF_FRAMES: tuple[str, ...] = ("vectors", "fields")
+OF_FRAMES: tuple[str, ...] = ("vectors", "fields", "known")
 """Parts of a condition `[batch, ...]`, and those `[batch, time, ...]`."""
+
+
+class Known(NamedTuple):
+    """Frames that are known and not made, beside those that a rollout begins with."""
+
+    frames: Frames
+    there: Bool[Array, "batch time"]
+    """Which of the frames are known; the values of the others do not matter."""
 
 
 @jax.tree_util.register_dataclass
@@ -47,17 +55,24 @@ class Condition:
     """Per sequence and cell: its first frames, which stay known however long a rollout is."""
     memory: Float[Array, "batch *space memory"] | None = None
     """Per sequence and cell: frames at fixed ages, older than the context (`Sampling.memory`)."""
+    known: Known | None = None
+    """Per frame: the frame itself, where it is known. The sampler's alone: no network sees it."""
+    of: "dict[str, Condition] | None" = None
+    """Of several modalities, what belongs to each: its vectors, fields, static field and so on."""
 
     def map(self, *, frames: Callable[[Array], Array], sequences: Callable[[Array], Array]) -> "Condition":
         """`frames` of the parts `[batch, time, ...]`, `sequences` of the parts `[batch, ...]`."""
         functions = dict.fromkeys(OF_SEQUENCES, sequences) | dict.fromkeys(OF_FRAMES, frames)
-        there = {name: part for name in functions if (part := getattr(self, name)) is not None}
-        return dataclasses.replace(self, **{name: functions[name](part) for name, part in there.items()})
+        parts = {name: jax.tree.map(f, getattr(self, name)) for name, f in functions.items()}
+        of = self.of and {
+            name: part.map(frames=frames, sequences=sequences) for name, part in self.of.items()
+        }
+        return dataclasses.replace(self, **parts, of=of)
 
     @property
     def known_frames(self) -> int | None:
         """Frames of which something is known; None where nothing depends on the frame."""
-        parts = [part for part in (self.vectors, self.fields) if part is not None]
+        parts = jax.tree.leaves([getattr(self, name) for name in OF_FRAMES])
         return parts[0].shape[1] if parts else None
 
     def window(self, start: Int[Array, ""] | int, size: int) -> "Condition":
@@ -89,12 +104,18 @@ class Condition:
 def joined(conditions: Sequence[Condition]) -> Condition:
     """One condition for several batches, one after the other, which have the same parts."""
     batched = [{name: getattr(c, name) for name in OF_SEQUENCES + OF_FRAMES} for c in conditions]
-    return dataclasses.replace(conditions[0], **jax.tree.map(lambda *parts: jnp.concatenate(parts), *batched))
+    of = conditions[0].of and {
+        name: joined([(c.of or {})[name] for c in conditions]) for name in conditions[0].of
+    }
+    parts = jax.tree.map(lambda *parts: jnp.concatenate(parts), *batched)
+    return dataclasses.replace(conditions[0], **parts, of=of)
 
 
 NOTHING = Condition()
 
 Denoiser = Callable[[Frames, Clocks, Condition], Frames]
+JointDenoiser = Callable[[JointFrames, JointClocks, Condition], JointFrames]
+"""Of several modalities."""
 
 
 @runtime_checkable
@@ -110,7 +131,8 @@ class Inputs:
 
     `labels` counts classes; `tokens`, `vectors`, `fields`, `static`, `constants`, `reference` and `memory`
     are last dimensions. `space` counts the cells along each axis, and `boundaries` says what lies beyond the
-    ends of each, as in `Axis`; none: they are open.
+    ends of each, as in `Axis`; none: they are open. Of several modalities, `every` counts the ticks from one
+    frame of this one to the next.
     """
 
     space: tuple[int, ...]
@@ -124,6 +146,7 @@ class Inputs:
     reference: int = 0
     memory: int = 0
     boundaries: tuple[str, ...] = ()
+    every: int = 1
 
 
 @runtime_checkable

@@ -78,6 +78,11 @@ class Covariate:
         shown = np.log(values) if self.log else values
         return ((shown - self.mean) / self.std).astype(np.float32)
 
+    def unscaled(self, shown: np.ndarray) -> np.ndarray:
+        """The values of what the network is shown, float32."""
+        values = np.asarray(shown, np.float64) * self.std + self.mean
+        return (np.exp(values) if self.log else values).astype(np.float32)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Layout:

@@ -7,7 +7,7 @@ prediction. Frames whose clock does not move (clean context, pure noise) have `d
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import einops
@@ -15,11 +15,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from rolling.array_types import SPACE, Clocks, Frames
+from rolling.array_types import SPACE, Clocks, Frames, JointClocks, JointFrames
 from rolling.common.errors import InputError
 from rolling.noise import NoiseSchedule, diffuse
 from rolling.noise.prior import Independent, NoisePrior
-from rolling.windows import SampledTimes
+from rolling.windows import JointTimes, SampledTimes
 
 
 @runtime_checkable
@@ -174,6 +174,43 @@ def diffusion_loss(
     z = diffused(x, logsnr, key, noise)
     weights = frame_weights(weighting, schedule, times)
     return denoising_loss(denoise, x, z, logsnr, weights, mask=mask, scales=scales)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LossOf:
+    """The loss of one modality among several."""
+
+    schedule: NoiseSchedule
+    weighting: Weighting
+    noise: NoisePrior = Independent()
+    mask: Float[Array, "*space channel"] | None = None
+    weight: float = 1.0
+    """Of this modality. With its `every`, the sum over a slot does not grow with the rate of frames."""
+
+
+def joint_loss(
+    denoise: Callable[[JointFrames, JointClocks], JointFrames],
+    x: JointFrames,
+    times: JointTimes,
+    key: Key[Array, ""],
+    losses: Mapping[str, LossOf],
+) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+    """`sum_m weight_m L_m` and the `L_m`, each the loss of one modality as in `diffusion_loss`, with one call
+    of the network for all.
+
+    With `Elbo` weightings and weights of 1 it is minus the evidence lower bound of all modalities together,
+    for any paths of their clocks.
+    """
+    z, logsnr = {}, {}
+    for place, (name, loss) in enumerate(sorted(losses.items())):
+        logsnr[name] = loss.schedule.logsnr(times[name].tau)
+        z[name] = diffused(x[name], logsnr[name], jax.random.fold_in(key, place), loss.noise)
+    found, parts = denoise(z, logsnr), {}
+    for name, loss in losses.items():
+        weights = frame_weights(loss.weighting, loss.schedule, times[name])
+        parts[name] = multiscale_loss(x[name] - found[name], weights, mask=loss.mask)
+    total = sum((losses[name].weight * part for name, part in parts.items()), jnp.zeros(()))
+    return total, parts
 
 
 def diffused(x: Frames, logsnr: Clocks, key: Key[Array, ""], noise: NoisePrior) -> Frames:

@@ -103,6 +103,8 @@ class Basis:
     frames: int
     lifetime: int
     restarts: int = 0
+    others: int = 0
+    """Channels behind these, of other bases."""
 
     @property
     def kinds(self) -> int:
@@ -111,7 +113,7 @@ class Basis:
 
     @property
     def channels(self) -> int:
-        return self.given + (self.before + self.frames) * self.kinds
+        return self.given + (self.before + self.frames) * self.kinds + self.others
 
     def __call__(self, key, frame, fold, shape, dtype):
         index = self.given + (frame + self.before) * self.kinds + self._kind(fold)
@@ -124,12 +126,33 @@ class Basis:
         return 2 + jnp.where(fold > 0, step, self.lifetime + restart)
 
 
+def _cycles(window: Window) -> int:
+    """In which a frame is in the window, at most."""
+    return -(-window.size // window.stride) + 1
+
+
+def lifetime(recipe: Sampling) -> int:
+    """Steps in which a frame is in the window, at most, with those of restarts; 0 where none draws noise."""
+    if recipe.solver.noise == "none":
+        return 0
+    again = recipe.restart.times * recipe.restart.steps(recipe.cycle_steps)
+    warmup = warmup_steps(recipe.window, recipe.cycle_steps)
+    return warmup + again + _cycles(recipe.window) * (recipe.cycle_steps + again)
+
+
+def check_emitted(frames: int) -> None:
+    """Raises `InputError` where nothing is to be rolled out."""
+    if frames < 1:
+        raise InputError(f"the oracle rolls out at least one frame: choose frames >= 1, not {frames}")
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Oracle(Sampling):
     """A way of sampling, and the process that it is tried on.
 
     `correlation` holds the coefficients of the autoregressive process: one for AR(1), and so on; `frames`
-    counts the emitted frames.
+    counts the emitted frames. With `--modalities 1,4` there are two processes at their own rates
+    (`rolling.joint_oracle`).
     """
 
     window: Window = Rolling(size=6, context=1)
@@ -142,20 +165,16 @@ class Oracle(Sampling):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.frames < 1:
-            raise InputError(
-                f"the oracle rolls out at least one frame: choose frames >= 1, not {self.frames}"
-            )
+        check_emitted(self.frames)
 
     def _basis(self) -> Basis:
-        window, restart, lifetime = self.window, self.restart, 0
-        cycles = -(-window.size // window.stride) + 1
-        if self.solver.noise != "none":
-            again = restart.times * restart.steps(self.cycle_steps)
-            lifetime = warmup_steps(window, self.cycle_steps) + again + cycles * (self.cycle_steps + again)
-        frames = self.given + self.frames + window.size + window.stride
+        window = self.window
         return Basis(
-            self.given, self.noise.memory + window.size, frames, lifetime, (1 + cycles) * restart.times
+            given=self.given_frames,
+            before=self.noise.memory + window.size,
+            frames=self.given_frames + self.frames + window.size + window.stride,
+            lifetime=lifetime(self),
+            restarts=(1 + _cycles(window)) * self.restart.times,
         )
 
     def coefficients(self, denoiser: Denoiser | None = None) -> np.ndarray:
@@ -163,7 +182,7 @@ class Oracle(Sampling):
 
         The denoiser is the exact one, unless another that is linear in `z` is given.
         """
-        basis, given = self._basis(), self.given
+        basis, given = self._basis(), self.given_frames
         sampler = Sampler(self, basis)
         with jax.enable_x64(True):
             denoise = denoiser or self._exact()
@@ -189,6 +208,10 @@ class Oracle(Sampling):
         process = autoregressive_covariance(self.correlation, kept + seen)[np.ix_(places, places)]
         noise = jax.scipy.linalg.block_diag(jnp.eye(old, dtype=noise.dtype), noise)
         return told(exact_denoiser(jnp.asarray(process), noise), old)
+
+    def errors(self) -> dict[str, float]:
+        """What is printed of it."""
+        return {"max_covariance_error": self.max_covariance_error()}
 
     def max_covariance_error(self, denoiser: Denoiser | None = None) -> float:
         """The largest `|Z Z^T - K|` over the given and the emitted frames, `Z` the coefficients."""

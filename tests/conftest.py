@@ -20,6 +20,7 @@ if "XLA_FLAGS" not in os.environ:  # workers and commands inherit it
     os.environ["XLA_FLAGS"] = compilation.flags()
 
 import jax
+import pytest
 from jaxtyping import install_import_hook
 
 CHECKED = (
@@ -32,6 +33,7 @@ CHECKED = (
     "distillation",
     "oracle",
     "video.metrics.i3d",
+    "physics.lsim_network",
 )
 UNCHECKED = []
 """What this session does without, as a library is missing."""
@@ -57,6 +59,13 @@ try:
     settings.load_profile("rolling")
 except ImportError:
     UNCHECKED.append("tests of properties are skipped: install hypothesis")
+
+
+@pytest.fixture
+def double():
+    """Double precision, for exact solutions."""
+    with jax.enable_x64(True):
+        yield
 
 
 def pytest_configure(config):

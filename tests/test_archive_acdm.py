@@ -42,8 +42,8 @@ def simulation(folder, number, place, *, frames=range(12), origin=0, fields=TRA,
 
 
 def obstacle(place):
-    """`[x, y]`: 0 in one corner, which grows with the trajectory."""
-    return (coded(1, 1, SPACE)[0, 0] > 10 * place).astype(int)
+    """`[x, y]`: 0 before a column that differs between trajectories, and in its first cell."""
+    return (coded(1, 1, SPACE)[0, 0] > 10 * (place % 5)).astype(int)
 
 
 def transonic(folder):
@@ -54,6 +54,25 @@ def transonic(folder):
     simulation(folder, 14, 2, told=said | {"Mach Number": 0.64})
     simulation(folder, 0, 3, told=said | {"Mach Number": 0.50}, frames=range(498, 511), origin=500)
     return folder
+
+
+def whole_transonic(folder):
+    """All that the paper on transonic flow tests on, with as many frames as one of its sequences has, two of
+    those for extrapolation, and two simulations to train on."""
+    for place, number in enumerate((3, 20, 0, 1, 2, 16, 17, 18, 14, 15)):
+        first, count = (500, 250 if place < 5 else 124) if 2 <= place < 8 else (0, 484 if place >= 8 else 24)
+        told = {"Reynolds Number": 10000.0, "Mach Number": 0.5 + 0.01 * number}
+        frames = range(first, first + count)
+        simulation(folder, number, place, frames=frames, origin=first, told=told)
+
+
+def whole_incompressible(folder):
+    """The same of incompressible wakes."""
+    for place, number in enumerate((10, 80, 0, 2, 4, 6, 8, 82, 84, 86, 88, 90)):
+        first, count = (1000, 124) if place >= 2 else (800, 24)
+        told = {"Reynolds Number": 100.0 + 10 * number, "Dt": 0.05}
+        frames = range(first, first + count)
+        simulation(folder, number, place, frames=frames, origin=first, fields=INC, told=told)
 
 
 def read(path, work, **settings):
@@ -119,6 +138,7 @@ def test_incompressible_flow_with_a_reynolds_number_that_changes(tmp_path):
     (scale,) = train.layout.parameters
     shown = test.conditioning(1, 2, 5)["parameters"][:, 0]
     np.testing.assert_allclose(shown, scale.scaled(np.array(numbers[302:305])), rtol=1e-5)
+    np.testing.assert_allclose(scale.unscaled(shown), numbers[302:305], rtol=1e-5)
 
 
 def test_slices_of_isotropic_turbulence(tmp_path):

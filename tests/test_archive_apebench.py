@@ -19,11 +19,11 @@ SIZES = {1: {"x": 6}, 2: {"x": 6, "y": 4}, 3: {"x": 4, "y": 3, "z": 2}}
 NAME = "2d_phy_kolm_flow"
 
 
-def scenario(folder, dims=2, name=NAME, channels=2, info=None):
+def scenario(folder, dims=2, name=NAME, channels=2, info=None, tested=12):
     """3 trajectories of 9 frames to train on and 2 of 12 to test on, which follow in number."""
     folder.mkdir(parents=True, exist_ok=True)
     space = SIZES[dims]
-    for part, count, frames, first in (("train", 3, 9, 0), ("test", 2, 12, 3)):
+    for part, count, frames, first in (("train", 3, 9, 0), ("test", 2, tested, 3)):
         values = [coded(count, frames, space, channel, first=first) for channel in range(channels)]
         np.save(folder / f"{name}_{part}.npy", np.stack(values, axis=2).astype(np.float32))
     told = {"num_spatial_dims": dims, "num_points": 6, "num_channels": channels, "vlim": [-1.0, 1.0]}

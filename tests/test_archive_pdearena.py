@@ -18,7 +18,9 @@ BOX = {"x": 6, "y": 4, "z": 3}
 
 
 def smoke(
-    folder, files=(("train", 0, 3, 0.2), ("train", 3, 2, 0.4), ("valid", 5, 2, 0.3), ("test", 7, 2, 0.5))
+    folder,
+    files=(("train", 0, 3, 0.2), ("train", 3, 2, 0.4), ("valid", 5, 2, 0.3), ("test", 7, 2, 0.5)),
+    frames=14,
 ):
     """Files of smoke in a box of 12 by 6: their parts, the first simulations, counts and buoyancies."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -26,9 +28,9 @@ def smoke(
         with h5py.File(folder / f"NavierStokes2D_{part}_100_{buoyancy:.5f}_{count}.h5", "w") as held:
             group = held.create_group(part)
             for channel, name in enumerate(("u", "vx", "vy")):
-                group[name] = coded(count, 14, PLANE, channel, first=first)
+                group[name] = coded(count, frames, PLANE, channel, first=first)
             # As published: the first and the last frame lie further apart than steps of dt.
-            group["t"] = np.tile(np.linspace(18, 102, 14), (count, 1))
+            group["t"] = np.tile(np.linspace(18, 102, frames), (count, 1))
             group["dt"] = np.full(count, 6.0)
             for letter, side in (("x", 12.0), ("y", 6.0)):
                 cells = PLANE[letter]
@@ -37,10 +39,11 @@ def smoke(
             group["buo_y"] = np.full(count, buoyancy)
 
 
-def line(folder, varied=True, viscous=True):
+def line(folder, varied=True, viscous=True, longer=1):
     """Files of the Kuramoto-Sivashinsky equation, the test part with longer simulations."""
     folder.mkdir(parents=True, exist_ok=True)
     for part, first, count, frames in (("train", 0, 3, 12), ("valid", 3, 2, 12), ("test", 5, 2, 20)):
+        frames *= longer
         with h5py.File(folder / f"KS_{part}_mini.h5", "w") as held:
             group = held.create_group(part)
             group[f"pde_{frames}-6"] = coded(count, frames, {"x": 6}, first=first).astype(np.float32)

@@ -626,6 +626,28 @@ def test_runs_that_cannot_be_compared(place, tmp_path, capsys, change, said):
     assert "is named twice" in one_sentence(["compare", first, first], capsys)
 
 
+def test_runs_that_are_told_other_things_of_the_same_data_compare(tmp_path):
+    names = ("kolmogorov_viscosity", "simulations", "gridded")
+    simulated, archive, fields = (experiments.find(name).source for name in names)
+    for source, told in (
+        (simulated, {"tell": False}),
+        (archive, {"parameters": ("none",), "constants": False}),
+        (fields, {"features": ()}),
+    ):
+        made = [
+            runs.Run(
+                folder=tmp_path / name,
+                experiment=dataclasses.replace(experiments.find("debug"), source=source),
+            )
+            for name in ("a", "b")
+        ]
+        other = dataclasses.replace(made[1].experiment, source=dataclasses.replace(source, **told))
+        runs.check_comparable([made[0], dataclasses.replace(made[1], experiment=other)])
+    with pytest.raises(InputError, match=r"b have different data \(every"):
+        other = dataclasses.replace(made[1].experiment, source=dataclasses.replace(source, every=2))
+        runs.check_comparable([made[0], dataclasses.replace(made[1], experiment=other)])
+
+
 @pytest.mark.slow
 def test_a_run_of_another_experiment_is_not_taken_up(place, capsys):
     folder, words, _ = place

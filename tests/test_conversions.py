@@ -11,11 +11,7 @@ hypothesis = pytest.importorskip("hypothesis")
 given, st = hypothesis.given, hypothesis.strategies
 INFINITE = float("inf")
 
-
-@pytest.fixture(autouse=True)
-def double_precision():
-    with jax.enable_x64(True):
-        yield
+pytestmark = pytest.mark.usefixtures("double")
 
 
 @given(st.one_of(st.floats(-80.0, 80.0), st.sampled_from([INFINITE, -INFINITE])))

@@ -46,7 +46,7 @@ def copy(gain=1.0, bias=0.0, contrast=1.0, context=1):
 
 def rolled(denoise, sampling, frames, units=UNITS, given=GIVEN):
     with jax.enable_x64(True):
-        first = jnp.asarray(given)[None, None].repeat(sampling.given, axis=1)
+        first = jnp.asarray(given)[None, None].repeat(sampling.given_frames, axis=1)
         rollout = Rollout(Sampler(sampling), lambda _: Denoisers(denoise, units=units), cycles=10)
         chunks = rollout.chunks(None, first, jax.random.split(jax.random.key(0), 1), frames)
         return np.concatenate([np.asarray(chunk.frames) for chunk in chunks], axis=1)[0]
@@ -134,7 +134,7 @@ def test_it_holds_whatever_the_window_and_goes_on_from_a_carry(window):
     assert np.abs(rolled(biased, limited, 24)[..., 0]).max() == 0.5
 
     rollout = Rollout(Sampler(way), lambda _: Denoisers(biased, units=UNITS), cycles=4)
-    given = jnp.asarray(GIVEN, jnp.float32)[None, None].repeat(way.given, axis=1)
+    given = jnp.asarray(GIVEN, jnp.float32)[None, None].repeat(way.given_frames, axis=1)
     key = jax.random.split(jax.random.key(0), 1)
     whole = np.concatenate([chunk.frames for chunk in rollout.chunks(None, given, key, 24)], axis=1)
     first = next(rollout.chunks(None, given, key, 24))

@@ -30,17 +30,11 @@ from rolling.oracle import UNCLIPPED, Oracle, autoregressive_covariance, exact_d
 from rolling.solvers import step_between
 from rolling.windows import Autoregressive, FullSequence, Rolling, warmup_steps
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("double")]
 
 ROLLING = Rolling(size=6, context=1)
 WINDOWS = {"rolling": ROLLING, "full": FullSequence(size=4, context=1), "next": Autoregressive(context=1)}
 FINE = 8
-
-
-@pytest.fixture(autouse=True)
-def double():
-    with jax.enable_x64(True):
-        yield
 
 
 def frames(matrix):

@@ -9,9 +9,12 @@ import pytest
 
 from rolling.data.simulations import archives
 from rolling.data.simulations.known_archives import archive_at
+from rolling.data.simulations.source import Simulations
+from rolling.run.benchmark import BenchmarkOptions
 from rolling.run.cli import main
 from rolling.run.commands import RolloutOptions
 from rolling.run.experiment.options import option_names, parse
+from rolling.run.experiment.presets import find, weights
 from tests import (
     archive_files,
     test_archive_acdm,
@@ -19,6 +22,7 @@ from tests import (
     test_archive_bubble_ml,
     test_archive_labelled,
     test_archive_nn_benchmark,
+    test_archive_oisst,
     test_archive_pdearena,
     test_archive_pdebench,
     test_archive_real_pdebench,
@@ -26,7 +30,7 @@ from tests import (
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "simulations.md").read_text(encoding="utf-8")
-BLOCKS = "\n".join(re.findall(r"```bash\n(.*?)```", PAGE, re.S))
+BLOCKS = "\n".join(re.findall(r"```bash\n(.*?)```", PAGE, re.S)).replace("\\\n", " ")
 COMMANDS = [line for line in BLOCKS.splitlines() if line.startswith("rolling")]
 EXPERIMENT = importlib.import_module("rolling.configs.simulations").experiment
 MINIATURES = {
@@ -38,6 +42,7 @@ MINIATURES = {
     ),
     "ACDM": test_archive_acdm.transonic,
     "NnBenchmark": lambda folder: test_archive_nn_benchmark.flows(folder.parent),
+    "OISST": test_archive_oisst.regions,
     "BubbleML": test_archive_bubble_ml.study,
     "RealPDEBench": test_archive_real_pdebench.one_file,
     "Labelled": test_archive_labelled.parts,
@@ -65,7 +70,9 @@ def test_a_layout_is_found_and_opened_as_the_page_says(kind, path, tmp_path, mon
     said = capsys.readouterr().out
     assert f"laid out as {kind}" in said and f"rolling run simulations --source.path {path}" in said
     (command,) = [
-        line for line in COMMANDS if line.split("#")[0].split()[4:5] == [path] and "--name" not in line
+        line
+        for line in COMMANDS
+        if line.startswith("rolling run simulations") and line.split()[4] == path and "--name" not in line
     ][:1]
     _, _, preset, *options = shlex.split(command, comments=True)
     source = parse(EXPERIMENT, options, "rolling").source
@@ -77,10 +84,19 @@ def test_a_layout_is_found_and_opened_as_the_page_says(kind, path, tmp_path, mon
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_options_of_a_command_are_known(command):
     _, name, chosen, *options = shlex.split(command, comments=True)
-    if name == "run":
-        assert chosen == "simulations" and parse(EXPERIMENT, options, "rolling").source.path
+    if name in ("run", "train"):
+        experiment = find(chosen)
+        source = parse(experiment, options, "rolling").source
+        if isinstance(source, Simulations):
+            assert source.path and (chosen == "simulations" or experiment.protocols)
+    elif name == "benchmark":
+        runs = [word for word in (chosen, *options) if word.startswith("runs/")]
+        given = [chosen, *options][len(runs) :]
+        assert runs and (parse(BenchmarkOptions(), given, "rolling").protocols or not given)
     elif name == "rollout":
         assert parse(RolloutOptions(), options, "rolling").parameters == ("Re=250",)
+    elif name == "weights":
+        assert chosen in weights() and not options
     else:
         assert (name, options) == ("show", [])
 
@@ -90,7 +106,9 @@ def test_what_the_page_names_exists(tmp_path, capsys):
     named = {name.replace(".no-", ".") for name in re.findall(r"`--([\w.-]+)", PAGE)}
     simulated = importlib.import_module("rolling.configs.kolmogorov_viscosity").experiment
     well = importlib.import_module("rolling.configs.the_well").experiment
-    known = {"parameters"}.union(*(option_names(each) for each in (EXPERIMENT, simulated, well)))
+    known = {"parameters", *(file.option.removeprefix("--") for file in weights().values())}.union(
+        *(option_names(each) for each in (EXPERIMENT, simulated, well))
+    )
     assert {name for name in named if not name.startswith("source.archive.")} <= known
     archive_files.the_well(tmp_path / "shear_flow")
     assert main(["show", str(tmp_path / "shear_flow")]) == 0

@@ -13,10 +13,14 @@ from rolling.common.errors import InputError
 from rolling.configs.debug import experiment as debug
 from rolling.configs.kolmogorov_gpu import experiment as gpu
 from rolling.data.clips.source import Clips
+from rolling.data.moving_shapes import MovingShapes
 from rolling.data.simulations import Simulations
 from rolling.denoisers import NO_PAST
 from rolling.geometry import Axis
 from rolling.layout import Layout, Variable
+from rolling.physics.flow_past_a_cylinder import Wake
+from rolling.physics.fourier_fields import Transient
+from rolling.physics.simulators import KuramotoSivashinsky
 from rolling.run import commands, model
 from rolling.run.cli import main
 from rolling.run.experiment import codec, registry
@@ -64,14 +68,18 @@ def small(experiment, levels=2, long=True):
         changes["network"] = dataclasses.replace(experiment.network, **thin)
     if hasattr(experiment.source, "simulator"):
         simulator = experiment.source.simulator
-        if hasattr(simulator, "spin_up"):
+        if getattr(simulator, "spin_up", 0):
             simulator = dataclasses.replace(simulator, spin_up=1.0)
         if hasattr(simulator, "mode"):  # as coarse as its force allows
             coarse = {"resolution": 8, "grid": 16}
             simulator = dataclasses.replace(simulator, **coarse)
-        changes["source"] = dataclasses.replace(
-            experiment.source, simulator=simulator, train=2, frames=12, test=1, test_frames=14
-        )
+        if isinstance(simulator, Transient | Wake | KuramotoSivashinsky):
+            simulator = dataclasses.replace(simulator, resolution=16, grid=32)
+        if isinstance(simulator, MovingShapes):
+            simulator = dataclasses.replace(simulator, resolution=16)
+        # Both parts by the same compiled program, which makes ten frames at a time.
+        few = {"train": 2, "frames": 10, "test": 2, "test_frames": 10}
+        changes["source"] = dataclasses.replace(experiment.source, simulator=simulator, **few)
     if isinstance(experiment.objective, OwnContext):  # the cycles are as many copies of the network
         changes["objective"] = dataclasses.replace(experiment.objective, cycles=2)
     # Both of one shape, so that they are the same compiled programs.
@@ -99,9 +107,12 @@ def hourly(folder):
     return dataset
 
 
-ALIKE = ("kolmogorov", "kuramoto_sivashinsky")
-"""Periodic planes like `kolmogorov_viscosity`, whose long rollout and report have nothing that those of that
-one do not have."""
+ALIKE = ("kolmogorov", "kuramoto_sivashinsky", "decaying_turbulence", "swift_hohenberg", "gray_scott")
+"""Periodic planes with the metrics of `kolmogorov_viscosity`, whose long rollout and report have nothing that
+those of that one, and of the two variables of `burgers`, do not have."""
+TWO_LEVELS = ("kolmogorov_viscosity", "moving_shapes")
+"""The others run in networks of one block, of which those of several levels on every kind of axes are made
+(`tests.test_axes`)."""
 
 
 def run_through(experiment, folder):
@@ -113,7 +124,7 @@ def run_through(experiment, folder):
         commands.rollout(folder, lambda own: own)
         commands.evaluate(folder)
     else:
-        commands.run(small(experiment), folder)
+        commands.run(small(experiment, levels=1 + (experiment.name in TWO_LEVELS)), folder)
         assert (folder / "report.html").stat().st_size > 10_000
     assert scores_are_finite(folder)
 

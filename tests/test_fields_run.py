@@ -16,6 +16,7 @@ from rolling.common.forecast_seal import seal_store
 from rolling.run import load
 from rolling.run.cli import main
 from rolling.run.forecasting.zarr_writer import CHECKSUM, ForecastStore
+from tests.run_tools import THIN
 from tests.test_forecast_store import rotated
 
 pytestmark = pytest.mark.slow
@@ -29,7 +30,7 @@ def trained(tmp_path_factory):
     times = xr.date_range("2000-02-28", periods=60, freq="h", calendar="360_day", use_cftime=True)
     grid, path = rotated(folder, shape=(12, 18), times=times)
     words = ["train", "gridded", "--source.path", path, "--folder", folder, "--window", "autoregressive"]
-    words += ["--training.steps", "3", "--network.channels", "16", "16", "--network.blocks", "1", "1"]
+    words += ["--training.steps", "3", *THIN]
     assert main([str(word) for word in words]) == 0
     return folder / "gridded", grid
 

@@ -19,6 +19,7 @@ from rolling.sampling.starts import FromClip, FromForecast, FromGuess
 from rolling.sampling.sweeps import Picard
 from rolling.solvers import Heun, UniPC
 from rolling.windows import Pyramid, Rolling
+from tests.run_tools import THIN
 from tests.test_experiment import hourly
 
 pytestmark = pytest.mark.slow
@@ -30,8 +31,7 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("forecaster")
     dataset = hourly(folder)
     words = ["train", "gridded", "--source.path", folder / "data.nc", "--folder", folder]
-    words += ["--training.steps", "3", "--network.channels", "16", "16", "--network.blocks", "1", "1"]
-    words += ["--window", "autoregressive"]
+    words += ["--training.steps", "3", "--window", "autoregressive", *THIN]
     assert main([str(word) for word in words]) == 0
     return folder / "gridded", dataset
 
@@ -193,7 +193,7 @@ def test_the_store_opens_as_it_is(trained):
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(trained, tmp_path, capsys):
     path = trained[0].parent / "data.nc"
     words = ["train", "gridded", "--source.path", path, "--folder", tmp_path, "--optimiser", "adamw"]
-    words += ["--network.channels", "16", "16", "--network.blocks", "1", "1", "--training.steps", "40"]
+    words += ["--training.steps", "40", *THIN]
     words += ["--training.checkpoint-every", "1", "--training.warmup", "1", "--optimiser.peak", "1e25"]
     assert main([str(word) for word in words]) == 2
     said = capsys.readouterr().err.splitlines()[-1]

@@ -20,13 +20,16 @@ from rolling.data.clips.source import Clips
 from rolling.data.gridded.source import Gridded
 from rolling.denoisers import V
 from rolling.metrics.anomalies import PooledAnomalyCorrelation
+from rolling.metrics.ensemble import Coverage
 from rolling.metrics.protocol import Unpaired
+from rolling.physics.lsim import Lsim
 from rolling.run.cli import main
 from rolling.run.experiment import Reference, codec
 from rolling.run.experiment.few_steps import MomentMatching
 from rolling.run.experiment.former import upgraded
 from rolling.run.experiment.objectives import Denoising
 from rolling.run.experiment.presets import find
+from rolling.video.uvit import VideoUViT
 from rolling.windows import NoisyContext, Rolling
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -59,7 +62,8 @@ def test_presets_of_before_are_those_of_today():
         if isinstance(now.source, Gridded):  # networks are told what they were
             now = dataclasses.replace(now, source=dataclasses.replace(now.source, features=None))
         # Without the metrics that were added since.
-        metrics = tuple(metric for metric in now.metrics if metric != PooledAnomalyCorrelation())
+        added = (PooledAnomalyCorrelation(), *(Coverage(share=share) for share in (0.5, 0.8, 0.9)))
+        metrics = tuple(metric for metric in now.metrics if metric not in added)
         long_metrics = tuple(metric for metric in now.long_metrics if not isinstance(metric, Unpaired))
         now = dataclasses.replace(now, metrics=metrics, long_metrics=long_metrics)
         then = codec.decode(former)
@@ -109,6 +113,19 @@ def test_students_of_before_had_no_states_of_their_own():
     now = MomentMatching(teacher="runs/a", warmup_share=0.2)
     assert codec.decode(former) == now and now.own_share == 0
     assert not codec.differences(former, codec.encode(now))
+
+
+def test_given_frames_did_not_count_in_lsim():
+    found = upgraded({"type": "metric.lsim", "member": "each", "obstacles": ""})
+    assert found["given"] is False and codec.decode(found) == Lsim(member="each")
+
+
+def test_networks_were_not_shown_distances():
+    former = {"type": "video.uvit.network.VideoUViT", "patch": 4}
+    now = VideoUViT(patch=4)
+    assert codec.decode(former) == now and now.end_distance == 0
+    assert not codec.differences(former | codec.encode(now) | {"type": former["type"]}, codec.encode(now))
+    assert upgraded(former)["end_distance"] == 0
 
 
 def test_a_module_is_no_way_to_a_class():

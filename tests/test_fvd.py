@@ -7,16 +7,17 @@ import jax
 import numpy as np
 import pytest
 import scipy.linalg
+import scipy.ndimage
 
 from rolling.common.errors import InputError
 from rolling.layout import video as pictures
 from rolling.metrics.protocol import EvaluationSetup, Metric
+from rolling.metrics.resizing import bilinear, centres, corners, ends
+from rolling.metrics.weights import git_hash
 from rolling.run.cli import main
 from rolling.video.metrics import distances, fvd
 from rolling.video.metrics.fvd import Fvd, I3dLogits, Kvd
 from rolling.video.metrics.i3d_weights import I3D_WEIGHTS, shapes
-from rolling.video.metrics.resizing import bilinear, centres, corners
-from rolling.video.metrics.weights import git_hash
 from tests.test_distances import samples
 
 pytestmark = pytest.mark.slow
@@ -42,6 +43,13 @@ def test_pixels_at_their_corners_are_resized_as_tensorflow_1_did(source, target)
         high = min(low + 1, source - 1)
         expected.append(x[low] + (x[high] - x[low]) * (place - low))
     np.testing.assert_allclose(bilinear(source, target, corners) @ x, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("source", "target"), [(55, 31), (12, 56), (7, 7)])
+def test_pixels_at_the_ends_are_resized_as_scipy_does(source, target):
+    x = np.random.default_rng(2).uniform(0, 255, source)
+    expected = scipy.ndimage.zoom(x, target / source, order=1)
+    np.testing.assert_allclose(bilinear(source, target, ends) @ x, expected, rtol=1e-5)
 
 
 def test_the_two_kinds_differ_by_grey_levels():

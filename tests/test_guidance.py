@@ -30,11 +30,7 @@ WINDOW = Rolling(size=6, context=3)
 SETTING = Schedules(WINDOW, UNCLIPPED)
 PROCESS = autoregressive_covariance((1.6, -0.8), 6)
 
-
-@pytest.fixture(autouse=True)
-def double_precision():
-    with jax.enable_x64(True):
-        yield
+pytestmark = pytest.mark.usefixtures("double")
 
 
 def frames(seed: int = 0, batch: int = 2):
@@ -202,8 +198,9 @@ def test_a_network_that_is_told_nothing_does_as_without_a_label():
 
     with jax.enable_x64(False):
         inputs = Inputs(space=(8, 8), channels=1, labels=3, tokens=4)
-        network = VideoUViT(channels=(8, 8), blocks=(1, 1), heads=2, embedding=8)
+        network = VideoUViT(channels=(8,), blocks=(1,), heads=2, embedding=8)
         apply, params = functional(network.build(inputs, nnx.Rngs(0)))
+        apply = jax.jit(apply)
         params = jax.tree.map(lambda leaf: leaf + 0.05, params)
         z, logsnr = jnp.ones((2, 3, 8, 8, 1)), jnp.zeros((2, 3))
         condition = Condition(label=jnp.asarray([0, 2]), tokens=jnp.ones((2, 5, 4)))

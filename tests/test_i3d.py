@@ -11,9 +11,9 @@ import pytest
 from flax import nnx
 
 from rolling.common.errors import InputError
+from rolling.metrics.weights import git_hash
 from rolling.video.metrics.i3d import SCOPE
 from rolling.video.metrics.i3d_weights import I3D_WEIGHTS, filled, shapes, tensors
-from rolling.video.metrics.weights import git_hash
 
 pytestmark = pytest.mark.slow
 

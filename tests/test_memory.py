@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import shutil
 
 import einops
 import jax
@@ -37,6 +38,7 @@ from rolling.sampling.sweeps import Picard
 from rolling.solvers import Ddim
 from rolling.windows import Autoregressive, FullSequence, NoisyContext, Rolling, TrainedOn
 from tests.run_tools import THIN, debug, tree
+from tests.test_compare import retold
 from tests.test_data_pipeline import LENGTHS, numbered, numbers
 
 AGES = (2, 5, 9)
@@ -170,7 +172,7 @@ def rollout(name, cycles) -> Rollout:
 
 
 def roll(name, frames, cycles=2, resume=None):
-    given = jnp.arange(recipe(name).given, dtype=jnp.float32)[None, :, None, None, None]
+    given = jnp.arange(recipe(name).given_frames, dtype=jnp.float32)[None, :, None, None, None]
     given = jnp.broadcast_to(given, (2, given.shape[1], 1, 1, 1))
     return rollout(name, cycles).chunks(None, given, KEYS, frames, told, resume=resume)
 
@@ -179,7 +181,7 @@ def roll(name, frames, cycles=2, resume=None):
 def test_the_network_is_shown_the_frames_of_these_ages(name):
     """At every call of a rollout, across chunks; the first given frame, 0, stands in for those before it."""
     found = np.concatenate([chunk.frames for chunk in roll(name, 17)], axis=1)
-    expected = recipe(name).given + np.arange(17.0)
+    expected = recipe(name).given_frames + np.arange(17.0)
     np.testing.assert_allclose(found[..., 0, 0, 0], np.tile(expected, (2, 1)), atol=1e-3)
 
 
@@ -236,33 +238,35 @@ def test_with_it_a_process_of_long_memory_is_exact(window, ages):
     assert error(64, Memory()) == pytest.approx(0.9, abs=1e-3)
 
 
-def own(cycles, whole=False, shift=0):
-    """The loss of a network that answers right where it is shown the right old frames, on clips that begin
-    with frame 20; `shift` spoils the past that comes with them."""
+@functools.cache
+def own(cycles, whole):
+    """`shift` to the loss of a network that answers right where it is shown the right old frames, on clips
+    that begin with frame 20; `shift` spoils the past that comes with them. One program is compiled sooner
+    than each of its operations."""
     window = Rolling(size=5, context=2)
     sampling = Sampling(window=window, schedule=UNCLIPPED, solver=Ddim(), memory=Memory(ages=(2, 3, 6)))
     objective = OwnContext(share=0.7, cycles=cycles, whole=whole)
     before = objective.past(sampling)
     index = 20.0 + jnp.arange(objective.frames(window))
     index = jnp.tile(index[None, :, None], (6, 1, 1))
-    past = jnp.tile(20.0 + shift - jnp.asarray(before, jnp.float32), (6, 1, 1, 1))
+    past = jnp.tile(20.0 - jnp.asarray(before, jnp.float32), (6, 1, 1, 1))
     inputs = LossInputs(
         lambda params, key: eye(window, (2, 3, 6)),
-        lambda batch, key: Condition(vectors=index, memory=past),
+        lambda batch, key: Condition(vectors=index, memory=past + batch["shift"]),
         sampling,
         XLoss(),
         Units.standard(debug.source.layout()),
     )
-    batch = {"x": index[..., None, None]}
-    return float(objective.loss(inputs, None, None, batch, jax.random.key(0)))
+    x, key = index[..., None, None], jax.random.key(0)
+    return jax.jit(lambda shift: objective.loss(inputs, None, None, {"x": x, "shift": shift}, key))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("whole", [False, True])
 def test_old_frames_move_with_windows_of_its_own(whole):
     """True ones of before the clip, and own ones once they have left the window: any cycle, any clip."""
-    assert own(1, whole) < 1e-6 and own(6, whole) < 1e-6
-    assert own(1, whole, shift=1) > 1
+    assert own(1, whole)(0.0) < 1e-6 and own(6, whole)(0.0) < 1e-6
+    assert own(1, whole)(1.0) > 1
 
 
 def test_windows_on_the_truth_have_true_old_frames():
@@ -373,12 +377,19 @@ class Killed(BaseException):
     """What no command expects."""
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder in which `runs/old` was trained with old frames, on windows of its own."""
+    folder = tmp_path_factory.mktemp("memory")
+    train = ["train", "debug", "--folder", str(folder / "runs"), "--name", "old", "--memory.ages", "3", "7"]
+    assert main([*train, *THIN, "--objective", "own_context", "--training.steps", "3"]) == 0
+    return folder
+
+
 @pytest.mark.slow
-def test_from_the_command_line(tmp_path, monkeypatch, capsys):
-    """Trained, shown, rolled out, killed in the middle and resumed to the same store; asked for its drift."""
-    monkeypatch.chdir(tmp_path)
-    train = ["train", "debug", "--name", "old", "--memory.ages", "3", "7", *THIN]
-    assert main([*train, "--objective", "own_context", "--training.steps", "3"]) == 0
+def test_from_the_command_line(trained, monkeypatch, capsys):
+    """Shown, rolled out, killed in the middle and resumed to the same store; asked for its drift."""
+    monkeypatch.chdir(trained)
     assert main(["show", "runs/old"]) == 0
     assert "memory.ages: [3, 7]" in capsys.readouterr().out
 
@@ -398,7 +409,7 @@ def test_from_the_command_line(tmp_path, monkeypatch, capsys):
             main([*words, "--output", "killed.zarr"])
     assert (4, 7, 16, 16, 1) in notes[-1]  # of each of the four rollouts the last 7 frames
     assert main([*words, "--output", "killed.zarr"]) == 0, capsys.readouterr().err
-    assert tree(tmp_path / "killed.zarr") == tree(tmp_path / "whole.zarr")
+    assert tree(trained / "killed.zarr") == tree(trained / "whole.zarr")
 
     asked = ["drift", "runs/old", "--starts", "2", "--frames", "8", "--repair-at", "3", "--perturb", "0.01"]
     assert main(asked) == 0, capsys.readouterr().err
@@ -407,18 +418,19 @@ def test_from_the_command_line(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_other_runs_beside_it(tmp_path, monkeypatch, capsys):
+def test_other_runs_beside_it(trained, monkeypatch, capsys):
     """A weaker network of the same ages, or without old frames, guides; a student has its teacher's ages."""
-    monkeypatch.chdir(tmp_path)
-    for name, ages in (("old", ["3", "7"]), ("others", ["3", "8"]), ("none", [])):
-        words = ["train", "debug", "--name", name, "--training.steps", "1", *THIN]
-        assert main([*words, *(["--memory.ages", *ages] if ages else [])]) == 0
+    monkeypatch.chdir(trained)
+    assert main(["train", "debug", "--name", "none", "--training.steps", "1", *THIN]) == 0
+    shutil.copytree("runs/old", "runs/others")
+    retold(trained / "runs" / "others", lambda described: described["memory"].update(ages=[3, 8]))
     guided = ["rollout", "runs/old", "--frames", "4", "--starts", "1", "--guidance", "autoguidance"]
     weak = lambda name: [*guided, "--guidance.0.weak", f"runs/{name}", "--output", f"{name}.zarr"]  # noqa: E731
     assert main(weak("none")) == 0, capsys.readouterr().err
     assert main(weak("others")) == 2
     assert "old frames of the ages (3, 8) and this one of (3, 7)" in capsys.readouterr().err
     few = ["--training.steps", "1", "--forecast.frames", "4", "--forecast.starts", "1", "--long.frames", "0"]
+    few += ["--metrics", "rmse"]
     student = ["distill", "runs/old", "--steps-per-frame", "1", "--name", "student", *few]
     assert main(student) == 0, capsys.readouterr().err
     assert main([*student, "--name", "wrong", "--memory.ages", "3", "8"]) == 2

@@ -63,11 +63,7 @@ any_schedule = st.one_of(
     ),
 )
 
-
-@pytest.fixture(autouse=True)
-def double_precision():
-    with jax.enable_x64(True):
-        yield
+pytestmark = pytest.mark.usefixtures("double")
 
 
 def grid(points: int = 401) -> np.ndarray:

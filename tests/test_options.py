@@ -45,6 +45,7 @@ def test_the_parts_of_a_kind():
     assert {name.partition(".")[2] for name in parts("window")} == {
         *("rolling", "full_sequence", "autoregressive", "pyramid", "trapezoid"),
         *("independent_times", "noisy_context", "aligned_context", "history_dropout", "trained_on"),
+        *("every", "ahead"),
     }
     assert {"cosine", "logit", "linear_logsnr", "flow_matching"} <= set(alternatives(NoiseSchedule))
     assert set(alternatives(Prediction)) == {"x", "v", "eps", "residual", "score_function", "flow_velocity"}

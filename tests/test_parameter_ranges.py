@@ -10,10 +10,15 @@ from rolling.common.errors import InputError
 from rolling.data import cache
 from rolling.data.moving_shapes import MovingShapes
 from rolling.data.simulated import Simulated
+from rolling.physics.burgers_waves import Burgers
+from rolling.physics.convection_rolls import SwiftHohenberg
+from rolling.physics.flow_past_a_cylinder import Wake
 from rolling.physics.front_on_a_line import KuramotoSivashinsky1D
 from rolling.physics.parameter_ranges import Range, read_ranges
+from rolling.physics.reacting_spots import GrayScott
 from rolling.physics.simulators import Kolmogorov, roll
 from rolling.physics.turbulent_cube import Kolmogorov3D
+from rolling.physics.unforced_turbulence import DecayingTurbulence
 
 FLOW = Kolmogorov(resolution=16, grid=16, mode=4, dt=0.05, interval=0.1, spin_up=0.2)
 
@@ -61,7 +66,11 @@ def test_ranges_that_cannot_be(simulator, words, reason):
         read_ranges(simulator, words)
 
 
-@pytest.mark.parametrize("simulator", [Kolmogorov(), KuramotoSivashinsky1D(), Kolmogorov3D()])
+STEADY = (Kolmogorov, KuramotoSivashinsky1D, Kolmogorov3D, Wake)
+TRANSIENT = (DecayingTurbulence, Burgers, GrayScott, SwiftHohenberg)
+
+
+@pytest.mark.parametrize("simulator", [kind() for kind in (*STEADY, *TRANSIENT)])
 def test_only_the_stepper_looks_at_what_varies(simulator):
     """With other values of them, first states and frames are the same."""
     other = {name: 1.5 * getattr(simulator, name) for name in simulator.varying}

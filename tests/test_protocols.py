@@ -9,22 +9,53 @@ import numpy as np
 import pytest
 
 from rolling.common.errors import InputError
-from rolling.configs import acdm_inc, acdm_tra, apebench, pdebench, the_well
+from rolling.configs import (
+    acdm_inc,
+    acdm_tra,
+    apebench,
+    dyffusion_ns,
+    pde_refiner,
+    pdearena,
+    pdearena_conditioned,
+    pdearena_shallow_water_day,
+    pdearena_shallow_water_two_days,
+    pdebench,
+    the_well,
+)
 from rolling.data.simulations import Simulations
-from rolling.metrics.protocol import Score
+from rolling.data.simulations.archives import NnBenchmark
+from rolling.data.source import SequencesBase
+from rolling.metrics.protocol import EvaluationSetup, Sample, Score
 from rolling.metrics.scaled_errors import Nrmse, Vrmse
-from rolling.protocols import AcdmTransonic, APEBenchNrmse, PDEBenchNrmse, TheWellVrmse
+from rolling.protocols import (
+    AcdmIncompressible,
+    AcdmTransonic,
+    APEBenchNrmse,
+    DyffusionFlows,
+    PDEArenaConditionedMse,
+    PDEArenaMse,
+    PDEArenaShallowWaterDay,
+    PDEArenaShallowWaterTwoDays,
+    PDEBenchNrmse,
+    PdeRefinerCorrelation,
+    TheWellVrmse,
+)
+from rolling.protocols.errors_of_pdearena import PairsMse
 from rolling.protocols.protocol import Column
 from rolling.protocols.vrmse_of_the_well import METHODS, REPORTED, SHAPES
 from rolling.run.cli import main
-from rolling.run.evaluation.protocol_tables import table_of, tables_in
-from tests import archive_files, test_archive_acdm, test_archive_apebench, test_archive_pdebench
-
-SMALL = (
-    "--network.channels 8 --network.blocks 1 --network.heads 2 --network.embedding 16 --window.size 6"
-    " --training.steps 2 --training.batch 4 --forecast.frames 3 --forecast.starts 2 --forecast.members 2"
-    " --metrics vrmse --protocols.0.members 2"
+from rolling.run.evaluation.by_protocol import plan_of, sequences_of
+from rolling.run.evaluation.protocol_tables import table_of, table_of_runs, tables_in
+from rolling.run.experiment import Forecast
+from tests import (
+    archive_files,
+    test_archive_acdm,
+    test_archive_labelled,
+    test_archive_nn_benchmark,
+    test_archive_pdearena,
+    test_verification,
 )
+from tests.protocol_tools import SMALL, miniature
 
 
 def score(variable, values, **more):
@@ -49,9 +80,17 @@ TWO = (score("u", [1.0, 2.0, 4.0]), score("v", [3.0, 4.0, 12.0], baselines={"per
         ({"first": 2, "last": 3}, 5.5),
         ({"first": 2}, 5.5),
         ({"variables": "sum"}, 26 / 3),
+        ({"given": 2}, (1 + 2 + 4 + 3 + 4 + 12) / 2 / 5),
+        ({"given": 2, "leads": "sum"}, 13.0),
         ({"power": 2}, (1 + 4 + 16 + 9 + 16 + 144) / 6),
         ({"leads": "sum", "variables": "sum"}, 26.0),
         ({"leads": "geometric mean", "last": 2}, (2**0.5 + 12**0.5) / 2),
+        ({"fields": ("v",)}, 19 / 3),
+        ({"fields": ("v", "u"), "variables": "sum"}, 26 / 3),
+        ({"above": 3.0}, 1.5),
+        ({"above": 3.0, "first": 3, "variables": "sum"}, 2.0),
+        ({"above": 20.0}, 0.0),
+        ({"above": 1.0, "last": 4}, np.nan),
         ({"last": 4}, np.nan),
         ({"first": 4}, np.nan),
     ],
@@ -111,6 +150,10 @@ def test_persistence_stands_beside_the_published_rows(well):
     assert found["columns"] == ["one step", "steps 6 to 12", "steps 13 to 30"]
     assert found["published"][1]["numbers"] == ["0.1348", "1.63", "> 10"]
     assert found["departures"] == ["frames have 4 x 6 cells, and those of shear_flow 128 x 256"]
+    assert found["notes"] == [
+        "Held-out sequences end after 8 of the 30 frames of a forecast (roll-outs), too early for steps 6"
+        " to 12, steps 13 to 30"
+    ]
 
 
 @pytest.mark.slow
@@ -119,6 +162,7 @@ def test_the_table_stands_in_the_report_and_is_made_of_any_run(well, capsys):
     page = (run / "report.html").read_text(encoding="utf-8")
     assert "Published protocols" in page and "CNextU-net: as printed in PolymathicAI/the_well" in page
     assert "Not comparable: frames have 4 x 6 cells" in page and "this run, mean of the 2 members" in page
+    assert "end after 8 of the 30 frames of a forecast (roll-outs), too early for steps 6 to 12" in page
     (run / "protocol-the_well_vrmse.json").unlink()
     assert main(["benchmark", str(run)]) == 0  # the stores are there
     assert "FNO, TFNO, U-net, CNextU-net: as printed in PolymathicAI/the_well" in capsys.readouterr().out
@@ -151,6 +195,105 @@ def test_a_table_without_departures_is_not_headed_so():
     assert table.rows[0][1][0].text == "1.00 ± 0.50"
 
 
+def test_the_mean_of_runs_stands_below_them():
+    def content(name, value, last=None):
+        rows = [
+            {"name": "persistence", "values": [9.0, 8.0], "low": [8.5, None], "high": [9.5, None]},
+            {"name": "mean of the members", "values": [value, last], "low": [None] * 2, "high": [None] * 2},
+        ]
+        return {
+            "title": "T",
+            "members": 5,
+            "departures": ["all is other", f"{name} is"],
+            "notes": ["N"],
+            "columns": ["a", "b"],
+            "rows": rows,
+            "published": [{"name": "P", "numbers": ["3", "4"], "source": "S"}],
+        }
+
+    table = table_of_runs({"x": content("x", 1.0, 2.0), "y": content("y", 2.0), "z": content("z", 6.0, 3.0)})
+    assert table.caption == (
+        "T. Not comparable: all is other; x is; y is; z is. N. ± is half of a 95 % interval for a run, and"
+        " the standard deviation for 3 runs. P: as printed in S."
+    )
+    rows = {name: [cell.text for cell in cells] for name, cells in table.rows}
+    assert [*rows] == [
+        "P",
+        *(f"{run}, mean of the 5 members" for run in "xyz"),
+        "mean of 3 runs, mean of the 5 members",
+        "persistence",
+    ]
+    assert rows["y, mean of the 5 members"] == ["2", "–"]
+    assert rows["mean of 3 runs, mean of the 5 members"] == ["3.0 ± 2.6", "–"]  # the root of (4 + 1 + 9) / 2
+    assert rows["persistence"] == ["9.00 ± 0.50", "8"]
+
+
+class Lengths(SequencesBase):
+    """Sequences of which only the lengths are known."""
+
+    def __init__(self, *lengths):
+        self.lengths = lengths
+
+    def __len__(self):
+        return len(self.lengths)
+
+    def length(self, index):
+        return self.lengths[index]
+
+
+class Numbered(Lengths):
+    """Sequences with names, whose frames are numbered."""
+
+    def __init__(self, names, lengths):
+        super().__init__(*lengths)
+        self.names = names
+
+    def name(self, index):
+        return self.names[index]
+
+    def read(self, index, start, stop):
+        return np.arange(start, stop)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "frames", "said"),
+    [
+        ((60, 70), 58, []),
+        (
+            (60, 59, 60),
+            58,
+            ["1 of 3 held-out sequences end before a forecast of 58 frames does (low-reynolds)"],
+        ),
+        ((12, 12), 10, ["forecasts are of 10 frames, not 58, as sequences end (low-reynolds)"]),
+    ],
+)
+def test_sequences_that_end_early_are_departures(lengths, frames, said):
+    protocol = AcdmIncompressible()
+    asked = protocol.asked()[0]
+    plan = plan_of(Forecast(), protocol, asked, Lengths(*lengths))
+    assert plan.forecast.frames == frames and list(plan.departures(asked)) == said
+
+
+def test_sequences_are_cut_one_after_the_other():
+    """As of the frames 500 to 749 of a simulation every second is used, in sequences of 60: two of them."""
+    (asked, *_) = AcdmTransonic().asked()
+    test = Numbered(names=("a/000000", "a/000014", "a/000001", "a/000002"), lengths=(125, 500, 59, 121))
+    found = sequences_of(asked, test)
+    assert [found.name(i) for i in range(len(found))] == ["a/000000"] * 2 + ["a/000001"] + ["a/000002"] * 2
+    assert [found.length(i) for i in range(len(found))] == [60, 60, 59, 60, 60]
+    assert found.read(1, 0, 60).tolist() == [*range(60, 120)]
+    assert sequences_of(PDEArenaMse().asked()[0], test) is test
+    with pytest.raises(InputError, match="no held-out sequence is called 000000, as this protocol asks for"):
+        sequences_of(asked, Numbered(names=("a",), lengths=(9,)))
+
+
+def test_obstacles_that_are_left_out_depart(tmp_path):
+    source = Simulations(path=str(test_archive_acdm.transonic(tmp_path / "128_tra")), every=2)
+    changed = dataclasses.replace(source, constants=False, cache=str(tmp_path / "cache"))
+    (said,) = AcdmTransonic().departures(changed, changed.open().test)
+    assert said == "cells in an obstacle are compared, as constant fields are left out"
+
+
 def test_published_rows_have_a_number_for_every_method_and_column():
     assert REPORTED.keys() == SHAPES.keys()
     for name in REPORTED:
@@ -169,22 +312,46 @@ def test_what_is_coarsened_or_left_out_departs(tmp_path):
         assert words in said
 
 
-MINIATURES = {
-    "PDEBench": (pdebench, lambda place: test_archive_pdebench.flow(place / "x.hdf5", 2, count=4)),
-    "APEBench": (apebench, lambda place: test_archive_apebench.scenario(place, name="x")),
-    "ACDM": (acdm_tra, lambda place: test_archive_acdm.transonic(place / "128_tra")),
-}
-
-
-@pytest.mark.parametrize("kind", MINIATURES)
-def test_protocols_of_an_archive_find_nothing_to_say_of_it(kind, tmp_path):
+@pytest.mark.parametrize("preset", [pdebench, apebench, acdm_tra], ids=lambda preset: preset.experiment.name)
+def test_protocols_of_an_archive_find_nothing_to_say_of_it(preset, tmp_path):
     """As the presets read it."""
-    preset, make = MINIATURES[kind]
-    make(tmp_path)
-    path = tmp_path / "128_tra" if kind == "ACDM" else tmp_path
+    if preset is acdm_tra:  # the whole of it are 5,000 files
+        path = test_archive_acdm.transonic(tmp_path / "128_tra")
+    else:
+        path = miniature(preset.experiment.name, tmp_path)
     source = dataclasses.replace(preset.experiment.source, path=str(path))
     (protocol,) = preset.experiment.protocols
     assert list(protocol.departures(source, source.open().test)) == []
+
+
+def test_other_data_of_the_same_archive_depart(tmp_path):
+    """Smoke of several buoyancies, fields on a line, springs, another distribution."""
+    test_archive_pdearena.smoke(tmp_path / "smoke")
+    test_archive_pdearena.line(tmp_path / "line")
+    test_archive_nn_benchmark.flows(tmp_path)
+    test_archive_nn_benchmark.springs(tmp_path / "springs" / "runs_train-n1", 1, 0)
+    test_archive_nn_benchmark.springs(tmp_path / "springs" / "runs_eval-n1", 1, 1)
+    flows = tmp_path / "navier-stokes-multi"
+    for protocol, source, words in (
+        (PDEArenaMse(), Simulations(path=str(tmp_path / "smoke")), "is that of another protocol"),
+        (PDEArenaMse(), Simulations(path=str(tmp_path / "line")), "the fields are u, not u, vx, vy"),
+        (
+            PDEArenaConditionedMse(),
+            Simulations(path=str(tmp_path / "smoke"), parameters=("none",)),
+            "the network is not told different buoyancies",
+        ),
+        (PDEArenaConditionedMse(), Simulations(path=str(tmp_path / "line")), "the fields are u, not u, vx"),
+        (PdeRefinerCorrelation(), Simulations(path=str(tmp_path / "smoke"), every=4), "one field on a line"),
+        (PdeRefinerCorrelation(), Simulations(path=str(tmp_path / "line")), "every single frame is used"),
+        (DyffusionFlows(), Simulations(path=str(tmp_path / "springs")), "the fields are momentum_x"),
+        (
+            DyffusionFlows(),
+            Simulations(path=str(flows), archive=NnBenchmark(outdist=True)),
+            "of another distribution",
+        ),
+    ):
+        (said,) = protocol.departures(source, source.open().test)
+        assert words in said
 
 
 def test_presets_are_scored_by_the_protocol_they_are_named_after():
@@ -193,13 +360,73 @@ def test_presets_are_scored_by_the_protocol_they_are_named_after():
         "pdebench": (pdebench, PDEBenchNrmse, 10),
         "apebench": (apebench, APEBenchNrmse, 1),
         "acdm_tra": (acdm_tra, AcdmTransonic, 2),
-        "acdm_inc": (acdm_inc, None, 2),
+        "acdm_inc": (acdm_inc, AcdmIncompressible, 2),
+        "pdearena": (pdearena, PDEArenaMse, 4),
+        "pdearena_conditioned": (pdearena_conditioned, PDEArenaConditionedMse, 1),
+        "pdearena_shallow_water_day": (pdearena_shallow_water_day, PDEArenaShallowWaterDay, 2),
+        "pdearena_shallow_water_two_days": (pdearena_shallow_water_two_days, PDEArenaShallowWaterTwoDays, 2),
+        "pde_refiner": (pde_refiner, PdeRefinerCorrelation, 1),
+        "dyffusion_ns": (dyffusion_ns, DyffusionFlows, 1),
     }
     for name, (preset, kind, given) in kinds.items():
         (protocol,) = preset.experiment.protocols
-        assert preset.experiment.name == name and (kind is None or isinstance(protocol, kind))
-        assert preset.experiment.given <= protocol.given == given
+        assert preset.experiment.name == name and isinstance(protocol, kind)
+        assert preset.experiment.given_frames <= protocol.given == given
         assert len({asked.name for asked in protocol.asked()}) == len(protocol.asked())
+
+
+def test_shallow_water_begins_with_the_fifth_frame(tmp_path):
+    """By the day it is every fourth from there on; other frames and fields depart."""
+    for part, (first, count) in test_archive_labelled.PARTS.items():
+        globe = test_archive_labelled.globe(first, count, frames=30)[["pres", "u", "v"]]
+        test_archive_labelled.write(globe.assign(vor=2 * globe["u"]), tmp_path / f"{part}.nc")
+    source = dataclasses.replace(pdearena_shallow_water_day.experiment.source, path=str(tmp_path))
+    test = source.open().test
+    np.testing.assert_allclose(test.times(0, 0, 3), [1, 2, 3])  # in days, four frames each
+    assert test.length(0) == 7 and test.layout.names == ("pres", "u", "v")
+    protocol = PDEArenaShallowWaterDay()
+    assert list(protocol.departures(source, test)) == []
+    plain = Simulations(path=str(tmp_path))
+    assert list(protocol.departures(plain, plain.open().test)) == [
+        "every single frame is used, not every 4th",
+        "the first 0 frames of each trajectory are left out, not 4",
+        "the fields are pres, u, v, vor, not pres, u, v",
+    ]
+    assert list(PDEArenaShallowWaterTwoDays().departures(source, test)) == [
+        "every 4th frame is used, not every 8th"
+    ]
+
+
+@pytest.mark.parametrize("lead", [1, 2, 3, 8])
+def test_later_frames_weigh_more_in_pdearena(lead):
+    """By its loops: from each frame on every so many-th one is taken, and all neighbours count."""
+    grid = test_verification.layout(variables=("u", "vx"))
+    length = 11
+    rng = np.random.default_rng(0)
+    truth, made = rng.normal(size=(length, *grid.shape)), rng.normal(size=(length, lead, *grid.shape))
+    errors = []
+    for begin in range(length - lead):
+        frames = range(length)[begin::lead]
+        for last in frames[:-1]:
+            errors.append(((made[last, lead - 1] - truth[last + lead]) ** 2).mean(axis=(0, 1)))
+    metric = PairsMse()
+    setup = EvaluationSetup(layout=grid, leads=lead, members=1)
+    state = metric.start(setup)
+    for last in range(length - lead):
+        for first in range(lead):  # one lead at a time
+            frames = truth[last + 1 + first : last + 2 + first]
+            sample = Sample(
+                first=first,
+                forecast=made[None, last, first : first + 1],
+                truth=frames,
+                climatology=frames,
+                given=truth[last : last + 1],
+                frame=last + 1,
+            )
+            state = metric.update(state, sample)
+    found = [score.values[lead - 1] for score in metric.result(state)]
+    np.testing.assert_allclose(found, np.mean(errors, axis=0), rtol=1e-12)
+    assert metric.name == "pairs_mse" and PairsMse(member="each").name == "pairs_mse_of_members"
 
 
 def test_apebench_sums_over_channels_and_takes_a_geometric_mean():

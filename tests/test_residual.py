@@ -29,10 +29,7 @@ def nothing_predicted(z, logsnr, condition):
     return jnp.zeros_like(z)
 
 
-@pytest.fixture(autouse=True)
-def double_precision():
-    with jax.enable_x64(True):
-        yield
+pytestmark = pytest.mark.usefixtures("double")
 
 
 def past(context, *a, lags=4):

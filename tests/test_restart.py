@@ -67,7 +67,7 @@ def test_the_calls_that_are_made_are_the_calls_that_are_told(way, restart, calls
         return 0.9 * z
 
     rollout, key = Rollout(Sampler(sampling), lambda _: network), jax.random.split(jax.random.key(0), 1)
-    given = jnp.zeros((1, sampling.given, 1, 1, 1))
+    given = jnp.zeros((1, sampling.given_frames, 1, 1, 1))
     counts = []
     for frames in (6, 12):  # beyond the warm-up, and a restart in each third cycle
         jax.block_until_ready([chunk.frames for chunk in rollout.chunks(None, given, key, frames)])

@@ -68,6 +68,7 @@ def test_a_parameter_over_a_decade_is_shown_as_its_logarithm(tmp_path):
     np.testing.assert_allclose(shown, np.array([-1, 0, 1]) * np.sqrt(1.5), rtol=1e-6)
     with pytest.raises(InputError, match="Re must be above 0, not -1"):
         train.layout.parameters[0].scaled(-1.0)
+    np.testing.assert_allclose(train.layout.parameters[0].unscaled(np.array(shown)), [1, 10, 100], rtol=1e-5)
 
 
 def test_a_parameter_that_is_the_same_throughout_the_training_is_left_out_and_said(tmp_path):

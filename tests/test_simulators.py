@@ -24,12 +24,6 @@ from rolling.physics.simulators import (
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def double():
-    with jax.enable_x64(True):
-        yield
-
-
 def grid(cells, domain=2 * math.pi):
     values = np.arange(cells) * domain / cells
     return values[:, None], values[None, :]

@@ -16,12 +16,6 @@ from rolling.physics.turbulent_cube import Kolmogorov3D, solenoidal
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def double():
-    with jax.enable_x64(True):
-        yield
-
-
 def cube(cells):
     values = np.arange(cells) * 2 * math.pi / cells
     return np.meshgrid(values, values, values, indexing="ij")

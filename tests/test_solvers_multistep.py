@@ -14,13 +14,7 @@ from rolling.solvers import Ancestral, Ddim, Deis, DpmSolverPlusPlus, DpmSolverP
 from rolling.solvers.exponential import node_weights
 from tests.solver_tools import MULTISTEP, a_step, normal, trajectory
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def double_precision():
-    with jax.enable_x64(True):
-        yield
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("double")]
 
 
 def integral(nodes, h, rate):

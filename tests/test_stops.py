@@ -26,14 +26,15 @@ SMALL = (
     "2",
 )
 SMALL += ("--forecast.batch", "2", "--forecast.chunk", "1", "--long.frames", "0", *THIN)
+SMALL += ("--metrics", "crps,rmse")  # a page of two plots is stopped as one of twenty is
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """Two finished runs, of two seeds."""
+    """A finished run, and one of another seed to compare it with, which is only trained."""
     folder = tmp_path_factory.mktemp("runs")
-    for seed in ("0", "1"):
-        words = ["run", "debug", "--name", f"run-{seed}", "--training.seed", seed, "--folder", str(folder)]
+    for command, seed in (("run", "0"), ("train", "1")):
+        words = [command, "debug", "--name", f"run-{seed}", "--training.seed", seed, "--folder", str(folder)]
         assert main([*words, *SMALL]) == 0
     return folder
 

@@ -18,7 +18,7 @@ ALLOWED = {
     "rolling.video": {"rolling"},
     "rolling.physics": {"rolling"},
     "rolling.data": {"rolling", "rolling.physics"},
-    "rolling.protocols": {"rolling", "rolling.data"},
+    "rolling.protocols": {"rolling", "rolling.data", "rolling.physics"},
     "rolling.run": {"rolling", "rolling.data", "rolling.physics", "rolling.protocols"},
     "rolling.configs": {
         "rolling",
@@ -53,6 +53,7 @@ SAME = {
     "the_well": "the archive, and the experiment on it",
     "pdebench": "the archive, and the experiment on it",
     "apebench": "the archive, and the experiment on it",
+    "pdearena": "the archive, and the experiment on it",
 }
 """Names that two files or more have in different rooms, and why they may."""
 

@@ -348,17 +348,8 @@ def test_from_the_command_line(tmp_path, monkeypatch, capsys):
     assert main(["prepare", "debug", *options]) == 0
     said = capsys.readouterr().out
     assert "train: 72 frames in 3 sequences" in said and "validation: 24 frames in 1 sequence" in said
-    small = [
-        "--training.steps",
-        "3",
-        "--forecast.starts",
-        "1",
-        "--forecast.members",
-        "1",
-        "--long.frames",
-        "0",
-        *THIN,
-    ]
+    small = ["--training.steps", "3", "--forecast.starts", "1", "--forecast.members", "1", *THIN]
+    small += ["--long.frames", "0", "--metrics", "rmse"]
     assert main(["run", "debug", "--name", "on", *options, *small]) == 0
     said = capsys.readouterr()
     losses = logged(tmp_path / "runs" / "on")

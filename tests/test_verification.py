@@ -10,9 +10,12 @@ from rolling.configs._metrics import FIELDS, FIELDS_LONG
 from rolling.geometry import Axis
 from rolling.layout import Layout, Variable
 from rolling.metrics.anomalies import AnomalyCorrelation, PooledAnomalyCorrelation
+from rolling.metrics.correlation import fall
 from rolling.metrics.ensemble import (
     Bias,
+    Coverage,
     Crps,
+    FrameSpreadSkillRatio,
     MemberRmse,
     RankHistogram,
     Rmse,
@@ -28,11 +31,10 @@ from rolling.physics.metrics import (
     SpectrumLogError,
     VorticityCorrelation,
     VorticityCorrelationTime,
-    fall,
 )
 
-METRICS = tuple(m for m in dict.fromkeys(FIELDS + FIELDS_LONG) if not isinstance(m, Unpaired))
-"""Of forecasts beside their truth; the others have `test_drift.py`."""
+METRICS = tuple(m for m in dict.fromkeys(FIELDS + FIELDS_LONG) if not isinstance(m, Unpaired | Coverage))
+"""Of forecasts of any size beside their truth; see also `test_drift.py` and `test_simulation_metrics.py`."""
 
 
 def layout(
@@ -132,9 +134,10 @@ def test_rmse_agrees_with_scores(masked):
     np.testing.assert_allclose(ours, expected.transpose("variable", "lead"), rtol=1e-6)
 
 
+@pytest.mark.parametrize("fair", [True, False])
 @pytest.mark.parametrize("members", [1, 2, 5])
 @pytest.mark.parametrize("masked", [False, True])
-def test_crps_agrees_with_scores(members, masked):
+def test_crps_agrees_with_scores(members, masked, fair):
     grid = layout(latitude=True)
     mask = land(grid) if masked else None
     samples = starts(grid, members=members, mask=mask)
@@ -144,12 +147,33 @@ def test_crps_agrees_with_scores(members, masked):
         forecast,
         truth,
         "member",
-        method="fair" if members > 1 else "ecdf",  # the fair score of one member is 0 / 0 there
+        method="fair" if fair and members > 1 else "ecdf",  # the fair score of one member is 0 / 0 there
         preserve_dims=("variable", "lead"),
         weights=weights,
     )
-    ours = values(Crps(), setting_of(grid, samples, mask), samples)
+    ours = values(Crps(fair=fair), setting_of(grid, samples, mask), samples)
     np.testing.assert_allclose(ours, expected.transpose("variable", "lead"), rtol=1e-5)
+
+
+def one_cell(members, truth):
+    """A start of one lead, `members [member, variable]` and `truth [variable]` in each of two cells."""
+    grid = layout(1, 2)
+    fields = np.array(members, float)[:, None, None, None], np.array(truth, float)[None, None, None]
+    forecast, real = (np.broadcast_to(field, (*field.shape[:-3], 1, 2, 2)) for field in fields)
+    return Sample(first=0, forecast=forecast, truth=real, climatology=real, given=real), grid
+
+
+def test_the_spread_over_the_error_of_each_frame_by_hand():
+    """Two variables are one: spreads 1 and 3 beside errors 2 and 4 have (1 + 9) / (4 + 16) in the square. Of
+    two starts the ratios are averaged, not the squares."""
+    first, grid = one_cell([[4, 1], [6, 7]], [3, 0])
+    second, _ = one_cell([[-2, 0], [2, 0]], [0, 1])  # (4 + 0) / (0 + 1)
+    setup = setting_of(grid, [first])
+    np.testing.assert_allclose(values(FrameSpreadSkillRatio(), setup, [first]), [[np.sqrt(0.5)]])
+    both = values(FrameSpreadSkillRatio(), setup, [first, second])
+    np.testing.assert_allclose(both, [[(np.sqrt(0.5) + 2) / 2]])
+    certain, _ = one_cell([[1, 1], [1, 1]], [1, 1])
+    assert np.isnan(values(FrameSpreadSkillRatio(), setup, [certain])).all()
 
 
 @pytest.mark.parametrize("ties", [False, True])
@@ -218,10 +242,13 @@ def test_a_perfect_ensemble(members):
     one = lambda metric: values(metric, setup, samples).mean()  # noqa: E731
     np.testing.assert_allclose(one(SpreadSkillRatio()), 1.0, atol=0.02)
     np.testing.assert_allclose(one(Spread()), 1.0, atol=0.02)
+    uncorrected = np.sqrt((members - 1) / (members + 1))
+    np.testing.assert_allclose(one(FrameSpreadSkillRatio()), uncorrected, atol=0.02)
     np.testing.assert_allclose(one(Rmse()), np.sqrt(1 + 1 / members), atol=0.02)
     np.testing.assert_allclose(one(MemberRmse()), np.sqrt(2), atol=0.02)
     # The CRPS of N(0, 1), and of the fair score of any number of members drawn from it.
     np.testing.assert_allclose(one(Crps()), 1 / np.sqrt(np.pi), atol=0.01)
+    np.testing.assert_allclose(one(Crps(fair=False)), (1 + 1 / members) / np.sqrt(np.pi), atol=0.01)
     ranks = values(RankHistogram(), setup, samples)
     np.testing.assert_allclose(ranks, 1 / (members + 1), atol=0.012)
 

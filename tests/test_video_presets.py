@@ -143,7 +143,7 @@ def test_the_protocols_are_the_published_ones():
     }
     for name, (given, frames) in protocols.items():
         experiment = find(name)
-        assert (experiment.given, experiment.forecast.frames) == (given, frames), name
+        assert (experiment.given_frames, experiment.forecast.frames) == (given, frames), name
         assert experiment.forecast.from_clip_start and experiment.source.min_frames == given + frames
         picture = experiment.source.picture
         assert (picture.height, picture.width) == (64, 64)

@@ -7,7 +7,9 @@ import pytest
 
 from rolling.common.errors import InputError
 from rolling.windows import (
+    Ahead,
     Autoregressive,
+    Every,
     FullSequence,
     HistoryDropout,
     IndependentTimes,
@@ -90,6 +92,30 @@ def test_frames_of_a_block_share_the_clock_of_rolling_blocks():
     np.testing.assert_array_equal(one.cycle(TIMES), FullSequence(size=5, context=2).cycle(TIMES))
 
 
+def test_a_modality_sees_the_last_of_its_ticks():
+    inner = Rolling(size=12, context=4, block=4)
+    slow, t = Every(inner=inner, every=4), jnp.asarray(0.5)
+    assert (slow.size, slow.context, slow.stride) == (3, 1, 1)
+    np.testing.assert_allclose(inner.cycle(t), [0] * 4 + [1 / 4] * 4 + [3 / 4] * 4)
+    np.testing.assert_allclose(slow.cycle(t), [0, 1 / 4, 3 / 4])
+    rising = Every(inner=Pyramid(size=8, context=0, stagger=1.0), every=4)  # one tick after another
+    np.testing.assert_allclose(rising.cycle(jnp.asarray(0.5)), [0, 1], atol=1e-6)
+    assert Every(inner=HistoryDropout(inner=inner), every=4).shows(1, 0.0)
+
+
+def test_frames_ahead_are_noise_in_a_rollout_and_in_training():
+    inner = Rolling(size=4, context=1)
+    window, key = Ahead(inner=inner, ahead=2), jax.random.key(0)
+    assert (window.size, window.stride) == (6, 1)
+    for sweep in ("cycle", "warmup"):
+        found, own = (getattr(of, sweep)(TIMES) for of in (window, inner))
+        np.testing.assert_array_equal(found, jnp.concatenate([own, jnp.ones((len(TIMES), 2))], axis=1))
+    (tau, rate), (inner_tau, inner_rate) = (of.sample_times(key, 8) for of in (window, inner))
+    np.testing.assert_array_equal(tau[:, :4], inner_tau)
+    np.testing.assert_array_equal(rate[:, :4], inner_rate)
+    np.testing.assert_array_equal([tau[:, 4:], rate[:, 4:]], [jnp.ones((8, 2)), jnp.zeros((8, 2))])
+
+
 def scheduling_matrix(steps: int, frames: int, u: float) -> np.ndarray:
     """`M[m, k] = clip(T + int(k u) - m, 0, T)` of diffusion forcing: what is left of each frame's steps."""
     rows = steps + int((frames - 1) * u) + 1
@@ -160,6 +186,9 @@ def test_pyramids_are_as_exact_in_single_precision(window):
         (Pyramid(size=6, context=2), 4, 32),
         (Trapezoid(size=6, context=1), 5, 40),
         (Autoregressive(context=3), 1, 8),
+        (Every(inner=Rolling(size=12, context=4), every=1), 1, 64),
+        (Every(inner=Rolling(size=12, context=4, block=4), every=4), 1, 16),
+        (Ahead(inner=Rolling(size=6, context=1), ahead=3), 1, 40),
     ],
 )
 def test_a_warm_up_gives_a_frame_as_many_steps_as_the_cycles_do(window, stride, steps):
@@ -189,6 +218,9 @@ def test_a_warm_up_gives_a_frame_as_many_steps_as_the_cycles_do(window, stride, 
         (lambda: HistoryDropout(noise=1.1), "noise of the history is a probability"),
         (lambda: HistoryDropout(drop=0.6, noise=0.6), "sum of drop, noise and front of the history"),
         (lambda: FullSequence(size=3, context=3), "cannot hold 3 of context"),
+        (lambda: Every(inner=Rolling(size=6, context=2), every=4), "choose whole multiples of 4"),
+        (lambda: Every(every=0), "at every 0 ticks does not suit"),
+        (lambda: Ahead(ahead=-1), "0 or more frames ahead, not -1"),
         (lambda: Autoregressive(context=-1), "choose 0 <= context < size"),
         (lambda: IndependentTimes(clean_share=-0.1), "clean_share of independent times is a probability"),
     ],

@@ -5,8 +5,10 @@ import dataclasses
 import pytest
 
 from rolling.windows import (
+    Ahead,
     AlignedContext,
     Autoregressive,
+    Every,
     FullSequence,
     HistoryDropout,
     IndependentTimes,
@@ -71,4 +73,10 @@ retrained = st.one_of(
     shown.map(lambda inner: HistoryDropout(inner=inner)),
 )
 warped = plain.map(lambda inner: Power(inner=inner))
-windows = st.one_of(plain, shown, retrained, warped)
+# Of several modalities: windows over ticks, and with frames ahead that are known.
+slots = st.sampled_from([(4, 2, 2), (6, 2, 2), (6, 2, 4), (4, 0, 4)]).map(
+    lambda shape: Rolling(size=shape[0], context=shape[1], block=shape[2])
+)
+ticks = slots.map(lambda inner: Every(inner=inner, every=2))
+ahead = st.builds(lambda inner, count: Ahead(inner=inner, ahead=count), plain, st.sampled_from([0, 2]))
+windows = st.one_of(plain, shown, retrained, warped, ticks, ahead)

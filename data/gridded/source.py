@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import xarray as xr
@@ -75,6 +75,7 @@ class Gridded:
     """GiB up to which the data are read once and kept in memory; larger ones are read during training."""
     missing_value: tuple[float, ...] = cache.added(())
     """Values that stand for missing ones, such as -9999, where the file does not declare them."""
+    conditions: ClassVar[tuple[str, ...]] = ("features",)
 
     def __post_init__(self):
         if not 0 < self.test_fraction < 1:

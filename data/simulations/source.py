@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import xarray as xr
@@ -58,6 +59,7 @@ class Simulations:
     cache: str | None = None
     """The folder for copies of archives of many small files; by default $ROLLING_CACHE, or
     `~/.cache/rolling-diffusion`."""
+    conditions: ClassVar[tuple[str, ...]] = ("parameters", "constants")
 
     def __post_init__(self):
         check_least("source", self, "skip", "sample")

@@ -1,6 +1,7 @@
 """What is printed holds names and units that others chose: none of them gives orders to a terminal."""
 
 import contextlib
+import functools
 import sys
 import unicodedata
 from collections.abc import Iterator
@@ -18,6 +19,12 @@ def printable(text: str, keep: str = "") -> str:
     return "".join(
         c.encode("unicode_escape").decode() if yes else c for c, yes in zip(text, obeyed, strict=True)
     )
+
+
+@functools.cache
+def tell(words: str) -> None:
+    """Says something once on the standard error stream, such as why a metric is left out."""
+    print(words, file=sys.stderr, flush=True)
 
 
 class _Guarded:

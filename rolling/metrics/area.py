@@ -36,6 +36,12 @@ class Domain:
             area = area * mask
         return cls(weights=area / area.sum(axis=space_of(area, 0)), mask=mask, pooled=setup.layout.is_video)
 
+    @classmethod
+    def of_cells(cls, setup: EvaluationSetup) -> "Domain":
+        """For plain means, in which each cell that holds data counts alike, whatever its area."""
+        cells = np.ones(setup.layout.shape) if setup.mask is None else setup.mask.astype(np.float64)
+        return dataclasses.replace(cls.of(setup), weights=cells / cells.sum(axis=space_of(cells, 0)))
+
     def mean(self, field: np.ndarray) -> np.ndarray:
         """The sum of `weights field` over cells: `[..., *space, variable]` to `[..., variable]`, float64.
 

@@ -12,6 +12,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from rolling.common.errors import InputError
+from rolling.layout import Variable
 from rolling.metrics.area import Domain, averaged
 from rolling.metrics.protocol import About, EvaluationSetup, Ranking, Sample, Score
 from rolling.metrics.sums import Averaged, Sums, over_leads
@@ -111,17 +113,35 @@ class Crps(PerVariable):
     Unbiased for the score of the distribution that the members are drawn from (Ferro 2014,
     doi 10.1002/qj.2270). A single member counts as a deterministic forecast: its score is the mean absolute
     error. The climatology is scored as the distribution that it is, by fields of the training part.
+
+    Without `fair`, the sum over pairs is divided by `2 M^2`: the score of the members as the whole
+    distribution (Gneiting and Raftery 2007, doi 10.1198/016214506000001437), as xskillscore and properscoring
+    compute it and DYffusion reports it. It is larger, by half the mean difference of two members over `M`.
     """
 
-    name = "crps"
-    about: ClassVar[About] = About(
-        title="Continuous ranked probability score",
-        note="Fair CRPS, the error of the ensemble as a whole; lower is better. Of the climatology, that of"
-        " training fields of the same phase.",
-        section="skill",
-        order=22,
-        ranking=Ranking(title="CRPS", first=True),
-    )
+    fair: bool = True
+    """Whether the members are draws from the distribution that is scored, and not the whole of it."""
+
+    @property
+    def name(self) -> str:
+        return "crps" if self.fair else "unfair_crps"
+
+    @property
+    def about(self) -> About:
+        if not self.fair:
+            return About(
+                title="Unfair continuous ranked probability score",
+                note="CRPS of the members as the whole distribution, larger the fewer they are.",
+                order=22,
+            )
+        return About(
+            title="Continuous ranked probability score",
+            note="Fair CRPS, the error of the ensemble as a whole; lower is better. Of the climatology, that"
+            " of training fields of the same phase.",
+            section="skill",
+            order=22,
+            ranking=Ranking(title="CRPS", first=True),
+        )
 
     def terms(self, tools, sample):
         drawn = sample.drawn()
@@ -129,7 +149,8 @@ class Crps(PerVariable):
         members = len(drawn)
         if members > 1:
             # With members sorted, half the sum over pairs is sum_i (2 i - M + 1) x_i, i = 0..M-1.
-            weights = (2.0 * np.arange(members) - members + 1) / (members * (members - 1))
+            pairs = members * (members - 1 if self.fair else members)
+            weights = (2.0 * np.arange(members) - members + 1) / pairs
             score = score - np.tensordot(weights, np.sort(drawn, axis=0), axes=1)
         return {"score": tools.mean(score)}
 
@@ -194,12 +215,55 @@ class SpreadSkillRatio(Calibration):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RankHistogram(Calibration):
+class FrameSpreadSkillRatio(Calibration):
+    """`E sqrt(<<v>> / <<(m - y)^2>>)`, `v = sum_i (x_i - m)^2 / M`, `<<.>>` over cells and variables.
+
+    As DYffusion reports it (Ruehling Cachay et al. 2023, arXiv 2306.01984): the ratio of each frame, of all
+    variables in their own units together, without a correction for `M`. Of frames over which the error is the
+    same, a reliable ensemble scores `sqrt((M - 1) / (M + 1))`, 0.98 with 50 members.
+    """
+
+    name = "frame_spread_skill_ratio"
+    about: ClassVar[About] = About(
+        title="Spread over error of each frame",
+        note="Of all variables together, and of the members as they are: a little below 1 where the ensemble"
+        " is calibrated.",
+        order=31,
+    )
+
+    def terms(self, tools, sample):
+        variance = tools.mean(sample.forecast.var(axis=0, dtype=np.float64))
+        square = tools.mean((ensemble_mean(sample) - sample.truth) ** 2)
+        with np.errstate(divide="ignore", invalid="ignore"):  # of members that are all the truth
+            return {"ratio": np.sqrt(variance.mean(axis=1) / square.mean(axis=1))}
+
+    def scores(self, sums):
+        return over_leads(sums.setup, (Variable(name="frame"),), sums.mean("ratio")[:, None], units="1")
+
+
+class Ranked(Calibration):
+    """Base of metrics of the truth's rank 1..M+1 among the members: the relative frequency of each.
+
+    A truth equal to some members shares its weight evenly among the ranks that it could take: this needs no
+    random numbers and is flat in the mean as well.
+    """
+
+    shared: ClassVar[str] = "ranks"
+
+    def terms(self, tools, sample):
+        below = (sample.forecast < sample.truth).sum(axis=0)
+        equal = (sample.forecast == sample.truth).sum(axis=0)
+        share = 1.0 / (equal + 1)
+        ranks = range(len(sample.forecast) + 1)
+        shares = [tools.mean(np.where((below <= r) & (r <= below + equal), share, 0.0)) for r in ranks]
+        return {"share": np.stack(shares, axis=-1)}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RankHistogram(Ranked):
     """Relative frequency of the truth's rank 1..M+1 among the members, over cells, starts and leads.
 
-    Flat, `1 / (M + 1)`, for a reliable ensemble (Hamill 2001). A truth equal to some members shares its
-    weight evenly among the ranks that it could take: this needs no random numbers and is flat in the mean as
-    well.
+    Flat, `1 / (M + 1)`, for a reliable ensemble (Hamill 2001).
     """
 
     name = "rank_histogram"
@@ -210,14 +274,6 @@ class RankHistogram(Calibration):
         order=32,
     )
 
-    def terms(self, tools, sample):
-        below = (sample.forecast < sample.truth).sum(axis=0)
-        equal = (sample.forecast == sample.truth).sum(axis=0)
-        share = 1.0 / (equal + 1)
-        ranks = range(len(sample.forecast) + 1)
-        shares = [tools.mean(np.where((below <= r) & (r <= below + equal), share, 0.0)) for r in ranks]
-        return {"share": np.stack(shares, axis=-1)}
-
     def scores(self, sums):
         frequencies = sums.overall("share")
         ranks = np.arange(1, sums.setup.members + 2)
@@ -225,6 +281,59 @@ class RankHistogram(Calibration):
             Score(variable=variable.name, units="1", axis="rank", coordinate=ranks, values=frequencies[i])
             for i, variable in enumerate(averaged(sums.setup.layout))
         )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Coverage(Ranked):
+    """The share of the truth inside the central part of the members: `share`, for a reliable ensemble.
+
+    The central interval is that of the ranks of the truth: rank `r` of `M + 1` stands for the probabilities
+    from `(r - 1) / (M + 1)` to `r / (M + 1)`, and counts by its part between `(1 - share) / 2` and
+    `(1 + share) / 2`. Where these fall on members, at positions `(M + 1) p` (Weibull's), it is the interval
+    between two order statistics, in which the truth lies with probability `(j - i) / (M + 1)` if it is
+    exchangeable with the members; else the mean of such, weighted so that the expectation is `share` for any
+    distribution and any `M`. The interpolated quantiles of `numpy.quantile` make a narrower interval, whose
+    expectation is about `share (M - 1) / (M + 1)`.
+
+    A truth beyond all members is outside: that asks for `M >= 2 / (1 - share) - 1`, 3, 9 and 19 members for
+    50, 80 and 90 %. With fewer there is no score.
+
+    Raises `InputError` for a share that is not between 0 and 1.
+    """
+
+    share: float = 0.9
+    """Of the probability that the interval should hold."""
+    dimensionless: ClassVar[bool] = True
+
+    def __post_init__(self):
+        if not 0 < self.share < 1:
+            raise InputError(f"the share that an interval holds is between 0 and 1, not {self.share:g}")
+
+    @property
+    def name(self) -> str:
+        return f"coverage_{100 * self.share:g}"
+
+    @property
+    def about(self) -> About:
+        return About(
+            title=f"Coverage of the central {100 * self.share:g} %",
+            note="Share of the truth in the central part of the members; below its line, they are too sure of"
+            " themselves.",
+            section="calibration",
+            order=33,
+            ideal=self.share,
+            limits=(0.0, 1.0),
+            together="Coverage of central parts",
+            label=f"{100 * self.share:g} %",
+        )
+
+    def tools(self, setup):
+        return super().tools(setup) if setup.members + 1 >= 2 / (1 - self.share) - 1e-9 else None
+
+    def values(self, sums):
+        edges = np.linspace(0, 1, sums.setup.members + 2)
+        inside = np.clip(edges, (1 - self.share) / 2, (1 + self.share) / 2)
+        return sums.mean("share") @ (np.diff(inside) / np.diff(edges))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -75,8 +75,13 @@ class Sample:
     are not independent (`rolling.metrics.intervals`); None: a start depends on no other. A sample lies either
     where there is truth or beyond its end, where `truth` has no frame; only `Unpaired` metrics get that one.
 
+    `frame` is the place of lead 0 in its sequence, counted from 0; None: not known.
+
     `previous [member, *space, variable]` are the forecast's frames right before `first`; None: the
     last given frame.
+
+    `constants [*space, constant]` are the layout's constant fields of this sequence, in the units of the
+    data; None: it has none, or they are not known.
 
     `climate` gives draws from the climatology's distribution, `[draw, T, *space, variable]`, and
     `distribution` those from the forecast's where that is only the mean of one, as of the climatology.
@@ -88,7 +93,9 @@ class Sample:
     climatology: np.ndarray
     given: np.ndarray
     block: int | None = None
+    frame: int | None = None
     previous: np.ndarray | None = None
+    constants: np.ndarray | None = None
     climate: Callable[[], np.ndarray] | None = None
     distribution: Callable[[], np.ndarray] | None = None
     of_truth: dict[Hashable, Any] = dataclasses.field(default_factory=dict, repr=False, compare=False)
@@ -203,6 +210,9 @@ class About:
 
     Values cannot lie beyond `limits`, where there are some, so that intervals end there.
 
+    Metrics of the same `together` share a figure of that title, in which `label` names the curve of
+    each. `duration`: values are times, in the layout's units.
+
     `column` heads its numbers in the printed table, `ranking` makes it one by which `rolling compare` ranks.
     """
 
@@ -217,6 +227,9 @@ class About:
     zero: bool = True
     cumulative: bool = False
     limits: tuple[float, float] | None = None
+    together: str = ""
+    label: str = ""
+    duration: bool = False
     column: str = ""
     ranking: Ranking | None = None
 

@@ -1,4 +1,5 @@
-"""Errors relative to the size of the truth, frame by frame, as archives of simulations report them.
+"""Errors frame by frame, most of them relative to the size of the truth, as archives of simulations report
+them.
 
 In every equation `x` is the mean of the members or one of them, `y` the truth, `<.>` the plain mean over
 cells, whatever their areas, and `E` the mean over starts; values are in physical units. With `member="each"`
@@ -10,51 +11,51 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from rolling.common.errors import InputError
 from rolling.metrics.area import averaged
-from rolling.metrics.ensemble import PerVariable, ensemble_mean
+from rolling.metrics.ensemble import PerVariable
+from rolling.metrics.members import MeanOrEach
+from rolling.metrics.obstacles import fluid_of, place_of
 from rolling.metrics.protocol import About, EvaluationSetup, Sample
 
 
-class ScaledError(PerVariable):
-    """`E sqrt(<(x - y)^2> / scale(y))` for every variable of fields without masked cells."""
+class FrameError(MeanOrEach, PerVariable):
+    """Base of errors of every variable of fields without masked cells."""
 
-    member: Literal["mean", "each"]
     stem: ClassVar[str]
     title: ClassVar[str]
     note: ClassVar[str]
-    dimensionless: ClassVar[bool] = True
-
-    def __post_init__(self):
-        if self.member not in ("mean", "each"):
-            raise InputError(f"the member that is scored is 'mean' or 'each', not {self.member!r}")
 
     @property
     def name(self) -> str:
-        return self.stem if self.member == "mean" else f"{self.stem}_of_members"
+        return self.named(self.stem)
 
     @property
     def about(self) -> About:
-        of = "" if self.member == "mean" else " of one member"
-        return About(title=self.title + of, note=self.note, section="skill", order=22)
+        return About(title=self.titled(self.title), note=self.note, section="skill", order=22)
 
     def tools(self, setup: EvaluationSetup):
         whole = setup.mask is None or setup.mask.all()
         return averaged(setup.layout) if whole and not setup.layout.is_video else None
+
+    def values(self, sums):
+        return sums.mean("error")
+
+
+class ScaledError(FrameError):
+    """`E sqrt(<(x - y)^2> / scale(y))`."""
+
+    dimensionless: ClassVar[bool] = True
 
     def scale(self, truth: np.ndarray) -> np.ndarray:
         """`[lead, variable]` of `truth [lead, cell, variable]`."""
         raise NotImplementedError
 
     def terms(self, tools, sample: Sample):
-        forecast = ensemble_mean(sample)[None] if self.member == "mean" else sample.forecast
+        forecast = self.scored(sample)
         truth = sample.truth.astype(np.float64).reshape(len(sample.truth), -1, sample.truth.shape[-1])
         square = np.square(forecast.reshape(len(forecast), *truth.shape) - truth).mean(axis=2)
         with np.errstate(divide="ignore", invalid="ignore"):  # a truth of zeros has no size
             return {"error": np.sqrt(square / self.scale(truth)).mean(axis=0)}
-
-    def values(self, sums):
-        return sums.mean("error")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,3 +86,34 @@ class Nrmse(ScaledError):
 
     def scale(self, truth):
         return np.square(truth).mean(axis=1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Mse(FrameError):
+    """`E <(x - y)^2>`, in squared units, of fields that are 0 in `obstacles`: their cells count, without an
+    error. ACDM (Kohl et al., 2023) reports its mean over variables and frames."""
+
+    member: Literal["mean", "each"] = "mean"
+    """Whether the mean of the members is scored, or each of them."""
+    obstacles: str = ""
+    """A constant field by which forecast and truth are multiplied, 0 in obstacles and 1 elsewhere; empty:
+    none. Data without any constant field have no obstacles."""
+    stem: ClassVar[str] = "mse"
+    title: ClassVar[str] = "Mean square error"
+    note: ClassVar[str] = "In squared units, a plain mean over cells; lower is better."
+
+    def tools(self, setup):
+        variables = super().tools(setup)
+        return None if variables is None else (place_of(self.obstacles, setup.layout, "mse"),)
+
+    def terms(self, tools, sample):
+        fluid = fluid_of(sample, *tools)
+        error = self.scored(sample) - sample.truth
+        square = np.square(error if fluid is None else error * fluid)
+        return {"error": square.mean(axis=(0, *range(2, square.ndim - 1)), dtype=np.float64)}
+
+    def scores(self, sums):
+        return tuple(
+            dataclasses.replace(score, units="1" if score.units == "1" else f"({score.units})^2")
+            for score in super().scores(sums)
+        )

@@ -26,6 +26,10 @@ class OnArchive:
     archive: ClassVar[type[Archive]]
     every: ClassVar[int] = 1
     """Of the frames on disk, every so many are used."""
+    skip: ClassVar[int] = 0
+    """Of the frames of each trajectory, so many first ones are left out."""
+    variables: ClassVar[tuple[str, ...]] = ()
+    """Of the fields on disk, those that are used; empty: all."""
     own_test_part: ClassVar[bool] = True
     """Whether the archive says what is held out."""
 
@@ -53,9 +57,10 @@ class OnArchive:
             yield f"fields are means over blocks of {source.coarsen} cells"
         if source.every != self.every:
             yield f"every {_th(source.every)} frame is used, not every {_th(self.every)}"
-        if source.skip:
-            yield f"the first {source.skip} frames of each trajectory are left out"
-        if source.variables:
+        if source.skip != self.skip:
+            instead = f", not {self.skip}" if self.skip else ""
+            yield f"the first {source.skip} frames of each trajectory are left out{instead}"
+        if source.variables and set(source.variables) != set(self.variables):
             yield f"of the fields only {', '.join(source.variables)} are used"
 
 

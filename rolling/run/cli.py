@@ -23,7 +23,7 @@ USAGE = """usage: rolling COMMAND ...
   rollout RUN          forecast with a trained run, streamed to a Zarr store
   distill RUN          turn a trained run into one of few calls per frame (--steps-per-frame, --method)
   finetune RUN         go on training from a run's parameters, with another objective or other data
-  benchmark RUN        score it by published protocols
+  benchmark RUN        score it by published protocols; of several trainings, RUN RUN ..., mean and deviation
   drift RUN            tell where the drift of its rollouts comes from
   evaluate RUN         score its forecasts against the truth, persistence and climatology
   evaluate --real DIR --fake DIR   score clips of any model against real ones: videos, arrays, stores
@@ -32,7 +32,7 @@ USAGE = """usage: rolling COMMAND ...
   list                 list the presets
   show EXPERIMENT      show all settings of an experiment and its cost: operations, memory
   show DATA            say what lies in a file or folder: simulations, fields on a grid or clips
-  weights NAME         where to get the weights that a metric needs (i3d), and whether the file is valid
+  weights NAME         where to get the weights that a metric needs (i3d, lsim), and whether the file is valid
   oracle               exact error of a window and a solver on a linear-Gaussian sequence
 
 --code FILE, any number of times: parts of a Python file of your own, for any command.
@@ -225,11 +225,12 @@ def _list(words: list[str]) -> None:
 
     if words:
         raise InputError("`rolling list` takes no arguments")
+    width = max(map(len, (*presets(), *families()))) + 2
     for name in presets():
-        print(f"{name:25s}{first_line(name)}")
+        print(f"{name:{width}}{first_line(name)}")
     print("\nEach of them also exists in other families of methods, as NAME_FAMILY (kolmogorov_erdm):")
     for name in families():
-        print(f"{name:25s}{about(name)}")
+        print(f"{name:{width}}{about(name)}")
 
 
 def _rollout(words: list[str]) -> None:
@@ -251,13 +252,22 @@ def _drift(words: list[str]) -> None:
 
 
 def _benchmark(words: list[str]) -> None:
-    from rolling.run.benchmark import benchmark
+    from rolling.run.benchmark import benchmark, benchmark_trainings
     from rolling.run.commands import fixed_by_run
     from rolling.run.experiment.options import parse
 
-    run, rest = first(words, "benchmark", "run")
-    program, fixed = f"rolling benchmark {run}", fixed_by_run()
-    print(benchmark(Path(run), lambda own: parse(own, rest, program, fixed)))
+    first(words, "benchmark", "run")
+    named = _before_options(words)
+    runs, rest = words[:named], words[named:]
+    program, fixed = f"rolling benchmark {' '.join(runs)}", fixed_by_run()
+
+    def choose(own):
+        return parse(own, rest, program, fixed)
+
+    if len(runs) == 1:
+        print(benchmark(Path(runs[0]), choose))
+    else:
+        print(benchmark_trainings([Path(run) for run in runs], choose))
 
 
 def _evaluate(words: list[str]) -> None:
@@ -268,7 +278,7 @@ def _evaluate(words: list[str]) -> None:
     run, rest = first(words, "evaluate", "run")
     if rest:
         raise InputError(
-            "`rolling evaluate` takes a run and, of options, --code and --metrics.i3d-weights, not"
+            "`rolling evaluate` takes a run and, of options, --code and --metrics.NAME-weights, not"
             f" {rest[0]!r}: metrics are chosen when a run is made"
         )
     print(commands.evaluate(Path(run)))
@@ -291,6 +301,11 @@ def _report(words: list[str]) -> None:
     print(commands.report(Path(run), lambda own: parse(own, rest, program, fixed)))
 
 
+def _before_options(words: list[str]) -> int:
+    """How many words come before the first option."""
+    return next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
+
+
 def _compare(words: list[str]) -> None:
     from rolling.run.compare import commands
     from rolling.run.experiment.options import parse
@@ -298,7 +313,7 @@ def _compare(words: list[str]) -> None:
     if words and words[0] in ("-h", "--help"):
         print(commands.usage(), end="")
         return
-    named = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
+    named = _before_options(words)
     if any(word.split("=")[0] == "--windows" for word in words):
         experiment, families = experiment_and_options(words, "compare", commands.FamilyOptions)
         print(commands.compare_families(experiment, families, words))
@@ -318,12 +333,14 @@ def _weights(words: list[str]) -> None:
 
 
 def _oracle(words: list[str]) -> None:
+    from rolling.joint_oracle import JointOracle
     from rolling.oracle import Oracle
     from rolling.run.experiment import codec
     from rolling.run.experiment.options import parse
 
-    oracle = parse(Oracle(), words, "rolling oracle")
-    print(json.dumps({**codec.encode(oracle), "max_covariance_error": oracle.max_covariance_error()}))
+    several = any(word.split("=")[0] in ("--modalities", "--given", "--absent") for word in words)
+    oracle = parse(JointOracle() if several else Oracle(), words, "rolling oracle")
+    print(json.dumps({**codec.encode(oracle), **oracle.errors()}))
 
 
 COMMANDS: dict[str, Callable[[list[str]], None]] = {

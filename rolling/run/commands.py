@@ -215,7 +215,7 @@ def rollout(folder: Path, choose: Callable[[RolloutOptions], RolloutOptions]) ->
         raise InputError("a rollout needs at least one frame: give --frames")
     if options.data:
         test = read_other(experiment.source, forecaster.layout, forecaster.statistics.mask, options.data)
-        starts = initial_frames.after_last(test, forecaster.recipe.given)
+        starts = initial_frames.after_last(test, forecaster.recipe.given_frames)
         forecast = dataclasses.replace(forecast, starts=len(starts))
         others = [Path(options.data).stem]
     else:
@@ -340,7 +340,7 @@ def _report(forecaster: Forecaster, split: Split, folder: Path) -> Path:
         folder,
         experiment=experiment,
         test=split.test,
-        context=forecaster.recipe.given,
+        context=forecaster.recipe.given_frames,
         notices=split.notices,
         skipped=split.skipped,
         commands=[f"rolling run {folder / 'experiment.json'} --name NEW", f"rolling rollout {folder}"],

@@ -97,10 +97,10 @@ def check_guess(guess: Sampling, recipe: Sampling) -> None:
             f"the run of the first guess, {recipe.start.run}, asks others itself, for its start or its"
             " guidance: choose one that asks none"
         )
-    if guess.given > recipe.given:
+    if guess.given_frames > recipe.given_frames:
         raise InputError(
-            f"the run of the first guess, {recipe.start.run}, needs {guess.given} given frames: say so with"
-            f" --start.frames {guess.given}"
+            f"the run of the first guess, {recipe.start.run}, needs {guess.given_frames} given frames: say so"
+            f" with --start.frames {guess.given_frames}"
         )
 
 

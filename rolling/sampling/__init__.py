@@ -6,7 +6,9 @@
 from rolling.sampling.carry import Carry
 from rolling.sampling.constraints import Constraint, Units
 from rolling.sampling.corrections import Correction
+from rolling.sampling.coupling import Coupling
 from rolling.sampling.guidance import Denoisers, Guidance
+from rolling.sampling.modalities import Joint, JointCarry, Modality, joint
 from rolling.sampling.partitions import Partition
 from rolling.sampling.recipe import Sampling
 from rolling.sampling.restart import Restart
@@ -21,9 +23,13 @@ __all__ = [
     "Conditions",
     "Constraint",
     "Correction",
+    "Coupling",
     "Denoisers",
     "Guess",
     "Guidance",
+    "Joint",
+    "JointCarry",
+    "Modality",
     "Partition",
     "Restart",
     "Rollout",
@@ -34,4 +40,5 @@ __all__ = [
     "Sweep",
     "Units",
     "first_guess",
+    "joint",
 ]

@@ -59,7 +59,7 @@ class Memory:
                 f"a frame of age {self.ages[0]} lies in the context of this window, {window.context} frames:"
                 f" choose --memory.ages from {window.context} on, or a window with less context"
             )
-        if sampling.given < 1:
+        if sampling.given_frames < 1:
             raise InputError(
                 "a memory begins with the frames that a rollout is given, and this one is given none: choose"
                 " a window with context, or --start.past 1"

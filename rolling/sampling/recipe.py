@@ -21,7 +21,7 @@ from rolling.sampling.restart import Restart
 from rolling.sampling.starts import FromNoise, Start
 from rolling.sampling.sweeps import Even, Sequential, Spacing, Sweep
 from rolling.solvers import Ddim, Solver
-from rolling.windows import Rolling, Window, rounded
+from rolling.windows import Rolling, Window, moving_frames, rounded
 
 MOST_STEPS = 100_000
 
@@ -125,14 +125,14 @@ class Sampling:
         return self.calls_per_frame + more * self.solver.calls / self.window.stride
 
     @property
-    def given(self) -> int:
+    def given_frames(self) -> int:
         """Frames that a rollout is given."""
         return self.start.given(self.window)
 
     @property
     def all_enter_at_once(self) -> bool:
         """Whether all frames after the context enter, and are finished, together."""
-        return self.window.stride == self.window.size - self.window.context
+        return self.window.stride == moving_frames(self.window)
 
     @property
     def waits(self) -> bool:

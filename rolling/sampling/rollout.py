@@ -6,32 +6,50 @@ identical bits.
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import einops
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
-from rolling.array_types import Frames
+from rolling.array_types import Frames, JointFrames
 from rolling.common import compiler
 from rolling.common.errors import InputError
-from rolling.denoisers import NOTHING, Condition, Denoiser
-from rolling.sampling.carry import Carry
+from rolling.denoisers import NOTHING, Condition, Denoiser, JointDenoiser
 from rolling.sampling.guidance import Denoisers, FirstGuess
+from rolling.sampling.recipe import Sampling
 from rolling.sampling.sampler import FOREVER, Sampler
+from rolling.sampling.starts import Moves
 
 Conditions = Callable[[int, int], Condition]
 """`(first, count)` to what is known of the frames `first .. first + count - 1`; frame 0 is the first that is
 given."""
 
 
+Bind = Callable[[Any], Denoiser | Denoisers | JointDenoiser]
+"""Parameters to a denoiser."""
+
+
+class Advances(Moves, Protocol):
+    """What a rollout asks of a `Sampler`, or of the `Joint` one of several modalities."""
+
+    @property
+    def recipe(self) -> Sampling: ...
+
+    def check(self, given: Any, frames: int) -> None:
+        """Raises `InputError` unless so many frames can be rolled out after the given ones."""
+
+    def finished(self, carry: Any) -> Any: ...
+
+
 class Chunk(NamedTuple):
     """Frames `start .. start + n - 1` after the given ones, and the carry from which it continues."""
 
     start: int
-    frames: Frames
-    carry: Carry
+    frames: Frames | JointFrames
+    carry: Any
+    """A `Carry`, or one for each modality."""
 
 
 class Rollout:
@@ -42,7 +60,7 @@ class Rollout:
     through the same two programs.
     """
 
-    def __init__(self, sampler: Sampler, bind: Callable[[Any], Denoiser | Denoisers], *, cycles: int = 16):
+    def __init__(self, sampler: Advances, bind: Bind, *, cycles: int = 16):
         if cycles < 1:
             raise InputError(f"a chunk holds at least one cycle, not {cycles}")
         self.sampler, self.bind, self.cycles = sampler, bind, cycles
@@ -60,47 +78,58 @@ class Rollout:
         `last` is the index of the first frame that the rollout does not have. The bounds are traced, so that
         a chunk may be cut short without another compilation.
         """
-        sampler, origin = self.sampler, carry.first
-        size, stride = sampler.window.size, sampler.window.stride
-        finished = sampler.finished(carry)
-        buffer = jnp.zeros_like(
-            finished, shape=(finished.shape[0], self.frames_per_chunk, *finished.shape[2:])
-        )
-        buffer = jax.lax.dynamic_update_slice_in_dim(buffer, finished, 0, axis=1)
+        sampler, begun = self.sampler, carry
+
+        def room(frames):
+            return jnp.zeros_like(
+                frames, shape=(frames.shape[0], self.cycles * frames.shape[1], *frames.shape[2:])
+            )
+
+        def put(buffer, frames, i):
+            return jax.lax.dynamic_update_slice_in_dim(buffer, frames, i * frames.shape[1], axis=1)
 
         def body(i, state):
             carry, buffer = state
             carry = sampler.shift(carry)
-            here = condition.window(carry.first - origin, size)
+            here = sampler.seen(condition, carry, begun)
             carry = sampler.cycle(self.bind(params), carry, here, last)
-            frames = sampler.finished(carry)
-            return carry, jax.lax.dynamic_update_slice_in_dim(buffer, frames, i * stride, axis=1)
+            return carry, jax.tree.map(partial(put, i=i), buffer, sampler.finished(carry))
 
+        finished = sampler.finished(carry)
+        buffer = jax.tree.map(partial(put, i=0), jax.tree.map(room, finished), finished)
         return jax.lax.fori_loop(begin, end, body, (carry, buffer))
+
+    def _cut(self, block, start: int, stop: int):
+        """Frames `start .. stop - 1` of a chunk; of several modalities, those of these ticks."""
+
+        def own(frames):
+            first, last = (end * frames.shape[1] // self.frames_per_chunk for end in (start, stop))
+            return frames[:, first:last]
+
+        return jax.tree.map(own, block)
 
     def chunks(
         self,
         params: Any,
-        given: Frames,
+        given: Frames | JointFrames,
         key: Key[Array, " batch"],
         frames: int,
         conditions: Conditions = lambda first, count: NOTHING,
         *,
-        resume: tuple[int, Carry] | None = None,
+        resume: tuple[int, Any] | None = None,
     ) -> Iterator[Chunk]:
-        """Rolls out the `frames` frames after the given ones, `[batch, recipe.given, ...]`, in chunks.
+        """Rolls out the `frames` frames after the given ones, `[batch, recipe.given_frames, ...]`, in chunks.
 
         Memory does not depend on `frames`, which need be no multiple of anything. `resume = (start, carry)`
         continues with frame `start`, which is where the last chunk ended, from the carry that came with it;
         its memory is given away.
         """
-        window, count_given = self.sampler.window, self.sampler.recipe.given
+        window, count_given = self.sampler.window, self.sampler.recipe.given_frames
         stride, size, last = window.stride, window.size, count_given + frames
         start, carry = resume or (0, None)
         fresh = carry is None
         if fresh and frames > 0:
-            if given.shape[1] != count_given:
-                raise InputError(f"the rollout needs {count_given} given frames, not {given.shape[1]}")
+            self.sampler.check(given, frames)
             carry = self._begin(params, given, key, conditions(0, count_given + size), last)
         while start < frames:
             # A chunk that was cut short has left over some of the carry's finished frames.
@@ -112,7 +141,7 @@ class Rollout:
             cycles = -(-(out + count) // stride)
             carry, block = self._advance(params, carry, known, int(waiting), cycles, last)
             # The next call gives the carry's memory away: whoever keeps it longer must have a copy.
-            yield Chunk(start, block[:, out : out + count], carry)
+            yield Chunk(start, self._cut(block, out, out + count), carry)
             start, fresh = start + count, False
 
 
@@ -126,7 +155,7 @@ def first_guess(sampler: Sampler, denoiser: Denoiser | Denoisers) -> FirstGuess:
     recipe, window = sampler.recipe, sampler.window
 
     def forecast(given, frames, key, condition):
-        cycles, past = -(-frames // window.stride), given.shape[1] - recipe.given
+        cycles, past = -(-frames // window.stride), given.shape[1] - recipe.given_frames
         ahead = (cycles - 1) * window.stride + window.size - window.context
         known = condition.known_frames
         if known is not None and known < given.shape[1] + ahead:
@@ -135,7 +164,7 @@ def first_guess(sampler: Sampler, denoiser: Denoiser | Denoisers) -> FirstGuess:
                 f" {known - given.shape[1]}: choose a next-frame run, or a larger window"
             )
         key = jax.vmap(partial(jax.random.fold_in, data=GUESS))(key)
-        start = condition.window(past, recipe.given + window.size)
+        start = condition.window(past, recipe.given_frames + window.size)
         carry = recipe.start(sampler, denoiser, given[:, past:], key, start, FOREVER)
 
         def advance(carry, _):

@@ -11,7 +11,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Key
 
 from rolling.array_types import Clocks, ContextFrames, Frames, PastFrames
 from rolling.common.errors import InputError
@@ -22,7 +22,8 @@ from rolling.sampling.carry import Carry
 from rolling.sampling.constraints import Units
 from rolling.sampling.guidance import Denoisers, Schedules, guided
 from rolling.sampling.recipe import Sampling
-from rolling.solvers import Step, step_between
+from rolling.sampling.sweeps import State
+from rolling.solvers import Denoise, Step, step_between
 from rolling.windows import Window, in_context, rounded, warmup_steps
 
 FOREVER = np.iinfo(np.int32).max
@@ -39,12 +40,20 @@ class Sampler:
     def window(self) -> Window:
         return self.recipe.window
 
-    def begin(self, context: Frames, key: Key[Array, " batch"], past: PastFrames | None = None) -> Carry:
-        """The context `[batch, n, ...]` (n may be 0), and pure noise after it. `past [batch, m, ...]` are the
-        given frames before it: frame 0 is the first of them."""
-        n, first = self.window.context, 0 if past is None else past.shape[1]
-        if context.shape[1] != n:
-            raise InputError(f"the window needs {n} frames of context, not {context.shape[1]}")
+    def check(self, given: Frames, frames: int) -> None:
+        """Raises `InputError` unless so many frames can be rolled out after the given ones."""
+        if given.shape[1] != self.recipe.given_frames:
+            raise InputError(
+                f"the rollout needs {self.recipe.given_frames} given frames, not {given.shape[1]}"
+            )
+
+    def begin(self, given: Frames, key: Key[Array, " batch"]) -> Carry:
+        """The given frames `[batch, m, ...]`, of which the last ones are the context, and pure noise after
+        them. Frame 0 is the first of them."""
+        n, first = self.window.context, given.shape[1] - self.window.context
+        if first < 0:
+            raise InputError(f"the window needs {n} frames of context, not {given.shape[1]}")
+        past, context = given[:, :first], given[:, first:]
         noise = self._warm_noise(key, first + n, self.window.size - n, FRESH, context)
         memory = self.recipe.memory.begun(past, context, self.window)
         return self._carry(jnp.concatenate([context, noise], axis=1), key, first, memory)
@@ -79,11 +88,18 @@ class Sampler:
         with its tail truncated lacks."""
         return self._sweep(self.window.cycle, self.recipe.cycle_steps, denoiser, carry, condition, end, done)
 
+    def seen(self, condition: Condition, carry: Carry, begun: Carry | None = None) -> Condition:
+        """What is known of the frames in the window. The first frame of `condition` is frame 0, or the first
+        of the window of `begun`."""
+        origin = 0 if begun is None else begun.first
+        return condition.window(carry.first - origin, self.window.size)
+
     def first_steps(
         self, denoiser, carry: Carry, condition: Condition, count: int
     ) -> tuple[Float[Array, "step batch window *space channel"], Carry]:
         """The frames of the carry where each of the first `count` steps of a cycle begins, and the carry
         where the last of them does. The steps run one after another, whatever the recipe's sweep."""
+        carry = self.told(carry, condition)
         if count == 1:
             return carry.z[None], carry
         _, plan, network = self._planned(
@@ -101,6 +117,10 @@ class Sampler:
         """Frames of a carry whose slot 0 has frame `first`, as the network is shown them at the clocks
         `logsnr`: with their context, which is clean in the carry, diffused to its clocks."""
         return self._show(z, key, first)(z, logsnr)
+
+    def show(self, carry: Carry) -> Callable[[Frames, Clocks], Frames]:
+        """`show(z, logsnr)` for the window of a carry: see `shown`."""
+        return self._show(carry.z, carry.key, carry.first)
 
     def finished(self, carry: Carry) -> Frames:
         n = self.window.context
@@ -123,10 +143,20 @@ class Sampler:
         )
 
     def informed(self, condition: Condition, carry: Carry) -> Condition:
-        """What is known of the window, and with it the old frames that the network sees."""
-        if carry.memory is None:
-            return condition
-        return dataclasses.replace(condition, memory=self.recipe.memory.shown(carry.memory))
+        """What the network is told of the window, and with it the old frames that it sees."""
+        memory = condition.memory if carry.memory is None else self.recipe.memory.shown(carry.memory)
+        return dataclasses.replace(condition, memory=memory, known=None)
+
+    def told(self, carry: Carry, condition: Condition) -> Carry:
+        """The carry with the frames of its window that are known."""
+        if condition.known is None:
+            return carry
+        frames, there = condition.known
+        return dataclasses.replace(carry, z=jnp.where(expand(there, carry.z), frames, carry.z))
+
+    def unseen(self, carry: Carry) -> Frames:
+        """The window of a carry as pure noise."""
+        return self._noise(carry.key, carry.first, self.window.size, CONTEXT, carry.z)
 
     def _noise(self, key, first, count, fold, like) -> Array:
         """Unit noise of `count` frames for frames like `like`."""
@@ -145,7 +175,7 @@ class Sampler:
     def _in_context(self, z: Frames) -> Array:
         return expand(in_context(self.window, (1, self.window.size)), z)
 
-    def _plan(self, clocks: Callable, times: np.ndarray, dtype) -> tuple[Step, bool]:
+    def plan(self, clocks: Callable, times: np.ndarray, dtype) -> tuple[Step, bool]:
         """The steps between falling times, constants of the program, and whether they show the context with
         noise."""
 
@@ -164,7 +194,7 @@ class Sampler:
         n, weak, condition = self.window.context, denoisers.weak, self.informed(condition, carry)
         strong, weak = self.recipe.partition(denoisers.strong), weak and self.recipe.partition(weak)
         if noisy or self.recipe.guidance:
-            show = self._show(carry.z, carry.key, carry.first)
+            show = self.show(carry)
             schedules = Schedules(self.window, self.recipe.schedule)
             strong = guided(strong, weak, self.recipe.guidance, schedules, show)
 
@@ -219,13 +249,14 @@ class Sampler:
     def _planned(self, clocks, steps, denoiser, carry, condition, end) -> tuple[Denoisers, Step, Callable]:
         """What a sweep from `t = 1` to `t = 0` takes: the denoisers, its steps, and `network(z, logsnr)`."""
         denoisers = denoiser if isinstance(denoiser, Denoisers) else Denoisers(denoiser)
-        plan, noisy = self._plan(clocks, self.recipe.spacing.times(steps), carry.z.dtype)
+        plan, noisy = self.plan(clocks, self.recipe.spacing.times(steps), carry.z.dtype)
         network = self._network(denoisers, carry, condition, noisy)
-        return denoisers, self._live(plan, carry, end), network
+        return denoisers, self.standing(plan, carry, condition, end), network
 
     def _sweep(self, clocks, steps, denoiser, carry, condition, end, done=0) -> Carry:
         """Solves from `t = 1`, or from where so many steps are done, to `t = 0`, and again where there are
         restarts."""
+        carry = self.told(carry, condition)
         denoisers, plan, network = self._planned(clocks, steps, denoiser, carry, condition, end)
         plan = jax.tree.map(lambda part: part[done:], plan) if done else plan
         carry = self._solve(plan, network, carry)
@@ -236,24 +267,25 @@ class Sampler:
         finished = slice(n, n + self.window.stride)
         z = self._corrected(carry.z, finished, carry.given, denoisers.units)
         z = self._constrained(z, finished, z[:, :n], denoisers.units)
-        return dataclasses.replace(carry, z=z)
+        return self.told(dataclasses.replace(carry, z=z), condition)
+
+    def move(self, carry: Carry, i, step: Step, state: State, denoise: Denoise) -> State:
+        """Step `i` of a sweep that began at `carry`."""
+
+        def noise(draw: int) -> Frames:
+            # One fold per draw: a solver that draws twice in a step gets two streams.
+            key = carry.key if draw == 0 else jax.vmap(partial(jax.random.fold_in, data=draw))(carry.key)
+            return self._warm_noise(key, carry.first, self.window.size, carry.step + i + 1, carry.z)
+
+        before, history = state
+        moved = self.recipe.solver.step(denoise, before, history, step, noise)
+        z, history = jax.tree.map(step.hold, moved, state)
+        # Context whose clock runs is shown at other levels (`show`), and is not denoised.
+        return jnp.where(self._in_context(z), before, z), history
 
     def _solve(self, plan: Step, network: Callable, carry: Carry) -> Carry:
         """The carry after all steps of a plan."""
-        size = self.window.size
-
-        def move(i, step, state, denoise):
-            def noise(draw: int) -> Frames:
-                # One fold per draw: a solver that draws twice in a step gets two streams.
-                key = carry.key if draw == 0 else jax.vmap(partial(jax.random.fold_in, data=draw))(carry.key)
-                return self._warm_noise(key, carry.first, size, carry.step + i + 1, carry.z)
-
-            before, history = state
-            moved = self.recipe.solver.step(denoise, before, history, step, noise)
-            z, history = jax.tree.map(step.hold, moved, state)
-            # Context whose clock runs is shown at other levels (`show`), and is not denoised.
-            return jnp.where(self._in_context(z), before, z), history
-
+        move = partial(self.move, carry)
         z, history = self.recipe.sweep(move, network, (carry.z, carry.history), plan)
         return dataclasses.replace(carry, z=z, history=history, step=carry.step + len(plan.moving))
 
@@ -262,8 +294,8 @@ class Sampler:
         restarts that are due. Cycles are counted by the frames, so that one that is resumed goes on alike."""
         restart = self.recipe.restart
         times = restart.level * self.recipe.spacing.times(restart.steps(self.recipe.cycle_steps))
-        plan, noisy = self._plan(self.window.cycle, times, carry.z.dtype)
-        plan = self._live(plan, carry, end)
+        plan, noisy = self.plan(self.window.cycle, times, carry.z.dtype)
+        plan = self.standing(plan, carry, condition, end)
 
         def once(i, carry: Carry) -> Carry:
             carry = self._noised(carry, i, plan.logsnr_s[-1], plan.logsnr_t[0])
@@ -285,17 +317,24 @@ class Sampler:
         z = jnp.where(kept, carry.z, noised)
         return dataclasses.replace(carry, z=z, history=self.recipe.solver.init(z))
 
-    def _live(self, plan: Step, carry: Carry, end) -> Step:
-        """Frames from `end` on stand still, as pure noise, where the tail is truncated."""
-        if not self.recipe.truncate_tail:
-            return plan
-        live = (carry.first + jnp.arange(self.window.size) < end)[None, None]
-        noise = self.recipe.schedule.logsnr(jnp.ones((1, 1, 1), plan.logsnr_t.dtype))
+    def standing(self, plan: Step, carry: Carry, condition: Condition, end) -> Step:
+        """The plan in which frames that are known stand still, clean, and where the tail is truncated those
+        from `end` on, as pure noise."""
+        if condition.known is not None:
+            plan = self._held(plan, condition.known.there, 0.0)
+        if self.recipe.truncate_tail:
+            plan = self._held(plan, (carry.first + jnp.arange(self.window.size) >= end)[None], 1.0)
+        return plan
+
+    def _held(self, plan: Step, where: Bool[Array, "#batch time"], tau: float) -> Step:
+        """The plan in which some frames stand at the local time `tau`."""
+        there = where[None]
+        logsnr = self.recipe.schedule.logsnr(jnp.full((1, 1, 1), tau, plan.logsnr_t.dtype))
         return Step(
-            jnp.where(live, plan.logsnr_t, noise),
-            jnp.where(live, plan.logsnr_s, noise),
-            plan.moving & live,
-            plan.last & live,
+            jnp.where(there, logsnr, plan.logsnr_t),
+            jnp.where(there, logsnr, plan.logsnr_s),
+            plan.moving & ~there,
+            plan.last & ~there,
         )
 
 

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, Key
 from rolling.array_types import Frames
 from rolling.common.checks import check_least
 from rolling.common.errors import InputError
-from rolling.denoisers import Condition, Denoiser
+from rolling.denoisers import Condition, Denoiser, JointDenoiser
 from rolling.noise import expand
 from rolling.sampling.carry import Carry
 from rolling.sampling.guidance import Denoisers
@@ -19,22 +19,29 @@ from rolling.windows import Window
 
 @runtime_checkable
 class Moves(Protocol):
-    """The moves of a `Sampler` that a start is made of."""
+    """The moves of a `Sampler`, or of the `Joint` one of several modalities, that a start is made of."""
 
     @property
     def window(self) -> Window: ...
 
-    def begin(self, context: Frames, key: Key[Array, " batch"], past: Any = ...) -> Carry: ...
+    def begin(self, given: Any, key: Key[Array, " batch"]) -> Any: ...
+
+    def warm_up(self, denoiser: Any, carry: Any, condition: Condition, end: Any = ...) -> Any: ...
+
+    def cycle(self, denoiser: Any, carry: Any, condition: Condition, end: Any = ...) -> Any: ...
+
+    def seen(self, condition: Condition, carry: Any, begun: Any = ...) -> Condition: ...
+
+    def shift(self, carry: Any) -> Any: ...
+
+
+@runtime_checkable
+class MovesOfOne(Moves, Protocol):
+    """Those of one modality, whose window may be placed on frames."""
 
     def place(
         self, x: Frames, key: Key[Array, " batch"], first: int, end: Any = ..., past: Any = ...
     ) -> Carry: ...
-
-    def warm_up(self, denoiser: Any, carry: Carry, condition: Condition, end: Any = ...) -> Carry: ...
-
-    def cycle(self, denoiser: Any, carry: Carry, condition: Condition, end: Any = ...) -> Carry: ...
-
-    def shift(self, carry: Carry) -> Carry: ...
 
 
 @runtime_checkable
@@ -56,8 +63,8 @@ class Start(Protocol):
     def __call__(
         self,
         sampler: Moves,
-        denoiser: Denoiser | Denoisers,
-        given: Frames,
+        denoiser: Denoiser | Denoisers | JointDenoiser,
+        given: Any,
         key: Key[Array, " batch"],
         condition: Condition,
         end: Int[Array, ""] | int,
@@ -85,9 +92,8 @@ class FromNoise:
         return window.context + self.past
 
     def __call__(self, sampler, denoiser, given, key, condition, end):
-        first = given.shape[1] - sampler.window.context
-        carry = sampler.begin(given[:, first:], key, given[:, :first])
-        return sampler.warm_up(denoiser, carry, condition.window(first, sampler.window.size), end)
+        carry = sampler.begin(given, key)
+        return sampler.warm_up(denoiser, carry, sampler.seen(condition, carry), end)
 
 
 @runtime_checkable
@@ -136,13 +142,13 @@ class FromGuess:
         return _from_guess(sampler, denoiser, given, guess, key, condition, end)
 
 
-def _from_guess(sampler: Moves, denoiser, given, guess: Frames, key, condition, end) -> Carry:
+def _from_guess(sampler: MovesOfOne, denoiser, given, guess: Frames, key, condition, end) -> Carry:
     """The carry after one cycle from the context and a guess of the frames that follow."""
     n = sampler.window.context
     first = given.shape[1] - n
     x = jnp.concatenate([given[:, first:], guess], axis=1)
     carry = sampler.place(x, key, first, end, given[:, :first])
-    return sampler.cycle(denoiser, carry, condition.window(first, sampler.window.size), end)
+    return sampler.cycle(denoiser, carry, sampler.seen(condition, carry), end)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from jaxtyping import Array, Int
 
 from rolling.array_types import Clocks, Frames
 from rolling.common.errors import InputError
-from rolling.solvers import Solver, Step
+from rolling.solvers import Solver
 
 State = tuple[Frames, Any]
 """Frames, and the solver's history beside them."""
@@ -71,12 +71,13 @@ class Sweep(Protocol):
 
     def __call__(
         self,
-        move: Callable[[Int[Array, ""] | int, Step, State, Callable], State],
+        move: Callable[[Int[Array, ""] | int, Any, Any, Callable], Any],
         network: Callable[[Frames, Clocks], Frames],
-        state: State,
-        plan: Step,
-    ) -> State:
-        """`move(i, step, state, denoise)` is step `i` of the plan, whose leaves are `[steps, batch, time]`;
+        state: Any,
+        plan: Any,
+    ) -> Any:
+        """The state after all steps of a plan: of a `Step`, or of one for each of several modalities.
+        `move(i, step, state, denoise)` is step `i` of the plan, whose leaves are `[steps, batch, time]`;
         `network(z, logsnr)` takes any whole number of copies of the batch, one after the other."""
         ...
 
@@ -92,7 +93,7 @@ class Sequential:
         def body(i, state):
             return move(i, jax.tree.map(lambda part: part[i], plan), state, network)
 
-        return jax.lax.fori_loop(0, len(plan.moving), body, state)
+        return jax.lax.fori_loop(0, len(jax.tree.leaves(plan)[0]), body, state)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ Euler's method for flow matching is `Ddim`.
 """
 
 from rolling.solvers.first_order import Ancestral, Ddim
+from rolling.solvers.lockstep import JointDenoise, in_lockstep
 from rolling.solvers.multistep import Deis, DpmSolverPlusPlus, UniPC
 from rolling.solvers.protocol import Denoise, Noise, Solver, Step, step_between
 from rolling.solvers.singlestep import DpmSolverPlusPlus2S, Heun
@@ -22,10 +23,12 @@ __all__ = [
     "DpmSolverPlusPlus",
     "DpmSolverPlusPlus2S",
     "Heun",
+    "JointDenoise",
     "Noise",
     "Solver",
     "Step",
     "TimeShift",
     "UniPC",
+    "in_lockstep",
     "step_between",
 ]

@@ -12,8 +12,10 @@ Windows that take another one as `inner` change one thing about it: its clocks, 
 how the context is shown. They can be nested.
 """
 
+from rolling.windows.ahead import Ahead
 from rolling.windows.chunks import Autoregressive, FullSequence
 from rolling.windows.context import AlignedContext, HistoryDropout, NoisyContext
+from rolling.windows.every import Every
 from rolling.windows.independent import IndependentTimes
 from rolling.windows.protocol import (
     LocalTimes,
@@ -23,6 +25,7 @@ from rolling.windows.protocol import (
     check_frames,
     check_share,
     in_context,
+    moving_frames,
     rounded,
     shows_history,
     stratified,
@@ -32,21 +35,26 @@ from rolling.windows.protocol import (
 )
 from rolling.windows.pyramid import Pyramid, Trapezoid
 from rolling.windows.rolling import Rolling
+from rolling.windows.tasks import JointTimes, Tasks, missing
 from rolling.windows.warped import Warped
 from rolling.windows.wrapper import TrainedOn, Wrapper
 
 __all__ = [
+    "Ahead",
     "AlignedContext",
     "Autoregressive",
+    "Every",
     "FullSequence",
     "HistoryDropout",
     "IndependentTimes",
+    "JointTimes",
     "LocalTimes",
     "NoisyContext",
     "Pyramid",
     "Rolling",
     "SampledTimes",
     "ShowsHistories",
+    "Tasks",
     "TrainedOn",
     "Trapezoid",
     "Warped",
@@ -55,6 +63,8 @@ __all__ = [
     "check_frames",
     "check_share",
     "in_context",
+    "missing",
+    "moving_frames",
     "rounded",
     "shows_history",
     "stratified",

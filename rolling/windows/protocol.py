@@ -65,12 +65,20 @@ def shows_history(window: Window, kept: int, level: float) -> bool:
     return kept == window.context and level == 0
 
 
+def moving_frames(window: Window) -> int:
+    """Frames whose clocks run in a cycle: those behind the context, but for those that a window only looks
+    ahead at."""
+    with jax.ensure_compile_time_eval():
+        end, begin = window.cycle(jnp.asarray([0.0, 1.0]))[:, window.context :]
+        return int((end < begin).sum())
+
+
 def warmup_steps(window: Window, cycle_steps: int) -> int:
     """Steps of a warm-up in which a frame gets as many as in the cycles: `N (W - n)` for rolling.
 
     With fewer, the error of the warm-up dominates that of the rollout.
     """
-    return max(1, round(cycle_steps * (window.size - window.context) / window.stride))
+    return max(1, round(cycle_steps * moving_frames(window) / window.stride))
 
 
 def training_frames(window: Window) -> int:

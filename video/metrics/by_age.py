@@ -12,9 +12,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from rolling.common.terminal import tell
 from rolling.metrics.frechet import Gaussian, frechet_distance
 from rolling.metrics.protocol import About, EvaluationSetup, Recorded, Sample, Score
-from rolling.video.metrics.distances import HALVES, Space, as_stored, features_of, tell
+from rolling.video.metrics.distances import HALVES, Space, as_stored, features_of
 from rolling.video.metrics.spectral_power import SpectralPower
 
 FEWEST = 64

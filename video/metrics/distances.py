@@ -19,13 +19,13 @@ not.
 
 import dataclasses
 import functools
-import sys
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from rolling.common.errors import InputError
+from rolling.common.terminal import tell
 from rolling.layout import Layout
 from rolling.metrics.frechet import Gaussian, Sampled, frechet_distance, kernel_distance
 from rolling.metrics.intervals import interval, joined, without_each
@@ -288,9 +288,3 @@ class KernelDistance(SetDistance):
 
 def _stacked(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {name: np.array([each[name] for each in found]) for name in found[0]}
-
-
-@functools.cache
-def tell(words: Hashable) -> None:
-    """Reports once why a metric is left out."""
-    print(words, file=sys.stderr, flush=True)

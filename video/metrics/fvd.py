@@ -15,18 +15,18 @@ import numpy as np
 from flax import nnx
 
 from rolling.common.errors import InputError
+from rolling.common.terminal import tell
 from rolling.layout import Layout
 from rolling.metrics.protocol import About
+from rolling.metrics.resizing import Positions, bilinear, centres, corners
 from rolling.video.metrics.distances import (
     FrechetDistance,
     KernelDistance,
     SetDistance,
     about_distance,
-    tell,
 )
 from rolling.video.metrics.i3d import FEWEST_FRAMES, SIDE
 from rolling.video.metrics.i3d_weights import I3D_WEIGHTS, filled, tensors
-from rolling.video.metrics.resizing import Positions, bilinear, centres, corners
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

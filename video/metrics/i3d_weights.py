@@ -11,10 +11,10 @@ import numpy as np
 from flax import nnx
 
 from rolling.common.errors import InputError
+from rolling.metrics.weights import PublishedWeights
 from rolling.video.metrics.i3d import SCOPE, structure
-from rolling.video.metrics.weights import WeightsFile
 
-I3D_WEIGHTS = WeightsFile(
+I3D_WEIGHTS = PublishedWeights(
     name="i3d",
     use="the Frechet and kernel video distances, `fvd` and `kvd`",
     source=(

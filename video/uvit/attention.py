@@ -2,64 +2,105 @@
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from rolling.video.uvit.layers import Linear, fan_in, rms_norm, zeros
 
 
-def rotary_angles(positions: Array, pairs: int, period: int | None = None) -> Float[Array, "position pair"]:
+def rotary_angles(
+    positions: Int[Array, " position"], pairs: int, period: int | None = None, multiples: int | None = None
+) -> Float[Array, "position pair"]:
     """Angles of a rotary embedding (arXiv 2104.09864) of integer positions.
 
-    Geometric frequencies from 1 down to 1/100; on a periodic axis multiples of `2 pi / period`, so that
-    attention commutes with shifts along it.
+    Geometric frequencies from 1 down to 1/100; on a periodic axis the first `multiples` of `2 pi / period`,
+    by default half as many as there are positions, so that attention commutes with shifts along it.
     """
     if period is None:
         frequency = 100.0 ** (-jnp.arange(pairs) / max(pairs, 1))
     else:
-        frequency = 2 * math.pi / period * (1 + jnp.arange(pairs) % max(period // 2, 1))
+        multiples = period // 2 if multiples is None else multiples
+        frequency = 2 * math.pi / period * (1 + jnp.arange(pairs) % max(multiples, 1))
     return positions[:, None].astype(jnp.float32) * frequency[None].astype(jnp.float32)
 
 
-def token_angles(
-    time: int, space: Sequence[int], dim: int, periodic: Sequence[bool]
-) -> Float[Array, "time *space pair"]:
-    """Rotary angles of tokens in time (half of the pairs) and along each axis of space (equal shares of the
-    rest)."""
+def shares(dim: int, axes: int) -> tuple[int, int]:
+    """Of the pairs of a head of size `dim`, those that turn in time, about half, and those that turn along
+    each axis of space, equal shares of the rest."""
     pairs = dim // 2
-    share = pairs // (2 * len(space))
-    grid = (time, *space)
-    parts = [rotary_angles(jnp.arange(time), pairs - len(space) * share)]
-    for cells, wraps in zip(space, periodic, strict=True):
-        parts.append(rotary_angles(jnp.arange(cells), share, cells if wraps else None))
+    share = pairs // (2 * axes)
+    return pairs - axes * share, share
+
+
+def token_angles(
+    ticks: Int[Array, " time"],
+    space: Sequence[int],
+    dim: int,
+    periodic: Sequence[bool],
+    multiples: Sequence[int | None] | None = None,
+    in_time: int | None = None,
+) -> Float[Array, "time *space pair"]:
+    """Rotary angles of tokens in time and along each axis of space, as `shares` has it.
+
+    `multiples` are those of `rotary_angles` for each axis. If fewer pairs turn `in_time`, the last ones do
+    not turn.
+    """
+    most, share = shares(dim, len(space))
+    in_time = most if in_time is None else in_time
+    grid = (len(ticks), *space)
+    parts = [rotary_angles(ticks, in_time)]
+    for cells, wraps, count in zip(space, periodic, multiples or [None] * len(space), strict=True):
+        parts.append(rotary_angles(jnp.arange(cells), share, cells if wraps else None, count))
     along = [
         part.reshape([len(part) if place == axis else 1 for place in range(len(grid))] + [-1])
         for axis, part in enumerate(parts)
     ]
-    return jnp.concatenate([jnp.broadcast_to(part, (*grid, part.shape[-1])) for part in along], -1)
+    still = [jnp.zeros((*grid, most - in_time))] if most > in_time else []
+    return jnp.concatenate([jnp.broadcast_to(part, (*grid, part.shape[-1])) for part in along] + still, -1)
 
 
-def rotate(x: Float[Array, "batch token head dim"], angles: Float[Array, "token pair"]) -> Array:
-    """Rotates the pairs `(x_i, x_{i + dim/2})` by their angles."""
-    cos, sin = (f(angles)[None, :, None].astype(x.dtype) for f in (jnp.cos, jnp.sin))
+def rotate(
+    x: Float[Array, "batch token head dim"],
+    angles: Float[Array, "token pair"],
+    shown: Float[Array, "token pair"] | None = None,
+) -> Array:
+    """Rotates the pairs `(x_i, x_{i + dim/2})` by their angles, and multiplies them by `shown`, if given."""
+    cos, sin = (f(angles) for f in (jnp.cos, jnp.sin))
+    if shown is not None:
+        cos, sin = cos * shown, sin * shown
+    cos, sin = (part[None, :, None].astype(x.dtype) for part in (cos, sin))
     a, b = jnp.split(x, 2, axis=-1)
     return jnp.concatenate([a * cos - b * sin, a * sin + b * cos], -1)
 
 
-def causal_mask(time: int, tokens: int = 1) -> Array:
-    """`[time * tokens, time * tokens]`: a token sees the tokens of its own frame and of earlier ones."""
-    frame = jnp.repeat(jnp.arange(time), tokens)
-    return frame[:, None] >= frame[None, :]
+def causal_mask(ticks: Int[Array, " token"]) -> Bool[Array, "token token"]:
+    """A token sees the tokens of its own time and of earlier ones."""
+    return ticks[:, None] >= ticks[None, :]
+
+
+class Places(NamedTuple):
+    """Where the tokens of an attention lie."""
+
+    angles: Float[Array, "token pair"]
+    """See `rotate`."""
+    ticks: Int[Array, " token"] | None = None
+    """Their times, where none sees a later one; None: all see one another."""
+    shown: Float[Array, "token pair"] | None = None
+    """See `rotate`."""
+
+
+def places_of(angles: Float[Array, "time *space pair"], ticks: Int[Array, " time"], causal: bool) -> Places:
+    """The places of the tokens of frames, each frame's after those of the one before it."""
+    flat = angles.reshape(-1, angles.shape[-1])
+    return Places(flat, jnp.repeat(ticks, len(flat) // len(ticks)) if causal else None)
 
 
 class Attention(nnx.Module):
-    """Attention over tokens with normalised queries and keys and rotary positions.
-
-    `mask [token, token]` is True where a query (first axis) may see a key.
-    """
+    """Attention over tokens with normalised queries and keys and rotary positions."""
 
     def __init__(self, channels: int, heads: int, rngs: nnx.Rngs, init=fan_in):
         self.heads = heads
@@ -67,11 +108,13 @@ class Attention(nnx.Module):
         self.gain = nnx.Param(jnp.ones((2, heads, channels // heads)))
         self.out = Linear(channels, channels, rngs, init=init)
 
-    def __call__(self, x: Float[Array, "batch token channel"], angles: Array, mask: Array | None) -> Array:
+    def __call__(self, x: Float[Array, "batch token channel"], places: Places) -> Array:
+        angles, ticks, shown = places
+        mask = None if ticks is None else causal_mask(ticks)[None, None]
         q, k, v = jnp.split(self.qkv(x).reshape(*x.shape[:2], 3 * self.heads, -1), 3, axis=2)
         gain = self.gain[...].astype(x.dtype)
-        q, k = (rotate(rms_norm(p) * gain[i][None, None], angles) for i, p in enumerate((q, k)))
-        y = jax.nn.dot_product_attention(q, k, v, mask=None if mask is None else mask[None, None])
+        q, k = (rotate(rms_norm(p) * gain[i][None, None], angles, shown) for i, p in enumerate((q, k)))
+        y = jax.nn.dot_product_attention(q, k, v, mask=mask)
         return self.out(y.reshape(x.shape))
 
 
@@ -126,7 +169,7 @@ class ClockAttention(nnx.Module):
         q, k = jnp.split(rotate(rms_norm(qk), rotary_angles(jnp.arange(time), self.DIM // 2)), 2, axis=2)
         logits = jnp.einsum("bthd,bshd->bhts", q, k) / self.DIM**0.5
         if self.causal:
-            logits = jnp.where(causal_mask(time)[None, None], logits, -jnp.inf)
+            logits = jnp.where(causal_mask(jnp.arange(time))[None, None], logits, -jnp.inf)
         gate, own = self.gate[...][None, :, None, None], jnp.eye(time)[None, None]
         return gate * nnx.softmax(logits) + (1 - gate) * own
 

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 from rolling.array_types import SPACE
 from rolling.common.errors import InputError
 from rolling.denoisers import NO_LABEL, Condition, Inputs
-from rolling.video.uvit.layers import Frames, Linear, zeros
+from rolling.video.uvit.layers import Boundary, Frames, Linear, zeros
 
 Embedding = Float[Array, "batch time embedding"]
 
@@ -49,14 +49,31 @@ def check_inputs(inputs: Inputs, z: Frames, condition: Condition) -> None:
         raise InputError("the network was built without labels and was given some: leave the label out")
 
 
-def stacked_channels(inputs: Inputs) -> int:
+def distances(space: tuple[int, ...], boundary: Boundary, most: int) -> Float[Array, "*space end"]:
+    """`min(d, most) / most` of the first and the last end of each axis that is not periodic, from 0 at an end
+    to 1 far away; none with a `most` of 0.
+
+    Cell `i` of `n` is `d = i + 1/2` cells away from the first end, `d = n - i - 1/2` from the last.
+    """
+    found = [jnp.zeros((*space, 0))]
+    for axis, kind in enumerate(boundary if most else ()):
+        if kind != "periodic":
+            first = jnp.minimum(jnp.arange(space[axis]) + 0.5, most) / most
+            along = jnp.stack([first, first[::-1]], -1)
+            others = [other for other in range(len(space)) if other != axis]
+            found.append(jnp.broadcast_to(jnp.expand_dims(along, others), (*space, 2)))
+    return jnp.concatenate(found, -1)
+
+
+def stacked_channels(inputs: Inputs, boundary: Boundary, most: int) -> int:
     """The channels that `stack` gives."""
     known = inputs.fields + inputs.static + inputs.constants + inputs.reference + inputs.memory
-    return inputs.channels + known
+    ends = distances((1,) * len(boundary), boundary, most).shape[-1]
+    return inputs.channels + known + ends
 
 
-def stack(z: Frames, condition: Condition) -> Frames:
-    """The frames with the known fields of each cell as additional channels."""
+def stack(z: Frames, condition: Condition, boundary: Boundary, most: int) -> Frames:
+    """The frames with the known fields of each cell, its distances among them, as additional channels."""
     parts = [z]
     if condition.fields is not None:
         parts.append(condition.fields)
@@ -66,6 +83,9 @@ def stack(z: Frames, condition: Condition) -> Frames:
     for part in (condition.constants, condition.reference, condition.memory):
         if part is not None:
             parts.append(everywhere(part[:, None]))
+    ends = distances(z.shape[2:-1], boundary, most)
+    if ends.shape[-1]:
+        parts.append(everywhere(ends[None, None]))
     return jnp.concatenate(parts, -1) if len(parts) > 1 else z
 
 

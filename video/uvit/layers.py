@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 Frames = Float[Array, "batch time *space channel"]
 Tokens = Float[Array, "... channel"]
 Boundary = tuple[str, ...]
-BOUNDARIES = ("periodic", "edge", "zero")
+BOUNDARIES = ("periodic", "edge", "zero", "pole")
 
 zeros = nnx.initializers.zeros_init()
 
@@ -80,9 +80,7 @@ def _(primals, tangents):
 
 def convolve(x: Float[Array, "n *space channel"], kernel: Array, boundary: Boundary) -> Array:
     """Cross-correlation of `x` with `kernel [3, ..., inputs, outputs]`, extended beyond its edges
-    periodically, by edge values, or by zeros."""
-    if set(boundary) == {"zero"}:
-        return correlate(x, kernel, "SAME")
+    periodically, by edge values, by zeros, or over a pole."""
     return jax.lax.platform_dependent(
         x,
         kernel,
@@ -97,8 +95,23 @@ def correlate(x: Array, kernel: Array, padding: str) -> Array:
     return jax.lax.conv_general_dilated(x, kernel, (1,) * len(axes), padding, dimension_numbers=numbers)
 
 
+def correlate_planes(x: Float[Array, "n z y x channel"], kernel: Array) -> Array:
+    """`correlate(x, kernel, "SAME")` of volumes, as a sum over the planes z - 1, z and z + 1.
+
+    On a CPU, XLA takes three to four times as long for convolutions of volumes and their gradients as for
+    those of planes.
+    """
+    count, depth = x.shape[:2]
+    wide = jnp.pad(x, ((0, 0), (1, 1), (0, 0), (0, 0), (0, 0)))
+    planes = (wide[:, tap : tap + depth].reshape(-1, *x.shape[2:]) for tap in range(3))
+    y = functools.reduce(jnp.add, (correlate(each, kernel[tap], "SAME") for tap, each in enumerate(planes)))
+    return y.reshape(count, depth, *y.shape[1:])
+
+
 def convolve_by_halo(x: Array, kernel: Array, boundary: Boundary) -> Array:
     """`convolve` by a copy of `x` with its halo."""
+    if set(boundary) == {"zero"}:
+        return correlate(x, kernel, "SAME")
     for axis, kind in enumerate(boundary, start=1):
         x = extend(x, axis, kind)
     return correlate(x, kernel, "VALID")
@@ -110,7 +123,7 @@ def convolve_by_strips(x: Array, kernel: Array, boundary: Boundary) -> Array:
     On a CPU, XLA is fast at zero-padded convolutions; a copy with a halo costs half as much again. The halo
     contributes a product of the taps of one side to the outer cells of that side.
     """
-    y = correlate(x, kernel, "SAME")
+    y = correlate_planes(x, kernel) if kernel.ndim == 5 else correlate(x, kernel, "SAME")
     for axis, kind in enumerate(boundary, start=1):
         if kind == "zero":
             continue
@@ -129,8 +142,19 @@ def convolve_by_strips(x: Array, kernel: Array, boundary: Boundary) -> Array:
 def halo(x: Array, axis: int, boundary: str) -> tuple[Array, Array]:
     """The slices beyond the first and the last slice of `x` along an axis."""
     first, last = jax.lax.index_in_dim(x, 0, axis, False), jax.lax.index_in_dim(x, -1, axis, False)
-    beyond = {"periodic": (last, first), "edge": (first, last)}
-    return beyond[boundary] if boundary in beyond else (jnp.zeros_like(first), jnp.zeros_like(last))
+    if boundary == "periodic":
+        return last, first
+    if boundary == "edge":
+        return first, last
+    if boundary == "pole":  # in a slice, longitudes are where latitudes were
+        return half_round(first, axis), half_round(last, axis)
+    return jnp.zeros_like(first), jnp.zeros_like(last)
+
+
+def half_round(x: Array, axis: int) -> Array:
+    """`x` as seen from beyond a pole: half a turn further along the longitudes of `axis`, or as near to it as
+    cells allow."""
+    return jnp.roll(x, x.shape[axis] // 2, axis)
 
 
 def extend(x: Array, axis: int, boundary: str) -> Array:

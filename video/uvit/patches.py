@@ -4,7 +4,7 @@ import einops
 import jax.numpy as jnp
 
 from rolling.array_types import SPACE
-from rolling.video.uvit.layers import Boundary, Frames
+from rolling.video.uvit.layers import Boundary, Frames, half_round
 
 
 def margins(size: int, multiple: int) -> tuple[int, int]:
@@ -15,12 +15,16 @@ def margins(size: int, multiple: int) -> tuple[int, int]:
 
 def pad(x: Frames, multiple: int, boundary: Boundary) -> Frames:
     """Extends each axis of space, by its boundary condition, to the next multiple."""
-    modes = {"periodic": "wrap", "edge": "edge", "zero": "constant"}
+    modes = {"periodic": "wrap", "edge": "edge", "zero": "constant", "pole": "symmetric"}
     for axis, kind in enumerate(boundary, start=2):
         widths = [(0, 0)] * x.ndim
-        widths[axis] = margins(x.shape[axis], multiple)
-        if any(widths[axis]):
-            x = jnp.pad(x, widths, mode=modes[kind])
+        before, after = widths[axis] = margins(x.shape[axis], multiple)
+        if not after:
+            continue
+        x = jnp.pad(x, widths, mode=modes[kind])
+        if kind == "pole":
+            first, inner, last = jnp.split(x, [before, x.shape[axis] - after], axis)
+            x = jnp.concatenate([half_round(first, axis + 1), inner, half_round(last, axis + 1)], axis)
     return x
 
 

@@ -36,7 +36,10 @@ class Settings:
     embedding: int = 64
     """Size of the embedding of the noise level and of what conditions the frames."""
     boundary: Boundary | None = None
-    """periodic, edge or zero along each axis of space; None follows the data."""
+    """periodic, edge, zero or pole along each axis of space; None follows the data."""
+    end_distance: int = 0
+    """Show each cell how far it is from either end of every axis that is not periodic, up to so many cells;
+    0: it is left to the convolutions to find out."""
     skips: bool = False
     """Connect each block on the way up with its partner on the way down, in place of one connection per
     level."""
@@ -58,6 +61,15 @@ class Settings:
             raise InputError(
                 f"the video U-ViT's boundary is {self.boundary}: for each axis of space, choose one of"
                 f" {', '.join(BOUNDARIES)}"
+            )
+        if self.boundary and self.boundary[-1] == "pole":
+            raise InputError(
+                "the video U-ViT's boundary is pole along the last axis, which no axis of longitudes follows"
+            )
+        if self.end_distance < 0:
+            raise InputError(
+                f"the video U-ViT's end_distance is {self.end_distance}: give the cells up to which distances"
+                " are shown, or 0 for none"
             )
         if not self.channels or len(self.channels) != len(self.blocks):
             raise InputError(
@@ -88,6 +100,11 @@ class Settings:
         """The boundary of settings that a network is built from, in which it is known."""
         assert self.boundary is not None, "`VideoUViT.build` takes it from the data"
         return self.boundary
+
+    @property
+    def periodic(self) -> tuple[bool, ...]:
+        """Of each axis of space."""
+        return tuple(kind == "periodic" for kind in self.edges)
 
     @property
     def multiple(self) -> int:

@@ -84,7 +84,7 @@ def _compare(
     groups: Sequence[Group], calls: Sequence[float], output: Path, title: str, command: Sequence[str]
 ) -> str:
     # The forecasts start at the same places, whatever the windows.
-    given = max(group.experiment.given for group in groups)
+    given = max(group.experiment.given_frames for group in groups)
     scored = {group.name: [score_run(run, calls, given) for run in group.runs] for group in groups}
     found = list(tabulate(groups, scored, calls))
     if not found:

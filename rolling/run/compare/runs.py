@@ -109,9 +109,7 @@ def check_comparable(runs: Sequence[Run]) -> None:
     """Raises `InputError` where runs differ in their data or their forecasts' starts, members or leads."""
     first = runs[0]
     for run in runs[1:]:
-        changed = codec.differences(
-            codec.encode(first.experiment.source), codec.encode(run.experiment.source)
-        )
+        changed = codec.differences(_data(first), _data(run))
         if changed:
             raise InputError(
                 f"{first.folder} and {run.folder} have different data ({'; '.join(changed)}): compare runs of"
@@ -129,6 +127,13 @@ def check_comparable(runs: Sequence[Run]) -> None:
                 f"{first.folder} and {run.folder} make different forecasts ({'; '.join(changed)}): compare"
                 " runs that forecast the same starts, members and frames"
             )
+
+
+def _data(run: Run) -> dict:
+    """The source, without what its networks are told of the data: forecasts of the same frames compare."""
+    source = run.experiment.source
+    encoded = codec.encode(source)
+    return {name: encoded[name] for name in encoded if name not in getattr(source, "conditions", ())}
 
 
 def check_rankable(experiment: Experiment) -> None:

@@ -24,6 +24,7 @@ from rolling.data.statistics import Statistics, finite, joint_mask
 from rolling.layout import Layout
 from rolling.metrics.intervals import MOST, blocks, interval, without_each
 from rolling.metrics.protocol import (
+    HORIZON,
     EvaluationSetup,
     Metric,
     Resampled,
@@ -186,6 +187,10 @@ def _scores(metric: Metric, states: Sequence[Any]) -> tuple[Score, ...]:
 def _bounded(score: Score, without: Sequence[Score], limits: tuple[float, float]) -> Score:
     if not without:
         return score
+    if any(each.censored(value) for each in (score, *without) for value in each.values):
+        return dataclasses.replace(score, without=tuple(without))  # nothing tells how far it goes
+    if score.axis == HORIZON:
+        limits = 0.0, score.coordinate[0]
     low, high = np.clip(interval(score.values, np.stack([each.values for each in without])), *limits)
     return dataclasses.replace(score, low=low, high=high, without=tuple(without))
 
@@ -235,6 +240,7 @@ def samples(
         read -= read % chunk  # no chunk is decompressed twice
     sequence, frame = int(forecast.sequence[start]), int(forecast.frame[start])
     given = test.read(sequence, max(0, frame - setup.given), frame)
+    constants = _constants(test, sequence, frame)
     nothing = np.empty((0, *layout.shape), np.float32)
     for first, stop in (*_spans(0, setup.leads, read), *_spans(setup.leads, setup.horizon, read)):
         fields = forecast.read(start, first, stop)
@@ -248,8 +254,19 @@ def samples(
                 climatology=np.asarray(statistics.climatology_at(layout, times)),
                 given=given,
                 block=block,
+                frame=frame,
+                constants=constants,
                 climate=functools.partial(climate.fields, times),
             )
+
+
+def _constants(test: Sequences, sequence: int, frame: int) -> np.ndarray | None:
+    """The constant fields of a sequence, forecast from `frame` on, in the units of the data."""
+    known = test.layout.constants
+    if not known:
+        return None
+    shown = test.conditioning(sequence, frame - 1, frame)["constants"]
+    return np.stack([field.unscaled(shown[..., i]) for i, field in enumerate(known)], axis=-1)
 
 
 def _spans(first: int, stop: int, size: int) -> Iterator[tuple[int, int]]:

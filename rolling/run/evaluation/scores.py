@@ -23,7 +23,7 @@ from rolling.common.documents import read_json
 from rolling.common.errors import InputError
 from rolling.common.files import write_text
 from rolling.metrics.intervals import interval
-from rolling.metrics.protocol import BESIDE, About, Metric, Ranking, Score, named_so
+from rolling.metrics.protocol import BESIDE, HORIZON, About, Metric, Ranking, Score, named_so
 
 BASELINES = ("persistence", "climatology")
 CURVES = ("model", *BASELINES, *BESIDE)
@@ -121,7 +121,7 @@ def _beside_baselines(score: Score, others: Mapping[str, Score]) -> Score:
         margins={
             name: _margin(score, other)
             for name, other in others.items()
-            if len(score.without) == len(other.without) > 0
+            if len(score.without) == len(other.without) > 0 and score.axis != HORIZON
         },
     )
 

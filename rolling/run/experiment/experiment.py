@@ -254,10 +254,10 @@ class Experiment(Sampling):
 
     def check_trained(self, sampling: Sampling) -> None:
         """Raises `InputError` where frames are to be made in a way for which the network is not trained."""
-        if self.reference.frames > sampling.given:
+        if self.reference.frames > sampling.given_frames:
             raise InputError(
                 f"the network is shown the first {self.reference.frames} frames of a rollout, which is given"
-                f" {sampling.given}: choose fewer frames of reference, or a window with more context"
+                f" {sampling.given_frames}: choose fewer frames of reference, or a window with more context"
             )
         if sampling.memory.ages != self.memory.ages:
             raise InputError(

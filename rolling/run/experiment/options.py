@@ -38,6 +38,7 @@ def parse(default: T, arguments: list[str], program: str, fixed: Collection[str]
     the wrong type. `--help` prints and exits.
     """
     default, arguments = _choose_parts(default, _spread(arguments))
+    arguments = _unlisted(arguments, _lists_of_numbers(default))
     if not arguments:
         return _widen(default, default)
     helped = bool({"-h", "--help"} & set(arguments))
@@ -69,6 +70,29 @@ def _spread(arguments: list[str]) -> list[str]:
     """`--solver=ddim` as the two words that it stands for."""
     words = [word.split("=", 1) if word.startswith("--") else [word] for word in arguments]
     return [part for word in words for part in word]
+
+
+def _lists_of_numbers(value: Any, prefix: str = "--") -> set[str]:
+    """The options that take several numbers."""
+    hints, found = hints_of(type(value)), set()
+    for field in dataclasses.fields(value):
+        option, item = prefix + field.name.replace("_", "-"), getattr(value, field.name)
+        items = typing.get_args(hints[field.name]) if isinstance(item, tuple) else ()
+        if items and set(typing.get_args(items[0]) or items[:1]) <= {int, float}:
+            found.add(option)
+        parts = {option: item} | {f"{option}.{i}": part for i, part in enumerate(items and item)}
+        for name, part in parts.items():
+            found |= _lists_of_numbers(part, name + ".") if dataclasses.is_dataclass(part) else set()
+    return found
+
+
+def _unlisted(arguments: list[str], options: set[str]) -> list[str]:
+    """`--ages 2,3` as `--ages 2 3`."""
+    words, option = [], ""
+    for word in arguments:
+        option = word if word.startswith("--") else option
+        words += word.strip(",").split(",") if option in options and word != option else [word]
+    return words
 
 
 def option_names(value: Any, prefix: str = "") -> list[str]:

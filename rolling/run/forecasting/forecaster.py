@@ -151,7 +151,7 @@ class Forecaster:
         _check_size(frames, members)
         self._check_taken(label=label or None, tokens=tokens, actions=actions, forcings=forcings)
         given, last = self._given(data)
-        n = self.recipe.given
+        n = self.recipe.given_frames
         last = np.asarray([last])
         times_of = lambda steps: calendar.after(self.layout, last, steps - (n - 1))  # noqa: E731
         always = in_memory.Always.of(self.layout, parameters, constants)
@@ -193,7 +193,7 @@ class Forecaster:
         """
         _check_size(frames, members)
         self._check_taken(label=label or None, tokens=tokens, actions=actions, forcings=forcings)
-        layout, n = self.layout, self.recipe.given
+        layout, n = self.layout, self.recipe.given_frames
         if layout.has_calendar:
             raise InputError("these frames have a calendar: give `forecast` an xarray.Dataset with times")
         plain = given_arrays.GivenArray.of(given, layout, n)
@@ -223,7 +223,7 @@ class Forecaster:
         self, sequences: in_memory.Joined, clips: range, frames: int, members: int, seed: int
     ) -> np.ndarray:
         """Forecasts `[clip, member, frame, ...]` of the first given frames of some sequences, together."""
-        n, places = self.recipe.given, [(clip, member) for clip in clips for member in range(members)]
+        n, places = self.recipe.given_frames, [(clip, member) for clip in clips for member in range(members)]
         known = model.Known(sequences, [(clip, 0) for clip, _ in places], self.statistics.mask)
         given = np.stack([sequences.read(clip, 0, n) for clip, _ in places])
         chunks = self.sample(given, known, sequence_keys(seed, places), frames, self.cycles(frames, 32))
@@ -239,7 +239,7 @@ class Forecaster:
 
     def _given(self, data: xr.Dataset) -> tuple[np.ndarray, Any]:
         """The given frames `[n, *space, variable]` and the time of the last one."""
-        layout, n = self.layout, self.recipe.given
+        layout, n = self.layout, self.recipe.given_frames
         if not isinstance(data, xr.Dataset):
             kind = type(data).__name__
             raise InputError(f"a forecast needs an xarray.Dataset, not a {kind}: `predict` takes arrays")

@@ -62,7 +62,7 @@ def write_forecast(
     `overwrite`, and anything else never.
     """
     # Persistence, the baseline of every forecast, needs a frame even where the window is given none.
-    before = max(forecaster.recipe.given, given, 1)
+    before = max(forecaster.recipe.given_frames, given, 1)
     if starts is None:
         starts = choose_starts(
             test, before, forecast.frames, forecast.starts, from_clip_start=forecast.from_clip_start
@@ -79,7 +79,7 @@ def write_forecast(
         "checkpoint": forecaster.step,
         "parameters": forecaster.fingerprint(),
         "starts": [[s.sequence, s.frame, str(time)] for s, time in zip(starts, times, strict=True)],
-        zarr_writer.CHECKSUM: _checksum(test, starts, max(forecaster.recipe.given, 1)),
+        zarr_writer.CHECKSUM: _checksum(test, starts, max(forecaster.recipe.given_frames, 1)),
     }
     target = zarr_writer.ForecastStore(path, forecaster.layout, identity)
     begun = target.exists() and target.check_identity(overwrite=overwrite)
@@ -93,7 +93,7 @@ def write_forecast(
             names = [test.name(start.sequence) for start in starts]
             if any(names):
                 coordinates.attrs[NAMES] = names
-            coordinates.attrs[GIVEN] = max(forecaster.recipe.given, 1)
+            coordinates.attrs[GIVEN] = max(forecaster.recipe.given_frames, 1)
             target.create(coordinates, forecaster.rollout(cycles).frames_per_chunk)
         _write_batches(forecaster, test, forecast, starts, cycles, target, note, label)
         target.complete()
@@ -140,7 +140,7 @@ def _write_batches(forecaster, test, forecast, starts, cycles, target, note, lab
 
 
 def _sample_batch(forecaster, test, forecast, starts, cycles, batch, resume):
-    n = forecaster.recipe.given
+    n = forecaster.recipe.given_frames
     chosen = [starts[start] for start, _ in batch.padded]
     given = np.stack([test.read(s.sequence, s.frame - n, s.frame) for s in chosen])
     known = model.Known(test, [(s.sequence, s.frame - n) for s in chosen], forecaster.statistics.mask)

@@ -16,7 +16,7 @@ def summary(split: Split, experiment: Experiment) -> str:
     trained = {"train": split.train} | ({"validation": split.validation} if split.validation else {})
     lines = [
         *(_amount(name, part, experiment.clip_frames, "a training window") for name, part in trained.items()),
-        _amount("test", split.test, max(experiment.given, 1) + 1, "a forecast"),
+        _amount("test", split.test, max(experiment.given_frames, 1) + 1, "a forecast"),
     ]
     if isinstance(split.train, Stored):
         size = sum(file.stat().st_size for file in split.train.path.rglob("*") if file.is_file())

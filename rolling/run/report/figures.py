@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -36,13 +36,38 @@ class Plot:
 
 def plotted(evaluation: Evaluation, words: Words) -> Iterator[Plot]:
     """The plots of an evaluation, ordered by metric."""
+    groups: dict[str, list[str]] = {}
     for metric in sorted(evaluation.scores, key=lambda name: evaluation.about(name).order):
-        cumulative = evaluation.about(metric).cumulative
-        if not BAND.fullmatch(metric) and not cumulative and metric != "member_rmse":
+        groups.setdefault(evaluation.about(metric).together or metric, []).append(metric)
+    for metric, *others in groups.values():
+        if others:
+            yield from _joint([metric, *others], evaluation, words)
+        elif not (BAND.fullmatch(metric) or evaluation.about(metric).cumulative or metric == "member_rmse"):
             for score in evaluation.scores[metric].values():
                 if len(score.values) > 1:
                     yield _plot(metric, score, evaluation, words)
     yield from _ratios(evaluation, words)
+
+
+def _joint(metrics: Sequence[str], evaluation: Evaluation, words: Words) -> Iterator[Plot]:
+    """One plot per variable of metrics that share a figure."""
+    abouts = {metric: evaluation.about(metric) for metric in metrics}
+    first = abouts[metrics[0]]
+    variables = dict.fromkeys(variable for metric in metrics for variable in evaluation.scores[metric])
+    for variable in variables:
+        found = {about: evaluation.score(metric, variable) for metric, about in abouts.items()}
+        scores = {about: score for about, score in found.items() if score and len(score.values) > 1}
+        if scores:
+            yield Plot(
+                about=dataclasses.replace(first, title=first.together),
+                variable=variable,
+                named=_named(variable, len(variables), words),
+                draw=lambda scores=scores: plots.joint_curves(
+                    {about.label: (score, about.ideal) for about, score in scores.items()},
+                    words.leads,
+                    x=words.lead_label,
+                ),
+            )
 
 
 def _plot(metric: str, score: Score, evaluation: Evaluation, words: Words) -> Plot:
@@ -134,14 +159,16 @@ def _number(metric: str, score: Score, about: About, words: Words) -> Number:
     def formatted(value: float) -> str:
         if not np.isfinite(value):
             return NO_VALUE
+        more = "> " * score.censored(value)
+        if about.duration or metric.endswith("_time"):  # evaluations of before name no durations
+            return more + words.duration(value)
         if score.axis == HORIZON:
-            return "> " * score.censored(value) + short(value)
-        if metric.endswith("_time"):
-            return words.duration(value)
+            return more + short(value)
         return f"{short(value)} {pretty_units(score.units)}".strip()
 
     where = f" {score.coordinate[0]:g}" if score.axis == "threshold" else ""
     values = {curve: formatted(found[-1]) for curve, found in score.curves.items()}
-    if "low" in values and "high" in values:
-        values["model"] += f" ({values.pop('low')} to {values.pop('high')})"
+    low, high = values.pop("low", NO_VALUE), values.pop("high", NO_VALUE)
+    if low != high and NO_VALUE not in (low, high):  # equal ones add nothing, as of a horizon
+        values["model"] += f" ({low} to {high})"
     return Number(about=about, title=about.title + where, variable=score.variable, values=values)

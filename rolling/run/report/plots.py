@@ -8,7 +8,7 @@ import functools
 import io
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import matplotlib
@@ -202,6 +202,29 @@ def score_curves(
     draw_curves(axes, at, curves, labels)
     finish_leads(axes, x, ideal=ideal, floor=floor, zero=zero)
     axes.set(ylabel=y)
+    legend(axes)
+    return figure
+
+
+@styled
+def joint_curves(
+    scores: Mapping[str, tuple[Score, float | None]], leads: Callable[[np.ndarray], np.ndarray], *, x: str
+) -> Figure:
+    """Scores of the forecast against lead time, each with its ideal value, a thin line, where it has one;
+    later ones are paler. Over decades the axis is logarithmic."""
+    figure, axes = single()
+    for i, (label, (score, ideal)) in enumerate(scores.items()):
+        alpha, at = 1 - 0.7 * i / len(scores), leads(score.coordinate)
+        style = LINES["model"] | {"label": label, "alpha": alpha, "zorder": 3 - i / 10}
+        bounds = None if score.low is None or score.high is None else (score.low, score.high)
+        draw_line(axes, at, score.values, style, bounds, 0.1 * alpha)
+        if ideal is not None:
+            axes.axhline(ideal, color=INK, alpha=alpha, linewidth=1, zorder=1)
+    finish_leads(axes, x)
+    values = _drawn(axes)
+    if 0 < 100 * values.min(initial=np.inf) < values.max(initial=0):
+        axes.set(yscale="log", ylim=(values.min() / 2, 2 * values.max()))
+        _plain_log(axes.yaxis, *axes.get_ylim(), most=7)
     legend(axes)
     return figure
 

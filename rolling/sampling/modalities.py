@@ -1,0 +1,290 @@
+"""Several modalities, each with its own frames, rate and clocks, made together.
+
+Time is counted in ticks: the window of a recipe runs over ticks, and a modality with a frame at every `p`-th
+tick sees every `p`-th of its clocks (`Every`). Each modality is begun, shifted and finished by a sampler of
+its own. They meet in one place only, the call of the network. The least number of ticks that holds whole
+frames of all modalities is a *slot*.
+
+What is made of what is a matter of clocks that stand still: those of a modality that is given stand at 0,
+those of one that is absent at 1 (UniDiffuser, arXiv 2303.06555), and all others run.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Key
+
+from rolling.array_types import JointClocks, JointFrames
+from rolling.common.errors import InputError
+from rolling.denoisers import NOTHING, Condition
+from rolling.noise import NoiseSchedule
+from rolling.noise.prior import FRESH, Generator, NoisePrior, gaussian
+from rolling.sampling.carry import Carry
+from rolling.sampling.coupling import Coupling, coupled
+from rolling.sampling.guidance import Denoisers
+from rolling.sampling.partitions import Whole
+from rolling.sampling.recipe import Sampling
+from rolling.sampling.sampler import FOREVER, Sampler
+from rolling.sampling.starts import FromNoise
+from rolling.sampling.sweeps import Sequential
+from rolling.solvers import Solver, in_lockstep
+from rolling.windows import Every, warmup_steps
+
+JointCarry = dict[str, Carry]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Modality:
+    """One kind of frames, and what differs from the recipe in how they are made."""
+
+    name: str
+    every: int = 1
+    """Ticks from one frame to the next."""
+    schedule: NoiseSchedule | None = None
+    """The noise level of each local time; None: the recipe's. An increasing function of another one makes
+    this modality lead or follow."""
+    solver: Solver | None = None
+    """None: the recipe's. It calls the network as often in a step as that one."""
+    noise: NoisePrior | None = None
+    """None: the recipe's."""
+
+    def __post_init__(self):
+        if self.every < 1:
+            raise InputError(f"{self.name} has a frame at every {self.every} ticks: choose 1 or more")
+
+
+class Absent(Sampler):
+    """The sampler of a modality that is left out: its frames, with the context, stay pure noise."""
+
+    def begin(self, given, key):
+        first = given.shape[1] - self.window.context
+        noise = self._warm_noise(key, first, self.window.size, FRESH, given)
+        return self._carry(noise, key, first, None)
+
+    def told(self, carry, condition):
+        return carry
+
+    def standing(self, plan, carry, condition, end):
+        return self._held(plan, jnp.ones((1, self.window.size), bool), 1.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Joint:
+    """The samplers of several modalities in lockstep; a `Rollout` takes it as it takes a `Sampler`.
+
+    Frames, keys' folds, carries and what is known (`Condition.of`) are dicts by name; lengths are in ticks.
+    """
+
+    recipe: Sampling
+    """Its window runs over ticks."""
+    parts: dict[str, Sampler]
+    given: tuple[str, ...] = ()
+    """Modalities of which all frames are known: `Condition.of[name].known` has them."""
+    absent: tuple[str, ...] = ()
+    """Modalities that are left out. Of what is given of them only the shape matters."""
+    couplings: tuple[Coupling, ...] = ()
+    """How much modalities listen to the others."""
+
+    @property
+    def window(self):
+        return self.recipe.window
+
+    @property
+    def slot(self) -> int:
+        """Ticks that hold whole frames of every modality."""
+        return math.lcm(*(self.window.size // part.window.size for part in self.parts.values()))
+
+    def check(self, given: JointFrames, frames: int) -> None:
+        """Raises `InputError` unless so many ticks can be rolled out after these frames."""
+        if sorted(given) != sorted(self.parts):
+            raise InputError(
+                f"a rollout begins with frames of {', '.join(sorted(self.parts))}, not of"
+                f" {', '.join(sorted(given)) or 'none'}"
+            )
+        if frames % self.slot:
+            raise InputError(
+                f"a rollout of several modalities takes whole slots of {self.slot} ticks, and {frames} are"
+                f" none: choose {frames // self.slot * self.slot} or {-(-frames // self.slot) * self.slot}"
+            )
+        for name, part in self.parts.items():
+            part.check(given[name], frames)
+
+    def begin(self, given: JointFrames, key: Key[Array, " batch"]) -> JointCarry:
+        """As `Sampler.begin`, with the noise of each modality its own."""
+        keys = {
+            name: jax.vmap(partial(jax.random.fold_in, data=place))(key)
+            for place, name in enumerate(sorted(self.parts))
+        }
+        return {name: part.begin(given[name], keys[name]) for name, part in self.parts.items()}
+
+    def seen(self, condition: Condition, carry: JointCarry, begun: JointCarry | None = None) -> Condition:
+        begins = begun or dict.fromkeys(self.parts)
+        of = {
+            name: part.seen(self._of(condition, name), carry[name], begins[name])
+            for name, part in self.parts.items()
+        }
+        return dataclasses.replace(condition, of=of)
+
+    def warm_up(self, denoiser, carry: JointCarry, condition: Condition, end=FOREVER) -> JointCarry:
+        steps = warmup_steps(self.window, self.recipe.cycle_steps)
+        return self._sweep("warmup", steps, denoiser, carry, condition, end)
+
+    def cycle(self, denoiser, carry: JointCarry, condition: Condition, end=FOREVER) -> JointCarry:
+        return self._sweep("cycle", self.recipe.cycle_steps, denoiser, carry, condition, end)
+
+    def finished(self, carry: JointCarry) -> JointFrames:
+        """Of the modalities that are made."""
+        still = self.given + self.absent
+        return {name: part.finished(carry[name]) for name, part in self.parts.items() if name not in still}
+
+    def shift(self, carry: JointCarry) -> JointCarry:
+        return {name: part.shift(carry[name]) for name, part in self.parts.items()}
+
+    def _of(self, condition: Condition, name: str) -> Condition:
+        of = (condition.of or {}).get(name, NOTHING)
+        if name in self.given and of.known is None:
+            raise InputError(f"{name} is given, and its frames are not: say what is known of it")
+        return of
+
+    def _sweep(self, sweep: str, steps: int, denoiser, carry: JointCarry, condition, end) -> JointCarry:
+        """Solves all modalities from `t = 1` to `t = 0` on one grid of times."""
+        of = {name: self._of(condition, name) for name in self.parts}
+        carry = {name: part.told(carry[name], of[name]) for name, part in self.parts.items()}
+        times, plans, shows = self.recipe.spacing.times(steps), {}, {}
+        for name, part in self.parts.items():
+            plan, noisy = part.plan(getattr(part.window, sweep), times, carry[name].z.dtype)
+            last = end // (self.window.size // part.window.size)
+            plans[name] = part.standing(plan, carry[name], of[name], last)
+            if noisy:
+                shows[name] = part.show(carry[name])
+        network = self._network(denoiser, carry, condition, shows)
+
+        def move(i, step, state, denoise):
+            moves = {
+                name: partial(part.move, carry[name], i, step[name], state[name])
+                for name, part in self.parts.items()
+            }
+            return in_lockstep(moves, self.recipe.solver.calls, denoise)
+
+        state = {name: (one.z, one.history) for name, one in carry.items()}
+        state = self.recipe.sweep(move, network, state, plans)
+        return {
+            name: dataclasses.replace(one, z=state[name][0], history=state[name][1], step=one.step + steps)
+            for name, one in carry.items()
+        }
+
+    def _network(self, denoiser, carry: JointCarry, condition: Condition, shows: Mapping[str, Any]):
+        """`network(z, logsnr)` of all modalities, with context that is shown at its clocks."""
+        denoise: Any = denoiser.strong if isinstance(denoiser, Denoisers) else denoiser
+        of = {
+            name: part.informed(self._of(condition, name), carry[name]) for name, part in self.parts.items()
+        }
+        told = dataclasses.replace(condition, of=of)
+
+        denoise = coupled(denoise, self.couplings, partial(self._alone, carry))
+
+        def network(z, logsnr):
+            shown = {name: shows[name](z[name], logsnr[name]) if name in shows else z[name] for name in z}
+            return denoise(shown, logsnr, told)
+
+        return network
+
+    def _alone(self, carry: JointCarry, own: str, z: JointFrames, logsnr: JointClocks):
+        """The modality `own` beside others that are pure noise."""
+        others = {name: part for name, part in self.parts.items() if name != own}
+        noise = {name: part.unseen(carry[name]) for name, part in others.items()}
+        clocks = {
+            name: part.recipe.schedule.logsnr(jnp.ones_like(logsnr[name])) for name, part in others.items()
+        }
+        return z | noise, logsnr | clocks
+
+
+def joint(
+    recipe: Sampling,
+    modalities: Sequence[Modality],
+    *,
+    given: Sequence[str] = (),
+    absent: Sequence[str] = (),
+    couplings: Sequence[Coupling] = (),
+    generators: Mapping[str, Generator] | None = None,
+) -> Joint:
+    """The samplers of several modalities by one recipe, whose window and calls are those of ticks.
+
+    Raises `InputError` where the recipe, the rates or the names do not suit each other.
+    """
+    _check_recipe(recipe)
+    _check_names([modality.name for modality in modalities], given, absent)
+    for coupling in couplings:
+        _check_coupling(coupling, [m.name for m in modalities if m.name not in (*given, *absent)])
+    parts = {}
+    for modality in modalities:
+        kind = Absent if modality.name in absent else Sampler
+        generator = (generators or {}).get(modality.name, gaussian)
+        parts[modality.name] = kind(_recipe_of(recipe, modality), generator)
+    return Joint(recipe, parts, tuple(given), tuple(absent), tuple(couplings))
+
+
+def _recipe_of(recipe: Sampling, modality: Modality) -> Sampling:
+    """The recipe as one modality sees it."""
+    solver = modality.solver or recipe.solver
+    if solver.calls != recipe.solver.calls:
+        raise InputError(
+            f"the solver of {modality.name} calls the network {solver.calls} times in a step and that of the"
+            f" recipe {recipe.solver.calls} times: choose solvers with equal calls"
+        )
+    past = recipe.given_frames - recipe.window.context
+    if past % modality.every:
+        raise InputError(
+            f"{past} ticks given before the context hold no whole number of frames of {modality.name}, of"
+            f" which there is one in {modality.every}: choose another --start.past"
+        )
+    return dataclasses.replace(
+        recipe.recipe,
+        window=Every(inner=recipe.window, every=modality.every),
+        calls_per_frame=recipe.calls_per_frame * modality.every,
+        start=FromNoise(past=past // modality.every),
+        schedule=modality.schedule or recipe.schedule,
+        solver=solver,
+        noise=modality.noise or recipe.noise,
+    )
+
+
+def _check_recipe(recipe: Sampling) -> None:
+    """Raises `InputError` for parts of a recipe that are for one modality only."""
+    unsuitable = {
+        "guidance": recipe.guidance,
+        "constraints": recipe.constraints,
+        "corrections": recipe.corrections,
+        "restart": recipe.restart.times,
+        "memory": recipe.memory.ages,
+        "start": not isinstance(recipe.start, FromNoise),
+        "partition": not isinstance(recipe.partition, Whole),
+        "sweep": not isinstance(recipe.sweep, Sequential),
+    }
+    for name, there in unsuitable.items():
+        if there:
+            raise InputError(f"several modalities cannot be made with this {name} yet: leave it out")
+
+
+def _check_coupling(coupling: Coupling, made: Sequence[str]) -> None:
+    if coupling.modality not in made:
+        raise InputError(
+            f"the coupling of {coupling.modality} guides what is not made: choose among {', '.join(made)}"
+        )
+
+
+def _check_names(names: Sequence[str], given: Sequence[str], absent: Sequence[str]) -> None:
+    if len(set(names)) < len(names):
+        raise InputError(f"modalities need names of their own, and these are {', '.join(names)}")
+    for name in (*given, *absent):
+        if name not in names:
+            raise InputError(f"there is no modality {name}: choose among {', '.join(names)}")
+    if set(given) & set(absent):
+        raise InputError(f"{', '.join(sorted(set(given) & set(absent)))} cannot be both given and absent")
+    if len({*given, *absent}) == len(names):
+        raise InputError("there is nothing to make: all modalities are given or absent")
