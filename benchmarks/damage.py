@@ -297,7 +297,7 @@ def seconds_of_step(train: Any) -> float:
     statistics = measure(train)
     apply, params = build(of, train.layout, None)
     state, batch = first_state(of, params), next(clips(train, statistics, frames=16, batch=8, seed=0))
-    step = make_step(of, apply, units_of(train.layout, statistics), past_of(of, statistics))
+    step = make_step(of, apply, units_of(train.layout, statistics), past_of(of, train.layout, statistics))
 
     def work() -> None:
         nonlocal state

@@ -20,7 +20,7 @@ from flax import nnx
 from rolling.common import compiler
 from rolling.configs.kolmogorov import experiment
 from rolling.denoisers import NOTHING, Inputs, V, functional
-from rolling.sampling import Modality, Rollout, Sampler, joint
+from rolling.sampling import Rollout, Sampler, joint
 from rolling.video.uvit import JointUViT, Tower, VideoUViT
 
 BATCH, CYCLES, ROUNDS = 16, 12, 9
@@ -78,9 +78,8 @@ def chunk_of(sampler, params, bind, given):
 def main() -> None:
     window = experiment.recipe.window
     apply, params, bind = of_two()
-    modalities = [Modality(name=name) for name in HALVES]
     halves = {name: jnp.zeros((BATCH, window.context, *space, 1)) for name, space in HALVES.items()}
-    both = chunk_of(joint(experiment.recipe, modalities), params, bind, halves)
+    both = chunk_of(joint(experiment.recipe, dict.fromkeys(HALVES, 1)), params, bind, halves)
     z = {name: jnp.zeros((BATCH, window.size, *space, 1)) for name, space in HALVES.items()}
     logsnr = dict.fromkeys(HALVES, jnp.linspace(5.0, -5.0, window.size)[None])
     calls = round(CYCLES * window.stride * experiment.recipe.calls_per_frame)

@@ -22,7 +22,6 @@ from flax import nnx
 from rolling import (
     JointUViT,
     LossOf,
-    Modality,
     Rolling,
     Rollout,
     Sampling,
@@ -106,9 +105,8 @@ def trained(denoise, params, steps: int):
 def answers(denoise, params, truth, **stand) -> dict[str, np.ndarray]:
     """`[start, member, frame]` of what is made."""
     recipe = Sampling(window=WINDOW, schedule=SCHEDULE, solver=UniPC(), calls_per_frame=1)
-    modalities = [Modality(name=name, every=every) for name, every in EVERY.items()]
     bind = lambda params: lambda *seen: denoise(params, *seen)  # noqa: E731
-    rollout = Rollout(joint(recipe, modalities, **stand), bind, cycles=TICKS // 4)
+    rollout = Rollout(joint(recipe, EVERY, **stand), bind, cycles=TICKS // 4)
     members = {name: jnp.repeat(part, MEMBERS, axis=0) for name, part in truth.items()}
 
     def known(first, count):

@@ -1,9 +1,12 @@
 """What a network is conditioned on for the frames of a sequence, beside the frames themselves."""
 
+from typing import Any
+
 import numpy as np
 
 from rolling.common.errors import InputError
 from rolling.data import calendar
+from rolling.data.joint_sequences import JointSequences
 from rolling.data.source import Sequences
 from rolling.layout import Layout
 
@@ -13,8 +16,12 @@ def vector_size(layout: Layout) -> int:
     return calendar.feature_size(layout) + layout.actions + len(layout.parameters)
 
 
-def check_actions(sequences: Sequences, index: int, stop: int) -> None:
+def check_actions(sequences: Sequences | JointSequences, index: int, stop: int) -> None:
     """Raises `InputError` where the frames before `stop` need actions, or forcings, and have none."""
+    if isinstance(sequences, JointSequences):
+        for name, part in sequences.parts.items():
+            check_actions(part, index, stop // sequences.layout.every[name])
+        return
     layout, length = sequences.layout, sequences.length(index)
     wanted = ((layout.actions, "actions"), (layout.forcings, "forcings"))
     names = " and ".join(f"{count} {name}" for count, name in wanted if count)
@@ -25,14 +32,22 @@ def check_actions(sequences: Sequences, index: int, stop: int) -> None:
         )
 
 
-def conditioning(sequences: Sequences, index: int, start: int, stop: int) -> dict[str, np.ndarray]:
+def conditioning(sequences: Sequences | JointSequences, index: int, start: int, stop: int) -> dict[str, Any]:
     """The parts of a condition that the layout has: `label []`, `tokens [n, d]`, `vectors [T, f]`, the
     calendar's features before the actions and the parameters, `fields [T, *space, f]` and
     `constants [*space, f]`.
 
     A window looks at frames beyond the last one that is wanted: there the last action, parameter or
-    field goes on.
+    field goes on. Of several modalities `{"of": ...}` has these parts of each, for ticks in place of frames.
     """
+    if isinstance(sequences, JointSequences):
+        every = sequences.layout.every
+        return {
+            "of": {
+                name: conditioning(part, index, start // every[name], stop // every[name])
+                for name, part in sequences.parts.items()
+            }
+        }
     layout = sequences.layout
     # At least one frame is asked for, where all lie beyond.
     end = max(1, min(stop, sequences.length(index)))

@@ -3,8 +3,10 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import grain
+import jax
 import numpy as np
 
 from rolling.common.errors import InputError
@@ -13,15 +15,18 @@ from rolling.data import calendar
 from rolling.data.augment import Augmentation
 from rolling.data.clip_past import NO_PAST, Batch, ClipPast, Read
 from rolling.data.conditions import conditioning
+from rolling.data.joint_sequences import JointSequences
+from rolling.data.joint_statistics import JointStatistics
 from rolling.data.source import Sequences, Stored
 from rolling.data.statistics import Statistics
+from rolling.joint_layout import JointLayout
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Cuts:
     """All clips of `frames` frames whose starts are `stride` apart, in physical units, as they are stored."""
 
-    sequences: Sequences
+    sequences: Any
     frames: int
     stride: int
     places: bool
@@ -32,12 +37,18 @@ class Cuts:
 
     def __post_init__(self):
         lengths = np.array([self.sequences.length(i) for i in range(len(self.sequences))], int)
-        starts = np.where(lengths >= self.frames, (lengths - self.frames) // self.stride + 1, 0)
+        starts = np.where(lengths >= self.frames, (lengths - self.frames) // self._apart + 1, 0)
         object.__setattr__(self, "ends", np.cumsum(starts))
         # Bytes stay bytes until they are a batch.
         read = self.sequences.raw if isinstance(self.sequences, Stored) else self.sequences.read
         object.__setattr__(self, "read", read)
         check_frames(self.sequences, self.frames)
+
+    @property
+    def _apart(self) -> int:
+        """Frames, or ticks, from one start to the next: clips of several modalities begin where slots do."""
+        layout = self.sequences.layout
+        return self.stride * layout.slot if isinstance(layout, JointLayout) else self.stride
 
     def __len__(self) -> int:
         return int(self.ends[-1])
@@ -45,7 +56,7 @@ class Cuts:
     def __getitem__(self, index: int) -> Batch:
         sequence = int(np.searchsorted(self.ends, index, side="right"))
         before = int(self.ends[sequence - 1]) if sequence else 0
-        start = (int(index) - before) * self.stride
+        start = (int(index) - before) * self._apart
         stop = start + self.frames
         return {
             "x": self.read(sequence, start, stop),
@@ -85,9 +96,19 @@ def _check_counts(**counts: int) -> None:
             raise InputError(f"the {name} of training clips must be at least 1, not {value}")
 
 
-def _check_changes(augment: tuple[Augmentation, ...], sequences: Sequences) -> None:
-    """Raises `InputError` where an augmentation does not suit the data."""
+def _check_changes(augment: tuple[Augmentation, ...], sequences: Sequences | JointSequences) -> None:
+    """Raises `InputError` where an augmentation, or a function of time, does not suit the data."""
+    if isinstance(sequences, JointSequences):
+        if augment:
+            raise InputError(
+                f"{type(augment[0]).__name__} would change one of several modalities and not the others:"
+                " leave it out, with --augment none"
+            )
+        for part in sequences.parts.values():
+            calendar.check(part.layout)
+        return
     layout = sequences.layout
+    calendar.check(layout)
     for change in augment:
         change.check(layout, sequences.mask)
     for count, what in ((layout.forcings, "forcings"), (len(layout.constants), "constant fields")):
@@ -99,8 +120,8 @@ def _check_changes(augment: tuple[Augmentation, ...], sequences: Sequences) -> N
 
 
 def clips(
-    sequences: Sequences,
-    statistics: Statistics,
+    sequences: Sequences | JointSequences,
+    statistics: Statistics | JointStatistics,
     *,
     frames: int,
     batch: int,
@@ -122,14 +143,12 @@ def clips(
     Raises `InputError` where no sequence has `frames` frames, or an augmentation does not suit the data.
     """
     _check_counts(frames=frames, batch=batch, stride=stride)
-    layout = sequences.layout
-    calendar.check(layout)
     _check_changes(augment, sequences)
 
     def augmented(clip: Batch, rng: np.random.Generator) -> Batch:
         x = clip["x"].astype(np.float32, copy=False)
         for change in augment:
-            x = change.apply(x, layout, rng)
+            x = change.apply(x, cuts.sequences.layout, rng)
         return clip | {"x": x}
 
     cuts = Cuts(sequences, frames, stride, bool(past))
@@ -142,8 +161,8 @@ def clips(
 
 
 def fixed_clips(
-    sequences: Sequences,
-    statistics: Statistics,
+    sequences: Sequences | JointSequences,
+    statistics: Statistics | JointStatistics,
     *,
     frames: int,
     batch: int,
@@ -165,7 +184,7 @@ def fixed_clips(
 def _batched(
     dataset: grain.MapDataset[Batch],
     read: Read,
-    statistics: Statistics,
+    statistics: Any,
     batch: int,
     past: ClipPast,
     augmented: Callable[[Batch, np.random.Generator], Batch] | None = None,
@@ -173,7 +192,8 @@ def _batched(
     """Clips as they are stored, with frames of their past, changed, batched and normalised."""
 
     def normalised(clips: Batch) -> Batch:
-        return clips | {"x": statistics.normalise(clips["x"]).astype(np.float32, copy=False)}
+        x = statistics.normalise(clips["x"])
+        return clips | {"x": jax.tree.map(lambda part: part.astype(np.float32, copy=False), x)}
 
     if past:
         dataset = dataset.random_map(partial(past.joined, read))

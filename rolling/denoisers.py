@@ -5,7 +5,7 @@ here; guidance and partitioning are functions from denoisers to a denoiser.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
@@ -297,5 +297,15 @@ def denoiser(network: Network, prediction: Prediction, past: Past = NO_PAST) -> 
 
     def denoise(z, logsnr, condition):
         return prediction.x(z, logsnr, network(z, logsnr, condition), past)
+
+    return denoise
+
+
+def joint_denoiser(network: Callable, prediction: Prediction, past: Mapping[str, Past]) -> JointDenoiser:
+    """The denoiser of a network of several modalities."""
+
+    def denoise(z, logsnr, condition):
+        found = network(z, logsnr, condition)
+        return {name: prediction.x(z[name], logsnr[name], found[name], past[name]) for name in z}
 
     return denoise

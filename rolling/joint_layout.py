@@ -50,8 +50,8 @@ class JointLayout:
         if self.slot > MOST_TICKS:
             raise InputError(
                 f"the steps {self._steps()} have no common tick, as it would go {self.slot} times into the"
-                " time that holds whole frames of all: resample one of them, so that its step is a small whole"
-                " multiple of the other's, or the other's of its"
+                " time that holds whole frames of all: resample one of them, so that the longer step is a"
+                " small whole multiple of the shorter"
             )
 
     def _steps(self) -> str:

@@ -21,7 +21,7 @@ from rolling.denoisers import Condition, JointDenoiser, Known
 from rolling.noise import NoiseSchedule
 from rolling.noise.prior import covariance
 from rolling.oracle import UNCLIPPED, Basis, check_emitted, exact_denoiser, lifetime
-from rolling.sampling.modalities import Joint, Modality, joint
+from rolling.sampling.modalities import Joint, joint
 from rolling.sampling.recipe import Sampling
 from rolling.sampling.rollout import Rollout
 from rolling.windows import Rolling, Window
@@ -107,7 +107,6 @@ class JointOracle(Sampling):
 
     def sampler(self) -> Joint:
         """The samplers of both. Their noise has channels of its own behind those of the data."""
-        modalities = [Modality(name=name, every=every) for name, every in self.every.items()]
         data = sum(self._known(name) for name in NAMES)
         own = {
             name: Basis(
@@ -123,7 +122,7 @@ class JointOracle(Sampling):
             "a": dataclasses.replace(own["a"], given=data, others=b),
             "b": dataclasses.replace(own["b"], given=data + a),
         }
-        return joint(self, modalities, given=self.given, absent=self.absent, generators=bases)
+        return joint(self, self.every, given=self.given, absent=self.absent, generators=bases)
 
     def _data(self, channels: int) -> dict[str, np.ndarray]:
         """`[frames, channels]`: what is given of each modality, as linear maps of independent variables."""

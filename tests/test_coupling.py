@@ -11,7 +11,7 @@ from rolling.common.errors import InputError
 from rolling.denoisers import NOTHING, Condition
 from rolling.joint_oracle import JointOracle, process_covariance
 from rolling.noise import Cosine, alpha_sigma
-from rolling.sampling import Coupling, Modality, Sampling, joint
+from rolling.sampling import Coupling, Sampling, joint
 from rolling.sampling.coupling import coupled
 from rolling.solvers import DpmSolverPlusPlus
 from rolling.windows import FullSequence, Rolling
@@ -94,7 +94,7 @@ def test_one_call_of_the_network_whatever_is_guided():
 
     recipe = Sampling(window=Rolling(size=4, context=1))
     couplings = [Coupling(modality=name) for name in NAMES]
-    sampler = joint(recipe, [Modality(name=name) for name in NAMES], couplings=couplings)
+    sampler = joint(recipe, dict.fromkeys(NAMES, 1), couplings=couplings)
     given = {name: jnp.zeros((2, 1, 3, 1)) for name in NAMES}
     keys, condition = jax.random.split(jax.random.key(0), 2), Condition(label=jnp.zeros(2, int))
 
@@ -120,4 +120,4 @@ def test_what_cannot_be_is_refused(make, words):
 
 
 def pair(**more):
-    return joint(Sampling(window=Rolling(size=4, context=1)), [Modality(name=n) for n in NAMES], **more)
+    return joint(Sampling(window=Rolling(size=4, context=1)), dict.fromkeys(NAMES, 1), **more)

@@ -15,33 +15,12 @@ from rolling.noise.prior import Correlated
 from rolling.sampling import Modality, Rollout, Sampler, Sampling, joint
 from rolling.sampling.guidance import ClassifierFree
 from rolling.sampling.sweeps import Picard
-from rolling.solvers import (
-    Ancestral,
-    Ddim,
-    Deis,
-    DpmSolverPlusPlus,
-    DpmSolverPlusPlus2S,
-    Heun,
-    TimeShift,
-    UniPC,
-    in_lockstep,
-)
+from rolling.solvers import Ancestral, Ddim, DpmSolverPlusPlus, Heun, in_lockstep
 from rolling.windows import FullSequence, NoisyContext, Rolling
+from tests.solver_tools import SOLVERS
 
 GRID = (2, 3)
 KEYS = jax.random.split(jax.random.key(5), 2)
-SOLVERS = [
-    Ddim(),
-    Ddim(eta=0.5),
-    Ancestral(),
-    DpmSolverPlusPlus(),
-    DpmSolverPlusPlus(order=3, eta=1.0),
-    Deis(),
-    UniPC(),
-    Heun(churn=0.2),
-    DpmSolverPlusPlus2S(),
-    TimeShift(solver=Heun(), variance=0.5),
-]
 
 
 def noise_of(channel: int):
@@ -97,7 +76,7 @@ def test_two_modalities_on_one_clock_are_one_array_to_the_bit(solver, window):
     stacked = Sampler(recipe, both_noises)
     pair = joint(
         recipe,
-        [Modality(name="a"), Modality(name="b")],
+        {"a": 1, "b": 1},
         generators={"a": noise_of(0), "b": noise_of(1)},
     )
     with jax.disable_jit():  # two programs are not rounded alike
@@ -129,7 +108,8 @@ def test_a_step_asks_as_often_as_one_solver_does():
 
 
 # Rates of 1 and 2, clocks that rise tick by tick, another grid for each.
-RATES = [Modality(name="fast"), Modality(name="slow", every=2, schedule=Cosine(resolution=64.0))]
+EVERY = {"fast": 1, "slow": 2}
+SLOW = Modality(name="slow", schedule=Cosine(resolution=64.0))
 RECIPE = Sampling(window=Rolling(size=8, context=2, block=2), solver=DpmSolverPlusPlus(), calls_per_frame=1)
 SPACE = {"fast": (3, 1), "slow": (2, 2, 1)}
 
@@ -152,7 +132,7 @@ def begin(batch: int = 2):
 
 @functools.cache
 def rollout(cycles: int = 2, **stand) -> Rollout:
-    return Rollout(joint(RECIPE, RATES, **stand), lambda _: coupled, cycles=cycles)
+    return Rollout(joint(RECIPE, EVERY, modalities=[SLOW], **stand), lambda _: coupled, cycles=cycles)
 
 
 def frames(chunks) -> dict[str, np.ndarray]:
@@ -194,7 +174,7 @@ def test_a_stopped_rollout_goes_on_to_the_identical_bits():
 
 
 def test_the_noise_of_each_modality_is_its_own_and_members_differ():
-    sampler = joint(RECIPE, [Modality(name="a"), Modality(name="b")])
+    sampler = joint(RECIPE, {"a": 1, "b": 1})
     given = jnp.zeros((2, 2, 64, 1))
     carry = sampler.begin({"a": given, "b": given}, KEYS)
     noise = np.stack([carry[name].z[:, 2:] for name in "ab"]).reshape(4, -1)
@@ -211,7 +191,8 @@ def test_what_is_given_is_seen_and_not_emitted():
         assert condition.of["fast"].known is None, "the network is told by the frames"
         return coupled(z, logsnr, condition)
 
-    watched = Rollout(joint(RECIPE, RATES, given=("fast",)), lambda _: watching, cycles=2)
+    sampler = joint(RECIPE, EVERY, modalities=[SLOW], given=("fast",))
+    watched = Rollout(sampler, lambda _: watching, cycles=2)
     list(watched.chunks(None, begin(), KEYS, 8, known_fast()))
     jax.effects_barrier()
     clean = float(RECIPE.schedule.logsnr(jnp.zeros(())))
@@ -229,7 +210,8 @@ def test_what_is_absent_stays_pure_noise_and_its_values_do_not_matter():
         jax.debug.callback(lambda *now: seen.append(now), z["slow"], logsnr["slow"], ordered=True)
         return coupled(z, logsnr, condition)
 
-    watched = Rollout(joint(RECIPE, RATES, absent=("slow",)), lambda _: watching, cycles=2)
+    sampler = joint(RECIPE, EVERY, modalities=[SLOW], absent=("slow",))
+    watched = Rollout(sampler, lambda _: watching, cycles=2)
     one = frames(watched.chunks(None, begin(), KEYS, 4))
     other = frames(watched.chunks(None, begin() | {"slow": jnp.full((2, 1, 2, 2, 1), jnp.nan)}, KEYS, 4))
     jax.effects_barrier()
@@ -264,28 +246,29 @@ def test_frames_that_are_known_stand_and_the_others_run():
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: joint(RECIPE, RATES, given=("sound",)), "no modality sound: choose among fast, slow"),
-        (lambda: joint(RECIPE, RATES, given=("fast",), absent=("fast",)), "both given and absent"),
-        (lambda: joint(RECIPE, RATES, given=("fast",), absent=("slow",)), "nothing to make"),
-        (lambda: joint(RECIPE, [RATES[0], RATES[0]]), "names of their own"),
-        (lambda: joint(RECIPE, [RATES[0], Modality(name="slow", every=3)]), "whole multiples of 3"),
-        (lambda: Modality(name="slow", every=0), "at every 0 ticks: choose 1 or more"),
+        (lambda: joint(RECIPE, EVERY, given=("sound",)), "no modality sound: choose among fast, slow"),
+        (lambda: joint(RECIPE, EVERY, given=("fast",), absent=("fast",)), "both given and absent"),
+        (lambda: joint(RECIPE, EVERY, given=("fast",), absent=("slow",)), "nothing to make"),
+        (lambda: joint(RECIPE, EVERY, modalities=[SLOW, SLOW]), "is said once, and these are slow, slow"),
+        (lambda: joint(RECIPE, {"fast": 1, "slow": 3}), "whole multiples of 3"),
+        (lambda: joint(RECIPE, {"fast": 1, "slow": 0}), "slow has a frame at every 0 ticks"),
         (
-            lambda: joint(RECIPE, [RATES[0], Modality(name="slow", solver=Heun())]),
+            lambda: joint(RECIPE, EVERY, modalities=[Modality(name="slow", solver=Heun())]),
             "the solver of slow calls the network 2 times in a step and that of the recipe 1 times",
         ),
         (
-            lambda: joint(dataclasses.replace(RECIPE, sweep=Picard()), RATES),
+            lambda: joint(dataclasses.replace(RECIPE, sweep=Picard()), EVERY),
             "cannot be made with this sweep",
         ),
         (
-            lambda: joint(dataclasses.replace(RECIPE, guidance=(ClassifierFree(),)), RATES),
+            lambda: joint(dataclasses.replace(RECIPE, guidance=(ClassifierFree(),)), EVERY),
             "cannot be made with this guidance",
         ),
         (
             lambda: joint(
                 dataclasses.replace(RECIPE, solver=Ddim()),
-                [RATES[0], Modality(name="slow", solver=Ancestral(), noise=Correlated())],
+                EVERY,
+                modalities=[Modality(name="slow", solver=Ancestral(), noise=Correlated())],
             ),
             "correlated noise does not go with",
         ),

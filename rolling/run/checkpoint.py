@@ -25,8 +25,7 @@ from rolling.common.documents import read_json
 from rolling.common.errors import InputError
 from rolling.common.files import one_line
 from rolling.common.machine import FULL
-from rolling.data.statistics import Statistics
-from rolling.layout import Layout
+from rolling.data.joint_statistics import from_arrays
 from rolling.run.experiment import Experiment, codec, presets, registry
 
 for _name in ("absl", "asyncio"):  # orbax logs every step of a save, and every task that failed with another
@@ -228,8 +227,9 @@ class Trained(NamedTuple):
     has chosen them."""
 
     experiment: Experiment
-    layout: Layout
-    statistics: Statistics
+    layout: Any
+    """`Layout`, or `JointLayout` of several modalities; so with the statistics."""
+    statistics: Any
     params: Any
     step: int
     chosen: str = ""
@@ -268,7 +268,7 @@ def load_trained(folder: Path) -> Trained:
     return Trained(
         experiment,
         codec.decode(items["layout"], where=where),
-        Statistics.from_arrays(items["statistics"]),
+        from_arrays(items["statistics"]),
         experiment.objective.forecasts(best.params if best else items["ema"]),
         int(best.step if best and best.step else items["progress"]["step"]),
         best.words() if best and best.step else "",

@@ -18,6 +18,7 @@ import dataclasses
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 from rolling.common.counting import counted
 from rolling.common.errors import InputError
@@ -27,15 +28,25 @@ from rolling.data.other import read_other
 from rolling.data.pipeline import check_frames
 from rolling.data.source import Described, Split
 from rolling.data.told_parameters import numbers_named, told
+from rolling.joint_layout import JointLayout
+from rolling.layout import Layout
 from rolling.outputs import Output
 from rolling.run import other_runs
 from rolling.run.benchmark import BenchmarkOptions, benchmarked
 from rolling.run.evaluation.evaluate import evaluate as score
 from rolling.run.evaluation.lasting import how_long_they_last
+from rolling.run.evaluation.modalities import evaluate_modalities, told as told_of
 from rolling.run.evaluation.side_by_side import side_by_side
 from rolling.run.evaluation.summary import summary_table
 from rolling.run.evaluation.where_drift_begins import DriftOptions, where_drift_begins
-from rolling.run.experiment import Experiment, Forecast, codec, presets as experiments, user_code
+from rolling.run.experiment import (
+    Experiment,
+    Forecast,
+    JointExperiment,
+    codec,
+    presets as experiments,
+    user_code,
+)
 from rolling.run.forecasting import initial_frames
 from rolling.run.forecasting.forecaster import Forecaster, load
 from rolling.run.forecasting.streaming import write_forecast
@@ -46,7 +57,7 @@ from rolling.run.run_folder import LOCK, alone_in
 from rolling.run.training import held_out, memory
 from rolling.run.training.cost import cost_of, cost_table
 from rolling.run.training.trainer import Trainer, measured
-from rolling.sampling import Sampling
+from rolling.sampling import JointSampling, Sampling
 
 STORES = {"forecast": "evaluation", "long": "evaluation-long"}
 """The stores of a run, and the file stem of the evaluation of each."""
@@ -153,15 +164,25 @@ def _run(experiment: Experiment, folder: Path, resume: bool) -> None:
         print(f"trained; the experiment makes no forecast: `rolling rollout {folder} --frames 20` makes one")
         return
     forecaster = load(folder)
-    for name in STORES:
-        forecast = getattr(experiment, name)
+    for name, sampling, forecast in _asked(experiment):
         if forecast.frames:
+            forecaster.sample_with(sampling)
             store = folder / f"{name}.zarr"
             write_forecast(forecaster, split.test, forecast, store, _label(name, forecast))
+    forecaster.sample_with(experiment)
     print(_evaluate(forecaster, split, folder))
     print(*benchmarked(experiment.protocols, forecaster, split, folder), sep="\n", end="")
     _write_outputs(experiment.outputs, split, folder)
     print(f"\nreport: {_report(forecaster, split, folder)}")
+
+
+def _asked(experiment: Experiment) -> Iterator[tuple[str, Sampling, Forecast]]:
+    """What a run makes: the names of its stores, and how."""
+    yield "forecast", experiment.recipe, experiment.forecast
+    if isinstance(experiment, JointExperiment):
+        for sampling in (law.of(experiment.recipe) for law in experiment.laws):
+            yield f"forecast-{sampling.law_name}", sampling, experiment.forecast
+    yield "long", experiment.recipe, experiment.long
 
 
 def distill(experiment: Experiment, folder: Path, *, resume: bool = False) -> None:
@@ -192,11 +213,22 @@ class RolloutOptions(Sampling, Forecast):
     """Replace a store that holds another forecast."""
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class JointRolloutOptions(RolloutOptions, JointSampling):
+    """Sampling as in the run, except for the parts named here: what is given, say, and what is left out."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("data", "parameters"):
+            if getattr(self, name):
+                raise InputError(f"several modalities cannot be rolled out with --{name} yet: leave it out")
+
+
 def fixed_by_run() -> set[str]:
     """The fields of an experiment that a trained run keeps, whatever is done with it later."""
     own = {
         field.name
-        for kind in (RolloutOptions, ReportOptions, BenchmarkOptions)
+        for kind in (JointRolloutOptions, ReportOptions, BenchmarkOptions)
         for field in dataclasses.fields(kind)
     }
     return {field.name for field in dataclasses.fields(Experiment)} - own - set(STORES)
@@ -208,18 +240,22 @@ def rollout(folder: Path, choose: Callable[[RolloutOptions], RolloutOptions]) ->
     check_links(folder)
     forecaster = load(folder)
     experiment = forecaster.experiment
-    options = choose(RolloutOptions(**vars(experiment.recipe), **vars(experiment.forecast)))
+    kind = JointRolloutOptions if isinstance(experiment, JointExperiment) else RolloutOptions
+    options = choose(kind(**vars(experiment.recipe), **vars(experiment.forecast)))
     forecaster.sample_with(options)
     forecast = Forecast(**{name: getattr(options, name) for name in vars(experiment.forecast)})
     if not forecast.frames:
         raise InputError("a rollout needs at least one frame: give --frames")
     if options.data:
-        test = read_other(experiment.source, forecaster.layout, forecaster.statistics.mask, options.data)
+        test: Any = read_other(experiment.source, forecaster.layout, forecaster.statistics.mask, options.data)
         starts = initial_frames.after_last(test, forecaster.recipe.given_frames)
         forecast = dataclasses.replace(forecast, starts=len(starts))
         others = [Path(options.data).stem]
     else:
         test, starts, others = data_of(forecaster, folder).test, None, []
+    if isinstance(options, JointRolloutOptions):
+        print(options.law(cast(Any, forecaster.layout)))
+        others += [options.law_name] if options.law_name else []
     if options.parameters:
         test = told(test, numbers_named(options.parameters))
         others += options.parameters
@@ -307,6 +343,8 @@ def _cost(experiment: Experiment) -> str:
 
 def _evaluate(forecaster: Forecaster, split: Split, folder: Path) -> str:
     experiment, evaluations = forecaster.experiment, {}
+    if isinstance(experiment, JointExperiment):
+        return told_of(evaluate_modalities(experiment, cast(Any, forecaster.statistics), split, folder))
     metrics = {"forecast": experiment.metrics, "long": experiment.long_metrics}
     for name, stem in STORES.items():
         store = folder / f"{name}.zarr"
@@ -353,18 +391,26 @@ def _label(name: str, forecast: Forecast) -> str:
 
 
 def _facts(experiment: Experiment, split: Split, parameters: int) -> str:
-    layout = split.train.layout
+    layout: Any = split.train.layout
+    unit = "tick" if isinstance(layout, JointLayout) else "frame"
     parts = {"train": split.train} | ({"validate": split.validation} if split.validation else {})
     amounts = [
-        f"{counted(frames, 'frame')} in {counted(count, 'sequence')} to {what} on;"
+        f"{counted(frames, unit)} in {counted(count, 'sequence')} to {what} on;"
         for what, part in parts.items()
         for count, frames in [long_enough(part, experiment.clip_frames)]
     ]
     return (
-        f"{experiment.name}: {', '.join(layout.names)} on {layout.size};"
+        f"{experiment.name}: {_frames_of(layout)};"
         f" {' '.join(amounts)}"
         f" a network of {parameters / 1e6:.2f} M parameters"
     )
+
+
+def _frames_of(layout: Layout | JointLayout) -> str:
+    """What a frame holds, in words."""
+    if isinstance(layout, JointLayout):
+        return ", ".join(f"{name} with {_frames_of(part)}" for name, part in layout.of.items())
+    return f"{', '.join(layout.names)} on {layout.size}"
 
 
 def _flat(value, prefix=""):

@@ -4,10 +4,11 @@
 """
 
 from rolling.sampling.carry import Carry
-from rolling.sampling.constraints import Constraint, Units
+from rolling.sampling.constraints import Constraint, JointUnits, Units
 from rolling.sampling.corrections import Correction
 from rolling.sampling.coupling import Coupling
 from rolling.sampling.guidance import Denoisers, Guidance
+from rolling.sampling.joint_recipe import JointSampling, sampler_of
 from rolling.sampling.modalities import Joint, JointCarry, Modality, joint
 from rolling.sampling.partitions import Partition
 from rolling.sampling.recipe import Sampling
@@ -29,6 +30,8 @@ __all__ = [
     "Guidance",
     "Joint",
     "JointCarry",
+    "JointSampling",
+    "JointUnits",
     "Modality",
     "Partition",
     "Restart",
@@ -41,4 +44,5 @@ __all__ = [
     "Units",
     "first_guess",
     "joint",
+    "sampler_of",
 ]

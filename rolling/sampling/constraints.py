@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 
 from rolling.array_types import ContextFrames, Frames, space_of
 from rolling.common.errors import InputError
+from rolling.joint_layout import JointLayout
 from rolling.layout import Layout
 
 if TYPE_CHECKING:
@@ -55,6 +56,23 @@ class Units(NamedTuple):
 
     def normalised(self, x: Frames) -> Frames:
         return (x - _per_channel(self.mean, x)) / _per_channel(self.std, x)
+
+
+@dataclasses.dataclass(frozen=True)
+class JointUnits:
+    """What the values of several modalities stand for."""
+
+    layout: JointLayout
+    of: dict[str, Units]
+
+    @classmethod
+    def standard(cls, layout: JointLayout) -> "JointUnits":
+        """Of values that are in the units of the layouts already."""
+        return cls(layout, {name: Units.standard(part) for name, part in layout.of.items()})
+
+    @property
+    def mask(self) -> dict[str, np.ndarray | None]:
+        return {name: part.mask for name, part in self.of.items()}
 
 
 def _per_channel(values: np.ndarray, x: Frames) -> Array:

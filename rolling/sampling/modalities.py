@@ -13,7 +13,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -43,8 +43,6 @@ class Modality:
     """One kind of frames, and what differs from the recipe in how they are made."""
 
     name: str
-    every: int = 1
-    """Ticks from one frame to the next."""
     schedule: NoiseSchedule | None = None
     """The noise level of each local time; None: the recipe's. An increasing function of another one makes
     this modality lead or follow."""
@@ -53,9 +51,30 @@ class Modality:
     noise: NoisePrior | None = None
     """None: the recipe's."""
 
-    def __post_init__(self):
-        if self.every < 1:
-            raise InputError(f"{self.name} has a frame at every {self.every} ticks: choose 1 or more")
+    def of(self, recipe: Sampling, every: int) -> Sampling:
+        """The recipe as this modality sees it, with a frame at every `every`-th tick. Raises `InputError`
+        where they do not suit each other."""
+        solver = self.solver or recipe.solver
+        if solver.calls != recipe.solver.calls:
+            raise InputError(
+                f"the solver of {self.name} calls the network {solver.calls} times in a step and that of the"
+                f" recipe {recipe.solver.calls} times: choose solvers with equal calls"
+            )
+        past = recipe.given_frames - recipe.window.context
+        if past % every:
+            raise InputError(
+                f"{past} ticks given before the context hold no whole number of frames of {self.name}, of"
+                f" which there is one in {every}: choose another --start.past"
+            )
+        return dataclasses.replace(
+            recipe._only(Sampling),
+            window=Every(inner=recipe.window, every=every),
+            calls_per_frame=recipe.calls_per_frame * every,
+            start=FromNoise(past=past // every),
+            schedule=self.schedule or recipe.schedule,
+            solver=solver,
+            noise=self.noise or recipe.noise,
+        )
 
 
 class Absent(Sampler):
@@ -97,7 +116,12 @@ class Joint:
     @property
     def slot(self) -> int:
         """Ticks that hold whole frames of every modality."""
-        return math.lcm(*(self.window.size // part.window.size for part in self.parts.values()))
+        return math.lcm(*self.every.values())
+
+    @property
+    def every(self) -> dict[str, int]:
+        """Ticks from one frame of each modality to the next."""
+        return {name: self.window.size // part.window.size for name, part in self.parts.items()}
 
     def check(self, given: JointFrames, frames: int) -> None:
         """Raises `InputError` unless so many ticks can be rolled out after these frames."""
@@ -116,11 +140,21 @@ class Joint:
 
     def begin(self, given: JointFrames, key: Key[Array, " batch"]) -> JointCarry:
         """As `Sampler.begin`, with the noise of each modality its own."""
-        keys = {
+        keys = self._keys(key)
+        return {name: part.begin(given[name], keys[name]) for name, part in self.parts.items()}
+
+    def place(self, x: JointFrames, key: Key[Array, " batch"], first: int) -> JointCarry:
+        """As `Sampler.place`; `first` is a tick."""
+        keys, every = self._keys(key), self.every
+        return {
+            name: part.place(x[name], keys[name], first // every[name]) for name, part in self.parts.items()
+        }
+
+    def _keys(self, key: Key[Array, " batch"]) -> dict[str, Key[Array, " batch"]]:
+        return {
             name: jax.vmap(partial(jax.random.fold_in, data=place))(key)
             for place, name in enumerate(sorted(self.parts))
         }
-        return {name: part.begin(given[name], keys[name]) for name, part in self.parts.items()}
 
     def seen(self, condition: Condition, carry: JointCarry, begun: JointCarry | None = None) -> Condition:
         begins = begun or dict.fromkeys(self.parts)
@@ -158,11 +192,11 @@ class Joint:
         times, plans, shows = self.recipe.spacing.times(steps), {}, {}
         for name, part in self.parts.items():
             plan, noisy = part.plan(getattr(part.window, sweep), times, carry[name].z.dtype)
-            last = end // (self.window.size // part.window.size)
-            plans[name] = part.standing(plan, carry[name], of[name], last)
+            plans[name] = part.standing(plan, carry[name], of[name], end // self.every[name])
             if noisy:
                 shows[name] = part.show(carry[name])
-        network = self._network(denoiser, carry, condition, shows)
+        told = {name: part.informed(of[name], carry[name]) for name, part in self.parts.items()}
+        network = self._network(denoiser, carry, dataclasses.replace(condition, of=told), shows)
 
         def move(i, step, state, denoise):
             moves = {
@@ -172,7 +206,7 @@ class Joint:
             return in_lockstep(moves, self.recipe.solver.calls, denoise)
 
         state = {name: (one.z, one.history) for name, one in carry.items()}
-        state = self.recipe.sweep(move, network, state, plans)
+        state = cast(Any, self.recipe.sweep)(move, network, state, plans)
         return {
             name: dataclasses.replace(one, z=state[name][0], history=state[name][1], step=one.step + steps)
             for name, one in carry.items()
@@ -180,17 +214,12 @@ class Joint:
 
     def _network(self, denoiser, carry: JointCarry, condition: Condition, shows: Mapping[str, Any]):
         """`network(z, logsnr)` of all modalities, with context that is shown at its clocks."""
-        denoise: Any = denoiser.strong if isinstance(denoiser, Denoisers) else denoiser
-        of = {
-            name: part.informed(self._of(condition, name), carry[name]) for name, part in self.parts.items()
-        }
-        told = dataclasses.replace(condition, of=of)
-
-        denoise = coupled(denoise, self.couplings, partial(self._alone, carry))
+        strong: Any = denoiser.strong if isinstance(denoiser, Denoisers) else denoiser
+        denoise = coupled(strong, self.couplings, partial(self._alone, carry))
 
         def network(z, logsnr):
             shown = {name: shows[name](z[name], logsnr[name]) if name in shows else z[name] for name in z}
-            return denoise(shown, logsnr, told)
+            return denoise(shown, logsnr, condition)
 
         return network
 
@@ -206,8 +235,9 @@ class Joint:
 
 def joint(
     recipe: Sampling,
-    modalities: Sequence[Modality],
+    every: Mapping[str, int],
     *,
+    modalities: Sequence[Modality] = (),
     given: Sequence[str] = (),
     absent: Sequence[str] = (),
     couplings: Sequence[Coupling] = (),
@@ -215,43 +245,19 @@ def joint(
 ) -> Joint:
     """The samplers of several modalities by one recipe, whose window and calls are those of ticks.
 
-    Raises `InputError` where the recipe, the rates or the names do not suit each other.
+    `every` counts the ticks from one frame of each modality to the next; `modalities` say where one differs
+    from the recipe. Raises `InputError` where the recipe, the rates or the names do not suit each other.
     """
     _check_recipe(recipe)
-    _check_names([modality.name for modality in modalities], given, absent)
+    _check_names(every, modalities, given, absent)
     for coupling in couplings:
-        _check_coupling(coupling, [m.name for m in modalities if m.name not in (*given, *absent)])
-    parts = {}
-    for modality in modalities:
-        kind = Absent if modality.name in absent else Sampler
-        generator = (generators or {}).get(modality.name, gaussian)
-        parts[modality.name] = kind(_recipe_of(recipe, modality), generator)
+        _check_coupling(coupling, [name for name in every if name not in (*given, *absent)])
+    own, parts = {modality.name: modality for modality in modalities}, {}
+    for name, count in every.items():
+        kind = Absent if name in absent else Sampler
+        generator = (generators or {}).get(name, gaussian)
+        parts[name] = kind(own.get(name, Modality(name=name)).of(recipe, count), generator)
     return Joint(recipe, parts, tuple(given), tuple(absent), tuple(couplings))
-
-
-def _recipe_of(recipe: Sampling, modality: Modality) -> Sampling:
-    """The recipe as one modality sees it."""
-    solver = modality.solver or recipe.solver
-    if solver.calls != recipe.solver.calls:
-        raise InputError(
-            f"the solver of {modality.name} calls the network {solver.calls} times in a step and that of the"
-            f" recipe {recipe.solver.calls} times: choose solvers with equal calls"
-        )
-    past = recipe.given_frames - recipe.window.context
-    if past % modality.every:
-        raise InputError(
-            f"{past} ticks given before the context hold no whole number of frames of {modality.name}, of"
-            f" which there is one in {modality.every}: choose another --start.past"
-        )
-    return dataclasses.replace(
-        recipe.recipe,
-        window=Every(inner=recipe.window, every=modality.every),
-        calls_per_frame=recipe.calls_per_frame * modality.every,
-        start=FromNoise(past=past // modality.every),
-        schedule=modality.schedule or recipe.schedule,
-        solver=solver,
-        noise=modality.noise or recipe.noise,
-    )
 
 
 def _check_recipe(recipe: Sampling) -> None:
@@ -278,13 +284,19 @@ def _check_coupling(coupling: Coupling, made: Sequence[str]) -> None:
         )
 
 
-def _check_names(names: Sequence[str], given: Sequence[str], absent: Sequence[str]) -> None:
-    if len(set(names)) < len(names):
-        raise InputError(f"modalities need names of their own, and these are {', '.join(names)}")
-    for name in (*given, *absent):
-        if name not in names:
-            raise InputError(f"there is no modality {name}: choose among {', '.join(names)}")
+def _check_names(
+    every: Mapping[str, int], modalities: Sequence[Modality], given: Sequence[str], absent: Sequence[str]
+) -> None:
+    for name in (*(modality.name for modality in modalities), *given, *absent):
+        if name not in every:
+            raise InputError(f"there is no modality {name}: choose among {', '.join(every)}")
+    if len({modality.name for modality in modalities}) < len(modalities):
+        names = ", ".join(modality.name for modality in modalities)
+        raise InputError(f"what differs of a modality is said once, and these are {names}")
+    for name, count in every.items():
+        if count < 1:
+            raise InputError(f"{name} has a frame at every {count} ticks: choose 1 or more")
     if set(given) & set(absent):
         raise InputError(f"{', '.join(sorted(set(given) & set(absent)))} cannot be both given and absent")
-    if len({*given, *absent}) == len(names):
+    if len({*given, *absent}) == len(every):
         raise InputError("there is nothing to make: all modalities are given or absent")

@@ -108,7 +108,11 @@ class Sampling:
     @property
     def recipe(self) -> "Sampling":
         """These fields alone: how an experiment, say, makes frames."""
-        return Sampling(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Sampling)})
+        return self._only(Sampling)
+
+    def _only(self, kind: type["Sampling"]) -> Any:
+        """The fields of this kind alone."""
+        return kind(**{field.name: getattr(self, field.name) for field in dataclasses.fields(kind)})
 
     @property
     def _steps(self) -> float:

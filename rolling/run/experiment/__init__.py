@@ -1,5 +1,6 @@
 """Experiments: how one is defined, found, changed from the command line and stored as JSON."""
 
 from rolling.run.experiment.experiment import Experiment, Forecast, Reference, Training, Validation
+from rolling.run.experiment.joint_experiment import JointExperiment, Law
 
-__all__ = ["Experiment", "Forecast", "Reference", "Training", "Validation"]
+__all__ = ["Experiment", "Forecast", "JointExperiment", "Law", "Reference", "Training", "Validation"]

@@ -1,6 +1,7 @@
 """An experiment: a value composed of parts from the lower packages, with everything that a run depends on."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,6 @@ from rolling.data.clip_past import ClipPast
 from rolling.data.set_apart import set_apart
 from rolling.data.source import Source, Split
 from rolling.denoisers import Architecture, Past, Prediction, V
-from rolling.layout import Layout
 from rolling.losses import VLoss, Weighting
 from rolling.metrics import Metric
 from rolling.outputs import Output
@@ -235,16 +235,17 @@ class Experiment(Sampling):
         rest, apart = set_apart(split.train, share, self.clip_frames)
         return dataclasses.replace(split, train=rest, validation=apart)
 
-    def check_layout(self, layout: Layout) -> None:
+    def check_layout(self, layout: Any) -> None:
         super().check_layout(layout)
         self.check_trained(self)
-        self._try_prediction(len(layout.variables))
+        self._try_prediction(self, layout)
 
-    def _try_prediction(self, channels: int) -> None:
+    def _try_prediction(self, sampling: Sampling, layout: Any) -> None:
         """Raises `InputError` where what the network predicts does not suit the window, or is no frames."""
-        frames = jax.ShapeDtypeStruct((1, self.partition.frames(self.window), 1, 1, channels), jnp.float32)
+        count, channels = sampling.partition.frames(sampling.window), len(layout.variables)
+        frames = jax.ShapeDtypeStruct((1, count, 1, 1, channels), jnp.float32)
         clocks = jax.ShapeDtypeStruct(frames.shape[:2], jnp.float32)
-        past = Past(context=self.window.context)
+        past = Past(context=sampling.window.context)
         found = jax.eval_shape(lambda z, logsnr: self.prediction.x(z, logsnr, z, past), frames, clocks)
         if found.shape != frames.shape:
             raise InputError(

@@ -6,14 +6,14 @@ from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from rolling.common.errors import InputError
-from rolling.denoisers import Condition, Denoiser
+from rolling.denoisers import Condition
 from rolling.distillation import Denoise
 from rolling.losses import Weighting, diffusion_loss
 from rolling.sampling import Sampling
-from rolling.sampling.constraints import Units
 from rolling.windows import Window, training_frames
 
 Params = Any
@@ -24,18 +24,23 @@ Batch = dict[str, Any]
 class LossInputs(NamedTuple):
     """What a loss takes from an experiment and its network."""
 
-    denoiser: Callable[[Params, Key[Array, ""] | None], Denoiser]
+    denoiser: Callable[[Params, Key[Array, ""] | None], Any]
     """Maps parameters and a dropout key (None: no dropout) to the denoiser."""
     condition: Callable[[Batch, Key[Array, ""] | None], Condition]
     """What the network is conditioned on for a batch; with a dropout key some clips lose it."""
     recipe: Sampling
     weighting: Weighting
-    units: Units
+    units: Any
+    """`Units`, or `JointUnits` of several modalities."""
 
     @property
     def mask(self) -> Float[Array, "*space channel"] | None:
         """1 where there are data; None: everywhere."""
-        return None if self.units.mask is None else jnp.asarray(self.units.mask, jnp.float32)
+        return _ones(self.units.mask)
+
+    def mask_of(self, modality: str) -> Float[Array, "*space channel"] | None:
+        """That of one of several modalities."""
+        return _ones(self.units.mask[modality])
 
     def bind(self, params: Params, batch: Batch, key: Key[Array, ""] | None) -> Denoise:
         """`(z, logsnr) -> x` for a batch; `key` is that of the dropout."""
@@ -53,6 +58,10 @@ class LossInputs(NamedTuple):
             return dataclasses.replace(known, memory=memory)
 
         return self._replace(condition=condition)
+
+
+def _ones(mask: np.ndarray | None) -> Float[Array, "*space channel"] | None:
+    return None if mask is None else jnp.asarray(mask, jnp.float32)
 
 
 def cut(part: Array, first: Int[Array, " batch"], frames: int) -> Array:

@@ -25,7 +25,7 @@ from rolling.run.checkpoint import check_shapes, load_trained
 from rolling.run.experiment import Experiment
 from rolling.run.experiment.user_code import load_code
 from rolling.run.forecasting import given_arrays, in_memory, initial_frames, zarr_writer
-from rolling.sampling import Carry, Conditions, Denoisers, Rollout, Sampler, Sampling, first_guess
+from rolling.sampling import Carry, Conditions, Denoisers, Rollout, Sampler, Sampling, first_guess, sampler_of
 
 
 class Forecaster:
@@ -82,7 +82,9 @@ class Forecaster:
 
     def bind(self, params: Any, recipe: Sampling) -> Denoiser:
         """The network as the denoiser of a way of sampling."""
-        return model.binder(self.experiment, self.apply, model.past_of(recipe, self.statistics))(params)
+        return model.binder(self.experiment, self.apply, model.past_of(recipe, self.layout, self.statistics))(
+            params
+        )
 
     def denoisers(self, params: tuple[Any, ...]) -> Denoisers:
         """What a sampler asks, with the parameters of `networks`."""
@@ -98,7 +100,8 @@ class Forecaster:
     def rollout(self, cycles: int) -> Rollout:
         """The compiled loop whose chunks hold `cycles` cycles."""
         if cycles not in self._rollouts:
-            self._rollouts[cycles] = Rollout(Sampler(self.recipe), self.denoisers, cycles=cycles)
+            sampler = sampler_of(self.recipe, self.layout)
+            self._rollouts[cycles] = Rollout(sampler, self.denoisers, cycles=cycles)
         return self._rollouts[cycles]
 
     def cycles(self, frames: int, chunk: int) -> int:
@@ -116,12 +119,14 @@ class Forecaster:
         resume: tuple[int, Carry] | None = None,
     ) -> Iterator[tuple[int, np.ndarray, Carry]]:
         """`(first lead, frames, carry)` for `given [batch, n, *space, variable]` in physical units."""
-        clean = jnp.asarray(self.statistics.normalise(given), jnp.float32)
+        normalised = self.statistics.normalise(given)
+        clean = jax.tree.map(lambda part: jnp.asarray(part, jnp.float32), normalised)
         if beginning := self.experiment.reference.frames:
             known = model.with_reference(known, clean[:, :beginning])
         chunks = self.rollout(cycles).chunks(self.networks(), clean, keys, frames, known, resume=resume)
         for chunk in chunks:
-            yield chunk.start, self.statistics.denormalise(np.asarray(chunk.frames)), chunk.carry
+            frames = jax.tree.map(np.asarray, chunk.frames)
+            yield chunk.start, self.statistics.denormalise(frames), chunk.carry
 
     def forecast(
         self,

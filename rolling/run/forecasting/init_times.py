@@ -1,11 +1,11 @@
 """Where the forecasts of a store start in the held-out part."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
 from rolling.common.errors import InputError
-from rolling.data.source import Sequences
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,7 @@ class InitTime:
 
 
 def choose_starts(
-    test: Sequences, context: int, frames: int, count: int, *, from_clip_start: bool = False
+    test: Any, context: int, frames: int, count: int, *, from_clip_start: bool = False, unit: int = 1
 ) -> list[InitTime]:
     """`count` starts, spread evenly over the places where `frames` frames of truth follow `context`; no
     sequence has a second one before each has one.
@@ -25,8 +25,17 @@ def choose_starts(
     With `from_clip_start` there is one such place per sequence, its first; there may be fewer than `count`.
     Where no sequence is long enough to have truth at every lead, the forecasts start as early as possible in
     the longest sequences and run beyond their ends.
+
+    Every start is a whole number of `unit` frames from its sequence's first one.
     """
-    lengths = [test.length(index) for index in range(len(test))]
+    lengths = [test.length(index) // unit for index in range(len(test))]
+    chosen = _chosen(lengths, -(-context // unit), -(-frames // unit), count, from_clip_start)
+    return [dataclasses.replace(start, frame=unit * start.frame) for start in chosen]
+
+
+def _chosen(
+    lengths: list[int], context: int, frames: int, count: int, from_clip_start: bool
+) -> list[InitTime]:
     longest = max(lengths, default=0)
     if longest <= context:
         raise InputError(

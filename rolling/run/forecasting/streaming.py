@@ -1,7 +1,6 @@
 """A forecast streamed to a store; killed at any moment, it resumes to the identical store."""
 
 import dataclasses
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,9 @@ import numpy as np
 
 from rolling.common import signals
 from rolling.common.errors import InputError
-from rolling.common.forecast_schema import GIVEN, NAMES
 from rolling.common.progress import Progress
 from rolling.data.conditions import check_actions
+from rolling.data.joint_sequences import JointSequences
 from rolling.data.source import Sequences
 from rolling.data.statistics import finite
 from rolling.run import model
@@ -21,7 +20,8 @@ from rolling.run.experiment import Forecast, codec
 from rolling.run.forecasting import zarr_writer
 from rolling.run.forecasting.forecaster import Forecaster, sequence_keys
 from rolling.run.forecasting.init_times import InitTime, choose_starts
-from rolling.sampling import Carry, Sampler
+from rolling.run.forecasting.parts import parts_of
+from rolling.sampling import Carry, sampler_of
 
 
 class NotFinite(InputError):
@@ -42,7 +42,7 @@ class _Batch:
 
 def write_forecast(
     forecaster: Forecaster,
-    test: Sequences,
+    test: Sequences | JointSequences,
     forecast: Forecast,
     path: Path,
     label: str,
@@ -62,54 +62,43 @@ def write_forecast(
     `overwrite`, and anything else never.
     """
     # Persistence, the baseline of every forecast, needs a frame even where the window is given none.
-    before = max(forecaster.recipe.given_frames, given, 1)
+    parts = parts_of(test, forecaster.recipe)
+    before = max(forecaster.recipe.given_frames, given, parts.slot)
     if starts is None:
         starts = choose_starts(
-            test, before, forecast.frames, forecast.starts, from_clip_start=forecast.from_clip_start
+            test,
+            before,
+            forecast.frames,
+            forecast.starts,
+            from_clip_start=forecast.from_clip_start,
+            unit=parts.slot,
         )
         if len(starts) < forecast.starts:
             print(f"{path.name}: {len(starts)} of {forecast.starts} starts: the held-out part has no more")
     for start in starts:
         check_actions(test, start.sequence, start.frame + forecast.frames)
     cycles = forecaster.cycles(forecast.frames, forecast.chunk)
-    times = np.concatenate([test.times(s.sequence, s.frame - 1, s.frame) for s in starts])
+    times = parts.last_given_times(starts)
     identity = {
         **{name: codec.encode(part) for name, part in vars(forecaster.recipe).items()},
         "forecast": codec.encode(forecast),
         "checkpoint": forecaster.step,
         "parameters": forecaster.fingerprint(),
         "starts": [[s.sequence, s.frame, str(time)] for s, time in zip(starts, times, strict=True)],
-        zarr_writer.CHECKSUM: _checksum(test, starts, max(forecaster.recipe.given_frames, 1)),
+        zarr_writer.CHECKSUM: parts.checksum(starts, forecaster.recipe.given_frames, forecast.frames),
     }
-    target = zarr_writer.ForecastStore(path, forecaster.layout, identity)
+    target = parts.store(path, identity)
     begun = target.exists() and target.check_identity(overwrite=overwrite)
     if begun and target.is_complete():
         return path
     with target.alone():
         note = target.load_note() if begun else None
         if note is None:
-            valid = np.stack([test.times(s.sequence, s.frame, s.frame + forecast.frames) for s in starts])
-            coordinates = zarr_writer.skeleton(forecaster.layout, times, valid, starts, forecast.members)
-            names = [test.name(start.sequence) for start in starts]
-            if any(names):
-                coordinates.attrs[NAMES] = names
-            coordinates.attrs[GIVEN] = max(forecaster.recipe.given_frames, 1)
+            coordinates = parts.coordinates(starts, forecast, forecaster.recipe.given_frames)
             target.create(coordinates, forecaster.rollout(cycles).frames_per_chunk)
         _write_batches(forecaster, test, forecast, starts, cycles, target, note, label)
         target.complete()
     return path
-
-
-def _checksum(test: Sequences, starts: list[InitTime], n: int) -> str:
-    """Of the `n` given frames before each start and what is known of them: other frames at the same times
-    lead to another forecast."""
-    total = hashlib.sha256()
-    for start in starts:
-        at = start.sequence, start.frame - n, start.frame
-        total.update(np.ascontiguousarray(test.read(*at), "<f4").tobytes())
-        for name, values in sorted(test.conditioning(*at).items()):
-            total.update(name.encode() + np.ascontiguousarray(values).tobytes())
-    return total.hexdigest()[:16]
 
 
 def _write_batches(forecaster, test, forecast, starts, cycles, target, note, label):
@@ -126,26 +115,44 @@ def _write_batches(forecaster, test, forecast, starts, cycles, target, note, lab
             for lead, frames, carry in _sample_batch(
                 forecaster, test, forecast, starts, cycles, batches[number], resume
             ):
-                count = frames.shape[1]
-                _check_finite(
-                    frames, forecaster.statistics.mask, batches[number].places, lead, starts, target.path
-                )
+                count = _ticks(frames, forecaster.layout)
+                _check_all_finite(frames, forecaster, batches[number].places, lead, starts, target.path)
                 with signals.deferred():
-                    for (start, member), values in zip(batches[number].places, frames, strict=False):
-                        target.write(start, member, lead, values)
+                    for place, (start, member) in enumerate(batches[number].places):
+                        target.write(start, member, lead, jax.tree.map(lambda part, i=place: part[i], frames))
                     target.save_note(_pack(number, lead + count, carry))
                 progress.update(count * len(batches[number].places))
             if number + 1 < len(batches):
                 target.save_note({"batch": np.asarray(number + 1), "lead": np.asarray(0)})
 
 
+def _ticks(frames: Any, layout: Any) -> int:
+    """The length of a chunk: in frames, or in ticks."""
+    if not isinstance(frames, dict):
+        return frames.shape[1]
+    name, first = next(iter(frames.items()))
+    return first.shape[1] * layout.every[name]
+
+
 def _sample_batch(forecaster, test, forecast, starts, cycles, batch, resume):
     n = forecaster.recipe.given_frames
     chosen = [starts[start] for start, _ in batch.padded]
-    given = np.stack([test.read(s.sequence, s.frame - n, s.frame) for s in chosen])
-    known = model.Known(test, [(s.sequence, s.frame - n) for s in chosen], forecaster.statistics.mask)
+    read = [test.read(s.sequence, s.frame - n, s.frame) for s in chosen]
+    given = jax.tree.map(lambda *each: np.stack(each), *read)
+    shown = model.shown_modalities(forecaster.recipe, forecaster.statistics)
+    places = [(s.sequence, s.frame - n) for s in chosen]
+    known = model.Known(test, places, forecaster.statistics.mask, shown)
     keys = sequence_keys(forecast.seed, batch.padded)
     return forecaster.sample(given, known, keys, forecast.frames, cycles, resume)
+
+
+def _check_all_finite(frames, forecaster, places, lead, starts, path):
+    """As `_check_finite`, of each modality."""
+    if not isinstance(frames, dict):
+        return _check_finite(frames, forecaster.statistics.mask, places, lead, starts, path)
+    for name, part in frames.items():
+        own = lead // forecaster.layout.every[name]
+        _check_finite(part, forecaster.statistics.mask[name], places, own, starts, path / name)
 
 
 def _check_finite(frames, mask, places, lead, starts, path):
@@ -189,8 +196,15 @@ def _unpack(note: dict[str, np.ndarray], forecaster: Forecaster, size: int) -> t
     """The lead and the carry of a note; None at the start of a batch."""
     if int(note["lead"]) == 0:
         return None
-    sampler, shape = Sampler(forecaster.recipe), forecaster.layout.shape
-    frames = jax.ShapeDtypeStruct((size, sampler.window.size, *shape), jnp.float32)
+    layout: Any = forecaster.layout
+    sampler: Any = sampler_of(forecaster.recipe, layout)
+    shape = lambda count, part: jax.ShapeDtypeStruct((size, count, *part.shape), jnp.float32)  # noqa: E731
+    window, every = sampler.window.size, getattr(layout, "every", None)
+    frames = (
+        {name: shape(window // every[name], part) for name, part in layout.of.items()}
+        if every
+        else shape(window, layout)
+    )
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), size))
     structure = []
 

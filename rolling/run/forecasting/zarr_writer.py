@@ -142,11 +142,11 @@ def attributes(variable: Variable) -> dict[str, Any]:
     return {name: value for name, value in named.items() if value}
 
 
-class ForecastStore:
-    """A store that is being written; a note beside it holds the carry from which to resume."""
+class Noted:
+    """A folder that is being written; a note beside it holds the carry from which to resume."""
 
-    def __init__(self, path: Path, layout: Layout, identity: dict[str, Any]):
-        self.path, self.layout, self.identity = path, layout, identity
+    def __init__(self, path: Path):
+        self.path = path
         self._note = path.with_name(path.name + ".progress.npz")
 
     @contextlib.contextmanager
@@ -167,14 +167,45 @@ class ForecastStore:
                 raise cannot_write(self.path, error) from error
             yield
 
+    def exists(self) -> bool:
+        return self.path.exists()
+
+    def save_note(self, note: dict[str, np.ndarray]) -> None:
+        """Saves, atomically, the state from which to resume."""
+
+        def write(path: Path) -> None:
+            with path.open("wb") as file:
+                np.savez(file, **cast(dict[str, Any], note))
+
+        write_file(self._note, write)
+
+    def load_note(self) -> dict[str, np.ndarray] | None:
+        if not self._note.exists():
+            return None
+        try:
+            return load_npz(self._note)
+        except Exception as error:
+            raise InputError(
+                f"{self._note} is damaged ({error}): delete it to start the forecast again"
+            ) from error
+
+
+class ForecastStore(Noted):
+    """The store of a forecast."""
+
+    def __init__(self, path: Path, layout: Layout, identity: dict[str, Any]):
+        super().__init__(path)
+        self.layout, self.identity = layout, identity
+
     def create(self, coordinates: xr.Dataset, chunk: int) -> None:
         """An empty store; `chunk` frames are written at a time."""
         with new_folder(self.path) as temporary:
-            self._fill(temporary, coordinates, chunk)
+            self.fill(temporary, coordinates, chunk)
             # The old store is removed only now that the new one is complete.
             self._note.unlink(missing_ok=True)
 
-    def _fill(self, temporary: Path, coordinates: xr.Dataset, chunk: int) -> None:
+    def fill(self, temporary: Path, coordinates: xr.Dataset, chunk: int) -> None:
+        """What `create` writes, in a folder that is moved to its place later."""
         coordinates.attrs[schema.IDENTITY] = json.dumps(self.identity, sort_keys=True)
         encoding = {
             name: variable.encoding | {"compressors": COMPRESSORS}
@@ -215,9 +246,6 @@ class ForecastStore:
             raise InputError(f"{self.path} was removed while it was written: roll out again")
         return zarr.open_group(self.path, mode="r+")
 
-    def exists(self) -> bool:
-        return self.path.exists()
-
     def check_identity(self, *, overwrite: bool = False) -> bool:
         """Whether the store on disk is of this very forecast.
 
@@ -245,25 +273,6 @@ class ForecastStore:
                 " replace it with --overwrite"
             )
         return found == self.identity
-
-    def save_note(self, note: dict[str, np.ndarray]) -> None:
-        """Saves, atomically, the state from which to resume."""
-
-        def write(path: Path) -> None:
-            with path.open("wb") as file:
-                np.savez(file, **cast(dict[str, Any], note))
-
-        write_file(self._note, write)
-
-    def load_note(self) -> dict[str, np.ndarray] | None:
-        if not self._note.exists():
-            return None
-        try:
-            return load_npz(self._note)
-        except Exception as error:
-            raise InputError(
-                f"{self._note} is damaged ({error}): delete it to start the forecast again"
-            ) from error
 
     def complete(self) -> None:
         """Marks the store as complete and deletes the note."""

@@ -18,11 +18,12 @@ from jax.extend.core import Literal
 from rolling.common.counting import counted
 from rolling.data.conditions import vector_size
 from rolling.denoisers import Past
+from rolling.joint_layout import JointLayout
 from rolling.layout import Layout
 from rolling.run import model
 from rolling.run.experiment import Experiment
 from rolling.run.training.step import first_state, loss_inputs, make_gradient, transformation
-from rolling.sampling.constraints import Units
+from rolling.sampling.constraints import JointUnits, Units
 
 TOKENS = 64  # assumed per sequence where there are any: a layout does not have their number
 VIEWS = ("reshape", "broadcast_in_dim", "squeeze", "expand_dims", "optimization_barrier", "stop_gradient")
@@ -42,7 +43,7 @@ class Cost:
     """Bytes for the gradient with the network's `remat` flipped; None where it has no such option."""
 
 
-def cost_of(experiment: Experiment, layout: Layout) -> Cost:
+def cost_of(experiment: Experiment, layout: Layout | JointLayout) -> Cost:
     """The cost of an experiment on frames of a layout, on one device and without a mask."""
     step, frames = _Step(experiment, layout), experiment.partition.frames(experiment.window)
     training, other = experiment.training, flipped(experiment)
@@ -59,7 +60,7 @@ def cost_of(experiment: Experiment, layout: Layout) -> Cost:
     )
 
 
-def memory_of(experiment: Experiment, layout: Layout) -> dict[str, int]:
+def memory_of(experiment: Experiment, layout: Layout | JointLayout) -> dict[str, int]:
     """The bytes of a training step alone, which take less than half as long to find."""
     return _Step(experiment, layout).memory
 
@@ -67,13 +68,12 @@ def memory_of(experiment: Experiment, layout: Layout) -> dict[str, int]:
 class _Step:
     """A training step as shapes and programs."""
 
-    def __init__(self, experiment: Experiment, layout: Layout):
+    def __init__(self, experiment: Experiment, layout: Layout | JointLayout):
         self.experiment = experiment
         self.apply, self.shapes = model.abstract(experiment, layout, None)
         training = experiment.training
         self.trained = jax.eval_shape(experiment.objective.start, self.shapes, self.shapes)
-        past = Past(context=experiment.window.context)
-        inputs = loss_inputs(experiment, self.apply, Units.standard(layout), past)
+        inputs = loss_inputs(experiment, self.apply, *standing_for(experiment, layout))
         kept = jax.eval_shape(lambda: experiment.objective.init(inputs))
         self.state = jax.eval_shape(partial(first_state, experiment), self.trained, kept)
         clips, past_frames = training.batch // training.accumulate, len(experiment.clip_past.memory)
@@ -96,10 +96,25 @@ class _Step:
         }
 
 
+def standing_for(experiment: Experiment, layout: Layout | JointLayout) -> tuple[Any, Any]:
+    """Units and pasts of data that are not there."""
+    context = experiment.window.context
+    if isinstance(layout, JointLayout):
+        past = {name: Past(context=context // every) for name, every in layout.every.items()}
+        return JointUnits.standard(layout), past
+    return Units.standard(layout), Past(context=context)
+
+
 def batch_of(
-    experiment: Experiment, layout: Layout, clips: int, frames: int, past: int | None = None
-) -> dict[str, jax.ShapeDtypeStruct]:
+    experiment: Experiment, layout: Layout | JointLayout, clips: int, frames: int, past: int | None = None
+) -> dict[str, Any]:
     """The shapes of a batch of the input pipeline, with `past` old frames: by default those of one window."""
+    if isinstance(layout, JointLayout):
+        every = layout.every
+        of = {
+            name: batch_of(experiment, part, clips, frames // every[name]) for name, part in layout.of.items()
+        }
+        return {"x": {name: part.pop("x") for name, part in of.items()}, "of": of}
     shape = lambda *sizes, dtype=jnp.float32: jax.ShapeDtypeStruct((clips, *sizes), dtype)  # noqa: E731
     batch = {"x": shape(frames, *layout.shape)}
     channels = len(layout.variables)
@@ -125,7 +140,8 @@ def call_program(apply, shapes: Any, batch: dict[str, Any]):
 
     def call(params, batch):
         x = batch["x"]
-        return apply(params, x, jnp.zeros(x.shape[:2]), model.condition_of(batch, None))
+        clocks = jax.tree.map(lambda part: jnp.zeros(part.shape[:2]), x)
+        return apply(params, x, clocks, model.condition_of(batch, None))
 
     return jax.make_jaxpr(call)(shapes, batch).jaxpr
 

@@ -5,9 +5,10 @@ import math
 import jax
 
 from rolling.common import machine
+from rolling.joint_layout import JointLayout
 from rolling.layout import Layout
 from rolling.run.experiment import Experiment
-from rolling.run.training.cost import memory_of
+from rolling.run.training.cost import batch_of, memory_of
 
 SURELY_ENOUGH = 4000
 """Bytes of memory for each byte of a batch: with as many nothing is computed, as that takes seconds."""
@@ -19,11 +20,12 @@ def memory_there() -> int:
     return limits.get("bytes_limit") or machine.memory()
 
 
-def shortage(experiment: Experiment, layout: Layout, there: int) -> str:
+def shortage(experiment: Experiment, layout: Layout | JointLayout, there: int) -> str:
     """A sentence where a step wants more than the `there` bytes that there are; else empty. It is a guess
     from the program as written, so training is not refused."""
     training = experiment.training
-    batch = 4 * training.batch * experiment.clip_frames * math.prod(layout.shape)
+    shapes = jax.tree.leaves(batch_of(experiment, layout, training.batch, experiment.clip_frames)["x"])
+    batch = 4 * sum(math.prod(leaf.shape) for leaf in shapes)
     if batch * SURELY_ENOUGH <= there:
         return ""
     wanted = sum(memory_of(experiment, layout).values())

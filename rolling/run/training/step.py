@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import optax
 
 from rolling.common import compiler
-from rolling.denoisers import Apply, Past, denoiser
+from rolling.denoisers import Apply
 from rolling.run import model
 from rolling.run.experiment import Experiment, Training
 from rolling.run.experiment.objectives import LossInputs
-from rolling.sampling.constraints import Units
+from rolling.run.model import Pasts
+from rolling.sampling.constraints import JointUnits, Units
 
 
 class State(NamedTuple):
@@ -55,12 +56,12 @@ def first_state(experiment: Experiment, params: Any, objective: Any = None) -> S
     )
 
 
-def loss_inputs(experiment: Experiment, apply: Apply, units: Units, past: Past) -> LossInputs:
+def loss_inputs(experiment: Experiment, apply: Apply, units: Units | JointUnits, past: Pasts) -> LossInputs:
     """What the objective takes from an experiment and its network."""
 
     def of(params, dropout_key):
         network = partial(apply, params, dropout_key=dropout_key)
-        return denoiser(network, experiment.prediction, past)
+        return model.denoiser_of(network, experiment, past)
 
     def condition(batch, dropout_key):
         known = model.condition_of(batch, units.mask)
@@ -78,7 +79,7 @@ def make_gradient(experiment: Experiment, inputs: LossInputs) -> Callable:
     return jax.value_and_grad(partial(experiment.objective.loss_and_state, inputs), has_aux=True)
 
 
-def make_step(experiment: Experiment, apply: Apply, units: Units, past: Past) -> Callable:
+def make_step(experiment: Experiment, apply: Apply, units: Units | JointUnits, past: Pasts) -> Callable:
     """The jitted `(state, batch, frozen) -> (state, (loss, norm of the gradient))`.
 
     The state is donated. `frozen` are the parameters of the objective's teacher, if there is one.

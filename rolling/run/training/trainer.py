@@ -19,6 +19,8 @@ from rolling.common import signals
 from rolling.common.counting import counted
 from rolling.common.errors import InputError
 from rolling.common.progress import Progress
+from rolling.data.joint_sequences import JointSequences
+from rolling.data.joint_statistics import JointStatistics, from_arrays
 from rolling.data.lag_correlation import lag_correlation
 from rolling.data.pipeline import clips
 from rolling.data.source import Sequences, Split
@@ -36,11 +38,19 @@ RESUMED = ("params", "ema", "optimiser", "progress", "statistics", "iterator", "
 """The items of every checkpoint that a resumed training reads."""
 
 
-def measured(experiment: Experiment, sequences: Sequences) -> Statistics:
+def measured(experiment: Experiment, sequences: Sequences | JointSequences) -> Statistics | JointStatistics:
     """The statistics of training data, with the correlation of frames as far apart as those of a clip."""
+    if isinstance(sequences, JointSequences):
+        every, ticks = sequences.layout.every, experiment.clip_frames
+        return JointStatistics(
+            {name: _measured(part, ticks // every[name]) for name, part in sequences.parts.items()}
+        )
+    return _measured(sequences, experiment.clip_frames)
+
+
+def _measured(sequences: Sequences, frames: int) -> Statistics:
     statistics = measure(sequences)
-    lags = lag_correlation(sequences, experiment.clip_frames - 1)
-    return dataclasses.replace(statistics, lag_correlation=lags)
+    return dataclasses.replace(statistics, lag_correlation=lag_correlation(sequences, frames - 1))
 
 
 @dataclasses.dataclass
@@ -67,7 +77,11 @@ class Trainer:
     checkpoint."""
 
     def __init__(
-        self, experiment: Experiment, folder: Path, split: Split, statistics: Statistics | None = None
+        self,
+        experiment: Experiment,
+        folder: Path,
+        split: Split,
+        statistics: Statistics | JointStatistics | None = None,
     ):
         self.experiment, self.folder = experiment, folder
         self.sequences, self.layout = split.train, split.train.layout
@@ -77,10 +91,8 @@ class Trainer:
         )
         saved = self._restored()
         self.clip = experiment.clip_frames
-        self.statistics = (
-            Statistics.from_arrays(saved["statistics"])
-            if saved
-            else statistics or measured(experiment, split.train)
+        self.statistics: Any = (
+            from_arrays(saved["statistics"]) if saved else statistics or measured(experiment, split.train)
         )
         self.apply, params = model.build(experiment, self.layout, self.statistics.mask)
         self.parameters = model.count(params)
@@ -105,7 +117,7 @@ class Trainer:
         own = finished or (initial.notices and teacher is not None)
         trained = experiment.objective.start(initial.params, initial.params if own else teacher)
         units = model.units_of(self.layout, self.statistics)
-        past = model.past_of(experiment, self.statistics)
+        past = model.past_of(experiment, self.layout, self.statistics)
         inputs = loss_inputs(experiment, self.apply, units, past)
         kept = experiment.objective.init(inputs)
         self.state = jax.device_put(first_state(experiment, trained, kept), self.shardings.whole)

@@ -1,0 +1,112 @@
+"""The scores of a run of several modalities: of each as of one alone, and side by side by what was given."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from rolling.common.errors import InputError
+from rolling.common.forecast_schema import STORE
+from rolling.data.joint_sequences import JointSequences
+from rolling.data.joint_statistics import JointStatistics
+from rolling.data.source import Split
+from rolling.run.evaluation.evaluate import evaluate
+from rolling.run.evaluation.scores import Evaluation
+from rolling.run.evaluation.summary import summary_table
+from rolling.run.evaluation.tables import Table, columns
+from rolling.run.experiment.joint_experiment import JointExperiment
+
+TOGETHER = "all together"
+LONG = "long.zarr"
+COMPARED = ("crps", "rmse", "spread_skill_ratio")
+"""Metrics that are shown side by side, where a run has them."""
+
+
+class Scored(NamedTuple):
+    """What was made of one modality, and its scores."""
+
+    store: Path
+    modality: str
+    evaluation: Evaluation
+
+    @property
+    def law(self) -> str:
+        """What it was made of: `given fast`."""
+        return self.store.stem.removeprefix(Path(STORE).stem).strip("-").replace("-", " ") or TOGETHER
+
+
+def part_of(split: Split, name: str) -> Split:
+    """The data of one modality."""
+    train, test = (_part(part, name) for part in (split.train, split.test))
+    return Split(train=train, test=test)
+
+
+def _part(sequences, name: str):
+    assert isinstance(sequences, JointSequences)
+    return sequences.parts[name]
+
+
+def evaluation_stem(store: Path, modality: str) -> Path:
+    """The file stem of the scores of a group of a store: `evaluation-slow` of `forecast.zarr`, and
+    `evaluation-given-fast-slow` of `forecast-given-fast.zarr`."""
+    law = store.stem.removeprefix(Path(STORE).stem)
+    return store.with_name(f"evaluation{law if law[:1] in ('', '-') else '-' + law}-{modality}")
+
+
+def stores(folder: Path) -> list[Path]:
+    """The stores of a run: the forecast of all together first, long rollouts last."""
+    first, last = folder / STORE, folder / LONG
+    laws = sorted(folder.glob(f"{first.stem}-*.zarr"))
+    return [store for store in (first, *laws, last) if store.exists()]
+
+
+def groups(store: Path, split: Split) -> list[str]:
+    """The modalities that a store has."""
+    assert isinstance(split.test, JointSequences)
+    return [name for name in split.test.parts if (store / name).is_dir()]
+
+
+def evaluate_modalities(
+    experiment: JointExperiment, statistics: JointStatistics, split: Split, folder: Path
+) -> list[Scored]:
+    """Scores every modality in every store of a run, and writes the scores beside the stores. Raises
+    `InputError` where there is none."""
+    found = []
+    for store in stores(folder):
+        metrics = experiment.long_metrics if store.name == LONG else experiment.metrics
+        for name in groups(store, split):
+            own = part_of(split, name)
+            evaluation = evaluate(
+                store / name, own, statistics.of[name], metrics, evaluation_stem(store, name)
+            )
+            found.append(Scored(store, name, evaluation))
+    if not found:
+        raise InputError(f"{folder} has no forecast yet: `rolling rollout {folder}` makes one")
+    return found
+
+
+def told(scored: list[Scored]) -> str:
+    """The scores as lines of text: those of all together, and of the others what they differ in."""
+    whole = [
+        f"{one.modality}, {one.law}\n{summary_table(one.evaluation)}"
+        for one in scored
+        if one.store.name == STORE or len({other.store for other in scored}) == 1
+    ]
+    return "\n\n".join([*whole, *(table.plain() for table in by_law(scored))])
+
+
+def by_law(scored: list[Scored]) -> Iterator[Table]:
+    """For each modality and metric, its scores by what it was made of; none where it was made once."""
+    for modality in dict.fromkeys(one.modality for one in scored):
+        made = [one for one in scored if one.modality == modality and one.store.name != LONG]
+        for metric in COMPARED if len(made) > 1 else ():
+            for variable in made[0].evaluation.scores.get(metric, {}):
+                yield _table(made, modality, metric, variable)
+
+
+def _table(made: list[Scored], modality: str, metric: str, variable: str) -> Table:
+    scores = {one.law: score for one in made if (score := one.evaluation.score(metric, variable))}
+    lead = next(iter(scores.values())).coordinate
+    about = made[0].evaluation.about(metric)
+    of = modality if variable == modality else f"{modality}, {variable}"
+    named = {"lead": lead} | {law: score.values for law, score in scores.items()}
+    return columns(named, f"{about.title} of {of}")
