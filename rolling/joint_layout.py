@@ -20,7 +20,9 @@ class NamedLayout:
     """The layout of one modality."""
 
     name: str
+    """The modality's."""
     layout: Layout
+    """That of its frames."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,7 @@ class JointLayout:
     """
 
     modalities: tuple[NamedLayout, ...]
+    """Of each modality, in their order."""
 
     def __post_init__(self):
         names = [part.name for part in self.modalities]
@@ -50,8 +53,8 @@ class JointLayout:
         if self.slot > MOST_TICKS:
             raise InputError(
                 f"the steps {self._steps()} have no common tick, as it would go {self.slot} times into the"
-                " time that holds whole frames of all: resample one of them, so that its step is a small whole"
-                " multiple of the other's, or the other's of its"
+                " time that holds whole frames of all: resample one of them, so that its step is a small"
+                " whole multiple of the other's, or the other's of its"
             )
 
     def _steps(self) -> str:
