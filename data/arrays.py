@@ -34,6 +34,11 @@ class Arrays(SequencesBase):
         if self.origins is None and self.layout.has_calendar:
             raise InputError("sequences with a calendar need origins, the time of each one's first frame")
 
+    @property
+    def from_start(self) -> bool:
+        """See `rolling.data.source.Counting`."""
+        return self.origins is None
+
     def __len__(self) -> int:
         return len(self.frames)
 

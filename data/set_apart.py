@@ -10,7 +10,7 @@ import numpy as np
 
 from rolling.common.errors import InputError
 from rolling.common.indices import spaced
-from rolling.data.source import Sequences, Stored
+from rolling.data.source import Counting, Sequences, Stored
 from rolling.layout import Layout
 
 
@@ -36,6 +36,11 @@ class Ranges:
     @property
     def mask(self) -> np.ndarray | None:
         return self.whole.mask
+
+    @property
+    def from_start(self) -> bool:
+        """See `rolling.data.source.Counting`: times are those of the whole."""
+        return isinstance(self.whole, Counting) and self.whole.from_start
 
     def __len__(self) -> int:
         return len(self.places)
@@ -76,6 +81,12 @@ class StoredRanges(Ranges):
         return cast(Stored, self.whole).raw(*self._there(index, start, stop))
 
 
+def ranges(sequences: Sequences, places: Sequence[Place]) -> Sequences:
+    """Parts of sequences, as they are stored where the sequences are."""
+    kind = StoredRanges if isinstance(sequences, Stored) else Ranges
+    return cast(Sequences, kind(whole=sequences, places=tuple(places)))
+
+
 def set_apart(sequences: Sequences, share: float, clip: int) -> tuple[Sequences, Sequences]:
     """What is left to train on, and the part of about this `share` that is set apart, `0 < share <= 0.5`, to
     be cut into clips of `clip` frames. No frame is in both.
@@ -89,8 +100,7 @@ def set_apart(sequences: Sequences, share: float, clip: int) -> tuple[Sequences,
     parts = _parts(groups, lengths, share, clip)
     if parts is None:
         raise _too_little(groups, lengths, share, clip)
-    kind = StoredRanges if isinstance(sequences, Stored) else Ranges
-    rest, apart = (cast(Sequences, kind(whole=sequences, places=tuple(places))) for places in parts)
+    rest, apart = (ranges(sequences, places) for places in parts)
     return rest, apart
 
 

@@ -77,6 +77,17 @@ class Stored(Sequences, Protocol):
         ...
 
 
+@runtime_checkable
+class Counting(Protocol):
+    """Sequences that say what their times mean where these are plain numbers."""
+
+    @property
+    def from_start(self) -> bool:
+        """Whether times count from the start of a sequence: frame `k` is at `step k` and lasts until
+        `step (k + 1)`. Those of other sequences are the ends of the frames' intervals."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Split:
     """The parts of a data set. Nothing of `test` is ever seen in training, statistics included."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rolling.data.simulated import Simulated as Simulated
     from rolling.data.simulations import Simulations as Simulations
     from rolling.data.source import Split as Split
+    from rolling.data.together import NamedSource as NamedSource, Together as Together
     from rolling.denoisers import (
         Eps as Eps,
         FlowVelocity as FlowVelocity,
@@ -129,6 +130,7 @@ _HOMES = {
     "rolling.data.simulated": "Simulated",
     "rolling.data.simulations": "Simulations",
     "rolling.data.source": "Split",
+    "rolling.data.together": "NamedSource Together",
     "rolling.denoisers": "Eps FlowVelocity Residual ScoreFunction V X",
     "rolling.geometry": "Axis",
     "rolling.layout": "Layout Variable",

@@ -20,7 +20,9 @@ class NamedLayout:
     """The layout of one modality."""
 
     name: str
+    """The modality's."""
     layout: Layout
+    """That of its frames."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,7 @@ class JointLayout:
     """
 
     modalities: tuple[NamedLayout, ...]
+    """Of each modality, in their order."""
 
     def __post_init__(self):
         names = [part.name for part in self.modalities]

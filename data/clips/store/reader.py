@@ -51,6 +51,7 @@ class Prepared:
     path: Path
     clips: np.ndarray
     mask: None = None
+    from_start = True  # see `rolling.data.source.Counting`
 
     def __len__(self) -> int:
         return len(self.clips)

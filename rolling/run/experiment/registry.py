@@ -76,7 +76,13 @@ KINDS = {
     "network": Kind(Architecture, ("rolling.video.uvit",)),
     "source": Kind(
         Source,
-        ("rolling.data.simulated", "rolling.data.gridded", "rolling.data.clips", "rolling.data.simulations"),
+        (
+            "rolling.data.simulated",
+            "rolling.data.gridded",
+            "rolling.data.clips",
+            "rolling.data.simulations",
+            "rolling.data.together",
+        ),
     ),
     "collection": Kind(Collection, ("rolling.data.clips.collections",)),
     "archive": Kind(
@@ -154,6 +160,9 @@ RECORDS = {
     "named_layout": "rolling.joint_layout.NamedLayout",
     "oracle": "rolling.oracle.Oracle",
     "joint_oracle": "rolling.joint_oracle.JointOracle",
+    "named_source": "rolling.data.together.NamedSource",
+    "joint_layout": "rolling.joint_layout.JointLayout",
+    "named_layout": "rolling.joint_layout.NamedLayout",
     "layout": "rolling.layout.Layout",
     "variable": "rolling.layout.Variable",
     "covariate": "rolling.layout.Covariate",

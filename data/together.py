@@ -1,0 +1,149 @@
+"""Several modalities as one data set: sources joined by time."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import cast
+
+from rolling.common.errors import InputError
+from rolling.common.files import check_name
+from rolling.data.joint_sequences import JointSequences
+from rolling.data.set_apart import ranges
+from rolling.data.source import Described, Sequences, Source, Split
+from rolling.data.stretches import common_stretches, covered
+from rolling.joint_layout import JointLayout, NamedLayout
+from rolling.layout import Layout
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NamedSource:
+    """The source of one modality."""
+
+    name: str
+    """The modality's."""
+    source: Source
+    """Its data."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Together:
+    """Sources joined by time, each a modality: fields with stations, video with sound.
+
+    A joined sequence is a stretch of a sequence of each part; all cover the same whole slots (see
+    `rolling.joint_layout.JointLayout`). The time of a frame is the end of its interval: the slot of an hourly
+    and a 6-hourly part that ends with the field of 06:00 has the stations of 01:00 to 06:00. Where times only
+    count from the start of a sequence (`rolling.data.source.Counting`: clips, simulated trajectories), the
+    sequences begin together, and frame `k` of each ends `k + 1` of its steps later; simulations of one system
+    with different steps do so where their spin-up is whole tens of frames of each. Calendar months are
+    counted as such, and a frame ends with its month.
+
+    Sequences with dates are joined wherever they overlap in time; others where they have the same name, or
+    the same place where not all have names, and overlap, too. A gap in one part is one in all. Training is
+    joined with training and test with test, so that nothing of any test part is seen in training.
+    """
+
+    parts: tuple[NamedSource, ...] = ()
+    """The modalities, two or more."""
+
+    def __post_init__(self):
+        names = [part.name for part in self.parts]
+        for part in self.parts:
+            check_name(part.name, "the name of a modality")
+            if isinstance(part.source, Together):
+                raise _joint_already(part.name)
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise InputError(f"two parts of the source are named {twice!r}: give each a name of its own")
+
+    def layout(self) -> JointLayout:
+        """That of each part, where all know theirs before they are opened. Raises `InputError` otherwise."""
+        self._check_count()
+        found = {}
+        for part in self.parts:
+            if not isinstance(part.source, Described):
+                raise InputError(
+                    f"the source of {part.name}, {type(part.source).__name__}, does not tell its layout"
+                    " before it is opened: open it"
+                )
+            found[part.name] = part.source.layout()
+        return _joint_layout(found)
+
+    def open(self) -> Split:
+        """`train`, `test` and, where each part has one, `validation` are
+        `rolling.data.joint_sequences.JointSequences`. Raises `InputError` for parts that cannot be joined."""
+        self._check_count()
+        self._check_beforehand()
+        opened = {part.name: part.source.open() for part in self.parts}
+        for name, split in opened.items():
+            if isinstance(split.train, JointSequences):
+                raise _joint_already(name)
+        notices = [f"{name}: {notice}" for name, split in opened.items() for notice in split.notices]
+        train = _join({name: split.train for name, split in opened.items()}, "training", notices)
+        test = _join({name: split.test for name, split in opened.items()}, "test", notices)
+        known = {name: split.validation for name, split in opened.items()}
+        parts = {name: part for name, part in known.items() if part is not None}
+        validation = None
+        if len(parts) == len(known):
+            validation = _join(parts, "validation", notices)
+        elif parts:
+            lacking = " and ".join(name for name in known if name not in parts)
+            notices.append(f"The validation part of {' and '.join(parts)} is not used: {lacking} has none.")
+        skipped = tuple(
+            (f"{name}: {what}", why) for name, split in opened.items() for what, why in split.skipped
+        )
+        return Split(train=train, test=test, validation=validation, skipped=skipped, notices=tuple(notices))
+
+    def _check_count(self) -> None:
+        if len(self.parts) < 2:
+            known = f"only {self.parts[0].name}" if self.parts else "none"
+            raise InputError(
+                f"several modalities are joined, and source.parts has {known}: name two or more sources"
+            )
+
+    def _check_beforehand(self) -> None:
+        """Before a source simulates or prepares anything, if it can be known so early."""
+        try:
+            found = {p.name: p.source.layout() for p in self.parts if isinstance(p.source, Described)}
+        except InputError:  # to be told by the source itself when it is opened
+            return
+        _joint_layout(found)
+
+
+def _joint_layout(layouts: Mapping[str, Layout]) -> JointLayout:
+    """Raises `InputError` for layouts that cannot be joined."""
+    for name, layout in layouts.items():
+        if not isinstance(layout, Layout):
+            raise _joint_already(name)
+        for what in ("labels", "tokens"):
+            if getattr(layout, what):
+                raise InputError(
+                    f"the sequences of {name} have {what}, which a network of several modalities is not told:"
+                    " open its source without them, clips with labelled=False"
+                )
+    return JointLayout(
+        modalities=tuple(NamedLayout(name=name, layout=layout) for name, layout in layouts.items())
+    )
+
+
+def _join(parts: dict[str, Sequences], what: str, notices: list[str]) -> Sequences:
+    """The joined sequences of one part of a split; what is left out is added to the notices."""
+    layout = _joint_layout({name: part.layout for name, part in parts.items()})
+    places = list(zip(*common_stretches(layout, parts, what), strict=True))
+    joined = {name: ranges(part, found) for (name, part), found in zip(parts.items(), places, strict=True)}
+    told = []
+    for (name, part), found in zip(parts.items(), places, strict=True):
+        total = sum(part.length(i) for i in range(len(part)))
+        if left := total - covered(found):
+            told.append(f"{left} of {total} frames of {name}")
+    if told:
+        notices.append(
+            f"Of the {what} part, {' and '.join(told)} are left out, where the others do not cover the same"
+            f" time in whole slots of {layout.slot} ticks."
+        )
+    # A split names the sequences of one modality; those who take several ask for what is in it.
+    return cast(Sequences, JointSequences(joined))
+
+
+def _joint_already(name: str) -> InputError:
+    return InputError(
+        f"the source of {name} has several modalities already: name its parts beside the others"
+    )
