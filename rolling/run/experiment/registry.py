@@ -161,8 +161,6 @@ RECORDS = {
     "oracle": "rolling.oracle.Oracle",
     "joint_oracle": "rolling.joint_oracle.JointOracle",
     "named_source": "rolling.data.together.NamedSource",
-    "joint_layout": "rolling.joint_layout.JointLayout",
-    "named_layout": "rolling.joint_layout.NamedLayout",
     "layout": "rolling.layout.Layout",
     "variable": "rolling.layout.Variable",
     "covariate": "rolling.layout.Covariate",
