@@ -2,15 +2,12 @@
 
 import dataclasses
 
-from rolling.configs.pdearena import experiment as pdearena
-from rolling.data.simulations.source import Simulations
+from rolling.configs.pdearena_shallow_water_day import experiment as day
 from rolling.protocols import PDEArenaShallowWaterTwoDays
-from rolling.windows import Rolling
 
 experiment = dataclasses.replace(
-    pdearena,
+    day,
     name="pdearena_shallow_water_two_days",
-    source=Simulations(path="", skip=4, every=8, variables=("pres", "u", "v")),
-    window=Rolling(size=6, context=2),
+    source=dataclasses.replace(day.source, every=8),
     protocols=(PDEArenaShallowWaterTwoDays(),),
 )

@@ -64,6 +64,11 @@ if TYPE_CHECKING:
         Consistency as Consistency,
         MomentMatching as MomentMatching,
     )
+    from rolling.run.experiment.joint_denoising import (
+        JointDenoising as JointDenoising,
+        ModalityLoss as ModalityLoss,
+    )
+    from rolling.run.experiment.joint_experiment import JointExperiment as JointExperiment, Law as Law
     from rolling.run.experiment.objectives import Denoising as Denoising
     from rolling.run.experiment.optimisers import AdamW as AdamW, Muon as Muon
     from rolling.run.experiment.own_context import OwnContext as OwnContext
@@ -144,6 +149,8 @@ _HOMES = {
     "rolling.run.experiment.few_steps": "Consistency MomentMatching",
     "rolling.run.experiment.error_bank": "ErrorBank",
     "rolling.run.experiment.experiment": "Experiment Forecast Reference Training Validation",
+    "rolling.run.experiment.joint_denoising": "JointDenoising ModalityLoss",
+    "rolling.run.experiment.joint_experiment": "JointExperiment Law",
     "rolling.run.experiment.objectives": "Denoising",
     "rolling.run.experiment.optimisers": "AdamW Muon",
     "rolling.run.experiment.own_context": "OwnContext",

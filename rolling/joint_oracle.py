@@ -7,7 +7,7 @@ and independent innovations: `a` is fast, `b` is slow and drives it. A modality 
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import jax
@@ -55,8 +55,9 @@ def process_covariance(
     }
 
 
-def _joined(blocks, rows, columns) -> np.ndarray:
-    return np.block([[blocks[row, column] for column in columns] for row in rows])
+def _joined(blocks, counts: Mapping[str, int]) -> np.ndarray:
+    """The covariance of the first so many frames of some modalities, one after the other."""
+    return np.block([[blocks[a, b][: counts[a], : counts[b]] for b in counts] for a in counts])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -126,9 +127,7 @@ class JointOracle(Sampling):
 
     def _data(self, channels: int) -> dict[str, np.ndarray]:
         """`[frames, channels]`: what is given of each modality, as linear maps of independent variables."""
-        blocks = self._process()
-        known = [blocks[a, b][: self._known(a), : self._known(b)] for a in NAMES for b in NAMES]
-        matrix = np.block([[known[0], known[1]], [known[2], known[3]]])
+        matrix = _joined(self._process(), {name: self._known(name) for name in NAMES})
         rows = np.zeros((len(matrix), channels))
         rows[:, : len(matrix)] = np.linalg.cholesky(matrix)
         count = self._known("a")
@@ -176,15 +175,15 @@ class JointOracle(Sampling):
         """The exact denoiser of both modalities in a window."""
         size = self.window.size
         blocks = process_covariance(self.modalities, size)
-        counts = [size // every for every in self.modalities]
-        noise = jax.scipy.linalg.block_diag(*(covariance(self.noise, count) for count in counts))
-        exact = exact_denoiser(jnp.asarray(_joined(blocks, NAMES, NAMES)), noise)
+        counts = {name: size // every for name, every in self.every.items()}
+        noise = jax.scipy.linalg.block_diag(*(covariance(self.noise, count) for count in counts.values()))
+        exact = exact_denoiser(jnp.asarray(_joined(blocks, counts)), noise)
 
         def denoise(z, logsnr, condition) -> JointFrames:
             rows = max(len(logsnr[name]) for name in NAMES)
             clocks = [jnp.broadcast_to(logsnr[name], (rows, logsnr[name].shape[1])) for name in NAMES]
             x = exact(jnp.concatenate([z[name] for name in NAMES], 1), jnp.concatenate(clocks, 1), condition)
-            return dict(zip(NAMES, jnp.split(x, counts[:1], axis=1), strict=True))
+            return dict(zip(NAMES, jnp.split(x, [counts["a"]], axis=1), strict=True))
 
         return denoise
 
@@ -202,15 +201,14 @@ class JointOracle(Sampling):
         rows = {name: z[name] for name in made}
         if not self.given:
             found = np.concatenate([rows[name] for name in made])
-            counts = {name: len(rows[name]) for name in made}
-            truth = np.block([[blocks[a, b][: counts[a], : counts[b]] for b in made] for a in made])
+            truth = _joined(blocks, {name: len(rows[name]) for name in made})
             return {"max_covariance_error": float(np.abs(found @ found.T - truth).max())}
         return self._conditional_errors(made[0], rows[made[0]], blocks)
 
     def _conditional_errors(self, name, rows, blocks) -> dict[str, float]:
         start, stop = self._known(name), len(rows)
         known = {other: self._known(other) for other in NAMES}
-        g = np.block([[blocks[a, b][: known[a], : known[b]] for b in NAMES] for a in NAMES])
+        g = _joined(blocks, known)
         cross = np.concatenate([blocks[name, other][start:stop, : known[other]] for other in NAMES], axis=1)
         mean = np.linalg.solve(g, cross.T).T
         law = blocks[name, name][start:stop, start:stop] - mean @ cross.T

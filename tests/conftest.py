@@ -68,6 +68,14 @@ def double():
         yield
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _memory():
+    """Programs are a file's own: those of all of them would fill the memory of a small machine."""
+    yield
+    jax.clear_caches()
+    gc.collect()
+
+
 def pytest_configure(config):
     # A shell starts what it runs in the background with interrupts ignored, and children inherit that.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

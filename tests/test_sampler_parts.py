@@ -23,7 +23,15 @@ from rolling.sampling.sampler import Sampler
 from rolling.sampling.starts import FromClip, FromForecast, FromGuess, FromNoise, Guess, Persistence, Start
 from rolling.sampling.sweeps import Even, Picard, Power, Sequential, Spacing, Sweep
 from rolling.solvers import Ancestral, Ddim, Deis, DpmSolverPlusPlus, Heun, TimeShift, UniPC
-from rolling.windows import AlignedContext, Autoregressive, FullSequence, NoisyContext, Pyramid, Rolling
+from rolling.windows import (
+    Ahead,
+    AlignedContext,
+    Autoregressive,
+    FullSequence,
+    NoisyContext,
+    Pyramid,
+    Rolling,
+)
 from tests.test_rollout import PARAMS, bind, joined
 
 GRID = (3, 2, 2)
@@ -447,6 +455,10 @@ def test_a_carry_holds_all_of_it():
         (lambda: Sampling(solver=Heun()), "choose a whole multiple of 2"),
         (lambda: Sampling(window=FullSequence(), calls_per_frame=0.25), "1.5 steps of Ddim for the 6 frames"),
         (lambda: Sampling(start=FromClip(frames=9)), "a clip of 9 frames does not fit"),
+        (
+            lambda: Sampling(window=Ahead(inner=Rolling(size=6), ahead=2), start=FromClip(frames=2)),
+            "this window looks ahead at frames that stay pure noise",
+        ),
         (lambda: FromClip(frames=0), "at least one frame, not 0"),
         (lambda: Blocks(size=5), "an even one with lookahead, not 5"),
         (

@@ -14,7 +14,7 @@ from rolling.denoisers import Condition, Denoiser, JointDenoiser
 from rolling.noise import expand
 from rolling.sampling.carry import Carry
 from rolling.sampling.guidance import Denoisers
-from rolling.windows import Window
+from rolling.windows import Window, moving_frames
 
 
 @runtime_checkable
@@ -208,6 +208,11 @@ class FromClip:
             raise InputError(
                 f"a clip of {self.frames} frames does not fit into a queue of"
                 f" {window.size - window.context} frames after {window.context} of context"
+            )
+        if moving_frames(window) < window.size - window.context:
+            raise InputError(
+                "a queue that begins with a clip ends with it, and this window looks ahead at frames that"
+                " stay pure noise: choose a window that does not, or another --start"
             )
         return self.frames
 

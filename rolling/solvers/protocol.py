@@ -46,6 +46,8 @@ class Solver(Protocol):
     A history is a tree of arrays `[batch, time, ...]`, each entry of which belongs to a frame. A solver that
     calls the network more than once per step shows it frames that do not move unchanged, at their own clocks.
     One whose first call shows moving frames at other clocks than `logsnr_t` has `at_own_clocks = False`.
+    With several modalities `step` is run once for each of its calls, so that `denoise` is called in `step`
+    itself, and not within a loop or a condition of `jax.lax`.
     """
 
     @property

@@ -89,7 +89,9 @@ class Tasks:
                 "frames": _behind_context(part, tau[:, part.every - 1 :: part.every], together),
                 "frames_apart": _behind_context(part, alone, together),
             }
-            found[name] = jax.tree.map(lambda *of: _chosen(task, of), *(clocks[name] for name in self.shares))
+            found[name] = jax.tree.map(
+                lambda *of: _chosen(task, of), *(clocks[share] for share in self.shares)
+            )
         return found
 
     def _tasks(self, key: Key[Array, ""], batch: int) -> Array:

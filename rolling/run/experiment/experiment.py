@@ -1,7 +1,7 @@
 """An experiment: a value composed of parts from the lower packages, with everything that a run depends on."""
 
 import dataclasses
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -14,12 +14,14 @@ from rolling.data.clip_past import ClipPast
 from rolling.data.set_apart import set_apart
 from rolling.data.source import Source, Split
 from rolling.denoisers import Architecture, Past, Prediction, V
+from rolling.joint_layout import JointLayout
 from rolling.losses import VLoss, Weighting
 from rolling.metrics import Metric
 from rolling.outputs import Output
 from rolling.protocols.protocol import PublishedProtocol
 from rolling.run.experiment.objectives import Denoising, Objective
 from rolling.run.experiment.optimisers import AdamW, Optimiser
+from rolling.sampling.joint_recipe import JointSampling
 from rolling.sampling.recipe import Sampling
 
 
@@ -236,7 +238,12 @@ class Experiment(Sampling):
         return dataclasses.replace(split, train=rest, validation=apart)
 
     def check_layout(self, layout: Any) -> None:
-        super().check_layout(layout)
+        if isinstance(layout, JointLayout) and not isinstance(self, JointSampling):
+            raise InputError(
+                f"these data have several modalities, {', '.join(layout.of)}, and this experiment is of one:"
+                " make it a JointExperiment, as the preset lorenz96 is"
+            )
+        super().check_layout(cast(Any, layout))
         self.check_trained(self)
         self._try_prediction(self, layout)
 

@@ -18,6 +18,7 @@ from rolling.common.errors import InputError
 from rolling.common.files import write_text
 from rolling.run.experiment import codec, registry, user_code
 from rolling.run.experiment.experiment import Experiment
+from rolling.sampling import JointSampling
 
 Family = Callable[[Experiment], Experiment]
 _families: dict[str, Family] = {}
@@ -80,7 +81,7 @@ def find(name: str) -> Experiment:
     for base in known:
         make = families().get(name.removeprefix(f"{base}_"))
         if name.startswith(f"{base}_") and make is not None:
-            return make(find(base))
+            return _of_family(base, make)
     near = get_close_matches(name, [*known, *(f"{b}_{f}" for b in known for f in families())], n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise InputError(
@@ -88,6 +89,16 @@ def find(name: str) -> Experiment:
         f" ({known[0]}_erdm; {', '.join(families())}), a Python file that defines `experiment`, a run's"
         " folder, or its experiment.json"
     )
+
+
+def _of_family(base: str, make: Family) -> Experiment:
+    experiment = find(base)
+    if isinstance(experiment, JointSampling):
+        raise InputError(
+            f"{base} has several modalities, and families are methods for one: choose its parts, as with"
+            " --window.inner full_sequence"
+        )
+    return make(experiment)
 
 
 def is_experiment(name: str) -> bool:

@@ -1,0 +1,247 @@
+"""Runs of several modalities: training, rollouts by any law, a store with a group for each, their scores."""
+
+import dataclasses
+import json
+import shutil
+import signal
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from rolling.common.errors import InputError
+from rolling.common.progress import Progress
+from rolling.common.signals import EXIT_CODES
+from rolling.configs.lorenz96 import experiment as preset
+from rolling.data.arrays import Arrays
+from rolling.data.joint_sequences import JointSequences
+from rolling.data.joint_statistics import JointStatistics, from_arrays
+from rolling.data.statistics import measure
+from rolling.geometry import Axis
+from rolling.layout import Layout, Variable
+from rolling.metrics.ensemble import Crps, Rmse
+from rolling.run import commands, load, model
+from rolling.run.cli import main
+from rolling.run.experiment import JointExperiment, codec, presets
+from rolling.run.forecasting.init_times import choose_starts
+from rolling.run.opened_run import open_run
+from rolling.video.uvit.joint import Tower
+from tests.run_tools import tree
+
+pytestmark = pytest.mark.slow
+LAWS = ("forecast.zarr", "forecast-given-fast.zarr", "forecast-absent-fast.zarr")
+
+
+def small(experiment: JointExperiment) -> JointExperiment:
+    """The preset with few data, few steps, and forecasts of two chunks."""
+    source = experiment.source
+    parts = []
+    for part, frames in zip(source.parts, (12, 48), strict=True):
+        few = dataclasses.replace(part.source, train=4, frames=frames, test=3, test_frames=frames)
+        parts.append(dataclasses.replace(part, source=few))
+    thin = {"channels": (16,), "blocks": (1,), "heads": 2, "embedding": 16}
+    towers = tuple(
+        Tower(name=tower.name, network=dataclasses.replace(tower.network, **thin))
+        for tower in experiment.network.towers
+    )
+    return dataclasses.replace(
+        experiment,
+        source=dataclasses.replace(source, parts=tuple(parts)),
+        network=dataclasses.replace(experiment.network, towers=towers),
+        calls_per_frame=0.25,
+        training=dataclasses.replace(experiment.training, steps=2, batch=4, checkpoint_every=1),
+        forecast=dataclasses.replace(experiment.forecast, starts=3, members=2, frames=12, batch=3, chunk=4),
+        long=dataclasses.replace(experiment.long, frames=0),
+        laws=tuple(law for law in experiment.laws if "fast" in law.given + law.absent),
+        metrics=(Rmse(), Crps()),
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("joint") / "run"
+    commands.run(small(preset), folder)
+    return folder
+
+
+def test_stores_have_a_group_for_each_modality_with_its_own_leads(finished):
+    assert sorted(path.name for path in finished.glob("*.zarr")) == sorted(LAWS)
+    with xr.open_datatree(finished / "forecast.zarr", engine="zarr") as stored:
+        assert sorted(stored.children) == ["fast", "slow"]
+        slow, fast = stored["slow"].to_dataset(), stored["fast"].to_dataset()
+        np.testing.assert_allclose(slow.prediction_timedelta, [0.2, 0.4, 0.6])
+        np.testing.assert_allclose(fast.prediction_timedelta, 0.05 * np.arange(1, 13))
+        assert slow.slow.dims == ("start", "number", "prediction_timedelta", "x")
+        assert (slow.slow.shape, fast.fast.shape) == ((3, 2, 3, 8), (3, 2, 12, 64))
+        # Both begin behind the same tick.
+        np.testing.assert_array_equal(4 * slow.frame, fast.frame)
+        np.testing.assert_array_equal(slow.sequence, fast.sequence)
+        assert np.isfinite(slow.slow).all() and np.isfinite(fast.fast).all()
+    for law in LAWS[1:]:  # what is given or absent is not made
+        assert [path.name for path in (finished / law).iterdir() if path.is_dir()] == ["slow"]
+
+
+def test_scores_are_those_of_each_modality_at_its_own_leads(finished):
+    _, _, split = open_run(finished)
+    for name, every in split.test.layout.every.items():
+        scores = json.loads((finished / f"evaluation-{name}.json").read_text())
+        store = xr.open_zarr(finished / "forecast.zarr", group=name)
+        part, leads = split.test.parts[name], 12 // every
+        places = list(zip(store.sequence.values.tolist(), store.frame.values.tolist(), strict=True))
+        truth = np.stack([part.read(i, frame, frame + leads) for i, frame in places])[..., 0]
+        last = np.stack([part.read(i, frame - 1, frame) for i, frame in places])[..., 0]
+        expected = np.sqrt(np.square(truth - last).mean((0, 2)))
+        np.testing.assert_allclose(scores["rmse"][name]["persistence"], expected, rtol=1e-5)
+        mean = store[name].values.mean(1)
+        errors = np.sqrt(np.square(mean - truth).mean((0, 2)))
+        np.testing.assert_allclose(scores["rmse"][name]["model"], errors, rtol=1e-5)
+    for law in ("given", "absent"):
+        scores = json.loads((finished / f"evaluation-{law}-fast-slow.json").read_text())
+        assert np.isfinite(scores["crps"]["slow"]["model"]).all()
+    assert not (finished / "evaluation-given-fast-fast.json").exists()
+
+
+def test_each_modality_is_normalised_by_its_own_statistics(finished):
+    _, forecaster, split = open_run(finished)
+    assert isinstance(forecaster.statistics, JointStatistics)
+    for name, part in split.train.parts.items():
+        expected, found = measure(part), forecaster.statistics.of[name]
+        np.testing.assert_array_equal(found.mean, expected.mean)
+        np.testing.assert_array_equal(found.std, expected.std)
+    again = from_arrays(forecaster.statistics.to_arrays())
+    assert isinstance(again, JointStatistics) and again.of.keys() == forecaster.statistics.of.keys()
+
+
+def test_a_rollout_by_another_law_says_what_it_makes(finished, tmp_path, capsys):
+    words = ["rollout", finished, "--given", "slow", "--output", tmp_path / "out.zarr"]
+    assert main([*map(str, words)]) == 0
+    assert "fast given slow, seen 8 ticks further ahead" in capsys.readouterr().out
+    assert [path.name for path in (tmp_path / "out.zarr").iterdir() if path.is_dir()] == ["fast"]
+
+
+def stopped_after(patch, count, label):
+    """Sends a signal after so many pieces of work of a phase."""
+    update, calls = Progress.update, []
+
+    def updated(self, *arguments, **figures):
+        calls.append(self.label.startswith(label))
+        if sum(calls) == count and calls[-1]:
+            signal.raise_signal(signal.SIGTERM)
+        return update(self, *arguments, **figures)
+
+    patch.setattr(Progress, "update", updated)
+
+
+@pytest.mark.parametrize("law", ["", "fast"])
+def test_a_stopped_rollout_goes_on_to_the_same_bytes(finished, tmp_path, monkeypatch, law):
+    words = ["rollout", str(finished), *(["--given", law] if law else [])]
+    for name, stops in (("whole", 0), ("stopped", 2)):
+        command = [*words, "--output", str(tmp_path / name / "forecast.zarr")]
+        if stops:
+            with monkeypatch.context() as patch:
+                stopped_after(patch, stops, "rollout")
+                assert main(command) == EXIT_CODES[signal.SIGTERM]
+            assert (tmp_path / name / "forecast.zarr.progress.npz").exists()
+        assert main(command) == 0
+    assert tree(tmp_path / "whole") == tree(tmp_path / "stopped")
+
+
+def test_a_stopped_training_goes_on_to_the_same_parameters(finished, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        stopped_after(patch, 1, "train")
+        with pytest.raises(BaseException, match="stopped after step 1"):
+            commands.train(small(preset), tmp_path / "run")
+    commands.train(small(preset), tmp_path / "run", resume=True)
+    assert load(tmp_path / "run").fingerprint() == load(finished).fingerprint()
+
+
+def test_a_store_of_another_law_is_not_continued(finished, tmp_path, capsys):
+    output = tmp_path / "forecast.zarr"
+    shutil.copytree(finished / "forecast.zarr", output)
+    assert main(["rollout", str(finished), "--output", str(output)]) == 0  # it is finished
+    assert main(["rollout", str(finished), "--given", "fast", "--output", str(output)]) == 2
+    assert "holds another forecast (there / here: given: [] / ['fast'])" in capsys.readouterr().err
+    assert main(["rollout", str(finished), "--seed", "1", "--output", str(output), "--overwrite"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--given", "sound"], "no modality sound: choose among slow, fast"),
+        (["--given", "slow", "--absent", "fast"], "nothing to make"),
+        (["--frames", "10"], "slots of 4 ticks"),
+        (["--data", "x.nc"], "several modalities cannot be rolled out with --data yet"),
+        (["--window.inner.size", "14"], "whole multiples of 4"),
+    ],
+)
+def test_rollouts_that_are_refused(finished, tmp_path, capsys, words, said):
+    assert main(["rollout", str(finished), "--output", str(tmp_path / "out.zarr"), *words]) == 2
+    err = capsys.readouterr().err
+    assert said in err and err.count("\n") == 1
+    assert not (tmp_path / "out.zarr").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"forecast": dataclasses.replace(preset.forecast, frames=22)}, "forecast.frames counts ticks"),
+        ({"given": ("fast",), "objective": preset.objective}, ""),
+        ({"calls_per_frame": 0.25, "given": ("sound",)}, "no modality sound"),
+    ],
+)
+def test_experiments_that_are_refused(changes, said):
+    layout = preset.source.layout()
+    experiment = dataclasses.replace(preset, **changes)
+    if not said:
+        return experiment.check_layout(layout)
+    with pytest.raises(InputError, match=said):
+        experiment.check_layout(layout)
+
+
+def test_a_law_needs_a_network_that_was_trained_on_it():
+    tasks = dataclasses.replace(preset.objective.tasks, joint=0.7, given=0.0)
+    never = dataclasses.replace(preset, objective=dataclasses.replace(preset.objective, tasks=tasks))
+    with pytest.raises(InputError, match="was trained without any modality given"):
+        never.check_trained(dataclasses.replace(preset.recipe, given=("fast",)))
+    with pytest.raises(InputError, match=r"objective\.modalities names sound"):
+        part = codec.decode({"type": "modality_loss", "name": "sound"})
+        objective = dataclasses.replace(preset.objective, modalities=(part,))
+        dataclasses.replace(preset, objective=objective).check_layout(preset.source.layout())
+
+
+def test_one_modality_and_several_are_not_confused():
+    several, one = preset.source.layout(), presets.find("debug")
+    with pytest.raises(InputError, match="several modalities, slow, fast, and this experiment is of one"):
+        one.check_layout(several)
+    with pytest.raises(InputError, match="its data are of one: give it the source `together`"):
+        preset.check_layout(one.source.layout())
+    with pytest.raises(InputError, match="Denoising trains one modality"):
+        dataclasses.replace(preset, objective=one.objective)
+
+
+def numbered(frames: int, step: float) -> Arrays:
+    """Frames whose values are their places, three sequences of them."""
+    line = Axis(name="x", values=(0.0, 1.0))
+    layout = Layout(variables=(Variable(name="a"),), axes=(line,), step=step)
+    values = np.arange(frames, dtype=np.float32)[:, None, None] + np.zeros((1, 2, 1), np.float32)
+    return Arrays(layout=layout, frames=[values + 1000 * i for i in range(3)])
+
+
+def test_what_is_given_is_told_at_its_ticks_and_to_its_end():
+    sequences = JointSequences({"slow": numbered(10, 4.0), "fast": numbered(40, 1.0)})
+    statistics = JointStatistics({name: measure(part) for name, part in sequences.parts.items()})
+    known = model.Known(sequences, [(0, 8), (2, 32)], sequences.mask, model.Shown(("fast",), statistics))
+    told = known(4, 8).of
+    assert told["slow"].known is None
+    frames = statistics.of["fast"].denormalise(np.asarray(told["fast"].known.frames))
+    there = np.asarray(told["fast"].known.there)
+    np.testing.assert_array_equal(there, [[True] * 8, [True] * 4 + [False] * 4])
+    np.testing.assert_allclose(frames[0, :, 0, 0], np.arange(12, 20), atol=1e-3)
+    np.testing.assert_allclose(frames[1, :4, 1, 0], 2000 + np.arange(36, 40), atol=1e-3)
+
+
+def test_forecasts_begin_where_slots_do():
+    sequences = JointSequences({"slow": numbered(10, 4.0), "fast": numbered(40, 1.0)})
+    starts = choose_starts(sequences, 4, 12, 7, unit=4)
+    assert len(starts) == 7
+    assert all(start.frame % 4 == 0 and 4 <= start.frame <= 28 for start in starts)
