@@ -19,11 +19,18 @@ from rolling.data.arrays import Arrays
 from rolling.data.source import Split
 from rolling.layout import Covariate, Layout, Variable
 from rolling.physics.parameter_ranges import read_ranges
-from rolling.physics.simulators import Kolmogorov, Simulator, WithConstants, chunks, constants, start
+from rolling.physics.simulators import (
+    CHUNK,
+    Kolmogorov,
+    Simulator,
+    WithConstants,
+    chunks,
+    constants,
+    start,
+)
 
 FORMAT = 1  # part of the cache's key: raise it when a simulator changes its numbers
 TOGETHER = 64  # trajectories advanced side by side
-CHUNK = 10  # frames of each per call
 PARTS = ("train", "test")
 
 

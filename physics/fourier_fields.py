@@ -120,11 +120,16 @@ def check(simulator) -> None:
             f"{name} cannot show {simulator.resolution} cells of a simulation on {simulator.grid}: make the"
             " grid at least as fine as the resolution"
         )
+    check_interval(simulator)
+
+
+def check_interval(simulator: Any) -> None:
+    """Raises `InputError` unless frames are a whole number of time steps apart."""
     steps = simulator.interval / simulator.dt
     if round(steps) < 1 or abs(steps - round(steps)) > 1e-6 * steps:
         raise InputError(
-            f"{name} needs an interval between frames ({simulator.interval}) that is a whole number of time"
-            f" steps ({simulator.dt})"
+            f"{type(simulator).__name__} needs an interval between frames ({simulator.interval}) that is a"
+            f" whole number of time steps ({simulator.dt})"
         )
 
 

@@ -35,6 +35,7 @@ Frame = Float[Array, "*space channel"]
 State = Any  # one array or a tree of arrays
 Parameters = Mapping[str, Float[Array, " batch"]]
 NONE: Parameters = {}
+CHUNK = 10  # frames of each trajectory per call; a spin-up is rounded up to a multiple of it
 
 # CF defines these for air only; tools recognise the quantities by these names.
 VORTICITY = Variable(name="vorticity", long_name="vorticity", standard_name="atmosphere_relative_vorticity")
@@ -132,7 +133,7 @@ def roll(simulator: Simulator, states: State, frames: int, parameters: Parameter
 
 
 def chunks(
-    simulator: Simulator, keys: jax.Array, frames: int, chunk: int = 10, parameters: Parameters = NONE
+    simulator: Simulator, keys: jax.Array, frames: int, chunk: int = CHUNK, parameters: Parameters = NONE
 ) -> Iterator[Array | None]:
     """Trajectories after their spin-up, one per key, as blocks of at most `chunk` frames.
 

@@ -18,6 +18,7 @@ from rolling.physics.parameter_ranges import Range, read_ranges
 from rolling.physics.reacting_spots import GrayScott
 from rolling.physics.simulators import Kolmogorov, roll
 from rolling.physics.turbulent_cube import Kolmogorov3D
+from rolling.physics.two_scales_on_a_ring import Lorenz96
 from rolling.physics.unforced_turbulence import DecayingTurbulence
 
 FLOW = Kolmogorov(resolution=16, grid=16, mode=4, dt=0.05, interval=0.1, spin_up=0.2)
@@ -66,7 +67,7 @@ def test_ranges_that_cannot_be(simulator, words, reason):
         read_ranges(simulator, words)
 
 
-STEADY = (Kolmogorov, KuramotoSivashinsky1D, Kolmogorov3D, Wake)
+STEADY = (Kolmogorov, KuramotoSivashinsky1D, Kolmogorov3D, Wake, Lorenz96)
 TRANSIENT = (DecayingTurbulence, Burgers, GrayScott, SwiftHohenberg)
 
 

@@ -100,6 +100,7 @@ KINDS = {
             "rolling.physics.reacting_spots",
             "rolling.physics.flow_past_a_cylinder",
             "rolling.physics.convection_rolls",
+            "rolling.physics.two_scales_on_a_ring",
             "rolling.data.moving_shapes",
         ),
     ),
