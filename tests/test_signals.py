@@ -83,6 +83,27 @@ def test_a_stop_that_a_callback_swallows_comes_again(capfd):
     assert "Traceback" not in capfd.readouterr().err
 
 
+def test_a_signal_on_its_way_does_not_arrive_after_the_work():
+    """A callback has swallowed the stop, the next progress answers it before it is sent again, and then the
+    signals are somebody else's: it would end the process."""
+
+    class Closed:
+        def __del__(self):
+            signal.raise_signal(signal.SIGTERM)
+
+    heard = []
+    former = signal.signal(signal.SIGTERM, lambda *_: heard.append(1))
+    try:
+        with signals.handled(), pytest.raises(signals.Stopped):
+            thing = Closed()
+            del thing  # raises where no exception can leave
+            signals._answer(signal.SIGINT, None)
+        time.sleep(0.1)
+    finally:
+        signal.signal(signal.SIGTERM, former)
+    assert not heard
+
+
 def test_a_stop_that_a_library_catches_is_answered_at_the_next_progress():
     with signals.handled(), pytest.raises(signals.Stopped), Progress("work", total=2) as progress:
         with contextlib.suppress(BaseException):

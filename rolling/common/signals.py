@@ -23,6 +23,7 @@ _handling = False
 _deferring = 0
 _disposable = False
 _resent = 0
+_sending: threading.Timer | None = None
 
 
 class Stopped(KeyboardInterrupt):
@@ -88,6 +89,7 @@ def handled() -> Iterator[None]:
             yield
         finally:
             _handling = False
+            _await_resent(ours)
             for number in ours:
                 signal.signal(number, former[number])
             sys.unraisablehook = hook
@@ -110,11 +112,24 @@ def _answer(number: int, frame: object) -> None:
 
 def _again() -> None:
     """`Stopped` was raised in a callback, which cannot pass it on: the signal is sent once more."""
-    global _request, _resent
+    global _request, _resent, _sending
     number, _request = _request, None
     if number is not None:
         _resent += 1
-        threading.Timer(0.02, os.kill, (os.getpid(), number)).start()
+        _sending = threading.Timer(0.02, os.kill, (os.getpid(), number))
+        _sending.start()
+
+
+def _await_resent(numbers: list[int]) -> None:
+    """Lets a signal that is on its way arrive where nobody answers it: the stop was answered without it, and
+    later it would end the process."""
+    global _sending
+    for number in numbers:
+        signal.signal(number, lambda *_: None)
+    if _sending is not None:
+        _sending.cancel()
+        _sending.join()
+        _sending = None
 
 
 @contextlib.contextmanager
