@@ -130,13 +130,17 @@ class Joint:
                 f"a rollout begins with frames of {', '.join(sorted(self.parts))}, not of"
                 f" {', '.join(sorted(given)) or 'none'}"
             )
-        if frames % self.slot:
-            raise InputError(
-                f"a rollout of several modalities takes whole slots of {self.slot} ticks, and {frames} are"
-                f" none: choose {frames // self.slot * self.slot} or {-(-frames // self.slot) * self.slot}"
-            )
+        self.check_ticks(frames)
         for name, part in self.parts.items():
             part.check(given[name], frames)
+
+    def check_ticks(self, ticks: int) -> None:
+        """Raises `InputError` where they are no whole slots."""
+        if ticks % self.slot:
+            raise InputError(
+                f"a rollout of several modalities takes whole slots of {self.slot} ticks, and {ticks} are"
+                f" none: choose {ticks // self.slot * self.slot} or {-(-ticks // self.slot) * self.slot}"
+            )
 
     def begin(self, given: JointFrames, key: Key[Array, " batch"]) -> JointCarry:
         """As `Sampler.begin`, with the noise of each modality its own."""

@@ -14,7 +14,7 @@ import zarr
 from rolling.common.errors import InputError
 from rolling.common.files import new_folder
 from rolling.layout import Layout
-from rolling.run.forecasting.zarr_writer import ForecastStore, Noted
+from rolling.run.forecasting.zarr_writer import ForecastStore, Noted, consolidate
 
 
 class JointStore(Noted):
@@ -57,6 +57,7 @@ class JointStore(Noted):
         """Marks all groups as complete and deletes the note."""
         for group in self.groups.values():
             group.complete()
+        consolidate(self.path)
         self._note.unlink(missing_ok=True)
 
     def is_complete(self) -> bool:

@@ -31,6 +31,9 @@ class OnePart:
     def slot(self) -> int:
         return 1
 
+    def check(self, frames: int) -> None:
+        pass
+
     def own(self, start: InitTime) -> tuple[int, int]:
         """The sequence of a start, and the frame of it."""
         return start.sequence, start.frame // self.every
@@ -81,6 +84,10 @@ class SeveralParts:
     @property
     def slot(self) -> int:
         return self.test.layout.slot
+
+    def check(self, frames: int) -> None:
+        """Raises `InputError` where so many ticks cannot be made."""
+        self.recipe.sampler(self.test.layout).check_ticks(frames)
 
     @property
     def made(self) -> dict[str, OnePart]:

@@ -63,6 +63,7 @@ def write_forecast(
     """
     # Persistence, the baseline of every forecast, needs a frame even where the window is given none.
     parts = parts_of(test, forecaster.recipe)
+    parts.check(forecast.frames)
     before = max(forecaster.recipe.given_frames, given, parts.slot)
     if starts is None:
         starts = choose_starts(

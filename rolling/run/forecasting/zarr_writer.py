@@ -277,13 +277,18 @@ class ForecastStore(Noted):
     def complete(self) -> None:
         """Marks the store as complete and deletes the note."""
         self._there().attrs[schema.COMPLETE] = 1  # NetCDF knows no booleans
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*onsolidated metadata")  # an extension of format 3
-            zarr.consolidate_metadata(self.path)
+        consolidate(self.path)
         self._note.unlink(missing_ok=True)
 
     def is_complete(self) -> bool:
         return bool(zarr.open_group(self.path, mode="r").attrs.get(schema.COMPLETE, False))
+
+
+def consolidate(path: Path) -> None:
+    """Copies the metadata of all arrays to one place, from where they are read sooner."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*onsolidated metadata")  # an extension of format 3
+        zarr.consolidate_metadata(path)
 
 
 def _divisor_below(number: int, limit: int) -> int:
