@@ -15,6 +15,7 @@ from rolling.configs.kolmogorov_gpu import experiment as gpu
 from rolling.data.clips.source import Clips
 from rolling.data.moving_shapes import MovingShapes
 from rolling.data.simulations import Simulations
+from rolling.data.together import Together
 from rolling.denoisers import NO_PAST
 from rolling.geometry import Axis
 from rolling.layout import Layout, Variable
@@ -39,7 +40,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 EVERY = [f"{base}{family}" for base in presets() for family in ("", *(f"_{name}" for name in families()))]
-REFUSED: dict[str, str] = {}
+REFUSED = {f"lorenz96_{family}": "lorenz96 has several modalities" for family in families()}
 """Presets that do not exist in a family, and what the refusal says."""
 
 
@@ -135,11 +136,12 @@ def scores_are_finite(folder):
 
 
 # `debug` in its own family is tests.test_bad_input's, `kolmogorov_gpu` is too large, clips want collections,
-# which tests.test_video_presets makes, and simulations archives: tests.test_simulations_run.
+# which tests.test_video_presets makes, and simulations archives: tests.test_simulations_run; several modalities
+# are tests.test_joint_run's.
 OWN_LOOPS = [
     name
     for name in presets()
-    if name not in ("debug", "kolmogorov_gpu") and not isinstance(find(name).source, Clips | Simulations)
+    if name not in ("debug", "kolmogorov_gpu") and not isinstance(find(name).source, Clips | Simulations | Together)
 ]
 
 

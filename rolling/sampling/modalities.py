@@ -43,6 +43,7 @@ class Modality:
     """One kind of frames, and what differs from the recipe in how they are made."""
 
     name: str
+    """Of which one this is said."""
     schedule: NoiseSchedule | None = None
     """The noise level of each local time; None: the recipe's. An increasing function of another one makes
     this modality lead or follow."""

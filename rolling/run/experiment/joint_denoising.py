@@ -19,6 +19,7 @@ class ModalityLoss:
     """In what the loss of one modality differs."""
 
     name: str
+    """Of which one this is said."""
     weighting: Weighting | None = None
     """Weights of the noise levels; None: the experiment's."""
     weight: float = 1.0

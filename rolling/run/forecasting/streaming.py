@@ -20,7 +20,7 @@ from rolling.run.experiment import Forecast, codec
 from rolling.run.forecasting import zarr_writer
 from rolling.run.forecasting.forecaster import Forecaster, sequence_keys
 from rolling.run.forecasting.init_times import InitTime, choose_starts
-from rolling.run.forecasting.parts import parts_of
+from rolling.run.forecasting.stored_modalities import parts_of
 from rolling.sampling import Carry, sampler_of
 
 
