@@ -136,12 +136,13 @@ def scores_are_finite(folder):
 
 
 # `debug` in its own family is tests.test_bad_input's, `kolmogorov_gpu` is too large, clips want collections,
-# which tests.test_video_presets makes, and simulations archives: tests.test_simulations_run; several modalities
-# are tests.test_joint_run's.
+# which tests.test_video_presets makes, and simulations archives: tests.test_simulations_run; those of several
+# modalities are tests.test_joint_run's.
+ELSEWHERE = Clips | Simulations | Together
 OWN_LOOPS = [
     name
     for name in presets()
-    if name not in ("debug", "kolmogorov_gpu") and not isinstance(find(name).source, Clips | Simulations | Together)
+    if name not in ("debug", "kolmogorov_gpu") and not isinstance(find(name).source, ELSEWHERE)
 ]
 
 
