@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 import signal
 
@@ -14,18 +15,22 @@ from rolling.common.progress import Progress
 from rolling.common.signals import EXIT_CODES, Stopped, handled
 from rolling.configs.lorenz96 import experiment as preset
 from rolling.data.arrays import Arrays
+from rolling.data.gridded import Gridded
 from rolling.data.joint_sequences import JointSequences
 from rolling.data.joint_statistics import JointStatistics, from_arrays
 from rolling.data.statistics import measure
+from rolling.data.together import NamedSource, Together
 from rolling.geometry import Axis
 from rolling.layout import Layout, Variable
 from rolling.metrics.ensemble import Crps, Rmse
 from rolling.run import commands, load, model
 from rolling.run.cli import main
-from rolling.run.experiment import JointExperiment, Law, codec, presets
+from rolling.run.experiment import Forecast, JointExperiment, Law, Training, codec, presets
 from rolling.run.forecasting.init_times import choose_starts
 from rolling.run.opened_run import open_run
-from rolling.video.uvit.joint import Tower
+from rolling.video.uvit.joint import JointUViT, Tower
+from rolling.video.uvit.network import VideoUViT
+from rolling.windows import Ahead, Rolling
 from tests.run_tools import tree
 
 pytestmark = pytest.mark.slow
@@ -60,11 +65,7 @@ def small(experiment: JointExperiment) -> JointExperiment:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("joint") / "run"
-    experiment = small(preset)
-    commands.train(experiment, folder)
-    for law in (Law(), *experiment.laws):
-        commands.rollout(folder, lambda own, law=law: law.of(own))
-    commands.evaluate(folder)
+    commands.run(small(preset), folder)
     return folder
 
 
@@ -103,6 +104,20 @@ def test_scores_are_those_of_each_modality_at_its_own_leads(finished):
         scores = json.loads((finished / f"evaluation-{law}-fast-slow.json").read_text())
         assert np.isfinite(scores["crps"]["slow"]["model"]).all()
     assert not (finished / "evaluation-given-fast-fast.json").exists()
+
+
+def test_the_report_has_a_chapter_for_each_modality(finished, tmp_path, capsys):
+    text = (finished / "report.html").read_text()
+    assert re.findall(r"<h2>(.*?)</h2>", text)[:3] == ["What is made of what", "slow", "fast"]
+    scores = json.loads((finished / "evaluation-given-fast-slow.json").read_text())["crps"]["slow"]["model"]
+    row = "".join(f"<td>{value:.4g}</td>" for value in scores)
+    assert f"<tr><th>given fast</th>{row}</tr>" in text
+    assert "fast is given and seen up to 8 ticks beyond the frames that are being made" in text
+    assert f"rolling rollout {finished} --given fast" in text
+    before = (finished / "report.html").stat().st_mtime_ns
+    assert main(["report", str(finished), "--poster", str(tmp_path / "poster.png")]) == 2
+    assert "a poster shows one modality, and this run has slow, fast" in capsys.readouterr().err
+    assert (finished / "report.html").stat().st_mtime_ns == before
 
 
 def test_each_modality_is_normalised_by_its_own_statistics(finished):
@@ -254,3 +269,92 @@ def test_forecasts_begin_where_slots_do():
     starts = choose_starts(sequences, 4, 12, 7, unit=4)
     assert len(starts) == 7
     assert all(start.frame % 4 == 0 and 4 <= start.frame <= 28 for start in starts)
+
+
+HOURS = 200
+
+
+def weather(folder, name, every, cells):
+    """A file of a made field every so many hours, which is warmer by the hour."""
+    times = np.datetime64("2020-01-01T00", "ns") + np.arange(0, HOURS + 1, every) * np.timedelta64(1, "h")
+    rows, columns = (np.arange(count, dtype=float) for count in cells)
+    rng = np.random.default_rng(every)
+    values = 0.1 * np.arange(0, HOURS + 1, every)[:, None, None] + rng.normal(size=(len(times), *cells))
+    coordinates = {"time": times, "y": rows, "x": columns}
+    data = xr.Dataset({name: (("time", "y", "x"), values.astype(np.float32))}, coordinates)
+    data.to_netcdf(folder / f"{name}.nc", engine="h5netcdf")
+    return data
+
+
+@pytest.fixture(scope="module")
+def fields(tmp_path_factory):
+    """A run on two files of one's own, 3-hourly and hourly, and their data."""
+    folder = tmp_path_factory.mktemp("fields")
+    data = {"field": weather(folder, "field", 3, (4, 6)), "stations": weather(folder, "stations", 1, (2, 2))}
+    thin = VideoUViT(channels=(16,), blocks=(1,), heads=2, embedding=16, patch=1)
+    experiment = JointExperiment(
+        name="fields",
+        source=Together(
+            parts=tuple(
+                NamedSource(name=name, source=Gridded(path=str(folder / f"{name}.nc"))) for name in data
+            )
+        ),
+        network=JointUViT(towers=tuple(Tower(name=name, network=thin) for name in data)),
+        window=Ahead(inner=Rolling(size=9, context=3, block=3), ahead=3),
+        calls_per_frame=1 / 3,
+        training=Training(steps=2, batch=2),
+        forecast=Forecast(starts=2, members=2, frames=6, batch=2),
+        metrics=(Rmse(),),
+    )
+    commands.train(experiment, folder / "run")
+    return folder / "run", data
+
+
+def before_and_behind(data, start, more=0):
+    """The data up to a time, the stations for so many hours longer."""
+    end = {"field": start, "stations": start + np.timedelta64(more, "h")}
+    return {name: part.sel(time=slice(None, end[name])) for name, part in data.items()}
+
+
+def test_forecasts_from_python_are_those_of_the_store(fields):
+    run, data = fields
+    commands.rollout(run, lambda own: own)
+    stored = {name: xr.open_zarr(run / "forecast.zarr", group=name) for name in data}
+    start = stored["field"].time.values[0]
+    assert stored["stations"].time.values[0] == start  # the field of 03:00 and the stations of 01:00 to 03:00
+    forecaster = load(run)
+    made = forecaster.forecast(before_and_behind(data, start), 6, members=2)
+    for name, hours in (("field", [3, 6]), ("stations", range(1, 7))):
+        found = made[name]
+        np.testing.assert_allclose(found[name][0], stored[name][name][0], atol=1e-4)
+        np.testing.assert_array_equal(found.time, [start])
+        expected = start + np.array(hours) * np.timedelta64(1, "h")
+        np.testing.assert_array_equal(found.valid_time[0], expected)
+        np.testing.assert_array_equal(found.y, data[name].y)
+
+
+@pytest.mark.parametrize(("law", "more"), [(Law(given=("stations",)), 12), (Law(absent=("stations",)), 0)])
+def test_forecasts_from_python_by_another_law(fields, law, more):
+    run, data = fields
+    commands.rollout(run, law.of)
+    forecaster = load(run)
+    forecaster.sample_with(law.of(forecaster.recipe))
+    stored = xr.open_zarr(run / f"forecast-{forecaster.recipe.law_name}.zarr", group="field")
+    there = before_and_behind(data, stored.time.values[0], more)
+    made = forecaster.forecast({name: there[name] for name in data if name not in law.absent}, 6, members=2)
+    assert list(made) == ["field"]
+    np.testing.assert_allclose(made["field"].field[0], stored.field[0], atol=1e-4)
+
+
+def test_forecasts_from_python_that_are_refused(fields):
+    run, data = fields
+    forecaster = load(run)
+    with pytest.raises(InputError, match="a dataset of each of field, stations, and these are of field"):
+        forecaster.forecast({"field": data["field"]}, 6)
+    with pytest.raises(InputError, match="whole slots of 3 ticks"):
+        forecaster.forecast(data, 7)
+    with pytest.raises(InputError, match="give `forecast` a dict"):
+        forecaster.predict(np.zeros((4, 4, 6)), 3)
+    late = {"field": data["field"], "stations": data["stations"].isel(time=slice(-2, None))}
+    with pytest.raises(InputError, match="whole slot of 3 hours"):
+        forecaster.forecast(late, 6)

@@ -4,10 +4,8 @@ import base64
 import dataclasses
 import io
 import json
-import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,8 +15,9 @@ from PIL import Image
 
 from rolling.common.errors import InputError
 from rolling.configs._metrics import FIELDS, FIELDS_LONG
-from rolling.run.report.page import _Page, write_report
+from rolling.run.report.page import Page, write_report
 from rolling.run.report.words import Words
+from tests.browser_tools import seen as seen_in
 from tests.fake_runs import (
     Film,
     Trial,
@@ -231,7 +230,7 @@ def test_the_player_of_clips_names_them(pictures):
         "t =" in name for name in options
     )
     test = pictures[1]
-    page = _Page(run=pictures[0], test=test, context=2, words=Words(test.layout), metrics=())
+    page = Page(run=pictures[0], test=test, context=2, words=Words(test.layout), metrics=())
     clip = lambda name, start: SimpleNamespace(  # noqa: E731
         start=start, name=name, label="", variable="picture", lead=np.arange(2), times=np.arange(2) + start
     )
@@ -296,41 +295,14 @@ def test_an_evaluation_of_before_is_reported(plain, tmp_path, experiment):
 PROBE = Path(__file__).with_name("report_probe.js")
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    names = [os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome"]
-    found = next((path for path in map(shutil.which, filter(None, names)) if path), None)
-    if found is None:
-        pytest.skip("no Chromium here: install one, or set the environment variable CHROMIUM to its path")
-    return found
-
-
-def browse(chromium, page, folder, *, spreads, width):
-    """What the probe saw: a copy of the page in which it is appended, opened without a window."""
-    copy = folder / "probed.html"
-    script = PROBE.read_text().replace("SPREADS", str(spreads))
-    probe = f'<pre id="probe"></pre><script>{script}</script>'
-    copy.write_text(page.read_text().replace("</body>", probe + "</body>"))
-    flags = (
-        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-        " --disable-component-update --disable-sync --virtual-time-budget=600000 --dump-dom"
-    )
-    command = [
-        chromium,
-        *flags.split(),
-        f"--user-data-dir={folder / 'profile'}",
-        f"--window-size={width},900",
-    ]
-    done = subprocess.run([*command, copy.as_uri()], capture_output=True, text=True, timeout=120, check=False)
-    found = re.search(r'<pre id="probe">(.+?)</pre>', done.stdout, re.DOTALL)
-    trouble = re.search(r'<html[^>]*data-error="([^"]*)"', done.stdout)
-    assert found, f"the page's script did not finish: {trouble and trouble[1]} {done.stderr[-2000:]}"
-    return json.loads(found[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+def browse(page, folder, *, spreads, width):
+    """What the probe saw."""
+    return seen_in(page, folder, PROBE.read_text().replace("SPREADS", str(spreads)), width=width)
 
 
 @pytest.mark.slow
-def test_browser_plays_an_ensemble(rich, chromium, tmp_path):
-    seen = browse(chromium, rich[2], tmp_path, spreads=1, width=1280)
+def test_browser_plays_an_ensemble(rich, tmp_path):
+    seen = browse(rich[2], tmp_path, spreads=1, width=1280)
     assert seen["failures"] == [] and seen["hidden"] is False and seen["still"] == "none"
     assert int(seen["played"][1]) > int(seen["played"][0])
     assert seen["home"][:2] == ["0", "false"] and "given" in seen["home"][2].split()
@@ -348,8 +320,8 @@ def test_browser_plays_an_ensemble(rich, chromium, tmp_path):
 
 
 @pytest.mark.slow
-def test_browser_plays_a_single_forecast_on_a_narrow_screen(plain, chromium, tmp_path):
-    seen = browse(chromium, plain[2], tmp_path, spreads=0, width=500)
+def test_browser_plays_a_single_forecast_on_a_narrow_screen(plain, tmp_path):
+    seen = browse(plain[2], tmp_path, spreads=0, width=500)
     assert seen["failures"] == [] and seen["hidden"] is False
     assert int(seen["played"][1]) > int(seen["played"][0])
     assert len(seen["colours"]) == 2 and seen["givenAlike"]
@@ -358,8 +330,8 @@ def test_browser_plays_a_single_forecast_on_a_narrow_screen(plain, chromium, tmp
 
 
 @pytest.mark.slow
-def test_browser_plays_pictures(pictures, chromium, tmp_path):
-    seen = browse(chromium, pictures[2], tmp_path, spreads=1, width=1280)
+def test_browser_plays_pictures(pictures, tmp_path):
+    seen = browse(pictures[2], tmp_path, spreads=1, width=1280)
     assert seen["failures"] == [] and seen["hidden"] is False
     assert int(seen["played"][1]) > int(seen["played"][0])
     assert "given" in seen["home"][2].split() and seen["givenApart"] < 3

@@ -333,7 +333,7 @@ def test_the_report_draws_it_and_says_which_average_forecasts(run, tmp_path):
         for step in steps
     ]
     (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    shown = page._Page(run=tmp_path, test=debug.source.open().test, context=1, words=None, metrics=())
+    shown = page.Page(run=tmp_path, test=debug.source.open().test, context=1, words=None, metrics=())
     assert "the average of step 10, whose loss on the data set apart" in shown.training()
     assert "lowest (0.5)" in shown.training()
     (tmp_path / "log.jsonl").write_text("".join(json.dumps({"step": s, "loss": 1.0}) + "\n" for s in steps))

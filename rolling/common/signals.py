@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 75}
 """75 says that the failure is temporary (EX_TEMPFAIL in <sysexits.h>): the job may be queued again."""
@@ -120,7 +120,7 @@ def _again() -> None:
         _sending.start()
 
 
-def _await_resent(numbers: list[int]) -> None:
+def _await_resent(numbers: Iterable[int]) -> None:
     """Lets a signal that is on its way arrive where nobody answers it: the stop was answered without it, and
     later it would end the process."""
     global _sending

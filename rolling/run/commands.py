@@ -13,7 +13,6 @@ videos/            some of the forecasts in the formats of `outputs`, one folder
 report.html
 """
 
-import contextlib
 import dataclasses
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +21,7 @@ from typing import Any, cast
 
 from rolling.common.counting import counted
 from rolling.common.errors import InputError
-from rolling.common.files import check_links, remove, safe_name, write_file
+from rolling.common.files import check_links, safe_name, write_file
 from rolling.common.forecast_schema import STORE
 from rolling.data.other import read_other
 from rolling.data.pipeline import check_frames
@@ -33,9 +32,9 @@ from rolling.layout import Layout
 from rolling.outputs import Output
 from rolling.run import other_runs
 from rolling.run.benchmark import BenchmarkOptions, benchmarked
+from rolling.run.evaluation.by_modality import evaluate_modalities, told as told_of
 from rolling.run.evaluation.evaluate import evaluate as score
 from rolling.run.evaluation.lasting import how_long_they_last
-from rolling.run.evaluation.modalities import evaluate_modalities, told as told_of
 from rolling.run.evaluation.side_by_side import side_by_side
 from rolling.run.evaluation.summary import summary_table
 from rolling.run.evaluation.where_drift_begins import DriftOptions, where_drift_begins
@@ -44,8 +43,6 @@ from rolling.run.experiment import (
     Forecast,
     JointExperiment,
     codec,
-    presets as experiments,
-    user_code,
 )
 from rolling.run.forecasting import initial_frames
 from rolling.run.forecasting.forecaster import Forecaster, load
@@ -53,7 +50,7 @@ from rolling.run.forecasting.streaming import write_forecast
 from rolling.run.opened_run import data_of, open_run
 from rolling.run.report.data_summary import long_enough
 from rolling.run.report.video_files import write_outputs
-from rolling.run.run_folder import LOCK, alone_in
+from rolling.run.run_folder import alone_in, check_folder, nothing_left, prepare_folder
 from rolling.run.training import held_out, memory
 from rolling.run.training.cost import cost_of, cost_table
 from rolling.run.training.trainer import Trainer, measured
@@ -61,63 +58,6 @@ from rolling.sampling import JointSampling, Sampling
 
 STORES = {"forecast": "evaluation", "long": "evaluation-long"}
 """The stores of a run, and the file stem of the evaluation of each."""
-
-
-def check_folder(experiment: Experiment, folder: Path, *, resume: bool) -> None:
-    """Raises `InputError` where a run's folder is taken: only the same experiment continues, with
-    `resume`."""
-    described = folder / "experiment.json"
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file, and a run needs a folder: choose another --name or --folder")
-    if described.exists():
-        # Decoded, as fields that were added since have their defaults there.
-        changed = codec.differences(codec.encode(experiments.from_json(described)), codec.encode(experiment))
-        if changed:
-            raise InputError(
-                f"{folder} holds another experiment (there / here: {'; '.join(changed)}): choose another"
-                " --name, or give the same options"
-            )
-        for file, kept in user_code.changed(experiment, folder):
-            raise InputError(
-                f"{file} has changed since {folder} was started: bring back that version, {kept}, or start"
-                " another run with --name"
-            )
-        if not resume:
-            raise InputError(
-                f"{folder} exists: add --resume to continue it, or choose another --name; delete the folder"
-                " to start again"
-            )
-    elif folder.exists() and any(path.name != LOCK for path in folder.iterdir()):
-        raise InputError(f"{folder} exists and holds no run: choose another --name or --folder")
-
-
-def prepare_folder(experiment: Experiment, folder: Path, *, resume: bool) -> None:
-    """Creates a run's folder; with `resume`, an existing one of the same experiment is used."""
-    check_folder(experiment, folder, resume=resume)
-    fresh = not (folder / "experiment.json").exists()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        experiments.save(experiment, folder / "experiment.json")
-        user_code.keep_code(experiment, folder)
-    except OSError as error:
-        raise InputError(
-            f"the folder {folder} cannot be made or written to ({error.strerror}): choose another --folder"
-        ) from error
-    other_runs.keep(experiment, folder, fresh=fresh)
-
-
-@contextlib.contextmanager
-def _nothing_left(folder: Path) -> Iterator[None]:
-    """Empties the folder of a run that could not even start; the lock goes when it is given back."""
-    fresh = not (folder / "experiment.json").exists()
-    try:
-        yield
-    except BaseException:
-        for path in folder.iterdir() if fresh else ():
-            if path.name != LOCK:
-                with contextlib.suppress(OSError):
-                    remove(path)
-        raise
 
 
 def train(experiment: Experiment, folder: Path, *, resume: bool = False) -> Split:
@@ -137,7 +77,7 @@ def _train(experiment: Experiment, folder: Path, resume: bool) -> Split:
         print(short, file=sys.stderr, flush=True)
     check_frames(split.train, experiment.clip_frames)
     statistics = None if (folder / "checkpoints").exists() else measured(experiment, split.train)
-    with _nothing_left(folder):
+    with nothing_left(folder):
         prepare_folder(experiment, folder, resume=resume)
         held_out.keep(split, folder)
         trainer = Trainer(experiment, folder, split, statistics)
@@ -306,6 +246,9 @@ def report(folder: Path, choose: Callable[[ReportOptions], ReportOptions] = lamb
     experiment, forecaster, split = open_run(folder)
     options = choose(ReportOptions(outputs=experiment.outputs))
     _check(options.outputs, split)
+    if options.poster and isinstance(experiment, JointExperiment):
+        names = ", ".join(cast(JointLayout, forecaster.layout).of)
+        raise InputError(f"a poster shows one modality, and this run has {names}: leave --poster out")
     written = _report(forecaster, split, folder)
     _write_outputs(options.outputs, split, folder)
     if options.poster:
@@ -371,10 +314,13 @@ def _write_outputs(outputs: Sequence[Output], split: Split, folder: Path) -> Non
 
 
 def _report(forecaster: Forecaster, split: Split, folder: Path) -> Path:
-    from rolling.run.report.page import write_report  # here, as matplotlib takes a second
+    # Here, as matplotlib takes a second.
+    from rolling.run.report.joint_page import write_joint_report
+    from rolling.run.report.page import write_report
 
     experiment = forecaster.experiment
-    return write_report(
+    write: Any = write_joint_report if isinstance(experiment, JointExperiment) else write_report
+    return write(
         folder,
         experiment=experiment,
         test=split.test,

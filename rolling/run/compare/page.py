@@ -76,9 +76,8 @@ def html(comparison: Comparison) -> str:
     return compose(
         kind="comparison",
         title=comparison.title,
-        verdict=comparison.verdict(),
-        facts=comparison.method(),
-        words=words,
+        results=[(comparison.verdict(), comparison.method())],
+        chooser=markup.chooser(words),
         summary="".join(markup.grid(table, words) for table in main),
         sections=sections,
     )

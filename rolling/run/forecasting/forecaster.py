@@ -17,14 +17,15 @@ from rolling.common.forecast_schema import dimensions
 from rolling.data import calendar
 from rolling.data.conditions import check_actions
 from rolling.data.other import read_other
-from rolling.data.statistics import Statistics
 from rolling.denoisers import Denoiser
+from rolling.joint_layout import JointLayout
 from rolling.layout import Layout
 from rolling.run import model, other_runs
 from rolling.run.checkpoint import check_shapes, load_trained
 from rolling.run.experiment import Experiment
 from rolling.run.experiment.user_code import load_code
 from rolling.run.forecasting import given_arrays, in_memory, initial_frames, zarr_writer
+from rolling.run.forecasting.from_modalities import forecast_modalities
 from rolling.sampling import Carry, Conditions, Denoisers, Rollout, Sampler, Sampling, first_guess, sampler_of
 
 
@@ -35,8 +36,8 @@ class Forecaster:
     def __init__(
         self,
         experiment: Experiment,
-        layout: Layout,
-        statistics: Statistics,
+        layout: Layout | JointLayout,
+        statistics: Any,
         params: Any,
         step: int,
         chosen: str = "",
@@ -45,7 +46,8 @@ class Forecaster:
         self.run = run
         self.chosen = chosen
         """Which parameters these are, where validation has chosen them."""
-        self.experiment, self.layout, self.statistics, self.step = experiment, layout, statistics, step
+        self.experiment, self.statistics, self.step = experiment, statistics, step
+        self.layout: Any = layout
         self.apply, shapes = model.abstract(experiment, layout, statistics.mask)
         check_shapes(params, shapes, "the checkpoint")
         self.params = jax.device_put(params)
@@ -130,7 +132,7 @@ class Forecaster:
 
     def forecast(
         self,
-        data: xr.Dataset,
+        data: Any,
         frames: int,
         members: int = 4,
         seed: int = 0,
@@ -141,8 +143,8 @@ class Forecaster:
         forcings: np.ndarray | None = None,
         parameters: Mapping[str, float] | None = None,
         constants: np.ndarray | None = None,
-    ) -> xr.Dataset:
-        """`members` forecasts of the `frames` frames after the last frame of `data`.
+    ) -> Any:
+        """`members` forecasts of the `frames` frames after the last frame of `data`, as a dataset.
 
         `data` holds the variables that the network was trained on, as `xarray.open_dataset` opens them.
         Fields are read as those of training were: units are converted, axes may run in another order or be
@@ -152,8 +154,15 @@ class Forecaster:
         `actions [given + frames, a]` and `forcings [given + frames, *space, f]`, of the given and the
         forecast frames, are required where the network was trained with them, and so are `parameters` by
         their names and `constants [*space, f]`, in the units of the data.
+
+        Of several modalities `data` and the forecasts are dicts by name, and `frames` counts ticks. The
+        forecasts begin where the data of the modalities that are made end; those that are given
+        (`sample_with`) go on, as far as they are to be seen.
         """
         _check_size(frames, members)
+        if isinstance(self.layout, JointLayout):
+            keys = sequence_keys(seed, [(0, member) for member in range(members)])
+            return forecast_modalities(self, data, frames, keys)
         self._check_taken(label=label or None, tokens=tokens, actions=actions, forcings=forcings)
         given, last = self._given(data)
         n = self.recipe.given_frames
@@ -197,6 +206,8 @@ class Forecaster:
         are the same for all.
         """
         _check_size(frames, members)
+        if isinstance(self.layout, JointLayout):
+            raise InputError("several modalities are forecast from datasets: give `forecast` a dict of them")
         self._check_taken(label=label or None, tokens=tokens, actions=actions, forcings=forcings)
         layout, n = self.layout, self.recipe.given_frames
         if layout.has_calendar:

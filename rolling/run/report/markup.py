@@ -22,12 +22,43 @@ def text(words: str) -> str:
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(str(words)))
 
 
+def result(verdict: str, facts: str) -> str:
+    """A verdict, and what it rests on."""
+    return f'<p class="verdict">{text(verdict)}</p>\n<p class="facts">{text(facts)}</p>'
+
+
 def section(title: str, lead: str, body: str) -> str:
     """A section with its heading; empty without a body."""
     if not body:
         return ""
     lead = f'<p class="lead">{lead}</p>' if lead else ""
     return f"<section>\n<h2>{text(title)}</h2>\n{lead}\n{body}\n</section>"
+
+
+def chapter(anchor: str, title: str, lead: str, body: str) -> str:
+    """Sections under a heading above theirs, with a choice of variable of their own."""
+    lower = re.sub(r"(</?h)([2-5])>", lambda tag: f"{tag[1]}{int(tag[2]) + 1}>", body)
+    return (
+        f'<section class="chapter" id="{anchor}" data-chapter="{anchor}">\n<p class="kicker">Modality</p>\n'
+        f'<h2>{text(title)}</h2>\n<p class="lead">{lead}</p>\n{lower}\n</section>'
+    )
+
+
+def part(anchor: str, title: str, choice: str, body: str) -> str:
+    """What another section has of a chapter, with the same choice of variable."""
+    heading = f'<h3><a href="#{anchor}">{text(title)}</a></h3>'
+    return f'<div data-chapter="{anchor}">\n{heading}\n{choice}\n{body}\n</div>'
+
+
+def contents(chapters: Mapping[str, str]) -> str:
+    """Links to the chapters, whose titles are given by their anchors."""
+    links = (f'<a href="#{anchor}">{text(title)}</a>' for anchor, title in chapters.items())
+    return f"<nav>{' · '.join(links)}</nav>"
+
+
+def sentences(found: Iterable[str]) -> str:
+    """A list of them."""
+    return f"<ul>{''.join(f'<li>{text(sentence)}</li>' for sentence in found)}</ul>"
 
 
 def variable_attribute(variable: str, words: Words) -> str:
@@ -209,8 +240,7 @@ def commands(lines: Sequence[str]) -> str:
 
 def notices(found: Sequence[str]) -> str:
     """What is worth knowing of the data, a sentence each."""
-    body = "".join(f"<li>{text(sentence)}</li>" for sentence in found)
-    return section("The data", "What was found when they were read.", f"<ul>{body}</ul>" if found else "")
+    return section("The data", "What was found when they were read.", sentences(found) if found else "")
 
 
 def skipped(found: Sequence[tuple[str, str]], words: Words, most: int = 300) -> str:

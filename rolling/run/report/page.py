@@ -1,14 +1,15 @@
 """`report.html`: a run in one file that opens anywhere, without a network.
 
-The page is composed of `template.html`, `style.css` and `player.js`; figures are inline SVG, animations are
-sprite sheets. What a run does not have, such as a long rollout or more than one member, leaves no trace on
-the page.
+The page is composed of `template.html`, `style.css`, `player.js` and `page.js`; figures are inline SVG,
+animations are sprite sheets. What a run does not have, such as a long rollout or more than one member, leaves
+no trace on the page. `joint_page.py` makes one of several modalities from the same sections.
 """
 
 import contextlib
 import dataclasses
 import functools
 import io
+import itertools
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
@@ -29,7 +30,7 @@ from rolling.run.forecasting.zarr_reader import open_forecast
 from rolling.run.report import markup, plots
 from rolling.run.report.drawings import drawing
 from rolling.run.report.experiment_parts import describe
-from rolling.run.report.figures import numbers, plotted
+from rolling.run.report.figures import Plot, numbers, plotted
 from rolling.run.report.player import data_uri, manifest, panels
 from rolling.run.report.shown_clips import Budget, Clip, read_clips
 from rolling.run.report.stills import filmstrip
@@ -37,6 +38,7 @@ from rolling.run.report.verdict import headline, lasting_words, real_last, score
 from rolling.run.report.words import Words, pretty_units, with_units
 from rolling.run.training.log import records
 
+KIND = "forecast report"
 MOST_GIVEN = 8  # frames shown before a forecast
 FIELDS = Budget()
 LONG = Budget(starts=1, variables=2, frames=60, cells=64, summary=False, pixels=1_000_000)
@@ -82,85 +84,120 @@ def write_report(
     lists those that could not be used, with the reasons. Raises `InputError` where `forecast.zarr` or
     `evaluation.json` is missing, damaged, or not of `test`, and where the page cannot be written.
     """
-    page = _Page(
+    page = Page(
         run=run,
         test=test,
-        context=min(max(context, 1), MOST_GIVEN),
+        context=shown_before(context),
         words=Words(test.layout),
         metrics=(*getattr(experiment, "metrics", ()), *getattr(experiment, "long_metrics", ())),
     )
-    evaluation = page.evaluation("evaluation.json")
-    sections = [
-        page.forecast(forecast or (PICTURES if test.layout.is_video else FIELDS)),
-        page.protocols(),
-        *page.figures(evaluation),
-        page.rollout(rollout),
-        page.drift(),
-        page.training(),
-        markup.experiment(describe(experiment)),
-        markup.notices(notices),
-        markup.skipped(skipped, page.words),
-        markup.commands(commands),
-    ]
-    content = page.filled(experiment.name, evaluation, sections)
+    evaluation = page.evaluation(page.scores)
+    content = compose(
+        kind=KIND,
+        title=experiment.name,
+        results=[page.result(evaluation)],
+        chooser=markup.chooser(page.words),
+        summary=page.summary(evaluation),
+        sections=[
+            *page.sections(evaluation, forecast, rollout),
+            *page.closing(experiment, notices, skipped, commands),
+        ],
+    )
     return write_text(run / "report.html", content)
+
+
+def shown_before(context: int) -> int:
+    """How many of the given frames are shown before a forecast."""
+    return min(max(context, 1), MOST_GIVEN)
 
 
 def compose(
     *,
     kind: str,
     title: str,
-    verdict: str,
-    facts: str,
-    words: Words,
+    results: Sequence[tuple[str, str]],
+    chooser: str,
     summary: str,
     sections: Sequence[str],
+    style: Sequence[str] = ("style.css",),
+    script: Sequence[str] = ("player.js", "page.js"),
 ) -> str:
-    """A whole page: a head with the result, and the sections; `summary` and `sections` are HTML."""
+    """A whole page: a head with the results, each a verdict and what it rests on, and the sections.
+
+    `chooser`, `summary` and `sections` are HTML; `style` and `script` are the files that the page takes in.
+    """
     return _resource("template.html").substitute(
         kind=markup.text(kind.capitalize()),
         title=markup.text(title),
-        verdict=markup.text(verdict),
-        facts=markup.text(facts),
-        chooser=markup.chooser(words),
+        results="\n".join(itertools.starmap(markup.result, results)),
+        chooser=chooser,
         summary=summary,
         sections="\n".join(sections),
-        style=_resource("style.css").template,
-        script=_resource("player.js").template,
+        style="".join(_resource(name).template for name in style),
+        script="".join(_resource(name).template for name in script),
     )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Page:
-    """The sections of one run's page; each is empty where the run has nothing to show."""
+class Page:
+    """The sections of one run's page, or of one modality's chapter; each is empty where there is nothing to
+    show.
+
+    Stores and scores are named from the run's folder on; `prefix` keeps the ids of figures apart from those
+    of other chapters.
+    """
 
     run: Path
     test: Sequences
     context: int
     words: Words
     metrics: Sequence[Metric]
+    store: str = STORE
+    scores: str = "evaluation.json"
+    long_store: str = "long.zarr"
+    long_scores: str = "evaluation-long.json"
+    prefix: str = ""
 
     def evaluation(self, name: str) -> Evaluation:
         """The evaluation in a file; the experiment's metrics supply descriptions that the file lacks."""
         return read(self.run / name, self.metrics)
 
-    def filled(self, name: str, evaluation: Evaluation, sections: Sequence[str]) -> str:
-        """The page: a head with the result, and the sections."""
+    def sections(self, evaluation: Evaluation, forecast: Budget | None, rollout: Budget) -> list[str]:
+        """What was made, and how good it is."""
+        return [
+            self.forecast(forecast or (PICTURES if self.test.layout.is_video else FIELDS)),
+            self.protocols(),
+            *self.figures(evaluation),
+            self.rollout(rollout),
+            self.drift(),
+        ]
+
+    def closing(
+        self,
+        experiment: Any,
+        notices: Sequence[str],
+        skipped: Sequence[tuple[str, str]],
+        commands: Sequence[str],
+    ) -> list[str]:
+        """How it was made, once for the whole run."""
+        return [
+            self.training(),
+            markup.experiment(describe(experiment)),
+            markup.notices(notices),
+            markup.skipped(skipped, self.words),
+            markup.commands(commands),
+        ]
+
+    def result(self, evaluation: Evaluation) -> tuple[str, str]:
+        """The verdict, and what it rests on."""
         members, facts = self.facts(evaluation)
-        return compose(
-            kind="forecast report",
-            title=name,
-            verdict=f"{verdict(evaluation, members, self.words)} {lasting_words(self.long)}".strip(),
-            facts=facts,
-            words=self.words,
-            summary=self.summary(evaluation),
-            sections=sections,
-        )
+        told = f"{verdict(evaluation, members, self.words)} {lasting_words(self.long)}"
+        return told.strip(), facts
 
     def facts(self, evaluation: Evaluation) -> tuple[int, str]:
         """How many members the forecast has, and its size in words, with what its intervals rest on."""
         layout = self.test.layout
-        forecast = open_forecast(self.run / STORE, layout)
+        forecast = open_forecast(self.run / self.store, layout)
         with forecast.dataset:
             starts, members, leads = forecast.starts, forecast.members, forecast.leads
             covered = len(set(forecast.sequence.tolist()))
@@ -193,7 +230,7 @@ class _Page:
         lead = "One colour scale for the truth and every forecast; given frames have a border."
         if self.words.layout.is_video:
             lead = "The truth beside members of the forecast; given frames have a border."
-        return markup.section("The forecast", self._read(lead), self._player(STORE, budget))
+        return markup.section("The forecast", self._read(lead), self._player(self.store, budget))
 
     def protocols(self) -> str:
         lead = "By the rules of others; their numbers, where they are known, are as they printed them."
@@ -211,7 +248,9 @@ class _Page:
         single = numbers(evaluation, self.words)
         for key in dict.fromkeys([*SECTIONS, *(plot.about.section for plot in found)]):
             title, lead = SECTIONS.get(key, (key.capitalize(), ""))
-            chosen = [(plot, f"{key}-{i}") for i, plot in enumerate(found) if plot.about.section == key]
+            chosen = [
+                (plot, f"{self.prefix}{key}-{i}") for i, plot in enumerate(found) if plot.about.section == key
+            ]
             # Single numbers go into the first section, except those that have a section of their own.
             here = [n for n in single if key == (n.about.section if n.about.section in ALONE else FIRST)]
             yield markup.section(
@@ -220,12 +259,12 @@ class _Page:
 
     def rollout(self, budget: Budget) -> str:
         """The long rollout: frames, and the statistics that should stay those of the truth."""
-        moving = self._player("long.zarr", budget) if (self.run / "long.zarr").exists() else ""
+        moving = self._player(self.long_store, budget) if (self.run / self.long_store).exists() else ""
         evaluation = self.long
         found = [p for p in plotted(evaluation, self.words) if p.about.section not in (*FOLLOWING, DRIFT)]
         chosen = [n for n in numbers(evaluation, self.words) if n.about.section != DRIFT]
         single = markup.number_table(chosen, self.words)
-        curves = markup.figures([(plot, f"long-{i}") for i, plot in enumerate(found)], self.words)
+        curves = self._figures("long", found)
         lead = (
             "Far beyond what can be predicted: frames differ from the truth's, their statistics should not."
         )
@@ -235,17 +274,22 @@ class _Page:
     @functools.cached_property
     def long(self) -> Evaluation:
         """The evaluation of the long rollouts; without scores where there are none."""
-        name = "evaluation-long.json"
-        return self.evaluation(name) if (self.run / name).exists() else Evaluation(scores={})
+        there = (self.run / self.long_scores).exists()
+        return self.evaluation(self.long_scores) if there else Evaluation(scores={})
 
     def drift(self) -> str:
         """Whether the long rollouts stay as real data are, at any age."""
         shown = [p for p in plotted(self.long, self.words) if p.about.section == DRIFT]
         single = [n for n in numbers(self.long, self.words) if n.about.section == DRIFT]
-        curves = markup.figures([(plot, f"drift-{i}") for i, plot in enumerate(shown)], self.words)
+        curves = self._figures("drift", shown)
         title, lead = SECTIONS[DRIFT]
         lead = f"{lead} {real_last(self.long, self.words)}".strip()
         return markup.section(title, lead, markup.number_table(single, self.words) + curves)
+
+    def _figures(self, name: str, found: Sequence[Plot]) -> str:
+        return markup.figures(
+            [(plot, f"{self.prefix}{name}-{i}") for i, plot in enumerate(found)], self.words
+        )
 
     def training(self) -> str:
         """The loss against the step; empty where the run has no logged losses."""

@@ -77,7 +77,7 @@ class Words:
         if self.lead_unit != "frames":
             return f"lead time ({self.lead_unit})"
         step, unit = self.layout.step, self.layout.time_units
-        if unit == "1":
+        if unit in ("1", ""):
             return "lead (frames)" if step == 1 else f"lead (frames of {step:.4g} time units)"
         return f"lead (frames of {step:.4g} {unit})"
 

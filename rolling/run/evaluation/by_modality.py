@@ -1,6 +1,6 @@
 """The scores of a run of several modalities: of each as of one alone, and side by side by what was given."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,9 +8,10 @@ from rolling.common.errors import InputError
 from rolling.common.forecast_schema import STORE
 from rolling.data.joint_sequences import JointSequences
 from rolling.data.joint_statistics import JointStatistics
-from rolling.data.source import Split
+from rolling.data.source import Sequences, Split
+from rolling.metrics.protocol import About, Metric, Score
 from rolling.run.evaluation.evaluate import evaluate
-from rolling.run.evaluation.scores import Evaluation
+from rolling.run.evaluation.scores import Evaluation, read
 from rolling.run.evaluation.summary import summary_table
 from rolling.run.evaluation.tables import Table, columns
 from rolling.run.experiment.joint_experiment import JointExperiment
@@ -59,10 +60,10 @@ def stores(folder: Path) -> list[Path]:
     return [store for store in (first, *laws, last) if store.exists()]
 
 
-def groups(store: Path, split: Split) -> list[str]:
+def groups(store: Path, test: Sequences | JointSequences) -> list[str]:
     """The modalities that a store has."""
-    assert isinstance(split.test, JointSequences)
-    return [name for name in split.test.parts if (store / name).is_dir()]
+    assert isinstance(test, JointSequences)
+    return [name for name in test.parts if (store / name).is_dir()]
 
 
 def evaluate_modalities(
@@ -73,12 +74,27 @@ def evaluate_modalities(
     found = []
     for store in stores(folder):
         metrics = experiment.long_metrics if store.name == LONG else experiment.metrics
-        for name in groups(store, split):
+        for name in groups(store, split.test):
             own = part_of(split, name)
             evaluation = evaluate(
                 store / name, own, statistics.of[name], metrics, evaluation_stem(store, name)
             )
             found.append(Scored(store, name, evaluation))
+    return _any(found, folder)
+
+
+def scores_in(folder: Path, test: JointSequences, metrics: Sequence[Metric] = ()) -> list[Scored]:
+    """The scores beside the forecasts of a run, as `evaluate_modalities` wrote them; `metrics` as those of
+    `read`. Raises `InputError` where there is no forecast, and where scores are missing or damaged."""
+    found = [
+        Scored(store, name, read(folder / f"{evaluation_stem(store, name).name}.json", metrics))
+        for store in stores(folder)
+        for name in (groups(store, test) if store.name != LONG else ())
+    ]
+    return _any(found, folder)
+
+
+def _any(found: list[Scored], folder: Path) -> list[Scored]:
     if not found:
         raise InputError(f"{folder} has no forecast yet: `rolling rollout {folder}` makes one")
     return found
@@ -94,19 +110,30 @@ def told(scored: list[Scored]) -> str:
     return "\n\n".join([*whole, *(table.plain() for table in by_law(scored))])
 
 
-def by_law(scored: list[Scored]) -> Iterator[Table]:
-    """For each modality and metric, its scores by what it was made of; none where it was made once."""
+class Compared(NamedTuple):
+    """The scores of one variable of a modality, by what it was made of."""
+
+    modality: str
+    about: About
+    variable: str
+    scores: dict[str, Score]
+
+
+def compared(scored: list[Scored]) -> Iterator[Compared]:
+    """For each modality and metric of `COMPARED`; none where a modality was made once."""
     for modality in dict.fromkeys(one.modality for one in scored):
         made = [one for one in scored if one.modality == modality and one.store.name != LONG]
         for metric in COMPARED if len(made) > 1 else ():
             for variable in made[0].evaluation.scores.get(metric, {}):
-                yield _table(made, modality, metric, variable)
+                found = {one.law: one.evaluation.score(metric, variable) for one in made}
+                scores = {law: score for law, score in found.items() if score}
+                yield Compared(modality, made[0].evaluation.about(metric), variable, scores)
 
 
-def _table(made: list[Scored], modality: str, metric: str, variable: str) -> Table:
-    scores = {one.law: score for one in made if (score := one.evaluation.score(metric, variable))}
-    lead = next(iter(scores.values())).coordinate
-    about = made[0].evaluation.about(metric)
-    of = modality if variable == modality else f"{modality}, {variable}"
-    named = {"lead": lead} | {law: score.values for law, score in scores.items()}
-    return columns(named, f"{about.title} of {of}")
+def by_law(scored: list[Scored]) -> Iterator[Table]:
+    """Those as tables of numbers against the lead."""
+    for modality, about, variable, scores in compared(scored):
+        of = modality if variable == modality else f"{modality}, {variable}"
+        lead = next(iter(scores.values())).coordinate
+        named = {"lead": lead} | {law: score.values for law, score in scores.items()}
+        yield columns(named, f"{about.title} of {of}")
