@@ -129,6 +129,15 @@ class Described(Protocol):
 
 
 @runtime_checkable
+class Joins(Protocol):
+    """A source of several modalities."""
+
+    def source_of(self, modality: str) -> Source:
+        """The source of one of them."""
+        ...
+
+
+@runtime_checkable
 class ReadsOther(Protocol):
     """A source that reads other data than its own in the same way, to forecast from them."""
 

@@ -54,6 +54,10 @@ class Together:
         if twice is not None:
             raise InputError(f"two parts of the source are named {twice!r}: give each a name of its own")
 
+    def source_of(self, modality: str) -> Source:
+        """That of one modality."""
+        return next(part.source for part in self.parts if part.name == modality)
+
     def layout(self) -> JointLayout:
         """That of each part, where all know theirs before they are opened. Raises `InputError` otherwise."""
         self._check_count()

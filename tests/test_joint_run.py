@@ -356,5 +356,5 @@ def test_forecasts_from_python_that_are_refused(fields):
     with pytest.raises(InputError, match="give `forecast` a dict"):
         forecaster.predict(np.zeros((4, 4, 6)), 3)
     late = {"field": data["field"], "stations": data["stations"].isel(time=slice(-2, None))}
-    with pytest.raises(InputError, match="whole slot of 3 hours"):
+    with pytest.raises(InputError, match="never cover the same time: field from 2020-01-01T00:00"):
         forecaster.forecast(late, 6)

@@ -48,7 +48,6 @@ SAME = {
     "tables": "the kind of value, and those of a comparison",
     "plots": "of the report, and of a comparison",
     "page": "of the report, and of a comparison",
-    "modalities": "how several are sampled, and how they are scored",
     "moving_shapes": "the data, and the experiment on them",
     "ucf101": "the collection, and the experiment on it",
     "the_well": "the archive, and the experiment on it",

@@ -14,9 +14,8 @@ from rolling.data.arrays import Arrays
 from rolling.data.joint_sequences import JointSequences
 from rolling.data.other import read_other
 from rolling.data.set_apart import Place, Ranges
-from rolling.data.source import Sequences
+from rolling.data.source import Joins, Sequences
 from rolling.data.stretches import common_stretches
-from rolling.data.together import Together
 from rolling.joint_layout import JointLayout, NamedLayout
 from rolling.run import model
 from rolling.run.forecasting import zarr_writer
@@ -96,9 +95,10 @@ def _read(forecaster, layout: JointLayout, recipe: JointSampling, data: Mapping[
         raise InputError(
             f"a forecast begins with a dataset of each of {', '.join(wanted)}, and these are of {there}"
         )
-    sources = {part.name: part.source for part in cast(Together, forecaster.experiment.source).parts}
-    masks = forecaster.statistics.mask
-    return {name: read_other(sources[name], layout.of[name], masks[name], data[name]) for name in wanted}
+    source, masks = cast(Joins, forecaster.experiment.source), forecaster.statistics.mask
+    return {
+        name: read_other(source.source_of(name), layout.of[name], masks[name], data[name]) for name in wanted
+    }
 
 
 def _nothing(layout, frames: int, like: Sequences) -> Sequences:
