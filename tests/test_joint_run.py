@@ -30,7 +30,7 @@ from rolling.run.forecasting.init_times import choose_starts
 from rolling.run.opened_run import open_run
 from rolling.video.uvit.joint import JointUViT, Tower
 from rolling.video.uvit.network import VideoUViT
-from rolling.windows import Ahead, Rolling
+from rolling.windows import Ahead, Rolling, Tasks
 from tests.run_tools import tree
 
 pytestmark = pytest.mark.slow
@@ -44,7 +44,7 @@ def small(experiment: JointExperiment) -> JointExperiment:
     for part, frames in zip(source.parts, (12, 48), strict=True):
         few = dataclasses.replace(part.source, train=4, frames=frames, test=3, test_frames=frames)
         parts.append(dataclasses.replace(part, source=few))
-    thin = {"channels": (16,), "blocks": (1,), "heads": 2, "embedding": 16}
+    thin = {"channels": (16,), "blocks": (1,), "heads": 2, "embedding": 16, "transformer_levels": 1}
     towers = tuple(
         Tower(name=tower.name, network=dataclasses.replace(tower.network, **thin))
         for tower in experiment.network.towers
@@ -223,7 +223,7 @@ def test_experiments_that_are_refused(changes, said):
 
 
 def test_a_law_needs_a_network_that_was_trained_on_it():
-    tasks = dataclasses.replace(preset.objective.tasks, joint=0.7, given=0.0)
+    tasks = Tasks(joint=0.9, apart=0.0, given=0.0, absent=0.1)
     never = dataclasses.replace(preset, objective=dataclasses.replace(preset.objective, tasks=tasks))
     with pytest.raises(InputError, match="was trained without any modality given"):
         never.check_trained(dataclasses.replace(preset.recipe, given=("fast",)))
