@@ -1,8 +1,7 @@
 """`report.html` of a run of several modalities: a chapter for each, of the sections of a run of one.
 
 Where a modality was made by several laws, its chapter shows the first, and tables compare all. The page takes
-in `chapters.css` beside the style of all pages, and `chapters.js` in place of `page.js`: each modality has a
-choice of variable of its own.
+in `chapters.css` beside the style of all pages, and each modality has a choice of variable of its own.
 """
 
 import dataclasses
@@ -76,7 +75,6 @@ def write_joint_report(
             *pages[names[0]].closing(experiment, notices, skipped, [*commands, *rollouts]),
         ],
         style=("style.css", "chapters.css"),
-        script=("player.js", "chapters.js"),
     )
     return write_text(run / "report.html", content)
 

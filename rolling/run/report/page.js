@@ -1,14 +1,24 @@
-// One choice of variable for the whole page: players, table and plots.
-function choose(variable, players) {
-  for (const element of document.querySelectorAll("[data-variable]")) {
-    element.classList.toggle("other", element.dataset.variable !== variable);
+// One choice of variable for a whole page, players, tables and plots; on a page of chapters one for each
+// chapter, wherever the page has parts of it.
+function choose(parts, variable, players) {
+  for (const part of parts) {
+    for (const element of part.querySelectorAll("[data-variable]")) {
+      element.classList.toggle("other", element.dataset.variable !== variable);
+    }
+    for (const select of part.querySelectorAll(".chooser select")) select.value = variable;
   }
   for (const player of players) {
-    if (player.data.reels.some((reel) => reel.variable === variable)) {
+    const here = parts.some((part) => part.contains(player.root));
+    if (here && player.data.reels.some((reel) => reel.variable === variable)) {
       player.variable = variable;
       player.load();
     }
   }
+}
+
+function partsAround(chooser) {
+  const chapter = chooser.closest("[data-chapter]")?.dataset.chapter;
+  return chapter ? [...document.querySelectorAll(`[data-chapter="${chapter}"]`)] : [document];
 }
 
 async function begin() {
@@ -17,12 +27,12 @@ async function begin() {
     player.root.hidden = false;
     await player.load();
   }
-  const chooser = document.querySelector(".chooser");
-  if (chooser) {
+  for (const chooser of document.querySelectorAll(".chooser")) {
     chooser.hidden = false;
     const select = chooser.querySelector("select");
-    select.addEventListener("change", () => choose(select.value, players));
-    choose(select.value, players);
+    const parts = partsAround(chooser);
+    select.addEventListener("change", () => choose(parts, select.value, players));
+    choose(parts, select.value, players);
   }
   const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
   if (!still && players.length) players[0].play(true);

@@ -120,11 +120,10 @@ def compose(
     summary: str,
     sections: Sequence[str],
     style: Sequence[str] = ("style.css",),
-    script: Sequence[str] = ("player.js", "page.js"),
 ) -> str:
     """A whole page: a head with the results, each a verdict and what it rests on, and the sections.
 
-    `chooser`, `summary` and `sections` are HTML; `style` and `script` are the files that the page takes in.
+    `chooser`, `summary` and `sections` are HTML; `style` are the files that the page takes in.
     """
     return _resource("template.html").substitute(
         kind=markup.text(kind.capitalize()),
@@ -134,7 +133,7 @@ def compose(
         summary=summary,
         sections="\n".join(sections),
         style="".join(_resource(name).template for name in style),
-        script="".join(_resource(name).template for name in script),
+        script="".join(_resource(name).template for name in ("player.js", "page.js")),
     )
 
 
