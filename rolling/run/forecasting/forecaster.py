@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -24,9 +24,18 @@ from rolling.run import model, other_runs
 from rolling.run.checkpoint import check_shapes, load_trained
 from rolling.run.experiment import Experiment
 from rolling.run.experiment.user_code import load_code
-from rolling.run.forecasting import given_arrays, in_memory, initial_frames, zarr_writer
-from rolling.run.forecasting.from_modalities import forecast_modalities
-from rolling.sampling import Carry, Conditions, Denoisers, Rollout, Sampler, Sampling, first_guess, sampler_of
+from rolling.run.forecasting import from_modalities, given_arrays, in_memory, initial_frames, zarr_writer
+from rolling.sampling import (
+    Carry,
+    Conditions,
+    Denoisers,
+    JointSampling,
+    Rollout,
+    Sampler,
+    Sampling,
+    first_guess,
+    sampler_of,
+)
 
 
 class Forecaster:
@@ -161,8 +170,7 @@ class Forecaster:
         """
         _check_size(frames, members)
         if isinstance(self.layout, JointLayout):
-            keys = sequence_keys(seed, [(0, member) for member in range(members)])
-            return forecast_modalities(self, data, frames, keys)
+            return self._forecast_modalities(data, frames, members, seed)
         self._check_taken(label=label or None, tokens=tokens, actions=actions, forcings=forcings)
         given, last = self._given(data)
         n = self.recipe.given_frames
@@ -179,6 +187,25 @@ class Forecaster:
             stored = variable.stored(values[..., channel])
             result[variable.name] = (dimensions(self.layout), stored, attributes)
         return result
+
+    def _forecast_modalities(
+        self, data: Mapping[str, xr.Dataset], ticks: int, members: int, seed: int
+    ) -> dict[str, xr.Dataset]:
+        """Forecasts of the modalities that are made."""
+        layout, recipe, mask = self.layout, cast(JointSampling, self.recipe), self.statistics.mask
+        sequences = from_modalities.begun(cast(Any, self.experiment.source), layout, mask, recipe, data)
+        recipe.sampler(layout).check_ticks(ticks)
+        n, places = recipe.given_frames, [(0, member) for member in range(members)]
+        given = jax.tree.map(lambda part: np.repeat(part[None], members, 0), sequences.read(0, 0, n))
+        shown = model.shown_modalities(recipe, self.statistics)
+        known = model.Known(sequences, [(0, 0)] * members, mask, shown)
+        chunks = self.sample(given, known, sequence_keys(seed, places), ticks, self.cycles(ticks, 32))
+        blocks = [cast(Any, frames) for _, frames, _ in chunks]
+        values = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *blocks)
+        return {
+            name: from_modalities.dataset(sequences.parts[name], n // layout.every[name], found)
+            for name, found in values.items()
+        }
 
     def predict(
         self,
