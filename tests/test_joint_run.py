@@ -358,3 +358,25 @@ def test_forecasts_from_python_that_are_refused(fields):
     late = {"field": data["field"], "stations": data["stations"].isel(time=slice(-2, None))}
     with pytest.raises(InputError, match="never cover the same time: field from 2020-01-01T00:00"):
         forecaster.forecast(late, 6)
+
+
+@pytest.mark.parametrize("command", ["drift", "benchmark"])
+def test_commands_for_one_modality_say_so(finished, capsys, command):
+    words = ["--protocols", "the_well"] if command == "benchmark" else []
+    assert main([command, str(finished), *words]) == 2
+    assert f"`rolling {command}` is for runs of one modality" in capsys.readouterr().err
+
+
+def test_a_comparison_of_several_modalities_is_refused(finished, tmp_path, capsys):
+    shutil.copytree(finished, tmp_path / "other")
+    assert main(["compare", str(finished), str(tmp_path / "other")]) == 2
+    assert "`rolling compare` is for runs of one modality" in capsys.readouterr().err
+
+
+def test_what_is_prepared_is_told_of_each_modality(fields, capsys, monkeypatch):
+    run, _ = fields
+    capsys.readouterr()
+    assert main(["prepare", str(run)]) == 0
+    said = capsys.readouterr().out
+    assert "train: " in said and " ticks in 1 sequence" in said
+    assert said.count("correlation of a frame with the next one") == 2

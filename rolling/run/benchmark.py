@@ -11,7 +11,7 @@ from rolling.data.source import Split
 from rolling.protocols.protocol import PublishedProtocol
 from rolling.run.evaluation.by_protocol import score_by
 from rolling.run.evaluation.protocol_tables import table_of, table_of_runs
-from rolling.run.experiment import Experiment, codec, user_code
+from rolling.run.experiment import Experiment, check_one_modality, codec, user_code
 from rolling.run.experiment.presets import from_json
 from rolling.run.forecasting.forecaster import Forecaster
 from rolling.run.opened_run import open_run
@@ -33,6 +33,7 @@ def benchmark(folder: Path, choose: Callable[[BenchmarkOptions], BenchmarkOption
     """Scores a run by published protocols, and returns their tables; `choose` maps the run's own to those to
     use."""
     experiment, forecaster, split = open_run(folder)
+    check_one_modality(experiment, "benchmark")
     protocols = _chosen(experiment, choose)
     return "".join(benchmarked(protocols, forecaster, split, folder))
 

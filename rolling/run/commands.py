@@ -42,6 +42,7 @@ from rolling.run.experiment import (
     Experiment,
     Forecast,
     JointExperiment,
+    check_one_modality,
     codec,
 )
 from rolling.run.forecasting import initial_frames
@@ -134,6 +135,8 @@ def distill(experiment: Experiment, folder: Path, *, resume: bool = False) -> No
 def finetune(experiment: Experiment, folder: Path, *, resume: bool = False) -> None:
     """Runs what begins with another run, `training.init`, and prints its scores beside that one's."""
     run(experiment, folder, resume=resume)
+    if isinstance(experiment, JointExperiment):
+        return
     print(f"\n{side_by_side({'before': Path(experiment.training.init), 'after': folder})}")
 
 
@@ -220,6 +223,7 @@ def evaluate(folder: Path) -> str:
 def drift(folder: Path, choose: Callable[[DriftOptions], DriftOptions]) -> str:
     """Tells where the drift of a run's rollouts comes from; `choose` maps its own options to those to use."""
     experiment, forecaster, split = open_run(folder)
+    check_one_modality(experiment, "drift")
     options = choose(DriftOptions(**vars(experiment.recipe)))
     return where_drift_begins(forecaster, split.test, options)
 

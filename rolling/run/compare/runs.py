@@ -11,7 +11,7 @@ from rolling.common.errors import InputError
 from rolling.run import commands
 from rolling.run.checkpoint import Checkpoints, ended_early
 from rolling.run.compare.estimates import ranked
-from rolling.run.experiment import Experiment, codec, presets as experiments, user_code
+from rolling.run.experiment import Experiment, check_one_modality, codec, presets as experiments, user_code
 from rolling.run.training.log import records
 
 COMPARED = {part: ("starts", "members", "frames", "from_clip_start") for part in ("forecast", "long")}
@@ -137,7 +137,9 @@ def _data(run: Run) -> dict:
 
 
 def check_rankable(experiment: Experiment) -> None:
-    """Raises `InputError` where an experiment makes no forecasts, or no metric that ranks them."""
+    """Raises `InputError` where an experiment makes no forecasts, or no metric that ranks them, and where it
+    has several modalities."""
+    check_one_modality(experiment, "compare")
     if not experiment.forecast.frames or not ranked(experiment.metrics):
         raise InputError(
             f"{experiment.name} has no forecasts to compare: give it forecast.frames and a metric that"

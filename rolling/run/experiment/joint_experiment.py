@@ -86,3 +86,12 @@ class JointExperiment(Experiment, JointSampling):
     def _try_prediction(self, sampling: Sampling, layout: JointLayout) -> None:
         for name, part in cast(JointSampling, sampling).sampler(layout).parts.items():
             super()._try_prediction(part.recipe, layout.of[name])
+
+
+def check_one_modality(experiment: Experiment, command: str) -> None:
+    """Raises `InputError` for an experiment of several, of which a command knows nothing."""
+    if isinstance(experiment, JointExperiment):
+        raise InputError(
+            f"`rolling {command}` is for runs of one modality, and {experiment.name} has several: their"
+            " forecasts are scored, and shown, by `rolling evaluate` and `rolling report`"
+        )

@@ -1,6 +1,7 @@
 """`rolling prepare`: opens the data of an experiment, which prepares them, and prints a summary."""
 
 from rolling.common.counting import plural
+from rolling.data.joint_sequences import JointSequences
 from rolling.data.lag_correlation import lag_correlation
 from rolling.data.reasons import by_reason
 from rolling.data.source import Sequences, Split, Stored
@@ -44,12 +45,15 @@ def _amount(name: str, part: Sequences, least: int, use: str) -> str:
         if short
         else ""
     )
-    amount = f"{frames:,} {plural('frame', frames)} in {count:,} {plural('sequence', count)}"
+    unit = "tick" if isinstance(part, JointSequences) else "frame"
+    amount = f"{frames:,} {plural(unit, frames)} in {count:,} {plural('sequence', count)}"
     return f"{name}: {amount}{_duration(frames, part.layout)}{told}"
 
 
 def _correlation(part: Sequences) -> list[str]:
     """What `--prediction residual` begins with."""
+    if isinstance(part, JointSequences):
+        return [f"{name}: {line}" for name, own in part.parts.items() for line in _correlation(own)]
     if not long_enough(part, 2)[0]:
         return []
     (found,) = lag_correlation(part, 1)
