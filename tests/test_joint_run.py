@@ -380,3 +380,14 @@ def test_what_is_prepared_is_told_of_each_modality(fields, capsys, monkeypatch):
     said = capsys.readouterr().out
     assert "train: " in said and " ticks in 1 sequence" in said
     assert said.count("correlation of a frame with the next one") == 2
+
+
+def test_an_unfinished_store_names_the_run(finished, tmp_path, monkeypatch, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    with monkeypatch.context() as patch:
+        stopped_after(patch, 2, "rollout")
+        assert main(["rollout", str(run), "--seed", "5", "--overwrite"]) == EXIT_CODES[signal.SIGTERM]
+    capsys.readouterr()
+    assert main(["evaluate", str(run)]) == 2
+    assert f"is not finished: finish it with `rolling rollout {run}`" in capsys.readouterr().err

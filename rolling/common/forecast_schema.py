@@ -10,11 +10,13 @@ prediction_timedelta), says exactly when each frame is valid, in the calendar of
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from rolling.layout import Layout
 
 STORE = "forecast.zarr"  # in the folder of a run
+SUFFIX = ".zarr"
 
 TIME, START = "time", "start"
 VALID = "valid_time"
@@ -28,6 +30,11 @@ COMPLETE = "rolling_complete"
 SEAL = "rolling_seal"  # a checksum of the metadata
 GIVEN = "given_frames"
 NAMES = "sequence_names"  # one for each start
+
+
+def run_of(path: Path) -> Path:
+    """The folder of the run of a store, or of a group of a store of several modalities."""
+    return path.parent.parent if path.parent.suffix == SUFFIX else path.parent
 
 
 def start_dimension(layout: Layout) -> str:

@@ -18,6 +18,7 @@ import xarray as xr
 
 from rolling.common.errors import InputError
 from rolling.common.files import write_file
+from rolling.common.forecast_schema import run_of
 from rolling.common.progress import Progress
 from rolling.data.source import Sequences, Split
 from rolling.data.statistics import Statistics, finite, joint_mask
@@ -281,7 +282,7 @@ def _check_finite(forecast: StoredForecast, fields, start: int, first: int, mask
         raise InputError(
             f"the forecast {forecast.path} has no finite {forecast.layout.names[channel]!r} at start {start},"
             f" member {member}, lead {first + lead + 1}: if the rollout was interrupted, finish it with"
-            f" `rolling rollout {forecast.path.parent}`; else the forecast blew up, so train for longer"
+            f" `rolling rollout {run_of(forecast.path)}`; else the forecast blew up, so train for longer"
         )
 
 

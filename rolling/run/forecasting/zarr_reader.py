@@ -145,7 +145,9 @@ def _comparable(a: np.ndarray, b: np.ndarray) -> bool:
 def open_forecast(path: Path, layout: Layout) -> StoredForecast:
     """Raises `InputError` where the store is missing, unreadable or of another layout."""
     if not path.exists():
-        raise InputError(f"there is no forecast at {path}: make one with `rolling rollout {path.parent}`")
+        raise InputError(
+            f"there is no forecast at {path}: make one with `rolling rollout {schema.run_of(path)}`"
+        )
     try:
         _check_sizes(path, layout)
         check_store_seal(path)
@@ -205,7 +207,7 @@ def _check_whole(path: Path, dataset: xr.Dataset) -> None:
     # A store of another program lacks the attribute; its frames are checked as they are read.
     if schema.is_unfinished(dataset.attrs):
         raise InputError(
-            f"the forecast {path} is not finished: finish it with `rolling rollout {path.parent}`"
+            f"the forecast {path} is not finished: finish it with `rolling rollout {schema.run_of(path)}`"
         )
     if schema.SEQUENCE not in dataset.variables and schema.MEMBER in dataset.variables:
         raise InputError(
