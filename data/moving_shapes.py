@@ -19,6 +19,7 @@ PALETTE = (
     (187, 107, 217),
     (242, 242, 242),
 )
+BACKGROUND = 20.0  # of each colour
 Points = Float[Array, "shape y x"]
 
 
@@ -159,7 +160,7 @@ class MovingShapes:
             forms[0],
         )
         cover = jnp.clip(0.5 - edge * column(state.radius), 0.0, 1.0)[..., None]
-        picture = jnp.full((self.resolution, self.resolution, state.colour.shape[-1]), 20.0)
+        picture = jnp.full((self.resolution, self.resolution, state.colour.shape[-1]), BACKGROUND)
         for shape in range(self.shapes):
             picture = cover[shape] * state.colour[shape][None, None] + (1 - cover[shape]) * picture
         return picture

@@ -9,6 +9,9 @@ import numpy as np
 
 from rolling.layout import Layout
 
+TRUTH, MEMBER = "truth", "member"
+"""What the names of single rollouts end with: `start-1-truth`, `start-1-member-2`."""
+
 
 class Frames(Protocol):
     """Frames of one sequence, in physical units, read on demand; an array will do."""
@@ -28,7 +31,8 @@ class Shown:
 
     `given [n, *space, variable]` are the frames before the forecast; `forecast` has one entry per
     member, all of one length; `truth` is shorter where the sequence ends before the forecast. `name` can be
-    part of a file name.
+    part of a file name. `sound` is the same forecast in a modality that can be heard
+    (`rolling.sound.audible`), where there is one.
     """
 
     name: str
@@ -36,10 +40,30 @@ class Shown:
     given: np.ndarray
     truth: Frames
     forecast: Sequence[Frames]
+    sound: "Shown | None" = None
+    title: str = "Forecast"
+    """Of a single member."""
 
     @property
     def leads(self) -> int:
         return len(self.forecast[0])
+
+    def alone(self) -> "dict[str, Shown]":
+        """The truth, if there is some, and each member, by themselves, with their own sound."""
+        known = {TRUTH: self.truth} if len(self.truth) else {}
+        made = {f"{MEMBER}-{i + 1}": member for i, member in enumerate(self.forecast)}
+        sounds = self.sound.alone() if self.sound else {}
+        return {
+            name: dataclasses.replace(
+                self,
+                name=f"{self.name}-{name}",
+                title=name.replace("-", " ").capitalize(),
+                truth=frames[:0],
+                forecast=(frames,),
+                sound=sounds.get(name),
+            )
+            for name, frames in (known | made).items()
+        }
 
 
 @runtime_checkable

@@ -49,6 +49,7 @@ SAME = {
     "plots": "of the report, and of a comparison",
     "page": "of the report, and of a comparison",
     "moving_shapes": "the data, and the experiment on them",
+    "sounding_shapes": "the data, and the experiment on them",
     "ucf101": "the collection, and the experiment on it",
     "the_well": "the archive, and the experiment on it",
     "pdebench": "the archive, and the experiment on it",

@@ -234,6 +234,11 @@ class About:
     ranking: Ranking | None = None
 
 
+class Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
 @runtime_checkable
 class Metric(Protocol):
     """A metric of forecasts; `name` is its key in `evaluation.json`.
@@ -275,7 +280,7 @@ class Unpaired(Metric, Protocol):
     unpaired: ClassVar[bool]
 
 
-def about_of(metric: Metric) -> About:
+def about_of(metric: Named) -> About:
     """How a metric describes itself, or its name as a title."""
     return getattr(metric, "about", None) or named_so(metric.name)
 

@@ -32,7 +32,8 @@ from rolling.layout import Layout
 from rolling.outputs import Output
 from rolling.run import other_runs
 from rolling.run.benchmark import BenchmarkOptions, benchmarked
-from rolling.run.evaluation.by_modality import evaluate_modalities, told as told_of
+from rolling.run.evaluation.agreement_of_modalities import read_agreement
+from rolling.run.evaluation.by_modality import evaluate_modalities, stores, told as told_of
 from rolling.run.evaluation.evaluate import evaluate as score
 from rolling.run.evaluation.lasting import how_long_they_last
 from rolling.run.evaluation.side_by_side import side_by_side
@@ -50,7 +51,7 @@ from rolling.run.forecasting.forecaster import Forecaster, load
 from rolling.run.forecasting.streaming import write_forecast
 from rolling.run.opened_run import data_of, open_run
 from rolling.run.report.data_summary import long_enough
-from rolling.run.report.video_files import write_outputs
+from rolling.run.report.video_files import check_outputs, write_outputs
 from rolling.run.run_folder import alone_in, check_folder, nothing_left, prepare_folder
 from rolling.run.training import held_out, memory
 from rolling.run.training.cost import cost_of, cost_table
@@ -71,7 +72,7 @@ def train(experiment: Experiment, folder: Path, *, resume: bool = False) -> Spli
 def _train(experiment: Experiment, folder: Path, resume: bool) -> Split:
     other_runs.check(experiment, folder, fresh=not (folder / "experiment.json").exists())
     split = experiment.split()  # before the folder is made, so that bad data leave no trace
-    _check(experiment.outputs, split)
+    check_outputs(experiment.outputs, split.test.layout)
     experiment.check_layout(split.train.layout)
     held_out.check(split, folder)
     if short := memory.shortage(experiment, split.train.layout, memory.memory_there()):
@@ -113,7 +114,7 @@ def _run(experiment: Experiment, folder: Path, resume: bool) -> None:
     forecaster.sample_with(experiment)
     print(_evaluate(forecaster, split, folder))
     print(*benchmarked(experiment.protocols, forecaster, split, folder), sep="\n", end="")
-    _write_outputs(experiment.outputs, split, folder)
+    _write_outputs(experiment.outputs, experiment, split, folder)
     print(f"\nreport: {_report(forecaster, split, folder)}")
 
 
@@ -209,7 +210,8 @@ def rollout(folder: Path, choose: Callable[[RolloutOptions], RolloutOptions]) ->
         print(forecaster.chosen)
     write_forecast(forecaster, test, forecast, output, label, overwrite=options.overwrite, starts=starts)
     print(output)
-    write_outputs(experiment.outputs, output, test)
+    joint = isinstance(experiment, JointExperiment)
+    write_outputs(experiment.outputs, output, test, experiment.recipe if joint else None)
     return output
 
 
@@ -249,12 +251,12 @@ def report(folder: Path, choose: Callable[[ReportOptions], ReportOptions] = lamb
     """
     experiment, forecaster, split = open_run(folder)
     options = choose(ReportOptions(outputs=experiment.outputs))
-    _check(options.outputs, split)
+    check_outputs(options.outputs, split.test.layout)
     if options.poster and isinstance(experiment, JointExperiment):
         names = ", ".join(cast(JointLayout, forecaster.layout).of)
         raise InputError(f"a poster shows one modality, and this run has {names}: leave --poster out")
+    _write_outputs(options.outputs, experiment, split, folder)
     written = _report(forecaster, split, folder)
-    _write_outputs(options.outputs, split, folder)
     if options.poster:
         from rolling.run.report.stills import poster as draw_poster  # here, as matplotlib takes a second
 
@@ -291,7 +293,8 @@ def _cost(experiment: Experiment) -> str:
 def _evaluate(forecaster: Forecaster, split: Split, folder: Path) -> str:
     experiment, evaluations = forecaster.experiment, {}
     if isinstance(experiment, JointExperiment):
-        return told_of(evaluate_modalities(experiment, cast(Any, forecaster.statistics), split, folder))
+        scored = evaluate_modalities(experiment, cast(Any, forecaster.statistics), split, folder)
+        return told_of(scored, read_agreement(folder))
     metrics = {"forecast": experiment.metrics, "long": experiment.long_metrics}
     for name, stem in STORES.items():
         store = folder / f"{name}.zarr"
@@ -304,17 +307,12 @@ def _evaluate(forecaster: Forecaster, split: Split, folder: Path) -> str:
     return "\n\n".join(filter(None, [told, summary_table(next(iter(evaluations.values())))]))
 
 
-def _check(outputs: Sequence[Output], split: Split) -> None:
-    """Raises `InputError` where an output does not suit the data."""
-    for output in outputs:
-        output.check(split.test.layout)
-
-
-def _write_outputs(outputs: Sequence[Output], split: Split, folder: Path) -> None:
+def _write_outputs(outputs: Sequence[Output], experiment: Experiment, split: Split, folder: Path) -> None:
     """Writes the outputs of every store of the run."""
-    stores = [folder / f"{name}.zarr" for name in STORES]
-    for store in filter(Path.exists, stores):
-        write_outputs(outputs, store, split.test)
+    joint = isinstance(experiment, JointExperiment)
+    known = stores(folder) if joint else [folder / f"{name}.zarr" for name in STORES]
+    for store in filter(Path.exists, known):
+        write_outputs(outputs, store, split.test, experiment.recipe if joint else None)
 
 
 def _report(forecaster: Forecaster, split: Split, folder: Path) -> Path:

@@ -13,9 +13,10 @@ from PIL import Image
 from rolling.common.errors import InputError
 from rolling.common.files import write_file
 from rolling.layout import Layout
-from rolling.outputs import Shown
+from rolling.outputs import TRUTH, Shown
+from rolling.sound import waveform
 from rolling.video.outputs import montage
-from rolling.video.outputs.encoding import check_encoder, encode_video
+from rolling.video.outputs.encoding import AAC, Sound, check_encoder, encode_video
 from rolling.video.outputs.montage import Cast, Stage, check_pictures, enlargement
 
 SLOWEST, FASTEST = 5, 30
@@ -73,7 +74,11 @@ class Film(abc.ABC):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Mp4(Film):
-    """H.264 in an mp4 file, which every browser plays. It is written frame by frame, at any length."""
+    """H.264 in an mp4 file, which every browser plays. It is written frame by frame, at any length.
+
+    Of forecasts with sound, truth and members each have a film of their own, with their own sound (AAC);
+    without it where the film is not as fast as the data, or the sound is not made.
+    """
 
     quality: int = 18
     """The constant rate factor of libx264: 0 is lossless, 18 visually lossless, 51 the worst."""
@@ -88,6 +93,28 @@ class Mp4(Film):
     def check(self, layout: Layout) -> None:
         super().check(layout)
         check_encoder("libx264", "an mp4 file")
+        check_encoder(AAC, "the sound of an mp4 file")
+
+    def write(self, shown: Sequence[Shown], folder: Path) -> list[Path]:
+        return super().write([part for one in shown for part in self._films(one)], folder)
+
+    def _films(self, shown: Shown) -> list[Shown]:
+        if shown.sound is None:
+            return [shown]
+        found = shown.alone()
+        return list(found.values())[: self.members + (TRUTH in found)]
+
+    def _sound(self, stage: Stage) -> Sound | None:
+        """Of the given frames and those that are shown; silence where it begins later than they do."""
+        shown = stage.cast.shown
+        heard = shown.sound
+        if heard is None or abs(float(self.speed(shown.layout)) * shown.layout.step - 1) > 1e-3:
+            return None
+        ratio = shown.layout.step / heard.layout.step
+        made = heard.forecast[0][: round(stage.cast.leads * ratio)]
+        samples, rate = waveform(heard.layout, np.concatenate([heard.given, made]))
+        late = round((stage.cast.given * shown.layout.step - len(heard.given) * heard.layout.step) * rate)
+        return Sound(np.concatenate([np.zeros(max(late, 0), np.float32), samples[max(-late, 0) :]]), rate)
 
     def save(self, stage: Stage, path: Path) -> None:
         encode_video(
@@ -99,6 +126,7 @@ class Mp4(Film):
             pixels="yuv420p",
             rate=self.speed(stage.cast.shown.layout),
             options={"crf": str(self.quality), "preset": "veryfast"},
+            sound=self._sound(stage),
         )
 
 

@@ -3,13 +3,21 @@
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from rolling.common.errors import InputError
 
 BT709 = 1  # of ITU-T H.273, tables 2 and 3
+AAC = "aac"
+
+
+class Sound(NamedTuple):
+    """Samples from -1 to 1, of one channel, and how many there are to a second."""
+
+    samples: np.ndarray
+    rate: int
 
 
 def check_encoder(codec: str, what: str) -> None:
@@ -40,8 +48,9 @@ def encode_video(
     pixels: str,
     rate: Fraction,
     options: Mapping[str, str],
+    sound: Sound | None = None,
 ) -> None:
-    """Writes frames `uint8 [*shape, 3]` one by one, in the pixel format `pixels`.
+    """Writes frames `uint8 [*shape, 3]` one by one, in the pixel format `pixels`, with their sound.
 
     Chroma follows BT.709, and the file says so: without the label, players guess from the size.
     """
@@ -60,6 +69,8 @@ def encode_video(
                 context = stream.codec_context
                 context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
                 context.color_primaries = context.color_trc = BT709
+            if sound is not None:
+                _add_sound(container, sound)
             for array in frames:
                 frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(array), format="rgb24")
                 if in_yuv:
@@ -70,3 +81,14 @@ def encode_video(
             container.mux(stream.encode())
     except FFmpegError as error:
         raise OSError(f"{codec}: {error}") from error
+
+
+def _add_sound(container: Any, sound: Sound) -> None:
+    import av
+
+    stream = cast(av.AudioStream, container.add_stream(AAC, rate=sound.rate, layout="mono"))
+    samples = np.ascontiguousarray(sound.samples, np.float32)[None]
+    frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+    frame.sample_rate, frame.pts = sound.rate, 0
+    container.mux(stream.encode(frame))
+    container.mux(stream.encode())

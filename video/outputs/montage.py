@@ -68,7 +68,7 @@ class Cast:
         """The panels by name; without the truth if there is none."""
         several = len(self.shown.forecast) > 1
         made = self.shown.forecast[: self.members]
-        names = [f"Member {i + 1}" if several else "Forecast" for i in range(len(made))]
+        names = [f"Member {i + 1}" if several else self.shown.title for i in range(len(made))]
         truth = {"Truth": self.shown.truth} if len(self.shown.truth) else {}
         return truth | dict(zip(names, made, strict=True))
 

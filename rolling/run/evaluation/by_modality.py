@@ -10,11 +10,18 @@ from rolling.data.joint_sequences import JointSequences
 from rolling.data.joint_statistics import JointStatistics
 from rolling.data.source import Sequences, Split
 from rolling.metrics.protocol import About, Metric, Score
+from rolling.run.evaluation.agreement_of_modalities import (
+    Agreement,
+    agreement,
+    agreement_tables,
+    write_agreement,
+)
 from rolling.run.evaluation.evaluate import evaluate
 from rolling.run.evaluation.scores import Evaluation, read
 from rolling.run.evaluation.summary import summary_table
 from rolling.run.evaluation.tables import Table, columns
 from rolling.run.experiment.joint_experiment import JointExperiment
+from rolling.run.forecasting.law_of_store import groups, law_of
 
 TOGETHER = "all together"
 LONG = "long.zarr"
@@ -60,12 +67,6 @@ def stores(folder: Path) -> list[Path]:
     return [store for store in (first, *laws, last) if store.exists()]
 
 
-def groups(store: Path, test: Sequences | JointSequences) -> list[str]:
-    """The modalities that a store has."""
-    assert isinstance(test, JointSequences)
-    return [name for name in test.parts if (store / name).is_dir()]
-
-
 def evaluate_modalities(
     experiment: JointExperiment, statistics: JointStatistics, split: Split, folder: Path
 ) -> list[Scored]:
@@ -80,7 +81,23 @@ def evaluate_modalities(
                 store / name, own, statistics.of[name], metrics, evaluation_stem(store, name)
             )
             found.append(Scored(store, name, evaluation))
-    return _any(found, folder)
+    _any(found, folder)
+    write_agreement(_agreement(experiment, split.test, found), folder)
+    return found
+
+
+def _agreement(
+    experiment: JointExperiment, test: Sequences | JointSequences, scored: list[Scored]
+) -> list[Agreement]:
+    """Of the modalities of each store with one another."""
+    assert isinstance(test, JointSequences)
+    found = []
+    for store in dict.fromkeys(one.store for one in scored if experiment.joint_metrics):
+        of = [one for one in scored if one.store == store]
+        given = law_of(store, test, experiment.recipe).given
+        made = [one.modality for one in of]
+        found += agreement(store, of[0].law, made, given, test, experiment.joint_metrics)
+    return found
 
 
 def scores_in(folder: Path, test: JointSequences, metrics: Sequence[Metric] = ()) -> list[Scored]:
@@ -100,14 +117,15 @@ def _any(found: list[Scored], folder: Path) -> list[Scored]:
     return found
 
 
-def told(scored: list[Scored]) -> str:
+def told(scored: list[Scored], agreed: Sequence[Agreement] = ()) -> str:
     """The scores as lines of text: those of all together, and of the others what they differ in."""
     whole = [
         f"{one.modality}, {one.law}\n{summary_table(one.evaluation)}"
         for one in scored
         if one.store.name == STORE or len({other.store for other in scored}) == 1
     ]
-    return "\n\n".join([*whole, *(table.plain() for table in by_law(scored))])
+    tables = [*by_law(scored), *agreement_tables(agreed)]
+    return "\n\n".join([*whole, *(table.plain() for table in tables)])
 
 
 class Compared(NamedTuple):

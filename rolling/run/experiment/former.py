@@ -44,6 +44,7 @@ ADDED = {
         "validation": {"type": "validation", "share": 0.0, "every": 200, "clips": 64, "patience": 0},
     },
     "metric.lsim": {"given": False},
+    "joint_experiment": {"joint_metrics": []},
     "network.video_uvit": {"end_distance": 0},
     "start.from_noise": {"past": 0},
     "training": {"init": ""},

@@ -6,6 +6,7 @@ from typing import cast
 from rolling.common.errors import InputError
 from rolling.joint_layout import JointLayout
 from rolling.layout import Layout
+from rolling.metrics.between_modalities import JointMetric
 from rolling.run.experiment.experiment import Experiment
 from rolling.run.experiment.joint_denoising import JointDenoising
 from rolling.run.experiment.objectives import Objective
@@ -41,6 +42,8 @@ class JointExperiment(Experiment, JointSampling):
     """What is trained, and with which loss."""
     laws: tuple[Law, ...] = ()
     """Other laws than the first by which a run makes its forecasts, too, each in a store of its own."""
+    joint_metrics: tuple[JointMetric, ...] = ()
+    """Scores of how well the modalities of a rollout agree with each other."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -52,7 +55,6 @@ class JointExperiment(Experiment, JointSampling):
             "reference.frames": self.reference.frames,
             "validation.share": self.validation.share,
             "protocols": self.protocols,
-            "outputs": self.outputs,
             "training.drop_condition": self.training.drop_condition,
         }
         for name, there in unsuitable.items():

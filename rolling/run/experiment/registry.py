@@ -23,6 +23,7 @@ from rolling.data.source import Source
 from rolling.denoisers import Architecture, Prediction
 from rolling.losses import Weighting
 from rolling.metrics import Metric
+from rolling.metrics.between_modalities import JointMetric
 from rolling.metrics.frame_statistics import Statistic
 from rolling.noise import NoiseSchedule
 from rolling.noise.prior import NoisePrior
@@ -102,6 +103,7 @@ KINDS = {
             "rolling.physics.convection_rolls",
             "rolling.physics.two_scales_on_a_ring",
             "rolling.data.moving_shapes",
+            "rolling.data.sounding_shapes",
         ),
     ),
     "augmentation": Kind(Augmentation, ("rolling.data.augment",)),
@@ -125,6 +127,7 @@ KINDS = {
             "rolling.video.metrics.spectral_power",
         ),
     ),
+    "joint_metric": Kind(JointMetric, ("rolling.data.bounces_and_clicks",)),
     "statistic": Kind(Statistic, ("rolling.metrics.frame_statistics",)),
     "output": Kind(Output, ("rolling.video.outputs",)),
     "objective": Kind(

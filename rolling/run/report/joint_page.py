@@ -10,17 +10,23 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rolling.common.counting import counted, in_unit
-from rolling.common.documents import parse_json
-from rolling.common.errors import InputError
 from rolling.common.files import write_text
-from rolling.common.forecast_schema import IDENTITY
 from rolling.common.indices import spaced
 from rolling.data.joint_sequences import JointSequences
-from rolling.run.evaluation.by_modality import LONG, Compared, Scored, compared, evaluation_stem, scores_in
+from rolling.run.evaluation.agreement_of_modalities import agreement_tables, read_agreement
+from rolling.run.evaluation.by_modality import (
+    LONG,
+    Compared,
+    Scored,
+    compared,
+    evaluation_stem,
+    scores_in,
+)
 from rolling.run.evaluation.tables import Cell, Table, number
-from rolling.run.experiment import JointExperiment, codec
-from rolling.run.forecasting.zarr_reader import open_forecast
+from rolling.run.experiment import JointExperiment
+from rolling.run.forecasting.law_of_store import law_of
 from rolling.run.report import markup
+from rolling.run.report.films import films
 from rolling.run.report.page import KIND, LONG as LONG_BUDGET, Page, compose, shown_before
 from rolling.run.report.words import Words, listed, pretty_units, with_units
 from rolling.sampling import JointSampling
@@ -71,6 +77,8 @@ def write_joint_report(
         summary=markup.contents({_anchor(i): name for i, name in enumerate(pages)}),
         sections=[
             _by_law(scored, laws, pages, test),
+            films({one.law: one.store for one in scored}),
+            _agreement(run, pages[names[0]].words),
             *(_chapter(i, part, first[name], laws) for i, (name, part) in enumerate(pages.items())),
             *pages[names[0]].closing(experiment, notices, skipped, [*commands, *rollouts]),
         ],
@@ -115,22 +123,9 @@ def _laws(scored: Sequence[Scored], recipe: JointSampling, test: JointSequences)
     for one in scored:
         made.setdefault(one.law, []).append(one)
     return {
-        law: _Law(sampling=_sampling(ones[0], recipe, test), made=[one.modality for one in ones])
+        law: _Law(sampling=law_of(ones[0].store, test, recipe), made=[one.modality for one in ones])
         for law, ones in made.items()
     }
-
-
-def _sampling(one: Scored, recipe: JointSampling, test: JointSequences) -> JointSampling:
-    """The recipe of a run, with what decides the law as the store has it."""
-    forecast = open_forecast(one.store / one.modality, test.parts[one.modality].layout)
-    with forecast.dataset:
-        noted = forecast.dataset.attrs.get(IDENTITY, "{}")
-    try:
-        found = codec.upgraded_fields("sampling", parse_json(noted))
-        law = {name: codec.decode(found[name]) for name in ("given", "absent", "window") if name in found}
-    except (ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"{one.store} does not say how it was made ({error}): roll out again") from error
-    return dataclasses.replace(recipe, **law)
 
 
 def _rollouts(run: Path, laws: Iterable[_Law], recipe: JointSampling) -> Iterator[str]:
@@ -165,6 +160,20 @@ def _by_law(
         lead += f" A tick is {_span(test.layout.step, test.layout.time_units)}."
     told = markup.sentences(f"{name}: {law.words}." for name, law in laws.items())
     return markup.section("What is made of what", lead, told + "".join(parts))
+
+
+def _agreement(run: Path, words: Words) -> str:
+    """How well the modalities of a rollout go together; empty where nothing tells."""
+    found = read_agreement(run)
+    if not found:
+        return ""
+    lead = (
+        "Scores of the modalities of one rollout with each other, over stretches of its leads. Beside them"
+        " are those of real data, and of modalities from different rollouts, which agree by chance alone."
+    )
+    notes = dict.fromkeys(f"{one.title}: {one.note}" for one in found if one.note)
+    tables = [markup.grid(table, words) for table in agreement_tables(found)]
+    return markup.section("Do they go together", lead, markup.sentences(notes) + "".join(tables))
 
 
 def _table(found: Compared, words: Words) -> Table:

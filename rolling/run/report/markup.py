@@ -190,6 +190,17 @@ def player(
 <img class="still" alt="the forecast beside the truth at a few leads" src="{still}">"""
 
 
+def films(title: str, figures: Sequence[str]) -> str:
+    """Films side by side under a heading."""
+    return f'<h3>{text(title)}</h3><div class="films">{"".join(figures)}</div>'
+
+
+def film(title: str, source: str) -> str:
+    """One that the browser plays, with its sound."""
+    video = f'<video controls loop playsinline preload="auto" src="{source}"></video>'
+    return f"<figure><figcaption>{text(title)}</figcaption>{video}</figure>"
+
+
 def _panel(name: str, layout: Layout) -> str:
     ratio, marks = drawing(layout).aspect, "" if layout.is_video else _marks(layout)
     return (
