@@ -26,8 +26,8 @@ from rolling.run.evaluation.tables import Cell, Table, number
 from rolling.run.experiment import JointExperiment
 from rolling.run.forecasting.law_of_store import law_of
 from rolling.run.report import markup
-from rolling.run.report.films import films
 from rolling.run.report.page import KIND, LONG as LONG_BUDGET, Page, compose, shown_before
+from rolling.run.report.sounding_films import films
 from rolling.run.report.words import Words, listed, pretty_units, with_units
 from rolling.sampling import JointSampling
 
