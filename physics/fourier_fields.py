@@ -66,12 +66,17 @@ def random_field(key: Array, grid: int, scale: float, axes: int, power: int = 0)
 
 def advance(simulator: Any, stepper: Any, state: Float[Array, "channel *space"]) -> Array:
     """Advances fields by a simulator's time steps of one frame, in Fourier space."""
-    steps, space = round(simulator.interval / simulator.dt), tuple(range(1, state.ndim))
+    # Back to real values once a frame: rounding errors that break the spectrum's symmetry cannot build up.
+    return stepped(stepper, state, round(simulator.interval / simulator.dt))
+
+
+def stepped(stepper: Any, state: Float[Array, "channel *space"], steps: int) -> Array:
+    """Advances fields by time steps in Fourier space."""
+    space = tuple(range(1, state.ndim))
     turned = (0, *reversed(space))
     spectrum = jnp.fft.rfftn(state.transpose(turned), axes=space)
     with jax.numpy_rank_promotion("allow"):  # exponax relies on it
         spectrum = jax.lax.fori_loop(0, steps, lambda _, s: stepper.step_fourier(s), spectrum)
-    # Back to real values once a frame: rounding errors that break the spectrum's symmetry cannot build up.
     return jnp.fft.irfftn(spectrum, s=state.shape[1:], axes=space).transpose(turned)
 
 

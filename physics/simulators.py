@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
 from rolling.common.checks import check_finite
+from rolling.common.errors import InputError
 from rolling.layout import Layout, Variable
 from rolling.physics.fourier_fields import (
     advance,
@@ -154,18 +155,21 @@ def simulate(simulator: Simulator, keys: jax.Array, frames: int) -> Float[Array,
     return jnp.concatenate([block for block in chunks(simulator, keys, frames) if block is not None], axis=1)
 
 
+def check_exact_spin_up(simulator: Any) -> None:
+    """Raises `InputError` for a spin-up that would be rounded up: trajectories of another interval would not
+    be at the same time."""
+    block = CHUNK * simulator.interval
+    blocks = simulator.spin_up / block
+    if abs(blocks - round(blocks)) > 1e-6:
+        raise InputError(
+            f"{type(simulator).__name__} needs a spin_up that is a multiple of {block:g}, the time of {CHUNK}"
+            f" frames, not {simulator.spin_up:g}: take {math.ceil(blocks) * block:g}, or another interval"
+        )
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Kolmogorov:
-    """Two-dimensional turbulence under a sinusoidal force, in the vorticity `w = dv/dx - du/dy`:
-
-        dw/dt + u . grad w = nu lap w - drag w - mode forcing cos(mode y),    (x, y) in [0, 2 pi)^2,
-
-    the curl of a force `forcing sin(mode y)` along x (Kochkov et al. 2021, doi 10.1073/pnas.2101784118, with
-    nu = 1e-3, drag = 0.1, mode = 4). Lengths and times are dimensionless.
-
-    ETDRK4 is stable here up to `dt` of about 0.04 on 64 cells and 0.015 on 128. Good values: the
-    defaults on a laptop; the paper's viscosity on a grid of 128 with `dt = 0.01`.
-    """
+class KolmogorovFlow:
+    """What simulators of `Kolmogorov`'s flow have in common: its settings, and the eddies of its start."""
 
     resolution: int = 32
     """Cells along a side of the frames."""
@@ -185,8 +189,6 @@ class Kolmogorov:
     """Time between frames."""
     spin_up: float = 24.0
     """Time that is simulated before the first frame."""
-    fields: Literal["vorticity", "velocity"] = "vorticity"
-    """What a frame holds."""
     varying: ClassVar[tuple[str, ...]] = ("viscosity", "drag", "forcing")
 
     def __post_init__(self):
@@ -194,17 +196,37 @@ class Kolmogorov:
         check_force(self)
 
     @property
+    def spin_up_frames(self) -> int:
+        return spin_up_frames(self)
+
+    def eddies(self, key: jax.Array) -> Field:
+        """Weak large ones: they reach the steady state sooner than strong ones, which must first decay."""
+        return random_field(key, self.grid, 4.0, 2)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Kolmogorov(KolmogorovFlow):
+    """Two-dimensional turbulence under a sinusoidal force, in the vorticity `w = dv/dx - du/dy`:
+
+        dw/dt + u . grad w = nu lap w - drag w - mode forcing cos(mode y),    (x, y) in [0, 2 pi)^2,
+
+    the curl of a force `forcing sin(mode y)` along x (Kochkov et al. 2021, doi 10.1073/pnas.2101784118, with
+    nu = 1e-3, drag = 0.1, mode = 4). Lengths and times are dimensionless.
+
+    ETDRK4 is stable here up to `dt` of about 0.04 on 64 cells and 0.015 on 128. Good values: the
+    defaults on a laptop; the paper's viscosity on a grid of 128 with `dt = 0.01`.
+    """
+
+    fields: Literal["vorticity", "velocity"] = "vorticity"
+    """What a frame holds."""
+
+    @property
     def layout(self) -> Layout:
         variables = (VORTICITY,) if self.fields == "vorticity" else VELOCITY
         return periodic_layout(variables, 2 * math.pi, self.resolution, self.interval, 2)
 
-    @property
-    def spin_up_frames(self) -> int:
-        return spin_up_frames(self)
-
     def initial(self, key: jax.Array) -> Field:
-        """Weak large eddies: they reach the steady state sooner than strong ones, which must first decay."""
-        return random_field(key, self.grid, 4.0, 2)
+        return self.eddies(key)
 
     def stepper(self):
         from exponax.stepper import KolmogorovFlowVorticity  # here, as it takes long: it imports pyplot

@@ -14,7 +14,7 @@ from rolling.common.errors import InputError
 from rolling.geometry import Axis
 from rolling.layout import Layout, Variable
 from rolling.physics.fourier_fields import check_interval, check_step
-from rolling.physics.simulators import CHUNK
+from rolling.physics.simulators import check_exact_spin_up
 
 State = Float[Array, " variables"]  # the slow ones, then the fast ones
 Forcing = Array | float
@@ -86,7 +86,7 @@ class Lorenz96:
         check_least("simulator", self, "spin_up")
         _check_dt(self)
         check_interval(self)
-        _check_spin_up(self)
+        check_exact_spin_up(self)
 
     @property
     def layout(self) -> Layout:
@@ -148,15 +148,3 @@ def _check_dt(ring: Lorenz96) -> None:
     longest = 2.8 / (oscillates + ring.time_ratio + 1)
     words = f"at a forcing of {ring.forcing:g}, a coupling of {ring.coupling:g} and a time_ratio of"
     check_step(ring, longest, f"{words} {ring.time_ratio:g}")
-
-
-def _check_spin_up(ring: Lorenz96) -> None:
-    """Raises `InputError` for a spin-up that would be rounded up: trajectories of another interval would not
-    be at the same time."""
-    block = CHUNK * ring.interval
-    blocks = ring.spin_up / block
-    if abs(blocks - round(blocks)) > 1e-6:
-        raise InputError(
-            f"Lorenz96 needs a spin_up that is a multiple of {block:g}, the time of {CHUNK} frames, not"
-            f" {ring.spin_up:g}: take {math.ceil(blocks) * block:g}, or another interval"
-        )

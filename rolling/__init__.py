@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     )
     from rolling.oracle import Oracle as Oracle
     from rolling.physics.divergence_free import DivergenceFree as DivergenceFree
+    from rolling.physics.flow_with_probes import KolmogorovTracer as KolmogorovTracer
     from rolling.physics.two_scales_on_a_ring import Lorenz96 as Lorenz96
     from rolling.run.experiment.error_bank import ErrorBank as ErrorBank
     from rolling.run.experiment.experiment import (
@@ -158,6 +159,7 @@ _HOMES = {
     "rolling.run.experiment.presets": "find",
     "rolling.run.forecasting.forecaster": "Forecaster load",
     "rolling.physics.divergence_free": "DivergenceFree",
+    "rolling.physics.flow_with_probes": "KolmogorovTracer",
     "rolling.physics.two_scales_on_a_ring": "Lorenz96",
     "rolling.sampling.constraints": "ConservedMean DynamicThreshold Limits Masked",
     "rolling.sampling.corrections": "Anchor",

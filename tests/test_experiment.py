@@ -40,7 +40,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 EVERY = [f"{base}{family}" for base in presets() for family in ("", *(f"_{name}" for name in families()))]
-REFUSED = {f"lorenz96_{family}": "lorenz96 has several modalities" for family in families()}
+JOINT = ("lorenz96", "kolmogorov_probes")
+REFUSED = {f"{name}_{family}": f"{name} has several modalities" for name in JOINT for family in families()}
 """Presets that do not exist in a family, and what the refusal says."""
 
 

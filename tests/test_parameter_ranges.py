@@ -13,6 +13,7 @@ from rolling.data.simulated import Simulated
 from rolling.physics.burgers_waves import Burgers
 from rolling.physics.convection_rolls import SwiftHohenberg
 from rolling.physics.flow_past_a_cylinder import Wake
+from rolling.physics.flow_with_probes import KolmogorovTracer
 from rolling.physics.front_on_a_line import KuramotoSivashinsky1D
 from rolling.physics.parameter_ranges import Range, read_ranges
 from rolling.physics.reacting_spots import GrayScott
@@ -67,7 +68,7 @@ def test_ranges_that_cannot_be(simulator, words, reason):
         read_ranges(simulator, words)
 
 
-STEADY = (Kolmogorov, KuramotoSivashinsky1D, Kolmogorov3D, Wake, Lorenz96)
+STEADY = (Kolmogorov, KolmogorovTracer, KuramotoSivashinsky1D, Kolmogorov3D, Wake, Lorenz96)
 TRANSIENT = (DecayingTurbulence, Burgers, GrayScott, SwiftHohenberg)
 
 

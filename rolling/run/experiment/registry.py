@@ -102,6 +102,7 @@ KINDS = {
             "rolling.physics.flow_past_a_cylinder",
             "rolling.physics.convection_rolls",
             "rolling.physics.two_scales_on_a_ring",
+            "rolling.physics.flow_with_probes",
             "rolling.data.moving_shapes",
             "rolling.data.sounding_shapes",
         ),
