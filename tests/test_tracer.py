@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import xarray as xr
 
 import rolling
 from rolling.common.errors import InputError
@@ -19,6 +20,7 @@ from rolling.data.together import Together
 from rolling.physics.flow_with_probes import KolmogorovTracer
 from rolling.physics.parameter_ranges import read_ranges
 from rolling.physics.simulators import Kolmogorov, Simulator, WithConstants, roll, simulate, start
+from rolling.run import commands
 from rolling.run.experiment.options import parse
 from rolling.run.experiment.registry import alternatives
 
@@ -255,3 +257,29 @@ def test_the_preset_joins_both_parts_of_the_same_trajectories():
     assert dataclasses.replace(field.simulator, part="probes", interval=0.1) == probes.simulator
     lengths = {"frames": 4 * field.frames, "test_frames": 4 * field.test_frames}
     assert dataclasses.replace(field, simulator=probes.simulator, **lengths) == probes
+
+
+@pytest.mark.slow
+def test_the_preset_makes_fields_from_probes(tmp_path):
+    words = "--training.steps 2 --training.batch 2 --calls-per-frame 0.25 --long.frames 0 --forecast.starts 2"
+    words += " --forecast.members 2 --forecast.frames 8 --forecast.batch 2 --forecast.chunk 8"
+    for i, levels in enumerate(("16 16", "16")):
+        thin = f"--network.towers.{i}.network"
+        words += f" {thin}.channels {levels} {thin}.blocks {levels.replace('16', '1')} {thin}.heads 2"
+        words += f" {thin}.embedding 16 {thin}.transformer-levels 1"
+    experiment = parse(preset, words.split(), "rolling")
+    parts = []
+    for part, frames in zip(experiment.source.parts, (12, 48), strict=True):
+        flow = dataclasses.replace(part.source.simulator, grid=36, spin_up=4.0)
+        few = {"train": 2, "frames": frames, "test": 2, "test_frames": frames, "cache": str(tmp_path)}
+        source = dataclasses.replace(part.source, simulator=flow, **few)
+        parts.append(dataclasses.replace(part, source=source))
+    commands.run(dataclasses.replace(experiment, source=Together(parts=tuple(parts))), tmp_path / "run")
+    for law in ("", "-given-probes", "-absent-probes"):
+        with xr.open_datatree(tmp_path / "run" / f"forecast{law}.zarr", engine="zarr") as stored:
+            assert sorted(stored.children) == (["field"] if law else ["field", "probes"])
+            field = stored["field"].to_dataset()
+            np.testing.assert_allclose(field.prediction_timedelta, [0.4, 0.8])
+            assert field.tracer.shape == field.vorticity.shape == (2, 2, 2, 32, 32)
+            assert np.isfinite(field.tracer).all() and np.isfinite(field.vorticity).all()
+    assert "given probes" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
