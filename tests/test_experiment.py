@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 EVERY = [f"{base}{family}" for base in presets() for family in ("", *(f"_{name}" for name in families()))]
-JOINT = ("lorenz96", "kolmogorov_probes")
+JOINT = ("lorenz96", "kolmogorov_probes", "sounding_shapes")
 REFUSED = {f"{name}_{family}": f"{name} has several modalities" for name in JOINT for family in families()}
 """Presets that do not exist in a family, and what the refusal says."""
 
