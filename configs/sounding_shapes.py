@@ -33,7 +33,7 @@ experiment = JointExperiment(
     ),
     network=JointUViT(
         towers=(
-            Tower(name="video", network=VideoUViT(channels=(64, 96), blocks=(1, 4), patch=4)),
+            Tower(name="video", network=VideoUViT(channels=(32, 64, 96), blocks=(1, 1, 4))),
             Tower(name="sound", network=VideoUViT(channels=(64, 96), blocks=(1, 4), patch=4)),
         )
     ),
@@ -47,7 +47,7 @@ experiment = JointExperiment(
         tasks=Tasks(joint=0.3, apart=0.0, given=0.6, absent=0.1),
     ),
     optimiser=Muon(peak=1e-2),
-    training=Training(steps=1600, batch=8, ema=0.995),
+    training=Training(steps=2000, batch=8, ema=0.995),
     forecast=Forecast(starts=32, members=2, frames=64, batch=16, chunk=32),
     laws=(Law(given=("video",)), Law(given=("sound",))),
     long=Forecast(starts=8, members=1, frames=1200, batch=8, chunk=80),

@@ -10,7 +10,9 @@ import numpy as np
 
 from rolling.common.errors import InputError
 from rolling.common.indices import spaced
+from rolling.data.joint_sequences import JointSequences
 from rolling.data.source import Counting, Sequences, Stored
+from rolling.joint_layout import JointLayout
 from rolling.layout import Layout
 
 
@@ -81,30 +83,46 @@ class StoredRanges(Ranges):
         return cast(Stored, self.whole).raw(*self._there(index, start, stop))
 
 
-def ranges(sequences: Sequences, places: Sequence[Place]) -> Sequences:
-    """Parts of sequences, as they are stored where the sequences are."""
+def ranges(sequences: Sequences | JointSequences, places: Sequence[Place]) -> Sequences:
+    """Parts of sequences, as they are stored where the sequences are; of several modalities, parts of each,
+    whose places count ticks of whole slots."""
+    if isinstance(sequences, JointSequences):
+        return cast(Sequences, _of_each(sequences, places))
     kind = StoredRanges if isinstance(sequences, Stored) else Ranges
     return cast(Sequences, kind(whole=sequences, places=tuple(places)))
 
 
-def set_apart(sequences: Sequences, share: float, clip: int) -> tuple[Sequences, Sequences]:
+def _of_each(sequences: JointSequences, places: Sequence[Place]) -> JointSequences:
+    every, parts = sequences.layout.every, {}
+    for name, part in sequences.parts.items():
+        own = [Place(i, first // every[name], stop // every[name]) for i, first, stop in places]
+        parts[name] = ranges(part, own)
+    return JointSequences(parts)
+
+
+def set_apart(sequences: Sequences | JointSequences, share: float, clip: int) -> tuple[Sequences, Sequences]:
     """What is left to train on, and the part of about this `share` that is set apart, `0 < share <= 0.5`, to
     be cut into clips of `clip` frames. No frame is in both.
 
     Whole sequences where there are enough of them, evenly spaced in their order; those of one name stay
     together. Else the last frames of each sequence that is long enough, where as many as a clip has, before
-    them, are in neither part. Raises `InputError` where neither can be done.
+    them, are in neither part. Of several modalities ticks are counted, in whole slots. Raises `InputError`
+    where neither can be done.
     """
     lengths = [sequences.length(i) for i in range(len(sequences))]
     groups = _usable_groups(sequences, lengths, clip)
-    parts = _parts(groups, lengths, share, clip)
+    layout = sequences.layout
+    slot = layout.slot if isinstance(layout, JointLayout) else 1
+    parts = _parts(groups, lengths, share, clip, slot)
     if parts is None:
-        raise _too_little(groups, lengths, share, clip)
+        raise _too_little(groups, lengths, share, clip, slot)
     rest, apart = (ranges(sequences, places) for places in parts)
     return rest, apart
 
 
-def _usable_groups(sequences: Sequences, lengths: Sequence[int], clip: int) -> list[list[int]]:
+def _usable_groups(
+    sequences: Sequences | JointSequences, lengths: Sequence[int], clip: int
+) -> list[list[int]]:
     """The sequences of each name, those without a name by themselves, where one is as long as a clip."""
     groups: dict[str | int, list[int]] = {}
     for i in range(len(lengths)):
@@ -113,7 +131,7 @@ def _usable_groups(sequences: Sequences, lengths: Sequence[int], clip: int) -> l
 
 
 def _parts(
-    groups: Sequence[Sequence[int]], lengths: Sequence[int], share: float, clip: int
+    groups: Sequence[Sequence[int]], lengths: Sequence[int], share: float, clip: int, slot: int
 ) -> tuple[list[Place], list[Place]] | None:
     """The places of both parts; None where this share is too small, or leaves too little."""
     chosen = _whole_sequences(groups, lengths, share, clip)
@@ -123,7 +141,7 @@ def _parts(
         return rest, [place for place in everywhere if place.sequence in chosen]
     rest, apart = [], []
     for i, length in enumerate(lengths):
-        last = _part_of(length, share)
+        last = _part_of(length, share) // slot * slot
         long = last >= clip and length - last - clip >= clip
         rest.append(Place(i, 0, length - last - clip if long else length))
         if long:
@@ -149,11 +167,11 @@ def _part_of(count: int, share: float) -> int:
 
 
 def _too_little(
-    groups: Sequence[Sequence[int]], lengths: Sequence[int], share: float, clip: int
+    groups: Sequence[Sequence[int]], lengths: Sequence[int], share: float, clip: int, slot: int
 ) -> InputError:
     longest = max(lengths, default=0)
     wanted = sorted(math.ceil(1e4 / n) / 1e4 for n in (len(groups), longest / clip) if n > 0)
-    enough = (other for other in wanted if other <= 0.5 and _parts(groups, lengths, other, clip))
+    enough = (other for other in wanted if other <= 0.5 and _parts(groups, lengths, other, clip, slot))
     advice = next((f"give --validation.share {other:g}" for other in enough), "use more data")
     return InputError(
         f"validation.share = {share:g} of {len(groups)} training sequences, the longest of {longest} frames,"

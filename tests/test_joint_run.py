@@ -25,7 +25,7 @@ from rolling.layout import Layout, Variable
 from rolling.metrics.ensemble import Crps, Rmse
 from rolling.run import commands, load, model
 from rolling.run.cli import main
-from rolling.run.experiment import Forecast, JointExperiment, Law, Training, codec, presets
+from rolling.run.experiment import Forecast, JointExperiment, Law, Training, Validation, codec, presets
 from rolling.run.forecasting.init_times import choose_starts
 from rolling.run.opened_run import open_run
 from rolling.video.uvit.joint import JointUViT, Tower
@@ -173,6 +173,20 @@ def test_a_stopped_training_goes_on_to_the_same_parameters(finished, tmp_path, m
     with handled():
         commands.train(small(preset), tmp_path / "run", resume=True)
     assert load(tmp_path / "run").fingerprint() == load(finished).fingerprint()
+
+
+def test_the_loss_of_what_is_set_apart_is_that_of_all_modalities(tmp_path):
+    """The best average forecasts, and nothing of what is set apart is trained on."""
+    validation = Validation(share=0.25, every=1, clips=4)
+    experiment = dataclasses.replace(small(preset), validation=validation, laws=())
+    commands.run(experiment, tmp_path / "run")
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    losses = [line["validation_loss"] for line in lines if "validation_loss" in line]
+    assert len(losses) == 3 and np.isfinite(losses).all() and len(set(losses)) == 3
+    split = experiment.split()
+    assert (len(split.train), len(split.validation)) == (3, 1)
+    seen = {split.train.parts["slow"].read(i, 0, 1).tobytes() for i in range(3)}
+    assert split.validation.parts["slow"].read(0, 0, 1).tobytes() not in seen
 
 
 def test_a_store_of_another_law_is_not_continued(finished, tmp_path, capsys):

@@ -9,6 +9,7 @@ import pytest
 from rolling.common.errors import InputError
 from rolling.data.arrays import Arrays
 from rolling.data.clip_past import ClipPast
+from rolling.data.joint_sequences import JointSequences
 from rolling.data.pipeline import clips, fixed_clips
 from rolling.data.set_apart import set_apart
 from rolling.data.source import Sequences, Stored
@@ -178,3 +179,39 @@ def test_too_little_is_refused_with_a_share_that_would_do(lengths, share, advice
 def test_parts_have_all_methods_of_sequences():
     _, apart = set_apart(numbered(100), 0.2, 5)
     assert {name for name, _ in inspect.getmembers(Sequences) if not name.startswith("_")} <= set(dir(apart))
+
+
+def together(*slots):
+    """A slow part of a frame to a slot, and a fast one of four."""
+    step = lambda size: dataclasses.replace(LAYOUT, step=size)  # noqa: E731
+    return JointSequences(
+        {
+            "slow": dataclasses.replace(numbered(*slots), layout=step(4.0)),
+            "fast": dataclasses.replace(numbered(*(4 * n for n in slots)), layout=step(1.0)),
+        }
+    )
+
+
+def test_of_several_modalities_the_same_time_is_set_apart():
+    rest, apart = set_apart(together(*[6] * 10), 0.1, 8)
+    assert numbers(apart.parts["slow"]) == [list(range(6))]
+    assert numbers(apart.parts["fast"]) == [list(range(24))]
+    assert len(rest) == 9 and rest.length(0) == 24
+
+
+def test_the_ends_of_long_ones_are_set_apart_in_whole_slots():
+    """A third of 30 slots is ten; eight ticks, two slots, before them are in neither part. A share of 0.34 is
+    40.8 ticks: rounded down to ten slots again."""
+    for share in (1 / 3, 0.34):
+        rest, apart = set_apart(together(30), share, 8)
+        assert numbers(apart.parts["slow"]) == [list(range(20, 30))]
+        assert numbers(apart.parts["fast"]) == [list(range(80, 120))]
+        assert numbers(rest.parts["slow"]) == [list(range(18))]
+        assert numbers(rest.parts["fast"]) == [list(range(72))]
+        np.testing.assert_array_equal(apart.times(0, 0, 4)["slow"], [80.0])
+        np.testing.assert_array_equal(apart.times(0, 0, 4)["fast"], [80.0, 81.0, 82.0, 83.0])
+
+
+def test_too_little_of_several_modalities_is_told():
+    with pytest.raises(InputError, match=r"validation\.share = 0\.1 of 1 training sequences"):
+        set_apart(together(5), 0.1, 8)

@@ -53,7 +53,6 @@ class JointExperiment(Experiment, JointSampling):
         unsuitable = {
             "augment": self.augment,
             "reference.frames": self.reference.frames,
-            "validation.share": self.validation.share,
             "protocols": self.protocols,
             "training.drop_condition": self.training.drop_condition,
         }
