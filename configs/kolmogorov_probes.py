@@ -3,6 +3,7 @@
 from rolling.configs._metrics import FIELDS, FIELDS_LONG
 from rolling.data.simulated import Simulated
 from rolling.data.together import NamedSource, Together
+from rolling.metrics.explained_variance import ExplainedVariance
 from rolling.physics.flow_with_probes import KolmogorovTracer
 from rolling.run.experiment import Forecast, JointExperiment, Law, Training
 from rolling.run.experiment.joint_denoising import JointDenoising
@@ -46,4 +47,5 @@ experiment = JointExperiment(
     long=Forecast(starts=8, members=1, frames=320, batch=8, chunk=80),
     metrics=FIELDS,
     long_metrics=FIELDS_LONG,
+    joint_metrics=(ExplainedVariance(),),
 )

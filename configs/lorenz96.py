@@ -3,6 +3,7 @@
 from rolling.configs._metrics import FIELDS, FIELDS_LONG
 from rolling.data.simulated import Simulated
 from rolling.data.together import NamedSource, Together
+from rolling.metrics.explained_variance import ExplainedVariance
 from rolling.physics.two_scales_on_a_ring import Lorenz96
 from rolling.run.experiment import Forecast, JointExperiment, Law, Training
 from rolling.run.experiment.joint_denoising import JointDenoising
@@ -44,4 +45,5 @@ experiment = JointExperiment(
     long=Forecast(starts=16, members=1, frames=320, batch=16, chunk=64),
     metrics=FIELDS,
     long_metrics=FIELDS_LONG,
+    joint_metrics=(ExplainedVariance(),),
 )

@@ -128,7 +128,9 @@ KINDS = {
             "rolling.video.metrics.spectral_power",
         ),
     ),
-    "joint_metric": Kind(JointMetric, ("rolling.data.bounces_and_clicks",)),
+    "joint_metric": Kind(
+        JointMetric, ("rolling.metrics.explained_variance", "rolling.data.bounces_and_clicks")
+    ),
     "statistic": Kind(Statistic, ("rolling.metrics.frame_statistics",)),
     "output": Kind(Output, ("rolling.video.outputs",)),
     "objective": Kind(
