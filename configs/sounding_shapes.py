@@ -9,6 +9,7 @@ from rolling.noise import Cosine
 from rolling.run.experiment import Forecast, JointExperiment, Law, Training
 from rolling.run.experiment.joint_denoising import JointDenoising, ModalityLoss
 from rolling.run.experiment.optimisers import Muon
+from rolling.sampling.constraints import ConservedMean, Limits
 from rolling.sampling.modalities import Modality
 from rolling.solvers import UniPC
 from rolling.video.uvit.joint import JointUViT, Tower
@@ -39,7 +40,11 @@ experiment = JointExperiment(
     ),
     # Bright shapes are seen through much noise, and clicks in silence are heard through more.
     schedule=Cosine(resolution=96.0),
-    modalities=(Modality(name="sound", schedule=Cosine(resolution=512.0)),),
+    # A shape keeps its size and colour, as in moving_shapes.
+    modalities=(
+        Modality(name="video", constraints=(Limits(), ConservedMean())),
+        Modality(name="sound", schedule=Cosine(resolution=512.0)),
+    ),
     window=Ahead(inner=Rolling(size=24, context=8, block=4), ahead=8),
     solver=UniPC(order=2),
     objective=JointDenoising(

@@ -10,10 +10,14 @@ import pytest
 
 from rolling.common.errors import InputError
 from rolling.denoisers import Condition, Known
+from rolling.geometry import Axis
+from rolling.joint_layout import JointLayout, NamedLayout
+from rolling.layout import Layout, Variable
 from rolling.noise import Cosine, expand
 from rolling.noise.prior import Correlated
 from rolling.sampling import Modality, Rollout, Sampler, Sampling, joint
-from rolling.sampling.guidance import ClassifierFree
+from rolling.sampling.constraints import ConservedMean, JointUnits, Limits, Units
+from rolling.sampling.guidance import ClassifierFree, Denoisers
 from rolling.sampling.sweeps import Picard
 from rolling.solvers import Ancestral, Ddim, DpmSolverPlusPlus, Heun, in_lockstep
 from rolling.windows import FullSequence, NoisyContext, Rolling
@@ -86,6 +90,48 @@ def test_two_modalities_on_one_clock_are_one_array_to_the_bit(solver, window):
     for whole, parts in zip(one, two, strict=True):
         found = np.concatenate([parts.frames["a"], parts.frames["b"]], axis=-1)
         np.testing.assert_array_equal(found, whole.frames)
+
+
+FLAT = Layout(
+    variables=(Variable(name="v"),),
+    axes=tuple(
+        Axis(name=name, values=tuple(map(float, range(n)))) for name, n in zip("yx", GRID, strict=True)
+    ),
+)
+
+
+def test_each_modality_obeys_its_own_constraints():
+    """As one array whose first channel obeys them does, to the bit, in every prediction and at the end; what
+    is given is left as it is."""
+    kept = (Limits(variables=("v",), low=-0.4, high=0.5), ConservedMean(variables=("v",)))
+    recipe = Sampling(window=Rolling(size=4, context=1), schedule=Cosine(), calls_per_frame=2)
+    both = dataclasses.replace(FLAT, variables=(Variable(name="v"), Variable(name="w")))
+    stacked = Sampler(dataclasses.replace(recipe, constraints=kept), both_noises)
+    own = (Modality(name="a", constraints=kept),)
+    generators = {"a": noise_of(0), "b": noise_of(1)}
+    pair = joint(recipe, {"a": 1, "b": 1}, modalities=own, generators=generators)
+    layout = JointLayout(modalities=tuple(NamedLayout(name=name, layout=FLAT) for name in "ab"))
+    given = jnp.asarray(np.random.default_rng(0).normal(size=(2, 1, *GRID, 2)), jnp.float32)
+    begin = {"a": given[..., :1], "b": given[..., 1:]}
+    units, joint_units = Units.standard(both), JointUnits.standard(layout)
+    with jax.disable_jit():
+        one = list(Rollout(stacked, lambda _: Denoisers(mixing, units=units)).chunks(None, given, KEYS, 2))
+        made = Rollout(pair, lambda _: Denoisers(of_parts, units=joint_units))
+        two = list(made.chunks(None, begin, KEYS, 2))
+        loose = Rollout(joint(recipe, {"a": 1, "b": 1}, generators=generators), lambda _: of_parts)
+        free = list(loose.chunks(None, begin, KEYS, 2))
+    for whole, parts, other in zip(one, two, free, strict=True):
+        found = np.concatenate([parts.frames["a"], parts.frames["b"]], axis=-1)
+        np.testing.assert_array_equal(found, whole.frames)
+        means = np.mean(parts.frames["a"], axis=(2, 3, 4))
+        np.testing.assert_allclose(
+            means, np.broadcast_to(given[..., :1].mean((2, 3, 4)), means.shape), atol=1e-6
+        )
+        assert np.abs(parts.frames["b"] - other.frames["b"]).max() > 1e-3  # it sees the other one
+    with pytest.raises(InputError, match="units of the frames"):
+        list(Rollout(pair, lambda _: of_parts).chunks(None, begin, KEYS, 2))
+    with pytest.raises(InputError, match="or give it to the modality that it is of"):
+        joint(dataclasses.replace(recipe, constraints=kept), {"a": 1, "b": 1})
 
 
 def test_a_step_asks_as_often_as_one_solver_does():

@@ -8,7 +8,7 @@ levels only.
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol, cast, runtime_checkable
+from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 
 import jax.numpy as jnp
 from jaxtyping import Array, Key
@@ -18,7 +18,6 @@ from rolling.common.errors import InputError
 from rolling.denoisers import Condition, Denoiser, joined
 from rolling.layout import Layout
 from rolling.noise import NoiseSchedule, expand
-from rolling.sampling.constraints import Units
 from rolling.windows import Window, in_context, shows_history
 
 
@@ -45,7 +44,8 @@ class Denoisers(NamedTuple):
     strong: Denoiser
     weak: Denoiser | None = None
     guess: FirstGuess | None = None
-    units: Units | None = None
+    units: Any = None
+    """`Units`, of several modalities `JointUnits`, or None."""
 
 
 class Schedules(NamedTuple):

@@ -1,6 +1,7 @@
 """The recipe of a rollout of several modalities."""
 
 import dataclasses
+from typing import cast
 
 from rolling.common.counting import counted
 from rolling.common.errors import InputError
@@ -56,7 +57,8 @@ class JointSampling(Sampling):
         return "-".join(word for what, names in told for word in (what, *names))
 
     def check_layout(self, layout: JointLayout | Layout) -> None:
-        self.sampler(layout)
+        for name, part in self.sampler(layout).parts.items():
+            part.recipe.check_layout(cast(JointLayout, layout).of[name])
 
     def sampler(self, layout: JointLayout | Layout) -> Joint:
         """Raises `InputError` where the recipe does not suit the modalities."""

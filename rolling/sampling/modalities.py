@@ -25,11 +25,12 @@ from rolling.denoisers import NOTHING, Condition
 from rolling.noise import NoiseSchedule
 from rolling.noise.prior import FRESH, Generator, NoisePrior, gaussian
 from rolling.sampling.carry import Carry
+from rolling.sampling.constraints import Constraint
 from rolling.sampling.coupling import Coupling, coupled
 from rolling.sampling.guidance import Denoisers
 from rolling.sampling.partitions import Whole
 from rolling.sampling.recipe import Sampling
-from rolling.sampling.sampler import FOREVER, Sampler
+from rolling.sampling.sampler import FOREVER, Sampler, known_units
 from rolling.sampling.starts import FromNoise
 from rolling.sampling.sweeps import Sequential
 from rolling.solvers import Solver, in_lockstep
@@ -51,6 +52,8 @@ class Modality:
     """None: the recipe's. It calls the network as often in a step as that one."""
     noise: NoisePrior | None = None
     """None: the recipe's."""
+    constraints: tuple[Constraint, ...] = ()
+    """What all frames of this modality obey."""
 
     def of(self, recipe: Sampling, every: int) -> Sampling:
         """The recipe as this modality sees it, with a frame at every `every`-th tick. Raises `InputError`
@@ -75,6 +78,7 @@ class Modality:
             schedule=self.schedule or recipe.schedule,
             solver=solver,
             noise=self.noise or recipe.noise,
+            constraints=self.constraints,
         )
 
 
@@ -201,7 +205,8 @@ class Joint:
             if noisy:
                 shows[name] = part.show(carry[name])
         told = {name: part.informed(of[name], carry[name]) for name, part in self.parts.items()}
-        network = self._network(denoiser, carry, dataclasses.replace(condition, of=told), shows)
+        denoisers = denoiser if isinstance(denoiser, Denoisers) else Denoisers(denoiser)
+        network = self._network(denoisers, carry, dataclasses.replace(condition, of=told), shows)
 
         def move(i, step, state, denoise):
             moves = {
@@ -212,19 +217,31 @@ class Joint:
 
         state = {name: (one.z, one.history) for name, one in carry.items()}
         state = cast(Any, self.recipe.sweep)(move, network, state, plans)
+        stops = {name: part.window.context + part.window.stride for name, part in self.parts.items()}
+        z = self._constrained({name: one for name, (one, _) in state.items()}, denoisers.units, stops)
         return {
-            name: dataclasses.replace(one, z=state[name][0], history=state[name][1], step=one.step + steps)
+            name: dataclasses.replace(one, z=z[name], history=state[name][1], step=one.step + steps)
             for name, one in carry.items()
         }
 
-    def _network(self, denoiser, carry: JointCarry, condition: Condition, shows: Mapping[str, Any]):
+    def _constrained(self, x: JointFrames, units: Any, stops: Mapping[str, int], carry=None) -> JointFrames:
+        """The frames of modalities that are made, up to their `stops`, constrained; the context is that of
+        the carry or, without one, their own."""
+        found = dict(x)
+        for name, part in self.parts.items():
+            if part.recipe.constraints and name not in self.given + self.absent:
+                clean = (carry[name].z if carry else x[name])[:, : part.window.context]
+                found[name] = part.constrained(x[name], clean, known_units(units).of[name], stops.get(name))
+        return found
+
+    def _network(self, denoisers: Denoisers, carry: JointCarry, condition: Condition, shows: Mapping):
         """`network(z, logsnr)` of all modalities, with context that is shown at its clocks."""
-        strong: Any = denoiser.strong if isinstance(denoiser, Denoisers) else denoiser
+        strong: Any = denoisers.strong
         denoise = coupled(strong, self.couplings, partial(self._alone, carry))
 
         def network(z, logsnr):
             shown = {name: shows[name](z[name], logsnr[name]) if name in shows else z[name] for name in z}
-            return denoise(shown, logsnr, condition)
+            return self._constrained(denoise(shown, logsnr, condition), denoisers.units, {}, carry)
 
         return network
 
@@ -279,7 +296,8 @@ def _check_recipe(recipe: Sampling) -> None:
     }
     for name, there in unsuitable.items():
         if there:
-            raise InputError(f"several modalities cannot be made with this {name} yet: leave it out")
+            where = ", or give it to the modality that it is of" if name == "constraints" else ""
+            raise InputError(f"several modalities cannot be made with this {name} yet: leave it out{where}")
 
 
 def _check_coupling(coupling: Coupling, made: Sequence[str]) -> None:

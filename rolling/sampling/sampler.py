@@ -7,6 +7,7 @@ rollout; `rollout.py` has the loop.
 import dataclasses
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -202,7 +203,7 @@ class Sampler:
             copies = len(z) // len(carry.z)
             x = strong(z, logsnr, condition if copies == 1 else condition.copies(copies))
             context = jnp.concatenate([carry.z[:, :n]] * copies)
-            return self._constrained(x, slice(n, None), context, denoisers.units)
+            return self.constrained(x, context, denoisers.units)
 
         return network
 
@@ -220,16 +221,13 @@ class Sampler:
 
         return show
 
-    def _constrained(
-        self,
-        x: Frames,
-        frames: slice,
-        context: ContextFrames,
-        units: Units | None,
+    def constrained(
+        self, x: Frames, context: ContextFrames, units: Units | None, stop: int | None = None
     ) -> Frames:
-        """`x` with some of its frames constrained."""
+        """`x` with its frames behind the context, up to `stop`, constrained."""
         if not self.recipe.constraints:
             return x
+        frames = slice(self.window.context, stop)
         found = x[:, frames]
         for part in self.recipe.constraints:
             found = part.constrain(found, context, known_units(units))
@@ -264,9 +262,9 @@ class Sampler:
             carry = self._restarted(denoisers, carry, condition, end)
         # Solvers of higher order end beside their last prediction, and all of them at the lowest noise level.
         n = self.window.context
-        finished = slice(n, n + self.window.stride)
-        z = self._corrected(carry.z, finished, carry.given, denoisers.units)
-        z = self._constrained(z, finished, z[:, :n], denoisers.units)
+        stop = n + self.window.stride
+        z = self._corrected(carry.z, slice(n, stop), carry.given, denoisers.units)
+        z = self.constrained(z, z[:, :n], denoisers.units, stop)
         return self.told(dataclasses.replace(carry, z=z), condition)
 
     def move(self, carry: Carry, i, step: Step, state: State, denoise: Denoise) -> State:
@@ -338,7 +336,7 @@ class Sampler:
         )
 
 
-def known_units(units: Units | None) -> Units:
+def known_units(units: Any) -> Any:
     """Raises `InputError` where there are none."""
     if units is None:
         raise InputError("constraints and corrections need the units of the frames, and there are none here")

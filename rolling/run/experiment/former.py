@@ -45,6 +45,7 @@ ADDED = {
     },
     "metric.lsim": {"given": False},
     "joint_experiment": {"joint_metrics": []},
+    "modality": {"constraints": []},
     "network.video_uvit": {"end_distance": 0},
     "start.from_noise": {"past": 0},
     "training": {"init": ""},
