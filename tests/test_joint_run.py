@@ -28,6 +28,7 @@ from rolling.run.cli import main
 from rolling.run.experiment import Forecast, JointExperiment, Law, Training, Validation, codec, presets
 from rolling.run.forecasting.init_times import choose_starts
 from rolling.run.opened_run import open_run
+from rolling.run.training.log import records
 from rolling.video.uvit.joint import JointUViT, Tower
 from rolling.video.uvit.network import VideoUViT
 from rolling.windows import Ahead, Rolling, Tasks
@@ -187,6 +188,20 @@ def test_the_loss_of_what_is_set_apart_is_that_of_all_modalities(tmp_path):
     assert (len(split.train), len(split.validation)) == (3, 1)
     seen = {split.train.parts["slow"].read(i, 0, 1).tobytes() for i in range(3)}
     assert split.validation.parts["slow"].read(0, 0, 1).tobytes() not in seen
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_the_loss_of_each_modality_is_logged(tmp_path, capsys, parts):
+    """`loss = sum_m every_m loss_m` in each line, of a batch in accumulated parts, too."""
+    few = dataclasses.replace(small(preset).training, steps=2, log_every=2, accumulate=parts)
+    commands.train(dataclasses.replace(small(preset), training=few), tmp_path / "run")
+    logged = list(records(tmp_path / "run"))
+    assert [record["step"] for record in logged] == [1, 2]
+    for record in logged:
+        assert record["loss_slow"] != record["loss_fast"]
+        expected = 4 * record["loss_slow"] + record["loss_fast"]
+        np.testing.assert_allclose(record["loss"], expected, rtol=1e-5)
+    assert re.search(r", loss [0-9.]+, loss_fast [0-9.]+, loss_slow [0-9.]+ ", capsys.readouterr().err)
 
 
 def test_a_store_of_another_law_is_not_continued(finished, tmp_path, capsys):

@@ -35,7 +35,7 @@ class JointDenoising(ObjectiveBase):
     modality at the clocks that the tasks draw, see `rolling.losses.joint_loss`.
 
     A loss is a mean over frames. Times the ticks to a frame, a frame of a slow modality counts for as long
-    as it lasts, and the sum does not depend on how finely time is counted.
+    as it lasts, and the sum does not depend on how finely time is counted. `L_m` is logged as `loss_NAME`.
     """
 
     tasks: Tasks = Tasks()
@@ -72,11 +72,14 @@ class JointDenoising(ObjectiveBase):
         return found
 
     def loss(self, inputs, params, frozen, batch, key):
+        return self.loss_and_figures(inputs, params, frozen, batch, key, None)[0]
+
+    def loss_and_figures(self, inputs, params, frozen, batch, key, state):
         times_key, noise_key, dropout_key = jax.random.split(key, 3)
         x, every = batch["x"], inputs.units.layout.every
         count = len(next(iter(x.values())))
         times = self.tasks.sample_times(inputs.recipe.window, every, times_key, count)
-        total, _ = joint_loss(
+        total, parts = joint_loss(
             inputs.bind(params, batch, dropout_key), x, times, noise_key, self.losses(inputs)
         )
-        return total
+        return total, (state, {f"loss_{name}": part for name, part in parts.items()})

@@ -19,6 +19,8 @@ from rolling.windows import Window, training_frames
 Params = Any
 State = Any
 Batch = dict[str, Any]
+Figures = dict[str, Float[Array, ""]]
+"""What is told of a loss beside it, by name."""
 
 
 class LossInputs(NamedTuple):
@@ -132,9 +134,22 @@ class Objective(Protocol):
         """What is trained on: the loss given a state, and the next state, of the same shapes and types."""
         ...
 
+    def loss_and_figures(
+        self,
+        inputs: LossInputs,
+        params: Params,
+        frozen: Params,
+        batch: Batch,
+        key: Key[Array, ""],
+        state: State,
+    ) -> tuple[Float[Array, ""], tuple[State, Figures]]:
+        """The same, and what else is to be logged of it: means over the batch, such as its terms."""
+        ...
+
 
 class ObjectiveBase:
-    """No teacher, a loss to validate by, any way of sampling, one network that forecasts, and no state."""
+    """No teacher, a loss to validate by, any way of sampling, one network that forecasts, no state, and a
+    loss of which nothing else is logged."""
 
     teacher = ""
     comparable = True
@@ -164,6 +179,10 @@ class ObjectiveBase:
 
     def loss_and_state(self, inputs, params, frozen, batch, key, state):
         return cast(Objective, self).loss(inputs, params, frozen, batch, key), state
+
+    def loss_and_figures(self, inputs, params, frozen, batch, key, state):
+        loss, state = self.loss_and_state(inputs, params, frozen, batch, key, state)
+        return loss, (state, {})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

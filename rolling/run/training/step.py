@@ -74,13 +74,14 @@ def loss_inputs(experiment: Experiment, apply: Apply, units: Units | JointUnits,
 
 
 def make_gradient(experiment: Experiment, inputs: LossInputs) -> Callable:
-    """`(params, frozen, batch, key, state of the objective) -> ((loss, next state), gradient)`, means over
-    a batch of clips."""
-    return jax.value_and_grad(partial(experiment.objective.loss_and_state, inputs), has_aux=True)
+    """`(params, frozen, batch, key, state of the objective) -> ((loss, (next state, figures)), gradient)`,
+    means over a batch of clips."""
+    return jax.value_and_grad(partial(experiment.objective.loss_and_figures, inputs), has_aux=True)
 
 
 def make_step(experiment: Experiment, apply: Apply, units: Units | JointUnits, past: Pasts) -> Callable:
-    """The jitted `(state, batch, frozen) -> (state, (loss, norm of the gradient))`.
+    """The jitted `(state, batch, frozen) -> (state, figures)`: by name the loss, the norm of the gradient and
+    what the objective tells of its loss.
 
     The state is donated. `frozen` are the parameters of the objective's teacher, if there is one.
     """
@@ -97,22 +98,24 @@ def make_step(experiment: Experiment, apply: Apply, units: Units | JointUnits, p
         results = []
         for i in range(parts):
             part = jax.tree.map(lambda leaf, i=i: leaf[i::parts], batch)
-            (loss, objective), gradients = gradient(
+            (loss, (objective, told)), gradients = gradient(
                 params, frozen, part, jax.random.fold_in(key, i), objective
             )
-            results.append((loss, gradients))
-        loss, gradients = jax.tree.map(lambda *leaves: sum(leaves) / parts, *results)
-        return (loss, objective), gradients
+            results.append((loss, told, gradients))
+        loss, told, gradients = jax.tree.map(lambda *leaves: sum(leaves) / parts, *results)
+        return (loss, (objective, told)), gradients
 
     def step(state, batch, frozen=None):
         key = jax.random.fold_in(state.key, state.step)
-        (loss, objective), gradients = mean_gradient(state.params, frozen, batch, key, state.objective)
+        (loss, (objective, told)), gradients = mean_gradient(
+            state.params, frozen, batch, key, state.objective
+        )
         updates, optimiser_state = optimiser.update(gradients, state.optimiser, state.params)
         params = optax.apply_updates(state.params, updates)
         # The average forgets the first steps faster than with its final decay.
         decay = jnp.minimum(training.ema, (1 + state.step) / (10 + state.step))
         ema = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, state.ema, params)
         after = State(params, ema, optimiser_state, state.step + 1, state.key, objective)
-        return after, jnp.stack([loss, optax.tree.norm(gradients)])
+        return after, {"loss": loss, **told, "gradient_norm": optax.tree.norm(gradients)}
 
     return jax.jit(step, donate_argnums=0, compiler_options=compiler.options())

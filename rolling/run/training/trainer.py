@@ -240,13 +240,14 @@ class Trainer:
                 logged = due or validates or step % training.log_every == 0
                 if logged or step == begin + 1:
                     self._check_there()
-                    loss, norm = self._check(pending, step)
+                    figures = self._check(pending, step)
+                    norm = figures.pop("gradient_norm")
                     seconds = time.monotonic() - since
                     found = self._validated(step) if validates else {}
                     if logged:
                         log.write(
                             step,
-                            loss=loss,
+                            **figures,
                             gradient_norm=norm,
                             learning_rate=float(rate(step - 1)),
                             frames_per_second=len(pending) * training.batch * self.clip / seconds,
@@ -254,7 +255,7 @@ class Trainer:
                         )
                         pending, since = [], time.monotonic()
                     validated |= found
-                    progress.update(step - progress.done, loss=loss, **validated)
+                    progress.update(step - progress.done, **figures, **validated)
                 if due or self.ended:
                     self.save(step)
                     saved = time.monotonic()
@@ -284,12 +285,12 @@ class Trainer:
         self.best = self.best.after(self.state.ema, loss, step)
         return {"validation_loss": loss}
 
-    def _next_step(self) -> jax.Array:
+    def _next_step(self) -> dict[str, jax.Array]:
         batch = jax.device_put(next(self.iterator), self.shardings.batch)
         self.state, figures = self.step(self.state, batch, self.frozen)
         return figures
 
-    def _first_step(self) -> jax.Array:
+    def _first_step(self) -> dict[str, jax.Array]:
         """Compiles the program, which may take minutes, when nothing is new that a stop could lose."""
         with signals.nothing_to_save():
             return jax.block_until_ready(self._next_step())
@@ -302,11 +303,13 @@ class Trainer:
         if not self.checkpoints.folder.is_dir():
             raise InputError(f"{self.folder} was removed while it was trained: train it again from the start")
 
-    def _check(self, pending: list[jax.Array], step: int) -> tuple[float, float]:
-        """Means of the loss and of the gradient's norm since the last check; both must be finite."""
-        figures = np.asarray(jax.device_get(pending), np.float64)
+    def _check(self, pending: list[dict[str, jax.Array]], step: int) -> dict[str, float]:
+        """Means of the figures of the steps since the last check, the loss first; all must be finite."""
+        found = jax.device_get(pending)
+        names = sorted(found[0], key=lambda name: (name != "loss", name))
+        figures = np.array([[each[name] for name in names] for each in found], np.float64)
         if np.isfinite(figures).all():
-            return float(figures[:, 0].mean()), float(figures[:, 1].mean())
+            return dict(zip(names, figures.mean(axis=0).tolist(), strict=True))
         first = step - len(pending) + 1 + int(np.argmin(np.isfinite(figures).all(axis=1)))
         raise self._not_finite(f"the loss is not finite from step {first} on")
 
