@@ -1,8 +1,10 @@
 """Several modalities as one data set: sources joined by time."""
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping
-from typing import cast
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
 from rolling.common.errors import InputError
 from rolling.common.files import check_name
@@ -43,6 +45,8 @@ class Together:
 
     parts: tuple[NamedSource, ...] = ()
     """The modalities, two or more."""
+    paths: tuple[str, ...] = ()
+    """Where the data of the parts are, in their order, or one path for all; none: where each part says."""
 
     def __post_init__(self):
         names = [part.name for part in self.parts]
@@ -53,22 +57,34 @@ class Together:
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise InputError(f"two parts of the source are named {twice!r}: give each a name of its own")
+        if len(self.paths) not in (0, 1, len(names)):
+            raise InputError(
+                f"source.paths are those of {', '.join(names)}, one for each or one for all, and these are"
+                f" {len(self.paths)}"
+            )
 
     def source_of(self, modality: str) -> Source:
         """That of one modality."""
-        return next(part.source for part in self.parts if part.name == modality)
+        return self._sources[modality]
+
+    @property
+    def _sources(self) -> dict[str, Source]:
+        """By modality, at their paths."""
+        paths = self.paths * (len(self.parts) if len(self.paths) == 1 else 1) or [""] * len(self.parts)
+        return {part.name: _placed(part, path) for part, path in zip(self.parts, paths, strict=True)}
 
     def layout(self) -> JointLayout:
         """That of each part, where all know theirs before they are opened. Raises `InputError` otherwise."""
         self._check_count()
         found = {}
-        for part in self.parts:
-            if not isinstance(part.source, Described):
+        for name, source in self._sources.items():
+            if not isinstance(source, Described):
                 raise InputError(
-                    f"the source of {part.name}, {type(part.source).__name__}, does not tell its layout"
-                    " before it is opened: open it"
+                    f"the source of {name}, {type(source).__name__}, does not tell its layout before it is"
+                    " opened: open it"
                 )
-            found[part.name] = part.source.layout()
+            with _said_of(name):
+                found[name] = source.layout()
         return _joint_layout(found)
 
     def open(self) -> Split:
@@ -76,7 +92,10 @@ class Together:
         `rolling.data.joint_sequences.JointSequences`. Raises `InputError` for parts that cannot be joined."""
         self._check_count()
         self._check_beforehand()
-        opened = {part.name: part.source.open() for part in self.parts}
+        opened = {}
+        for name, source in self._sources.items():
+            with _said_of(name):
+                opened[name] = source.open()
         for name, split in opened.items():
             if isinstance(split.train, JointSequences):
                 raise _joint_already(name)
@@ -106,10 +125,32 @@ class Together:
     def _check_beforehand(self) -> None:
         """Before a source simulates or prepares anything, if it can be known so early."""
         try:
-            found = {p.name: p.source.layout() for p in self.parts if isinstance(p.source, Described)}
+            sources = self._sources.items()
+            found = {name: part.layout() for name, part in sources if isinstance(part, Described)}
         except InputError:  # to be told by the source itself when it is opened
             return
         _joint_layout(found)
+
+
+def _placed(part: NamedSource, path: str) -> Source:
+    """The source of a part at another path; at its own where that is empty."""
+    if not path:
+        return part.source
+    source: Any = part.source
+    if not hasattr(source, "path"):
+        kind = type(source).__name__
+        raise InputError(f"source.paths names a path for {part.name}, and {kind} has none: leave it out")
+    return dataclasses.replace(source, path=path)
+
+
+@contextlib.contextmanager
+def _said_of(name: str) -> Iterator[None]:
+    """An `InputError` names the part, and the option for its path."""
+    try:
+        yield
+    except InputError as error:
+        said = re.sub(r"--source\.path\b", "--source.paths", str(error))
+        raise InputError(f"{name}: {said}") from error
 
 
 def _joint_layout(layouts: Mapping[str, Layout]) -> JointLayout:

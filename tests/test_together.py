@@ -105,6 +105,22 @@ def refused(message, **parts):
     assert "\n" not in str(caught.value)
 
 
+def test_paths_are_those_of_the_parts(tmp_path):
+    """In their order; one is that of all, and a part that has none takes none."""
+    parts = tuple(NamedSource(name=name, source=Gridded(path="own.nc")) for name in "ab")
+    for paths, expected in (((), ("own.nc", "own.nc")), (("x",), ("x", "x")), (("x", "y"), ("x", "y"))):
+        source = Together(parts=parts, paths=paths)
+        assert tuple(source.source_of(name).path for name in "ab") == expected
+    with pytest.raises(InputError, match="those of a, b, one for each or one for all, and these are 3"):
+        Together(parts=parts, paths=("x", "y", "z"))
+    simulated = (parts[0], NamedSource(name="c", source=debug.source))
+    with pytest.raises(InputError, match="a path for c, and Simulated has none"):
+        Together(parts=simulated, paths=("x", "y")).open()
+    missing = Together(parts=parts, paths=(str(tmp_path / "x.nc"), str(tmp_path / "y.nc")))
+    with pytest.raises(InputError, match=r"^a: .*x\.nc"):
+        missing.open()
+
+
 # Which frames stand together.
 
 

@@ -5,10 +5,12 @@ import json
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from rolling.configs.debug import experiment as debug
 from rolling.run import commands
 from rolling.run.experiment.presets import find
+from rolling.video.uvit.joint import JointUViT, Tower
 from tests.clip_tools import write_video
 from tests.record_tools import framed
 
@@ -130,6 +132,42 @@ def test_a_preset_for_clips_runs_its_real_loop(name, tmp_path, monkeypatch):
     assert len(evaluation["psnr"]["frame"]["model"]) == experiment.forecast.frames
     assert np.isfinite(evaluation["rmse"]["pixel"]["model"]).all()
     assert list(run.glob("videos/**/*.mp4")) and list(run.glob("videos/**/*.gif"))
+
+
+@pytest.mark.slow
+def test_video_and_actions_run_their_real_loop(tmp_path, monkeypatch):
+    monkeypatch.setenv("ROLLING_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "data").mkdir()
+    preset, path = find("bair_joint"), bair(tmp_path / "data")
+    parts = tuple(
+        dataclasses.replace(part, source=dataclasses.replace(part.source, **changes))
+        for part, changes in zip(preset.source.parts, small_clips(preset), strict=True)
+    )
+    thin = {"channels": (16,), "blocks": (1,), "heads": 2, "embedding": 16}
+    towers = tuple(
+        Tower(name=tower.name, network=dataclasses.replace(tower.network, **thin, patch=patch))
+        for tower, patch in zip(preset.network.towers, (8, 1), strict=True)
+    )
+    experiment = dataclasses.replace(
+        preset,
+        source=dataclasses.replace(preset.source, parts=parts, paths=(str(path),)),
+        network=JointUViT(towers=towers),
+        training=dataclasses.replace(preset.training, steps=2, batch=2),
+        forecast=dataclasses.replace(preset.forecast, starts=1, members=1, frames=3, chunk=15),
+    )
+    run = tmp_path / "run"
+    commands.train(experiment, run)
+    commands.rollout(run, lambda own: dataclasses.replace(own, given=("actions",)))
+    store = xr.open_zarr(run / "forecast-given-actions.zarr", group="video")
+    assert store.red.shape == (1, 1, 3, 16, 16)
+    assert len(list((tmp_path / "cache").glob("bairpushing-*"))) == 1
+
+
+def small_clips(experiment):
+    """What differs in the parts of a source of clips and their actions: small pictures, prepared in place."""
+    clips = experiment.source.source_of("video")
+    changes = {"picture": dataclasses.replace(clips.picture, height=16, width=16), "workers": 0}
+    return changes, {"clips": dataclasses.replace(clips, **changes)}
 
 
 def test_the_protocols_are_the_published_ones():

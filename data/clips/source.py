@@ -55,6 +55,8 @@ class Clips:
     """Clips of fewer frames are skipped; a training window is a good choice."""
     labelled: bool = True
     """Condition the network on the classes."""
+    actions: bool = True
+    """Condition the network on the actions, where the clips have some."""
     workers: int | None = None
     """Processes that prepare; None: one per core, 0: none but this one."""
     cache: str | None = None
@@ -74,7 +76,9 @@ class Clips:
     def open(self) -> Split:
         """Prepares the store at the first call. Raises `InputError` if there is nothing to prepare."""
         if self.path and is_prepared_store(Path(self.path).expanduser()):
-            return open_store(self._own(Path(self.path).expanduser()), labelled=self.labelled)
+            return open_store(
+                self._own(Path(self.path).expanduser()), labelled=self.labelled, actions=self.actions
+            )
         collection = self._placed()
         found = self._found(collection)
         entries = split_entries(found, self.test)
@@ -83,7 +87,7 @@ class Clips:
         path = cache.folder(self.cache) / f"{kind}-{self._key(collection, entries, draw)}"
         settings = {"min_frames": self.min_frames, "draw": draw, "workers": self.workers}
         make = lambda place: prepare(place, collection, entries, self.picture, **settings)  # noqa: E731
-        return open_store(cache.grow(path, make, is_complete), labelled=self.labelled)
+        return open_store(cache.grow(path, make, is_complete), labelled=self.labelled, actions=self.actions)
 
     def layout(self) -> Layout:
         """The layout of the pictures, with the classes if there is a collection at `path`; actions and tokens

@@ -176,8 +176,9 @@ def read_description(path: Path) -> dict:
     return found
 
 
-def open_store(path: Path, *, labelled: bool = True) -> Split:
-    """The two parts of a store. Raises `InputError` for one that is damaged."""
+def open_store(path: Path, *, labelled: bool = True, actions: bool = True) -> Split:
+    """The two parts of a store, with the classes and actions of its clips or without. Raises `InputError` for
+    one that is damaged."""
     about = read_description(path)
     if not is_complete(path):
         raise InputError(f"the prepared store {path} is damaged, or was not copied in full: prepare it again")
@@ -187,7 +188,7 @@ def open_store(path: Path, *, labelled: bool = True) -> Split:
         Picture(**about["picture"]),
         labels=tuple(about["labels"]) if labelled else (),
         tokens=about["tokens"][-1] if about["tokens"] else 0,
-        actions=about["actions"],
+        actions=about["actions"] if actions else 0,
     )
     index = _columns(path)
     test = index["test"]

@@ -34,7 +34,8 @@ ADDED_TO_SAMPLING = {
 }
 NOTHING_OWN = {"own_share": 0.0, "cycles": 1}
 ADDED = {
-    "source.clips": {"holdout_by": "names"},
+    "source.together": {"paths": []},
+    "source.clips": {"holdout_by": "names", "actions": True},
     "objective.consistency": NOTHING_OWN,
     "objective.moment_matching": NOTHING_OWN,
     "sampling": ADDED_TO_SAMPLING,
