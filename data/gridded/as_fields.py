@@ -21,18 +21,15 @@ def read_like(
     selection: Selection,
     layout: Layout,
     mask: np.ndarray | None,
-    data: str | xr.Dataset,
-    engine: str | None = None,
+    files: Files,
     every: int = 1,
 ) -> FrameSegments:
-    """The frames of `data`, a path or an open dataset, with the variables, units, grid and step of `layout`.
+    """The frames of open files, with the variables, units, grid and step of `layout`.
 
     Frames of a shorter step are thinned, counted back from the last one of each series; frames without times
     are taken to be a step apart, of which training used each `every`-th. Nothing is read yet, and no missing
-    values are looked for. Raises `InputError` where `data` have not what `layout` asks for.
+    values are looked for. Raises `InputError` where the files have not what `layout` asks for.
     """
-    in_memory = isinstance(data, xr.Dataset)
-    files = [(selection.where, settled(data))] if in_memory else open_files(data, engine)
     cubes = [_channel(selection, files, layout, index) for index in range(len(layout.variables))]
     frames = common_frames(cubes)
     if not len(frames):
@@ -62,7 +59,12 @@ class AsFields:
     """Reads other data by the layout alone: see `rolling.data.source.ReadsOther`."""
 
     def read_like(self, layout: Layout, mask: np.ndarray | None, data: str | xr.Dataset) -> FrameSegments:
-        return read_like(Selection(where=named(data)), layout, mask, data)
+        return read_like(Selection(where=named(data)), layout, mask, opened(data))
+
+
+def opened(data: str | xr.Dataset, engine: str | None = None) -> Files:
+    """The datasets at a path, or the one that is given, and their names."""
+    return [(named(data), settled(data))] if isinstance(data, xr.Dataset) else open_files(data, engine)
 
 
 def named(data: str | xr.Dataset) -> str:

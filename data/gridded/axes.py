@@ -125,7 +125,8 @@ def find_dimensions(array: xr.DataArray, where: str, time: str = "") -> Dimensio
         if len(long) < len(missing):
             raise InputError(
                 f"{where} has no two horizontal dimensions: apart from time it has"
-                f" {_listed(array, [str(d) for d in array.dims if d not in times])}; choose other variables"
+                f" {_listed(array, [str(d) for d in array.dims if d not in times])}; choose other variables,"
+                " or read series at stations as `stations`"
             )
         found.update(zip(missing, long[-len(missing) :], strict=True))
         others = [d for d in others if d not in found.values()]

@@ -10,11 +10,11 @@ import xarray as xr
 from rolling.common.errors import InputError
 from rolling.data import cache, calendar, dates
 from rolling.data.dates import show
-from rolling.data.gridded.as_fields import named, read_like
+from rolling.data.gridded.as_fields import named, opened, read_like
 from rolling.data.gridded.cadence import Cadence
 from rolling.data.gridded.contents import features_of, phase_of, suitable_features, variables_of
 from rolling.data.gridded.cubes import Cube
-from rolling.data.gridded.formats import fingerprint, open_files
+from rolling.data.gridded.formats import fingerprint
 from rolling.data.gridded.notices import conspicuous, left_out, say
 from rolling.data.gridded.segments import (
     FileFrames,
@@ -88,12 +88,12 @@ class Gridded:
 
     def layout(self) -> Layout:
         """From the files' headers and coordinates."""
-        cubes, frames, cadence = self._axes(open_files(self.path, self.engine))
+        cubes, frames, cadence = self._axes(self._files(self.path))
         return self._layout(cubes, frames["time"], cadence)
 
     def open(self) -> Split:
         """Raises `InputError` for whatever cannot be used."""
-        files = open_files(self.path, self.engine)
+        files = self._files(self.path)
         cubes, chosen, cadence = self._axes(files)
         for cube in cubes:
             cube.check_written()
@@ -118,7 +118,10 @@ class Gridded:
 
     def read_like(self, layout: Layout, mask: np.ndarray | None, data: str | xr.Dataset) -> FrameSegments:
         """Other data, read as those of training: see `rolling.data.source.ReadsOther`."""
-        return read_like(self._selection(named(data)), layout, mask, data, self.engine, self.every)
+        return read_like(self._selection(named(data)), layout, mask, self._files(data), self.every)
+
+    def _files(self, data: str | xr.Dataset) -> Files:
+        return opened(data, self.engine)
 
     def _look(self, frames: FileFrames, layout: Layout, count: int) -> tuple[FrameSeries, Survey]:
         """Reads every frame once; keeps small data in memory, and the survey of large ones in the cache."""
