@@ -375,6 +375,21 @@ def test_forecasts_from_python_by_another_law(fields, law, more):
     np.testing.assert_allclose(made["field"].field[0], stored.field[0], atol=1e-4)
 
 
+def test_known_frames_from_python(fields):
+    """Of a forecast the first hours are known: they stay, by their dates, and the others are made."""
+    run, data = fields
+    forecaster, start = load(run), data["field"].time.values[-10]
+    there = before_and_behind(data, start)
+    plain = forecaster.forecast(there, 6, members=2)
+    known = plain["stations"].isel(prediction_timedelta=slice(4)) + 100
+    made = forecaster.forecast(there, 6, members=2, known={"stations": known})
+    np.testing.assert_array_equal(made["stations"].stations[:, :, :4], known.stations)
+    assert (abs(made["stations"].stations[:, :, 4:] - plain["stations"].stations[:, :, 4:]) > 0).any()
+    other = known.assign_coords(time=known.time + np.timedelta64(1, "D"))
+    with pytest.raises(InputError, match=r"the start at 2020-.* is not in the known frames of stations"):
+        forecaster.forecast(there, 6, members=2, known={"stations": other})
+
+
 def test_forecasts_from_python_that_are_refused(fields):
     run, data = fields
     forecaster = load(run)

@@ -48,6 +48,7 @@ from rolling.run.experiment import (
 )
 from rolling.run.forecasting import initial_frames
 from rolling.run.forecasting.forecaster import Forecaster, load
+from rolling.run.forecasting.known_frames import check_elsewhere, named_stores
 from rolling.run.forecasting.streaming import write_forecast
 from rolling.run.opened_run import data_of, open_run
 from rolling.run.report.data_summary import long_enough
@@ -161,8 +162,13 @@ class RolloutOptions(Sampling, Forecast):
 class JointRolloutOptions(RolloutOptions, JointSampling):
     """Sampling as in the run, except for the parts named here: what is given, say, and what is left out."""
 
+    known: tuple[str, ...] = ()
+    """Frames of modalities that are known and stay, as NAME=STORE: a group of a forecast's store, or a file
+    with the same coordinates; those that are NaN or not there are made."""
+
     def __post_init__(self):
         super().__post_init__()
+        named_stores(self.known)
         for name in ("data", "parameters"):
             if getattr(self, name):
                 raise InputError(f"several modalities cannot be rolled out with --{name} yet: leave it out")
@@ -197,18 +203,26 @@ def rollout(folder: Path, choose: Callable[[RolloutOptions], RolloutOptions]) ->
         others = [Path(options.data).stem]
     else:
         test, starts, others = data_of(forecaster, folder).test, None, []
+    known = {}
     if isinstance(options, JointRolloutOptions):
-        print(options.law(cast(Any, forecaster.layout)))
+        known = named_stores(options.known)
+        from_stores = " and ".join(f"{name} from {known[name]}" for name in known)
+        law = options.law(cast(Any, forecaster.layout))
+        print(f"{law}, with known frames of {from_stores}" if known else law)
         others += [options.law_name] if options.law_name else []
+        others += ["-".join(("known", *known))] if known else []
     if options.parameters:
         test = told(test, numbers_named(options.parameters))
         others += options.parameters
     default = "-".join([Path(STORE).stem, *map(safe_name, others)]) + ".zarr"
     output = Path(options.output) if options.output else folder / default
+    check_elsewhere(known, output)
     label = _label("rollout", forecast)
     if forecaster.chosen:
         print(forecaster.chosen)
-    write_forecast(forecaster, test, forecast, output, label, overwrite=options.overwrite, starts=starts)
+    write_forecast(
+        forecaster, test, forecast, output, label, overwrite=options.overwrite, starts=starts, known=known
+    )
     print(output)
     joint = isinstance(experiment, JointExperiment)
     write_outputs(experiment.outputs, output, test, experiment.recipe if joint else None)

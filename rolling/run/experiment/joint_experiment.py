@@ -1,6 +1,7 @@
 """An experiment with several modalities."""
 
 import dataclasses
+from collections.abc import Collection
 from typing import cast
 
 from rolling.common.errors import InputError
@@ -83,6 +84,17 @@ class JointExperiment(Experiment, JointSampling):
                     f"the network was trained without any modality {what}, and is asked with"
                     f" {', '.join(names)} {what}: train it with --objective.tasks.{what} above 0"
                 )
+
+    def check_known(self, names: Collection[str]) -> None:
+        """Raises `InputError` for frames that are known of some modalities, where the network was never shown
+        clean ones beside others that are not."""
+        tasks = cast(JointDenoising, self.objective).tasks
+        if names and not (tasks.given or tasks.frames or tasks.frames_apart):
+            raise InputError(
+                "the network was trained neither with a modality given nor with a time for each frame, and"
+                f" frames of {', '.join(names)} are to be known: train it with --objective.tasks.given or"
+                " --objective.tasks.frames above 0"
+            )
 
     def _try_prediction(self, sampling: Sampling, layout: JointLayout) -> None:
         for name, part in cast(JointSampling, sampling).sampler(layout).parts.items():

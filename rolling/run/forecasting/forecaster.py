@@ -22,9 +22,12 @@ from rolling.joint_layout import JointLayout
 from rolling.layout import Layout
 from rolling.run import model, other_runs
 from rolling.run.checkpoint import check_shapes, load_trained
-from rolling.run.experiment import Experiment
+from rolling.run.experiment import Experiment, JointExperiment
 from rolling.run.experiment.user_code import load_code
 from rolling.run.forecasting import from_modalities, given_arrays, in_memory, initial_frames, zarr_writer
+from rolling.run.forecasting.init_times import InitTime
+from rolling.run.forecasting.known_frames import KnownFrames, Source, Standing
+from rolling.run.forecasting.stored_modalities import SeveralParts
 from rolling.sampling import (
     Carry,
     Conditions,
@@ -128,16 +131,20 @@ class Forecaster:
         frames: int,
         cycles: int,
         resume: tuple[int, Carry] | None = None,
+        standing: Standing | None = None,
     ) -> Iterator[tuple[int, np.ndarray, Carry]]:
-        """`(first lead, frames, carry)` for `given [batch, n, *space, variable]` in physical units."""
+        """`(first lead, frames, carry)` for `given [batch, n, *space, variable]` in physical units; with
+        `standing`, some of the frames are known."""
         normalised = self.statistics.normalise(given)
         clean = jax.tree.map(lambda part: jnp.asarray(part, jnp.float32), normalised)
         if beginning := self.experiment.reference.frames:
             known = model.with_reference(known, clean[:, :beginning])
+        known = standing.conditions(known) if standing else known
         chunks = self.rollout(cycles).chunks(self.networks(), clean, keys, frames, known, resume=resume)
         for chunk in chunks:
-            frames = jax.tree.map(np.asarray, chunk.frames)
-            yield chunk.start, self.statistics.denormalise(frames), chunk.carry
+            made: Any = self.statistics.denormalise(jax.tree.map(np.asarray, chunk.frames))
+            made = standing.written(chunk.start, made) if standing else made
+            yield chunk.start, made, chunk.carry
 
     def forecast(
         self,
@@ -152,6 +159,7 @@ class Forecaster:
         forcings: np.ndarray | None = None,
         parameters: Mapping[str, float] | None = None,
         constants: np.ndarray | None = None,
+        known: Mapping[str, Source] | None = None,
     ) -> Any:
         """`members` forecasts of the `frames` frames after the last frame of `data`, as a dataset.
 
@@ -166,11 +174,15 @@ class Forecaster:
 
         Of several modalities `data` and the forecasts are dicts by name, and `frames` counts ticks. The
         forecasts begin where the data of the modalities that are made end; those that are given
-        (`sample_with`) go on, as far as they are to be seen.
+        (`sample_with`) go on, as far as they are to be seen. `known` are frames of some that are made, as
+        datasets like the forecasts, or where they are stored: they stay, and those that are NaN or not there
+        are made.
         """
         _check_size(frames, members)
         if isinstance(self.layout, JointLayout):
-            return self._forecast_modalities(data, frames, members, seed)
+            return self._forecast_modalities(data, frames, members, seed, known or {})
+        if known:
+            raise InputError("known frames are those of one of several modalities: leave known= out")
         self._check_taken(label=label or None, tokens=tokens, actions=actions, forcings=forcings)
         given, last = self._given(data)
         n = self.recipe.given_frames
@@ -189,7 +201,12 @@ class Forecaster:
         return result
 
     def _forecast_modalities(
-        self, data: Mapping[str, xr.Dataset], ticks: int, members: int, seed: int
+        self,
+        data: Mapping[str, xr.Dataset],
+        ticks: int,
+        members: int,
+        seed: int,
+        known_frames: Mapping[str, Source],
     ) -> dict[str, xr.Dataset]:
         """Forecasts of the modalities that are made."""
         layout, recipe, mask = self.layout, cast(JointSampling, self.recipe), self.statistics.mask
@@ -199,13 +216,24 @@ class Forecaster:
         given = jax.tree.map(lambda part: np.repeat(part[None], members, 0), sequences.read(0, 0, n))
         shown = model.shown_modalities(recipe, self.statistics)
         known = model.Known(sequences, [(0, 0)] * members, mask, shown)
-        chunks = self.sample(given, known, sequence_keys(seed, places), ticks, self.cycles(ticks, 32))
+        standing = None
+        if known_frames:
+            parts, starts = SeveralParts(sequences, recipe), [InitTime(sequence=0, frame=n)]
+            found = self.known_frames(known_frames, parts, starts, members, placed=False)
+            standing = found.batch(places, n, self.statistics)
+        keys, cycles = sequence_keys(seed, places), self.cycles(ticks, 32)
+        chunks = self.sample(given, known, keys, ticks, cycles, standing=standing)
         blocks = [cast(Any, frames) for _, frames, _ in chunks]
         values = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *blocks)
         return {
             name: from_modalities.dataset(sequences.parts[name], n // layout.every[name], found)
             for name, found in values.items()
         }
+
+    def known_frames(self, known: Mapping[str, Source], *where: Any, **how: Any) -> KnownFrames:
+        """As `KnownFrames.of`. Raises `InputError` also where the network was not trained on such a law."""
+        cast(JointExperiment, self.experiment).check_known(known)
+        return KnownFrames.of(known, *where, **how)
 
     def predict(
         self,

@@ -1,8 +1,9 @@
 """A forecast streamed to a store; killed at any moment, it resumes to the identical store."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +21,8 @@ from rolling.run.experiment import Forecast, codec
 from rolling.run.forecasting import zarr_writer
 from rolling.run.forecasting.forecaster import Forecaster, sequence_keys
 from rolling.run.forecasting.init_times import InitTime, choose_starts
-from rolling.run.forecasting.stored_modalities import parts_of
+from rolling.run.forecasting.known_frames import Source
+from rolling.run.forecasting.stored_modalities import OnePart, SeveralParts, parts_of
 from rolling.sampling import Carry, sampler_of
 
 
@@ -50,12 +52,13 @@ def write_forecast(
     overwrite: bool = False,
     given: int = 0,
     starts: list[InitTime] | None = None,
+    known: Mapping[str, Source] | None = None,
 ) -> Path:
     """Streams a forecast to a store at `path`, or continues the one that was started there.
 
     Unless they are named, `starts` are chosen where there is truth: every one has at least `given` frames
     before it, and no fewer than the window's context, so that with the same `given`, two windows have the
-    same starts.
+    same starts. `known` says where frames of modalities are that are known and not made.
 
     Memory does not grow with the number of frames. After each chunk the carry is saved beside the store; a
     killed run resumes from it to the identical store. A store of another forecast is replaced only with
@@ -79,15 +82,11 @@ def write_forecast(
     for start in starts:
         check_actions(test, start.sequence, start.frame + forecast.frames)
     cycles = forecaster.cycles(forecast.frames, forecast.chunk)
-    times = parts.last_given_times(starts)
-    identity = {
-        **{name: codec.encode(part) for name, part in vars(forecaster.recipe).items()},
-        "forecast": codec.encode(forecast),
-        "checkpoint": forecaster.step,
-        "parameters": forecaster.fingerprint(),
-        "starts": [[s.sequence, s.frame, str(time)] for s, time in zip(starts, times, strict=True)],
-        zarr_writer.CHECKSUM: parts.checksum(starts, forecaster.recipe.given_frames, forecast.frames),
-    }
+    frames = None
+    if known:
+        frames = forecaster.known_frames(known, cast(SeveralParts, parts), starts, forecast.members)
+    identity = _identity(forecaster, parts, forecast, starts)
+    identity |= {"known": frames.checksums} if frames else {}
     target = parts.store(path, identity)
     begun = target.exists() and target.check_identity(overwrite=overwrite)
     if begun and target.is_complete():
@@ -97,12 +96,27 @@ def write_forecast(
         if note is None:
             coordinates = parts.coordinates(starts, forecast, forecaster.recipe.given_frames)
             target.create(coordinates, forecaster.rollout(cycles).frames_per_chunk)
-        _write_batches(forecaster, test, forecast, starts, cycles, target, note, label)
+        _write_batches(forecaster, test, forecast, starts, cycles, target, note, label, frames)
         target.complete()
     return path
 
 
-def _write_batches(forecaster, test, forecast, starts, cycles, target, note, label):
+def _identity(
+    forecaster: Forecaster, parts: OnePart | SeveralParts, forecast: Forecast, starts: list[InitTime]
+) -> dict[str, Any]:
+    """Everything that determines the frames of a forecast."""
+    times = parts.last_given_times(starts)
+    return {
+        **{name: codec.encode(part) for name, part in vars(forecaster.recipe).items()},
+        "forecast": codec.encode(forecast),
+        "checkpoint": forecaster.step,
+        "parameters": forecaster.fingerprint(),
+        "starts": [[s.sequence, s.frame, str(time)] for s, time in zip(starts, times, strict=True)],
+        zarr_writer.CHECKSUM: parts.checksum(starts, forecaster.recipe.given_frames, forecast.frames),
+    }
+
+
+def _write_batches(forecaster, test, forecast, starts, cycles, target, note, label, known):
     places = [(start, member) for start in range(len(starts)) for member in range(forecast.members)]
     size = min(forecast.batch, len(places))
     batches = [_Batch(places[i : i + size], size) for i in range(0, len(places), size)]
@@ -114,7 +128,7 @@ def _write_batches(forecaster, test, forecast, starts, cycles, target, note, lab
             resume = None if note is None else _unpack(note, forecaster, size)
             note = None
             for lead, frames, carry in _sample_batch(
-                forecaster, test, forecast, starts, cycles, batches[number], resume
+                forecaster, test, forecast, starts, cycles, batches[number], resume, known
             ):
                 count = _ticks(frames, forecaster.layout)
                 _check_all_finite(frames, forecaster, batches[number].places, lead, starts, target.path)
@@ -135,7 +149,7 @@ def _ticks(frames: Any, layout: Any) -> int:
     return first.shape[1] * layout.every[name]
 
 
-def _sample_batch(forecaster, test, forecast, starts, cycles, batch, resume):
+def _sample_batch(forecaster, test, forecast, starts, cycles, batch, resume, frames):
     n = forecaster.recipe.given_frames
     chosen = [starts[start] for start, _ in batch.padded]
     read = [test.read(s.sequence, s.frame - n, s.frame) for s in chosen]
@@ -144,7 +158,8 @@ def _sample_batch(forecaster, test, forecast, starts, cycles, batch, resume):
     places = [(s.sequence, s.frame - n) for s in chosen]
     known = model.Known(test, places, forecaster.statistics.mask, shown)
     keys = sequence_keys(forecast.seed, batch.padded)
-    return forecaster.sample(given, known, keys, forecast.frames, cycles, resume)
+    standing = frames and frames.batch(batch.padded, n, forecaster.statistics)
+    return forecaster.sample(given, known, keys, forecast.frames, cycles, resume, standing)
 
 
 def _check_all_finite(frames, forecaster, places, lead, starts, path):

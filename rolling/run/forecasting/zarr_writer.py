@@ -47,7 +47,7 @@ def skeleton(
     reference = {"standard_name": "forecast_reference_time", "long_name": "time of the last given frame"}
     coordinates: dict[str, Any] = {
         schema.TIME: (dimension, times, reference if layout.has_calendar else {}),
-        schema.LEAD: (schema.LEAD, *_leads(layout, valid.shape[1])),
+        schema.LEAD: (schema.LEAD, *leads(layout, valid.shape[1])),
         schema.MEMBER: (
             schema.MEMBER,
             np.arange(members, dtype=np.int32),
@@ -120,17 +120,17 @@ def _located(layout: Layout, coordinates: xr.Dataset) -> dict[str, str]:
     return {"coordinates": " ".join(names)} | ({"grid_mapping": mapping} if mapping else {})
 
 
-def _leads(layout: Layout, count: int) -> tuple[np.ndarray, dict[str, str]]:
+def leads(layout: Layout, count: int) -> tuple[np.ndarray, dict[str, str]]:
     """Lead times and their attributes: durations, calendar months as whole numbers, or plain numbers."""
-    leads = np.arange(1, count + 1)
+    places = np.arange(1, count + 1)
     if layout.time_units == MONTHS:
         after = "calendar months after the time of the last given frame"
-        return leads * round(layout.step), {"units": MONTHS, "long_name": after}
+        return places * round(layout.step), {"units": MONTHS, "long_name": after}
     if layout.has_calendar:
-        nanoseconds = np.round(leads * layout.step * 3.6e12).astype("int64")
+        nanoseconds = np.round(places * layout.step * 3.6e12).astype("int64")
         words = {"standard_name": "forecast_period", "long_name": "lead time"}
         return nanoseconds.astype("timedelta64[ns]"), words
-    return leads * layout.step, {"units": layout.time_units, "long_name": "lead time"}
+    return places * layout.step, {"units": layout.time_units, "long_name": "lead time"}
 
 
 def attributes(variable: Variable) -> dict[str, Any]:

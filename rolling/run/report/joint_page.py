@@ -24,7 +24,7 @@ from rolling.run.evaluation.by_modality import (
 )
 from rolling.run.evaluation.tables import Cell, Table, number
 from rolling.run.experiment import JointExperiment
-from rolling.run.forecasting.law_of_store import law_of
+from rolling.run.forecasting.law_of_store import known_in, law_of
 from rolling.run.report import markup
 from rolling.run.report.page import KIND, LONG as LONG_BUDGET, Page, compose, shown_before
 from rolling.run.report.sounding_films import films
@@ -97,6 +97,8 @@ class _Law:
 
     sampling: JointSampling
     made: Sequence[str]
+    known: Sequence[str] = ()
+    """Modalities of which some frames were known."""
 
     @property
     def words(self) -> str:
@@ -105,8 +107,10 @@ class _Law:
         together = " together" if len(self.made) > 1 else ""
         without = f" without {listed(absent)}" if absent else ""
         said = f"{listed(self.made)} {_are(self.made)} made{together}{without}"
+        if self.known:
+            said += f", but for frames of {listed(self.known)} that are known"
         if not given:
-            return said if absent else f"{said}, and nothing is given"
+            return said if absent or self.known else f"{said}, and nothing is given"
         ahead = self.sampling.ahead
         beyond = f"{counted(ahead, 'tick')} beyond" if ahead else "the end of"
         seen = f"{listed(given)} {_are(given)} given and seen up to {beyond} the frames that are being made"
@@ -123,7 +127,11 @@ def _laws(scored: Sequence[Scored], recipe: JointSampling, test: JointSequences)
     for one in scored:
         made.setdefault(one.law, []).append(one)
     return {
-        law: _Law(sampling=law_of(ones[0].store, test, recipe), made=[one.modality for one in ones])
+        law: _Law(
+            sampling=law_of(ones[0].store, test, recipe),
+            made=[one.modality for one in ones],
+            known=known_in(ones[0].store, test),
+        )
         for law, ones in made.items()
     }
 
