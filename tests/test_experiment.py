@@ -24,7 +24,7 @@ from rolling.physics.fourier_fields import Transient
 from rolling.physics.simulators import KuramotoSivashinsky
 from rolling.run import commands, model
 from rolling.run.cli import main
-from rolling.run.experiment import codec, registry
+from rolling.run.experiment import JointExperiment, codec, registry
 from rolling.run.experiment.options import parse
 from rolling.run.experiment.own_context import OwnContext
 from rolling.run.experiment.presets import families, find, presets, save
@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 EVERY = [f"{base}{family}" for base in presets() for family in ("", *(f"_{name}" for name in families()))]
-JOINT = ("lorenz96", "kolmogorov_probes", "sounding_shapes")
+JOINT = [name for name in presets() if isinstance(find(name), JointExperiment)]
 REFUSED = {f"{name}_{family}": f"{name} has several modalities" for name in JOINT for family in families()}
 """Presets that do not exist in a family, and what the refusal says."""
 

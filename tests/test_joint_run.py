@@ -109,7 +109,9 @@ def test_scores_are_those_of_each_modality_at_its_own_leads(finished):
 
 def test_the_report_has_a_chapter_for_each_modality(finished, tmp_path, capsys):
     text = (finished / "report.html").read_text()
-    assert re.findall(r"<h2>(.*?)</h2>", text)[:3] == ["What is made of what", "slow", "fast"]
+    heads = ["What is made of what", "Do they go together", "slow", "fast"]
+    assert re.findall(r"<h2>(.*?)</h2>", text)[:4] == heads
+    assert "What one explains of the other: slow by fast" in text
     scores = json.loads((finished / "evaluation-given-fast-slow.json").read_text())["crps"]["slow"]["model"]
     row = "".join(f"<td>{value:.4g}</td>" for value in scores)
     assert f"<tr><th>given fast</th>{row}</tr>" in text
