@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rolling.data.source import Sequences
+from rolling.data.source import Sequences, has_gaps, present
 from rolling.joint_layout import JointLayout, NamedLayout
 
 
@@ -47,6 +47,19 @@ class JointSequences:
 
     def conditioning(self, index: int, start: int, stop: int) -> dict[str, Any]:
         return self._each("conditioning", index, start, stop)
+
+    @cached_property
+    def with_gaps(self) -> tuple[str, ...]:
+        """The modalities of which some frames are missing, see `rolling.data.source.WithGaps`."""
+        return tuple(name for name, part in self.parts.items() if has_gaps(part))
+
+    def present(self, index: int, start: int, stop: int) -> dict[str, np.ndarray]:
+        """Of each modality with gaps `[time]`: which frames are there."""
+        every = self.layout.every
+        return {
+            name: present(self.parts[name], index, start // every[name], stop // every[name])
+            for name in self.with_gaps
+        }
 
     def name(self, index: int) -> str:
         names = (part.name(index) for part in self.parts.values())

@@ -17,7 +17,7 @@ from rolling.data.clip_past import NO_PAST, Batch, ClipPast, Read
 from rolling.data.conditions import conditioning
 from rolling.data.joint_sequences import JointSequences
 from rolling.data.joint_statistics import JointStatistics
-from rolling.data.source import Sequences, Stored
+from rolling.data.source import Sequences, Stored, has_gaps
 from rolling.data.statistics import Statistics
 from rolling.joint_layout import JointLayout
 
@@ -61,8 +61,14 @@ class Cuts:
         return {
             "x": self.read(sequence, start, stop),
             **conditioning(self.sequences, sequence, start, stop),
+            **self._present(sequence, start, stop),
             **({"place": np.array([sequence, start])} if self.places else {}),
         }
+
+    def _present(self, sequence: int, start: int, stop: int) -> dict[str, Any]:
+        """Of several modalities with gaps, which frames are there."""
+        joint = isinstance(self.sequences, JointSequences) and self.sequences.with_gaps
+        return {"present": self.sequences.present(sequence, start, stop)} if joint else {}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -97,7 +103,7 @@ def _check_counts(**counts: int) -> None:
 
 
 def _check_changes(augment: tuple[Augmentation, ...], sequences: Sequences | JointSequences) -> None:
-    """Raises `InputError` where an augmentation, or a function of time, does not suit the data."""
+    """Raises `InputError` where an augmentation, a function of time, or a gap does not suit the data."""
     if isinstance(sequences, JointSequences):
         if augment:
             raise InputError(
@@ -109,6 +115,11 @@ def _check_changes(augment: tuple[Augmentation, ...], sequences: Sequences | Joi
         return
     layout = sequences.layout
     calendar.check(layout)
+    if has_gaps(sequences):
+        raise InputError(
+            f"frames of {', '.join(layout.names)} are missing, and of one modality all are needed: join it"
+            " with another, or leave out the sequences that lack some"
+        )
     for change in augment:
         change.check(layout, sequences.mask)
     for count, what in ((layout.forcings, "forcings"), (len(layout.constants), "constant fields")):
@@ -135,12 +146,14 @@ def clips(
     """An endless iterator of `{"x": [B, T, H, W, C], "vectors": [B, T, d], "label": [B], ...}`.
 
     `x` is normalised and 0 in masked cells, float32; the others are what a network is conditioned on, see
-    `data/conditions.py`, and absent where there is nothing of the sort. Every epoch has its own order, every
+    `data/conditions.py`, and absent where there is nothing of the sort. Of several modalities, `present` has
+    of each with gaps `[B, T]`: which frames are there. Every epoch has its own order, every
     clip its own random numbers, both functions of `seed` alone: neither `threads` nor `ahead`, the batches
     kept ready, change a bit. `get_state()` is a JSON value; after `set_state` the same batches follow. With
     `threads=0` nothing is prefetched.
 
-    Raises `InputError` where no sequence has `frames` frames, or an augmentation does not suit the data.
+    Raises `InputError` where no sequence has `frames` frames, or an augmentation or gaps do not suit the
+    data.
     """
     _check_counts(frames=frames, batch=batch, stride=stride)
     _check_changes(augment, sequences)

@@ -11,7 +11,7 @@ import numpy as np
 from rolling.common.errors import InputError
 from rolling.common.indices import spaced
 from rolling.data.joint_sequences import JointSequences
-from rolling.data.source import Counting, Sequences, Stored
+from rolling.data.source import Counting, Sequences, Stored, WithGaps
 from rolling.joint_layout import JointLayout
 from rolling.layout import Layout
 
@@ -83,12 +83,20 @@ class StoredRanges(Ranges):
         return cast(Stored, self.whole).raw(*self._there(index, start, stop))
 
 
+class RangesWithGaps(Ranges):
+    """Parts of sequences of which some frames are missing."""
+
+    def present(self, index: int, start: int, stop: int) -> np.ndarray:
+        return cast(WithGaps, self.whole).present(*self._there(index, start, stop))
+
+
 def ranges(sequences: Sequences | JointSequences, places: Sequence[Place]) -> Sequences:
     """Parts of sequences, as they are stored where the sequences are; of several modalities, parts of each,
     whose places count ticks of whole slots."""
     if isinstance(sequences, JointSequences):
         return cast(Sequences, _of_each(sequences, places))
-    kind = StoredRanges if isinstance(sequences, Stored) else Ranges
+    stored = StoredRanges if isinstance(sequences, Stored) else Ranges
+    kind = RangesWithGaps if isinstance(sequences, WithGaps) else stored
     return cast(Sequences, kind(whole=sequences, places=tuple(places)))
 
 

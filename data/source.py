@@ -88,6 +88,30 @@ class Counting(Protocol):
         ...
 
 
+@runtime_checkable
+class WithGaps(Protocol):
+    """Sequences of which some frames may be missing: the sound of a clip that has none. What is read of these
+    is zeros."""
+
+    def present(self, index: int, start: int, stop: int) -> np.ndarray:
+        """`[stop - start]`, bool: which frames are there."""
+        ...
+
+
+def present(sequences: Sequences, index: int, start: int, stop: int) -> np.ndarray:
+    """`[stop - start]`, bool: which frames of any sequences are there."""
+    if isinstance(sequences, WithGaps):
+        return sequences.present(index, start, stop)
+    return np.ones(stop - start, bool)
+
+
+def has_gaps(sequences: Sequences) -> bool:
+    """Whether any frame is missing."""
+    return isinstance(sequences, WithGaps) and not all(
+        sequences.present(i, 0, sequences.length(i)).all() for i in range(len(sequences))
+    )
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Split:
     """The parts of a data set. Nothing of `test` is ever seen in training, statistics included."""

@@ -13,7 +13,7 @@ from rolling.array_types import space_of
 from rolling.common.errors import InputError
 from rolling.common.progress import Progress
 from rolling.data import calendar
-from rolling.data.source import Sequences
+from rolling.data.source import Sequences, present
 from rolling.layout import Layout
 
 BLOCK_VALUES = 2**22  # values read at a time: 32 MiB in float64
@@ -107,16 +107,21 @@ class Measured(Sequences, Protocol):
 
 
 def measure(sequences: Sequences) -> Statistics:
-    """Reads every frame once, unless the statistics are known already.
+    """Reads every frame once, unless the statistics are known already; those that are missing do not count.
 
     Raises `InputError` if no scale can be found.
     """
     if isinstance(sequences, Measured):
         return sequences.statistics()
     layout, mask = sequences.layout, sequences.mask
-    total = sum(sequences.length(i) for i in range(len(sequences)))
-    if total == 0:
+    lengths = [sequences.length(i) for i in range(len(sequences))]
+    if not any(lengths):
         raise InputError("the training part has no frames: choose another time range or a smaller test part")
+    total = sum(int(present(sequences, i, 0, length).sum()) for i, length in enumerate(lengths))
+    if total == 0:
+        raise InputError(
+            f"all frames of {', '.join(layout.names)} are missing in the training part: leave these data out"
+        )
     sums = np.zeros((calendar.phases(layout), *layout.shape))
     counts = np.zeros(len(sums), int)
     squares, shift = np.zeros(len(layout.variables)), None
@@ -160,14 +165,15 @@ def from_sums(layout, mask, shift, sums, squares, counts) -> Statistics:
 
 
 def _blocks(sequences: Sequences) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """All frames in blocks, with the phase of each frame."""
+    """All frames that are there in blocks, with the phase of each frame."""
     layout = sequences.layout
     size = max(1, BLOCK_VALUES // int(np.prod(layout.shape)))
     for index in range(len(sequences)):
         for start in range(0, sequences.length(index), size):
             stop = min(start + size, sequences.length(index))
-            times = sequences.times(index, start, stop)
-            yield sequences.read(index, start, stop), calendar.phase(layout, times)
+            times, there = sequences.times(index, start, stop), present(sequences, index, start, stop)
+            if there.any():
+                yield sequences.read(index, start, stop)[there], calendar.phase(layout, times)[there]
 
 
 def finite(values: np.ndarray, mask: np.ndarray | None) -> np.ndarray:

@@ -9,8 +9,8 @@ from typing import Any, cast
 from rolling.common.errors import InputError
 from rolling.common.files import check_name
 from rolling.data.joint_sequences import JointSequences
-from rolling.data.set_apart import ranges
-from rolling.data.source import Described, Sequences, Source, Split
+from rolling.data.set_apart import Place, ranges
+from rolling.data.source import Described, Sequences, Source, Split, present
 from rolling.data.stretches import common_stretches, covered
 from rolling.joint_layout import JointLayout, NamedLayout
 from rolling.layout import Layout
@@ -41,6 +41,9 @@ class Together:
     Sequences with dates are joined wherever they overlap in time; others where they have the same name, or
     the same place where not all have names, and overlap, too. A gap in one part is one in all. Training is
     joined with training and test with test, so that nothing of any test part is seen in training.
+
+    Frames of a part may be missing (`rolling.data.source.WithGaps`), such as the sound of a silent film: what
+    is there of it is trained on, and it is left out of the test part.
     """
 
     parts: tuple[NamedSource, ...] = ()
@@ -101,7 +104,7 @@ class Together:
                 raise _joint_already(name)
         notices = [f"{name}: {notice}" for name, split in opened.items() for notice in split.notices]
         train = _join({name: split.train for name, split in opened.items()}, "training", notices)
-        test = _join({name: split.test for name, split in opened.items()}, "test", notices)
+        test = _join({name: split.test for name, split in opened.items()}, "test", notices, whole=True)
         known = {name: split.validation for name, split in opened.items()}
         parts = {name: part for name, part in known.items() if part is not None}
         validation = None
@@ -169,13 +172,13 @@ def _joint_layout(layouts: Mapping[str, Layout]) -> JointLayout:
     )
 
 
-def _join(parts: dict[str, Sequences], what: str, notices: list[str]) -> Sequences:
-    """The joined sequences of one part of a split; what is left out is added to the notices."""
+def _join(parts: dict[str, Sequences], what: str, notices: list[str], *, whole: bool = False) -> Sequences:
+    """The joined sequences of one part of a split; what is left out is added to the notices. With `whole`
+    those of which frames are missing are."""
     layout = _joint_layout({name: part.layout for name, part in parts.items()})
-    places = list(zip(*common_stretches(layout, parts, what), strict=True))
-    joined = {name: ranges(part, found) for (name, part), found in zip(parts.items(), places, strict=True)}
+    stretches = common_stretches(layout, parts, what)
     told = []
-    for (name, part), found in zip(parts.items(), places, strict=True):
+    for (name, part), found in zip(parts.items(), zip(*stretches, strict=True), strict=True):
         total = sum(part.length(i) for i in range(len(part)))
         if left := total - covered(found):
             told.append(f"{left} of {total} frames of {name}")
@@ -184,8 +187,37 @@ def _join(parts: dict[str, Sequences], what: str, notices: list[str]) -> Sequenc
             f"Of the {what} part, {' and '.join(told)} are left out, where the others do not cover the same"
             f" time in whole slots of {layout.slot} ticks."
         )
+    if whole:
+        stretches = _without_gaps(stretches, parts, what, notices)
+    places = zip(parts.items(), zip(*stretches, strict=True), strict=True)
+    joined = {name: ranges(part, found) for (name, part), found in places}
     # A split names the sequences of one modality; those who take several ask for what is in it.
     return cast(Sequences, JointSequences(joined))
+
+
+def _without_gaps(
+    stretches: list[tuple[Place, ...]], parts: dict[str, Sequences], what: str, notices: list[str]
+) -> list[tuple[Place, ...]]:
+    """Those of which all frames are there. Raises `InputError` where none is left."""
+    kept, lacking = [], set()
+    for places in stretches:
+        pairs = zip(parts.items(), places, strict=True)
+        without = {name for (name, part), place in pairs if not present(part, *place).all()}
+        kept += [] if without else [places]
+        lacking |= without
+    if not lacking:
+        return kept
+    names = " and ".join(name for name in parts if name in lacking)
+    if not kept:
+        raise InputError(
+            f"frames of {names} are missing in all {len(stretches)} joined sequences of the {what} part: hold"
+            " out some that have them"
+        )
+    notices.append(
+        f"Of the {what} part, {len(stretches) - len(kept)} of {len(stretches)} joined sequences are left out,"
+        f" as frames of {names} are missing in them."
+    )
+    return kept
 
 
 def _joint_already(name: str) -> InputError:

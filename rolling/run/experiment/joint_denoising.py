@@ -4,6 +4,7 @@ import dataclasses
 from typing import cast
 
 import jax
+import jax.numpy as jnp
 
 from rolling.common.checks import check_finite
 from rolling.common.errors import InputError
@@ -11,7 +12,7 @@ from rolling.joint_layout import JointLayout
 from rolling.losses import LossOf, Weighting, joint_loss
 from rolling.run.experiment.objectives import LossInputs, ObjectiveBase
 from rolling.sampling.joint_recipe import JointSampling
-from rolling.windows import Tasks
+from rolling.windows import Tasks, missing
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,8 @@ class ModalityLoss:
 class JointDenoising(ObjectiveBase):
     """`sum_m weight_m every_m L_m`, with one call of the network for all: `L_m` is the diffusion loss of a
     modality at the clocks that the tasks draw, see `rolling.losses.joint_loss`.
+
+    Frames that are missing, see `rolling.data.source.WithGaps`, are pure noise of which no loss is taken.
 
     A loss is a mean over frames. Times the ticks to a frame, a frame of a slow modality counts for as long
     as it lasts, and the sum does not depend on how finely time is counted. `L_m` is logged as `loss_NAME`.
@@ -76,9 +79,13 @@ class JointDenoising(ObjectiveBase):
 
     def loss_and_figures(self, inputs, params, frozen, batch, key, state):
         times_key, noise_key, dropout_key = jax.random.split(key, 3)
-        x, every = batch["x"], inputs.units.layout.every
+        x, every = dict(batch["x"]), inputs.units.layout.every
         count = len(next(iter(x.values())))
         times = self.tasks.sample_times(inputs.recipe.window, every, times_key, count)
+        for name, there in batch.get("present", {}).items():
+            times[name] = missing(times[name], there)
+            # At the end of a clipped schedule a trace of the frame is left in the noise.
+            x[name] = jnp.where(there.reshape(*there.shape, *[1] * (x[name].ndim - 2)), x[name], 0.0)
         total, parts = joint_loss(
             inputs.bind(params, batch, dropout_key), x, times, noise_key, self.losses(inputs)
         )
