@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rolling.common.errors import InputError as InputError
     from rolling.data.clips import Actions as Actions, Clips as Clips
+    from rolling.data.clips.tracks import ClipsWithSound as ClipsWithSound, SoundTracks as SoundTracks
     from rolling.data.gridded import Gridded as Gridded, Stations as Stations
     from rolling.data.simulated import Simulated as Simulated
     from rolling.data.simulations import Simulations as Simulations
@@ -133,6 +134,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "rolling.common.errors": "InputError",
     "rolling.data.clips": "Actions Clips",
+    "rolling.data.clips.tracks": "ClipsWithSound SoundTracks",
     "rolling.data.gridded": "Gridded Stations",
     "rolling.data.simulated": "Simulated",
     "rolling.data.simulations": "Simulations",

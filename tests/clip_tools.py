@@ -62,6 +62,45 @@ def write_video(
     return path
 
 
+def write_film(
+    path: Path,
+    *sounds: np.ndarray,
+    pictures: int = 20,
+    rate: int = 10,
+    samples: int = 48_000,
+    codec: str = "pcm_s16le",
+    layout: str = "mono",
+    late: float = 0.0,
+    first_picture: float = 0.0,
+) -> Path:
+    """Writes pictures, `rate` a second, and tracks `[channel, sample]`, `samples` a second, that begin `late`
+    seconds into the file; the first picture is shown at `first_picture`. Those of other names differ."""
+    av = pytest.importorskip("av")
+    blocks = np.random.default_rng(list(path.name.encode())).integers(0, 256, (pictures, 4, 4, 3), np.uint8)
+    pixels = blocks.repeat(8, axis=1).repeat(8, axis=2)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("mpeg4", rate=rate)
+        video.width = video.height = 32
+        video.pix_fmt, video.codec_context.time_base = "yuv420p", Fraction(1, TICKS)
+        tracks = [container.add_stream(codec, rate=samples, layout=layout) for _ in sounds]
+        for number in range(pictures):
+            frame = av.VideoFrame.from_ndarray(pixels[number], "rgb24")
+            frame.pts, frame.time_base = round((first_picture + number / rate) * TICKS), Fraction(1, TICKS)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        for track, sound in zip(tracks, sounds, strict=True):
+            whole = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound, np.float32), "fltp", layout)
+            whole.sample_rate, whole.time_base = samples, Fraction(1, samples)
+            whole.pts = round(late * samples)
+            size = track.codec_context.frame_size or 1024
+            cut = av.AudioResampler(track.codec_context.format, layout, samples, frame_size=size)
+            for frame in cut.resample(whole) + cut.resample(None):
+                container.mux(track.encode(frame))
+            container.mux(track.encode(None))
+    return path
+
+
 def write_sound(path: Path) -> Path:
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)

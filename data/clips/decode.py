@@ -45,7 +45,7 @@ def read_video(
     at `i / average rate`. A corrupt frame, or the end of a file that was cut short, ends the clip, and the
     last block says so. Raises `BadClip` if not even the first frame is left, `InputError` without PyAV.
     """
-    _check_file(path)
+    check_file(path)
     ways = ([_Strategy(seek=True)] if start > FAR else []) + [_Strategy(), _Strategy(count=True)]
     for place, way in enumerate(ways):
         handed = False
@@ -60,14 +60,16 @@ def read_video(
                 raise BadClip(str(problem)) from None
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
+    """Raises `BadClip` for a file that is missing or empty."""
     if not path.is_file():
         raise BadClip("the file is missing")
     if path.stat().st_size == 0:
         raise BadClip("the file is empty")
 
 
-def _library():
+def library():
+    """PyAV. Raises `InputError` where it is not installed."""
     try:
         import av
         import av.error
@@ -78,9 +80,9 @@ def _library():
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
+def opened(path: Path) -> Iterator[tuple[Any, Any]]:
     """The container and its video stream; errors of the library become `BadClip`."""
-    av = _library()
+    av = library()
     try:
         with open_video(av, path) as container:
             cover = av.stream.Disposition.attached_pic
@@ -102,7 +104,7 @@ def _blocks(
     path: Path, picture: Picture, start: float, stop: float | None, way: _Strategy
 ) -> Iterator[Block]:
     faults: list[str] = []
-    with _opened(path) as (container, stream):
+    with opened(path) as (container, stream):
         rate = float(stream.average_rate or 0) or None
         frames = _timed(container, stream, start, way, faults)
         if start > 0 or stop is not None:
@@ -172,7 +174,7 @@ def _decoded(packet, count: int) -> list[Any]:
     """The frames of a packet; None for those of a packet that cannot be decoded, unless it is the first."""
     try:
         return packet.decode()
-    except _library().error.FFmpegError:
+    except library().error.FFmpegError:
         if not count:
             raise
         return [None]

@@ -161,6 +161,7 @@ class Read:
             "first": column((clip.first for clip in self.clips), np.int64),
             "frames": column((clip.frames for clip in self.clips), np.int64),
             "rate": column((clip.rate or np.nan for clip in self.clips), np.float32),
+            "start": column((clip.entry.start for clip in self.clips), np.float64),
         }
 
     @cached_property

@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -82,14 +83,9 @@ def prepare(
     done = len(entries) - sum(len(task.entries) for task in missing)
     if missing:
         with Progress("prepare", len(entries), unit="clip", done=done) as progress:
-            _write(missing, _processes(workers, collection, len(missing)), progress)
+            known = _importable(type(collection).__module__)
+            in_processes(write_shard, missing, workers if known else 0, progress)
     _finish(folder, entries, picture, len(tasks), draw)
-
-
-def _processes(workers: int | None, collection: Collection, tasks: int) -> int:
-    if workers is None:
-        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(workers, tasks) if _importable(type(collection).__module__) else 0
 
 
 def _importable(module: str) -> bool:
@@ -99,13 +95,25 @@ def _importable(module: str) -> bool:
     return found is not None and found.origin == getattr(sys.modules[top], "__file__", None)
 
 
-def _write(missing: list[Task], workers: int, progress: Progress) -> None:
+def in_processes(
+    write: Callable[[Any, Callable[[int], None]], None],
+    missing: Sequence[Any],
+    workers: int | None,
+    progress: Progress,
+) -> None:
+    """Calls `write(task, report)`, which reports the place of each clip before it reads it, for tasks of
+    several clips with a `number` and the places `given_up`: those that killed too many processes.
+
+    `workers` are as many processes; None: one per core, 0: none but this one.
+    """
+    if workers is None:
+        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if not workers:
         for task in missing:
-            write_shard(task, lambda place: progress.update())
+            write(task, lambda place: progress.update())
         return
     tasks, reached, deaths = collections.deque(missing), {}, collections.Counter()
-    with contextlib.closing(spread(write_shard, tasks, workers)) as events:
+    with contextlib.closing(spread(write, tasks, min(workers, len(missing)))) as events:
         for task, event, value in events:
             if event == REPORTED:
                 if value not in reached.setdefault(task.number, set()):
@@ -117,7 +125,7 @@ def _write(missing: list[Task], workers: int, progress: Progress) -> None:
                 tasks.append(_after_death(task, value, reached, deaths))
 
 
-def _after_death(task: Task, code: int, reached: dict, deaths: collections.Counter) -> Task:
+def _after_death(task: Any, code: int, reached: dict, deaths: collections.Counter) -> Any:
     """The task again, without a clip that has killed too many processes."""
     if task.number not in reached:
         raise InputError(
@@ -138,12 +146,12 @@ def _finish(folder: Path, entries: Sequence[Entry], picture: Picture, shards: in
     _check_parts(read.test, len(entries), read.skipped)
     labels = sorted({entry.label for entry in entries} - {""})
     index, sums = read.index(labels), read.sums(folder)
-    _save(folder / INDEX, lambda file: np.savez(file, **index, **sums))
+    save(folder / INDEX, lambda file: np.savez(file, **index, **sums))
     names = [INDEX, *(shard_name(number) for number in range(shards))]
     for name, array in ((ACTIONS, read.actions), (TOKENS, read.tokens), (CHECKS, read.checks)):
         if array is not None:
             names.append(name)
-            _save(folder / name, lambda file, array=array: np.save(file, array))
+            save(folder / name, lambda file, array=array: np.save(file, array))
     about = {
         "format": FORMAT,
         "picture": dataclasses.asdict(picture),
@@ -157,7 +165,7 @@ def _finish(folder: Path, entries: Sequence[Entry], picture: Picture, shards: in
         # Of the frames each one has its own, in `CHECKS`.
         "checksums": {name: seal.checksum_of_file(folder / name) for name in names if name in WHOLE},
     }
-    _save(folder / DESCRIPTION, lambda file: file.write(json.dumps(seal.sealed(about)).encode()))
+    save(folder / DESCRIPTION, lambda file: file.write(json.dumps(seal.sealed(about)).encode()))
     _remove_notes(folder)
 
 
@@ -175,7 +183,8 @@ def _check_parts(test: np.ndarray, tried: int, skipped: list) -> None:
             raise InputError(f"no clip is left to {part}: {len(skipped)} of {tried} were skipped{example}")
 
 
-def _save(file: Path, write: Callable) -> None:
+def save(file: Path, write: Callable) -> None:
+    """Writes a file and flushes it to the disk."""
     with open(file, "wb") as handle:
         write(handle)
         handle.flush()

@@ -1,8 +1,9 @@
 """The prepared store: pictures of one size, ready to be cut into clips.
 
 store.json      format, picture, labels, sizes of the files, what was skipped or ends at a fault, and why
-index.npz       for each clip its name, part, label, shard, first frame there, number of frames, and rate of
-                recording (NaN: not known); sums over the training part
+index.npz       for each clip its name, part, label, shard, first frame there, number of frames, rate of
+                recording (NaN: not known), and the time in its file at which it begins, in seconds; sums over
+                the training part
 shard-*.npy     frames [N, height, width, channel], uint8, clip after clip
 actions.npy     [N, a], float32, for the frames in the order of the index, if the collection has actions
 tokens.npy      [clips, n, d], float32, if it has tokens
@@ -66,7 +67,7 @@ class Prepared:
             raise IndexError(f"frames {start} to {stop} of a clip of {self._frames[clip]}")
         first = int(self._first[clip])
         shard = _shard(self.path, int(self._shard[clip]))
-        frames = _mapped(shard)[first + start : first + stop]
+        frames = mapped(shard)[first + start : first + stop]
         if frames.dtype != np.uint8 or frames.shape != (stop - start, *self.layout.shape):
             raise seal.damaged(str(shard), ADVICE)
         known = int(self._offsets[clip])
@@ -106,6 +107,15 @@ class Prepared:
     def name(self, index: int) -> str:
         """The name of a clip in its collection."""
         return os.fsdecode(self._columns["name"][self.clips[index]].item())
+
+    @property
+    def starts_known(self) -> bool:
+        """Whether the store says where clips begin; those of earlier versions do not."""
+        return "start" in self._columns
+
+    def start(self, index: int) -> float:
+        """The time in its file at which a clip begins, in seconds after the first frame."""
+        return float(self._columns["start"][self.clips[index]])
 
     def statistics(self) -> Statistics:
         """Of the training part, from sums made in preparation. Raises `InputError` for constant pixels."""
@@ -215,7 +225,8 @@ def shard_name(index: int) -> str:
 
 
 @lru_cache(maxsize=OPEN_SHARDS)
-def _mapped(path: Path) -> np.ndarray:
+def mapped(path: Path) -> np.ndarray:
+    """The frames of a shard. Raises `InputError` where it is damaged."""
     try:
         return np.asarray(load_npy(path))
     except InputError:

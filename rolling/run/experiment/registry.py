@@ -81,6 +81,7 @@ KINDS = {
             "rolling.data.simulated",
             "rolling.data.gridded",
             "rolling.data.clips",
+            "rolling.data.clips.tracks",
             "rolling.data.simulations",
             "rolling.data.together",
         ),
