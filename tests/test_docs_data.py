@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from rolling.data.clips.source import Clips
+from rolling.data.clips.tracks import ClipsWithSound
 from rolling.run.experiment.options import parse
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "data.md").read_text()
@@ -23,7 +24,7 @@ def test_the_options_of_a_command_are_known(command):
     experiment = importlib.import_module(f"rolling.configs.{preset}").experiment
     changed = parse(experiment, options, "rolling")
     assert changed != experiment
-    assert isinstance(changed.source, Clips) and changed.source.path
+    assert isinstance(changed.source, Clips | ClipsWithSound) and changed.source.path
 
 
 def test_each_collection_and_each_kind_of_table_is_one_that_there_is():

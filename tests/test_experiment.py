@@ -13,6 +13,7 @@ from rolling.common.errors import InputError
 from rolling.configs.debug import experiment as debug
 from rolling.configs.kolmogorov_gpu import experiment as gpu
 from rolling.data.clips.source import Clips
+from rolling.data.clips.tracks import ClipsWithSound
 from rolling.data.moving_shapes import MovingShapes
 from rolling.data.simulations import Simulations
 from rolling.data.together import Together
@@ -138,8 +139,8 @@ def scores_are_finite(folder):
 
 # `debug` in its own family is tests.test_bad_input's, `kolmogorov_gpu` is too large, clips want collections,
 # which tests.test_video_presets makes, and simulations archives: tests.test_simulations_run; those of several
-# modalities are tests.test_joint_run's.
-ELSEWHERE = Clips | Simulations | Together
+# modalities are tests.test_joint_run's and tests.test_sound_tracks's.
+ELSEWHERE = Clips | ClipsWithSound | Simulations | Together
 OWN_LOOPS = [
     name
     for name in presets()

@@ -6,8 +6,10 @@ import os
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from rolling.common.errors import InputError
+from rolling.configs.clips_with_sound import experiment as preset
 from rolling.data import cache
 from rolling.data.clips.collections import ArrayFiles, Kinetics
 from rolling.data.clips.protocol import BadClip, Picture
@@ -19,8 +21,11 @@ from rolling.data.clips.tracks.sound_tracks import SoundTracks
 from rolling.data.source import WithGaps
 from rolling.data.statistics import measure
 from rolling.data.together import NamedSource, Together
+from rolling.metrics.ensemble import Rmse
+from rolling.run import commands
 from rolling.run.experiment import codec
 from rolling.sound import audible, waveform
+from rolling.windows import Ahead, Rolling
 from tests.clip_tools import write_film
 
 pytest.importorskip("av")
@@ -229,6 +234,8 @@ def test_pictures_and_sound_are_joined(folder, opened, tmp_path):
     joint = clips.open()
     assert joint.train.layout.every == {"video": 4, "sound": 1}
     assert clips.layout() == joint.train.layout
+    named = dataclasses.replace(clips, path=str(folder), clips=dataclasses.replace(tracks.clips, path=""))
+    assert named.source_of("sound") == tracks
     assert (len(joint.train), len(joint.test)) == (6, 2)
     assert joint.train.with_gaps == ("sound",) and joint.test.with_gaps == ()
     assert any("1 of 3 joined sequences are left out, as frames of sound" in told for told in joint.notices)
@@ -390,3 +397,51 @@ def test_the_cache_is_named_by_what_is_read(opened, folder, tmp_path):
     other = dataclasses.replace(tracks, per_frame=2)
     assert other.open().train.path != split.train.path
     assert os.path.basename(split.train.path).startswith("sound-")
+
+
+# A run.
+
+
+@pytest.mark.slow
+def test_the_preset_makes_video_from_sound_and_sound_from_video(folder, tmp_path):
+    thin = {
+        "channels": (16,),
+        "blocks": (1,),
+        "heads": 2,
+        "embedding": 16,
+        "transformer_levels": 1,
+        "patch": 4,
+    }
+    towers = tuple(
+        dataclasses.replace(tower, network=dataclasses.replace(tower.network, **thin))
+        for tower in preset.network.towers
+    )
+    experiment = dataclasses.replace(
+        preset,
+        source=ClipsWithSound(
+            path=str(folder),
+            clips=Clips(picture=PICTURE, workers=0, cache=str(tmp_path)),
+            rate=1280,
+            per_frame=2,
+        ),
+        network=dataclasses.replace(preset.network, towers=towers),
+        window=Ahead(inner=Rolling(size=12, context=4, block=2), ahead=4),
+        calls_per_frame=0.5,
+        training=dataclasses.replace(preset.training, steps=3, batch=4),
+        forecast=dataclasses.replace(preset.forecast, starts=2, members=1, frames=8, batch=2, chunk=8),
+        metrics=(Rmse(),),
+    )
+    run = tmp_path / "run"
+    commands.run(experiment, run)
+    with xr.open_datatree(run / "forecast.zarr", engine="zarr") as stored:
+        assert stored["video"].to_dataset().sizes["prediction_timedelta"] == 4
+        frames = stored["sound"].to_dataset().mdct.isel(start=0, number=0).values
+    layout = experiment.source.layout().of["sound"]
+    assert frames.shape == (8, 64) and np.isfinite(frames).all()
+    samples, rate = waveform(layout, frames[..., None])
+    assert rate == 1280 and samples.shape == (8 * 64,)
+    for given, made in (("video", "sound"), ("sound", "video")):
+        store = run / f"forecast-given-{given}.zarr"
+        assert [path.name for path in store.iterdir() if path.is_dir()] == [made]
+        (score,) = json.loads((run / f"evaluation-given-{given}-{made}.json").read_text())["rmse"].values()
+        assert np.isfinite(score["model"]).all()

@@ -51,6 +51,7 @@ SAME = {
     "moving_shapes": "the data, and the experiment on them",
     "sounding_shapes": "the data, and the experiment on them",
     "ucf101": "the collection, and the experiment on it",
+    "clips_with_sound": "the source, and the experiment on it",
     "the_well": "the archive, and the experiment on it",
     "pdebench": "the archive, and the experiment on it",
     "apebench": "the archive, and the experiment on it",

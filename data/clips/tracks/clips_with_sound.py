@@ -12,18 +12,20 @@ from rolling.joint_layout import JointLayout
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClipsWithSound:
-    """The modalities `video`, the pictures of `clips`, and `sound`, their `SoundTracks`, joined by time:
+    """The modalities `video`, the pictures of videos, and `sound`, their `SoundTracks`, joined by time:
 
         Together(parts=(
             NamedSource(name="video", source=clips),
             NamedSource(name="sound", source=SoundTracks(clips=clips, rate=rate, per_frame=per_frame)),
         ))
 
-    with a folder that is named once. Classes are left out, as `Together` has none.
+    with the `clips` of the folder `path`, which is named once. Classes are left out, as `Together` has none.
     """
 
+    path: str = ""
+    """The folder of the videos, in place of that of `clips`."""
     clips: Clips = Clips(picture=Picture(rate=16.0))
-    """The videos; their pictures need a rate."""
+    """How they are read; their pictures need a rate."""
     rate: int = 8192
     """Samples per second, an even multiple of the frames of sound per second."""
     per_frame: int = 4
@@ -51,5 +53,5 @@ class ClipsWithSound:
         return Together(parts=(video, NamedSource(name="sound", source=sound)))
 
     def _sound(self) -> SoundTracks:
-        clips = dataclasses.replace(self.clips, labelled=False)
+        clips = dataclasses.replace(self.clips, path=self.path or self.clips.path, labelled=False)
         return SoundTracks(clips=clips, rate=self.rate, per_frame=self.per_frame)
