@@ -371,6 +371,13 @@ def test_rates_are_whole_multiples(tmp_path):
             tracks(10.0, **changes)
 
 
+def test_rates_are_refused_before_anything_is_prepared(folder, tmp_path):
+    tracks = source(folder, tmp_path)
+    with pytest.raises(InputError, match="a rate of 16000 would do"):
+        ClipsWithSound(clips=tracks.clips, rate=16_020).open()
+    assert not list(tmp_path.iterdir())
+
+
 def test_only_videos_have_sound(folder, opened, tmp_path):
     tracks, _ = opened
     arrays = dataclasses.replace(tracks.clips, collection=ArrayFiles())

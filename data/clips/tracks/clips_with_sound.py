@@ -44,7 +44,8 @@ class ClipsWithSound:
 
     def open(self) -> Split:
         """Prepares pictures and sound at the first call. Raises `InputError` where there is nothing to
-        prepare."""
+        prepare, and for rates that do not suit each other before anything is."""
+        self.layout()
         return self._together().open()
 
     def _together(self) -> Together:
