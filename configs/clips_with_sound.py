@@ -11,6 +11,7 @@ from rolling.run.experiment.joint_denoising import JointDenoising
 from rolling.run.experiment.optimisers import Muon
 from rolling.sampling.modalities import Modality
 from rolling.solvers import UniPC
+from rolling.video.outputs import Mp4
 from rolling.video.uvit.joint import JointUViT, Tower
 from rolling.video.uvit.network import VideoUViT
 from rolling.windows import Ahead, Rolling, Tasks
@@ -43,4 +44,5 @@ experiment = JointExperiment(
     laws=(Law(given=("video",)), Law(given=("sound",))),
     metrics=CLIPS,
     long_metrics=CLIPS_LONG,
+    outputs=(Mp4(),),
 )
