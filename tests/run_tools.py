@@ -26,6 +26,16 @@ def thin(experiment):
     )
 
 
+def thin_towers(network, **more):
+    """A network of several modalities, each of a single block of a few channels, with `more` settings."""
+    settings = {"channels": (16,), "blocks": (1,), "heads": 2, "embedding": 16, "transformer_levels": 1}
+    towers = tuple(
+        dataclasses.replace(tower, network=dataclasses.replace(tower.network, **settings | more))
+        for tower in network.towers
+    )
+    return dataclasses.replace(network, towers=towers)
+
+
 debug = thin(_debug)
 """`debug` for tests of what is around the network."""
 

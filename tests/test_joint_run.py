@@ -32,7 +32,7 @@ from rolling.run.training.log import records
 from rolling.video.uvit.joint import JointUViT, Tower
 from rolling.video.uvit.network import VideoUViT
 from rolling.windows import Ahead, Rolling, Tasks
-from tests.run_tools import tree
+from tests.run_tools import thin_towers, tree
 
 pytestmark = pytest.mark.slow
 LAWS = ("forecast.zarr", "forecast-given-fast.zarr", "forecast-absent-fast.zarr")
@@ -45,15 +45,10 @@ def small(experiment: JointExperiment) -> JointExperiment:
     for part, frames in zip(source.parts, (12, 48), strict=True):
         few = dataclasses.replace(part.source, train=4, frames=frames, test=3, test_frames=frames)
         parts.append(dataclasses.replace(part, source=few))
-    thin = {"channels": (16,), "blocks": (1,), "heads": 2, "embedding": 16, "transformer_levels": 1}
-    towers = tuple(
-        Tower(name=tower.name, network=dataclasses.replace(tower.network, **thin))
-        for tower in experiment.network.towers
-    )
     return dataclasses.replace(
         experiment,
         source=dataclasses.replace(source, parts=tuple(parts)),
-        network=dataclasses.replace(experiment.network, towers=towers),
+        network=thin_towers(experiment.network),
         calls_per_frame=0.25,
         training=dataclasses.replace(experiment.training, steps=3, batch=4, checkpoint_every=1),
         forecast=dataclasses.replace(experiment.forecast, starts=3, members=2, frames=12, batch=3, chunk=4),

@@ -22,8 +22,8 @@ from rolling.layout import Layout, Variable
 from rolling.run import model
 from rolling.run.training.step import loss_inputs, make_gradient
 from rolling.run.training.trainer import measured
-from rolling.video.uvit.joint import JointUViT, Tower
 from rolling.windows import Rolling
+from tests.run_tools import thin_towers
 
 RING = Axis(name="x", values=tuple(range(4)), boundary="periodic")
 
@@ -149,20 +149,8 @@ def test_what_is_missing_is_left_out_of_the_test_part():
 
 
 def small():
-    thin = {
-        "channels": (16,),
-        "blocks": (1,),
-        "heads": 2,
-        "embedding": 16,
-        "transformer_levels": 1,
-        "patch": 1,
-    }
-    towers = tuple(
-        Tower(name=tower.name, network=dataclasses.replace(tower.network, **thin))
-        for tower in preset.network.towers
-    )
     window = Rolling(size=8, context=4, block=4)
-    return dataclasses.replace(preset, network=JointUViT(towers=towers), window=window, laws=())
+    return dataclasses.replace(preset, network=thin_towers(preset.network, patch=1), window=window, laws=())
 
 
 @pytest.fixture(scope="module")

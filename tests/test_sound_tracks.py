@@ -27,6 +27,7 @@ from rolling.run.experiment import codec
 from rolling.sound import audible, waveform
 from rolling.windows import Ahead, Rolling
 from tests.clip_tools import write_film
+from tests.run_tools import thin_towers
 
 pytest.importorskip("av")
 RATE, SOURCE = 16_000, 48_000
@@ -411,18 +412,6 @@ def test_the_cache_is_named_by_what_is_read(opened, folder, tmp_path):
 
 @pytest.mark.slow
 def test_the_preset_makes_video_from_sound_and_sound_from_video(folder, tmp_path):
-    thin = {
-        "channels": (16,),
-        "blocks": (1,),
-        "heads": 2,
-        "embedding": 16,
-        "transformer_levels": 1,
-        "patch": 4,
-    }
-    towers = tuple(
-        dataclasses.replace(tower, network=dataclasses.replace(tower.network, **thin))
-        for tower in preset.network.towers
-    )
     experiment = dataclasses.replace(
         preset,
         source=ClipsWithSound(
@@ -431,7 +420,7 @@ def test_the_preset_makes_video_from_sound_and_sound_from_video(folder, tmp_path
             rate=1280,
             per_frame=2,
         ),
-        network=dataclasses.replace(preset.network, towers=towers),
+        network=thin_towers(preset.network, patch=4),
         window=Ahead(inner=Rolling(size=12, context=4, block=2), ahead=4),
         calls_per_frame=0.5,
         training=dataclasses.replace(preset.training, steps=3, batch=4),

@@ -22,7 +22,7 @@ from rolling.run.evaluation.agreement_of_modalities import (
 from rolling.run.opened_run import open_run
 from rolling.sound import companded, mdct, mdct_layout
 from rolling.video.outputs import Mp4
-from rolling.video.uvit.joint import Tower
+from tests.run_tools import thin_towers
 
 pytestmark = pytest.mark.slow
 METRIC = preset.joint_metrics[0]
@@ -37,15 +37,10 @@ def small():
         )
         for part, n in zip(preset.source.parts, (30, 120), strict=True)
     )
-    thin = {"channels": (16,), "blocks": (1,), "heads": 2, "embedding": 16, "patch": 8}
-    towers = tuple(
-        Tower(name=tower.name, network=dataclasses.replace(tower.network, **thin))
-        for tower in preset.network.towers
-    )
     return dataclasses.replace(
         preset,
         source=dataclasses.replace(preset.source, parts=parts),
-        network=dataclasses.replace(preset.network, towers=towers),
+        network=thin_towers(preset.network, patch=8),
         calls_per_frame=0.25,
         training=dataclasses.replace(preset.training, steps=2, batch=4),
         forecast=dataclasses.replace(preset.forecast, starts=4, members=2, frames=64, batch=8, chunk=32),

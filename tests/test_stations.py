@@ -15,7 +15,7 @@ from rolling.run import commands, load
 from rolling.run.cli import main
 from rolling.run.experiment.presets import find
 from rolling.run.experiment.registry import alternatives
-from rolling.video.uvit.joint import JointUViT, Tower
+from tests.run_tools import thin_towers
 
 HOUR = np.timedelta64(1, "h")
 START = np.datetime64("2020-01-01T00", "ns")
@@ -136,15 +136,10 @@ def test_the_preset_joins_two_files(tmp_path):
         saved(six_hourly(81), tmp_path / "f.nc"),
         saved(hourly(np.tile(SERIES, (2, 1))), tmp_path / "s.nc"),
     )
-    thin = {"blocks": (1,), "channels": (16,), "heads": 2, "embedding": 16}
-    towers = tuple(
-        Tower(name=tower.name, network=dataclasses.replace(tower.network, **thin))
-        for tower in preset.network.towers
-    )
     experiment = dataclasses.replace(
         preset,
         source=dataclasses.replace(preset.source, paths=paths),
-        network=JointUViT(towers=towers),
+        network=thin_towers(preset.network),
         calls_per_frame=1 / 6,
         training=dataclasses.replace(preset.training, steps=2, batch=2),
         forecast=dataclasses.replace(preset.forecast, starts=1, members=2, frames=12),
