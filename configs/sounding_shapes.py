@@ -16,9 +16,7 @@ from rolling.video.uvit.joint import JointUViT, Tower
 from rolling.video.uvit.network import VideoUViT
 from rolling.windows import Ahead, Rolling, Tasks
 
-PICTURE, SOUND = (
-    SoundingShapes(part=part, shapes=1, sizes=(0.18, 0.28), speed=0.07) for part in ("picture", "sound")
-)
+PICTURE, SOUND = (SoundingShapes(part=part, shapes=1, speed=0.1) for part in ("picture", "sound"))
 
 experiment = JointExperiment(
     name="sounding_shapes",
@@ -36,7 +34,7 @@ experiment = JointExperiment(
     ),
     network=JointUViT(
         towers=(
-            Tower(name="video", network=VideoUViT(channels=(64, 96), blocks=(2, 4), patch=4)),
+            Tower(name="video", network=VideoUViT(channels=(64, 96), blocks=(1, 4), patch=4)),
             Tower(name="sound", network=VideoUViT(channels=(64, 96), blocks=(1, 4), patch=4)),
         )
     ),
@@ -54,8 +52,8 @@ experiment = JointExperiment(
         tasks=Tasks(joint=0.3, apart=0.0, given=0.6, absent=0.1),
     ),
     optimiser=Muon(peak=1e-2),
-    training=Training(steps=2200, batch=8, ema=0.995),
-    forecast=Forecast(starts=32, members=2, frames=64, batch=16, chunk=32),
+    training=Training(steps=1600, batch=8, ema=0.995),
+    forecast=Forecast(starts=16, members=2, frames=128, batch=32, chunk=64),
     laws=(Law(given=("video",)), Law(given=("sound",))),
     long=Forecast(starts=8, members=1, frames=1200, batch=8, chunk=80),
     metrics=CLIPS,
