@@ -35,7 +35,7 @@ ITEMS = {name: WEIGHTS for name in TREES} | {
 
 @pytest.fixture(autouse=True)
 def fresh():
-    for kept in (reader._mapped, reader._checked, reader._columns):
+    for kept in (reader.mapped, reader._checked, reader._columns):
         kept.cache_clear()
     seal._told.clear()
 
@@ -82,7 +82,7 @@ def write_prepared(folder):
 
 
 def read_prepared(folder):
-    for kept in (reader._mapped, reader._checked, reader._columns):
+    for kept in (reader.mapped, reader._checked, reader._columns):
         kept.cache_clear()
     split = reader.open_store(folder)
     found = []

@@ -109,9 +109,9 @@ def heard(path, rate):
         return np.concatenate([frame.to_ndarray()[0] for frame in film.decode(audio=0)])
 
 
-def forecast(given_sound, frames, step=1 / 8):
+def forecast(given_sound, frames, step=1 / 8, hop=250):
     """Grey pictures, and a click at the start of the first frame that was made."""
-    rate, hop = 8000, 250  # four frames of sound to a picture
+    rate = 32 * hop  # four frames of sound to a picture
     samples = np.zeros((given_sound + 4 * frames + 4) * hop)
     samples[given_sound * hop : given_sound * hop + 40] = 0.9
     coefficients = companded(mdct(samples, hop))[..., None]
@@ -134,14 +134,17 @@ def forecast(given_sound, frames, step=1 / 8):
     )
 
 
-@pytest.mark.parametrize("given_sound", [8, 4, 12])
-def test_sound_is_heard_when_it_is_seen(tmp_path, given_sound):
-    """Whether it is given from where the pictures are, from later or from earlier."""
-    (path,) = Mp4(size=32).write([forecast(given_sound, 6)], tmp_path)
-    samples = heard(path, 8000)
-    first = int(np.flatnonzero(np.abs(samples) > 0.4)[0]) / 8000
+@pytest.mark.parametrize(
+    ("given_sound", "hop", "rate"), [(8, 250, 8000), (4, 250, 8000), (12, 256, 11025), (8, 4000, 96000)]
+)
+def test_sound_is_heard_when_it_is_seen(tmp_path, given_sound, hop, rate):
+    """Whether it is given from where the pictures are, from later or from earlier; at any rate, of which AAC
+    knows some, up to 96,000."""
+    (path,) = Mp4(size=32).write([forecast(given_sound, 6, hop=hop)], tmp_path)
+    samples = heard(path, rate)
+    first = int(np.flatnonzero(np.abs(samples) > 0.2)[0]) / rate
     assert path.name == "one-member-1.mp4" and abs(first - 2 / 8) < 0.01
-    assert abs(len(samples) / 8000 - 1.0) < 0.15  # AAC ends with whole packets
+    assert abs(len(samples) / rate - 1.0) < 0.2  # AAC ends with whole packets
 
 
 def test_a_film_that_is_not_as_fast_as_its_data_is_silent(tmp_path):

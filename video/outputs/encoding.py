@@ -11,6 +11,8 @@ from rolling.common.errors import InputError
 
 BT709 = 1  # of ITU-T H.273, tables 2 and 3
 AAC = "aac"
+AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
+"""Samples per second that AAC knows; others become the next of them."""
 
 
 class Sound(NamedTuple):
@@ -86,9 +88,12 @@ def encode_video(
 def _add_sound(container: Any, sound: Sound) -> None:
     import av
 
-    stream = cast(av.AudioStream, container.add_stream(AAC, rate=sound.rate, layout="mono"))
+    rate = next((rate for rate in AAC_RATES if rate >= sound.rate), AAC_RATES[-1])
+    stream = cast(av.AudioStream, container.add_stream(AAC, rate=rate, layout="mono"))
     samples = np.ascontiguousarray(sound.samples, np.float32)[None]
     frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
     frame.sample_rate, frame.pts = sound.rate, 0
-    container.mux(stream.encode(frame))
+    resampler = av.AudioResampler(format="fltp", layout="mono", rate=rate)
+    for piece in (*resampler.resample(frame), *resampler.resample(None)):
+        container.mux(stream.encode(piece))
     container.mux(stream.encode())
