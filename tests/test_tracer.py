@@ -17,12 +17,15 @@ from rolling.configs.kolmogorov import experiment as alone
 from rolling.configs.kolmogorov_probes import experiment as preset
 from rolling.data.simulated import Simulated
 from rolling.data.together import Together
+from rolling.metrics.ensemble import Crps
 from rolling.physics.flow_with_probes import KolmogorovTracer
+from rolling.physics.metrics import EnergySpectrum
 from rolling.physics.parameter_ranges import read_ranges
 from rolling.physics.simulators import Kolmogorov, Simulator, WithConstants, roll, simulate, start
 from rolling.run import commands
 from rolling.run.experiment.options import parse
 from rolling.run.experiment.registry import alternatives
+from tests.run_tools import thin_towers
 
 FLOW = KolmogorovTracer()
 SMALL = KolmogorovTracer(
@@ -263,10 +266,6 @@ def test_the_preset_joins_both_parts_of_the_same_trajectories():
 def test_the_preset_makes_fields_from_probes(tmp_path):
     words = "--training.steps 2 --training.batch 2 --calls-per-frame 0.25 --long.frames 0 --forecast.starts 2"
     words += " --forecast.members 2 --forecast.frames 8 --forecast.batch 2 --forecast.chunk 8"
-    for i, levels in enumerate(("16 16", "16")):
-        thin = f"--network.towers.{i}.network"
-        words += f" {thin}.channels {levels} {thin}.blocks {levels.replace('16', '1')} {thin}.heads 2"
-        words += f" {thin}.embedding 16 {thin}.transformer-levels 1"
     experiment = parse(preset, words.split(), "rolling")
     parts = []
     for part, frames in zip(experiment.source.parts, (12, 48), strict=True):
@@ -274,8 +273,15 @@ def test_the_preset_makes_fields_from_probes(tmp_path):
         few = {"train": 2, "frames": frames, "test": 2, "test_frames": frames, "cache": str(tmp_path)}
         source = dataclasses.replace(part.source, simulator=flow, **few)
         parts.append(dataclasses.replace(part, source=source))
-    commands.run(dataclasses.replace(experiment, source=Together(parts=tuple(parts))), tmp_path / "run")
-    for law in ("", "-given-probes", "-absent-probes"):
+    experiment = dataclasses.replace(
+        experiment,
+        source=Together(parts=tuple(parts)),
+        network=thin_towers(preset.network, patch=4),
+        laws=preset.laws[:1],
+        metrics=(Crps(), EnergySpectrum()),
+    )
+    commands.run(experiment, tmp_path / "run")
+    for law in ("", "-given-probes"):
         with xr.open_datatree(tmp_path / "run" / f"forecast{law}.zarr", engine="zarr") as stored:
             assert sorted(stored.children) == (["field"] if law else ["field", "probes"])
             field = stored["field"].to_dataset()
