@@ -177,6 +177,7 @@ def test_what_is_written_is_read_again_and_nothing_leaves_no_file(tmp_path):
         note="",
         variable="v",
         units="1",
+        time_units="s",
         leads=np.array([1.0, 2.0]),
         model=np.array([0.5, np.nan]),
         truth=np.array([1.0, 1.0]),
@@ -188,6 +189,7 @@ def test_what_is_written_is_read_again_and_nothing_leaves_no_file(tmp_path):
     (table,) = agreement_tables([found])
     assert [name for name, _ in table.rows] == ["real data", "given a", "given a, of different rollouts"]
     assert [cell.text for cell in table.rows[1][1]] == ["0.5", "-"]
+    assert table.heads == ("up to (s)", "1", "2")
     write_agreement([], tmp_path)
     assert read_agreement(tmp_path) == [] and not list(tmp_path.iterdir())
 

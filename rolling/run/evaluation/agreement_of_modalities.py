@@ -42,6 +42,8 @@ class Agreement:
     note: str
     variable: str
     units: str
+    time_units: str
+    """Of the leads."""
     leads: np.ndarray
     model: np.ndarray
     truth: np.ndarray
@@ -164,6 +166,7 @@ def _scored(metric: JointMetric, rollouts: Rollouts, law: str) -> Iterator[Agree
             note=about.note,
             variable=score.variable,
             units=score.units,
+            time_units=layout.time_units,
             leads=np.asarray(score.coordinate, float),
             model=np.asarray(score.values, float),
             truth=_as_long(real.get(score.variable, []), count),
@@ -226,10 +229,12 @@ def agreement_tables(found: Sequence[Agreement]) -> Iterator[Table]:
         rows: list[tuple[str, Any]] = [("real data", _longest([one.truth for one in of]))]
         for one in of:
             rows += [(one.law, one.model), (f"{one.law}, of different rollouts", one.shuffled)]
-        unit = "" if of[0].units in ("", "1") else f" ({of[0].units})"
+        unit, time = (
+            "" if units in ("", "1") else f" ({units})" for units in (of[0].units, of[0].time_units)
+        )
         yield Table(
             caption=f"{of[0].title}: {variable}{unit}",
-            heads=("up to", *(f"{longest.leads[i]:.4g}" for i in places)),
+            heads=(f"up to{time}", *(f"{longest.leads[i]:.4g}" for i in places)),
             rows=tuple(
                 (name, tuple(Cell(text=number(values[i]) if i < len(values) else "") for i in places))
                 for name, values in rows
