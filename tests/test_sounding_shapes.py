@@ -36,6 +36,13 @@ def unfolded(place, speed, low, high, times):
     return [time for time in met if time > 0]
 
 
+def meetings(shapes, i, times):
+    """The same for the first shape of trajectory `i`, along both axes, in frames of sound."""
+    radius = float(shapes.radius[i, 0])
+    ways = zip(shapes.position[i, 0].tolist(), shapes.velocity[i, 0].tolist(), strict=True)
+    return [time for place, speed in ways for time in unfolded(place, speed, radius, 32 - radius, times)]
+
+
 def test_both_are_simulators_of_the_same_trajectories_to_the_bit():
     assert isinstance(SOUND, Simulator) and SOUND.layout.shape == (32, 1) and PICTURE.layout.is_video
     assert SOUND.layout.step == 1 / 32 and SOUND.layout.time_units == PICTURE.layout.time_units == "s"
@@ -61,18 +68,7 @@ def test_a_click_rings_from_the_time_of_the_bounce():
     assert pitch == 19.5
     times = np.arange(1, frames + 1)
     for i in range(len(KEYS)):
-        radius = float(states.shapes.radius[i, 0])
-        met = [
-            time
-            for axis in (0, 1)
-            for time in unfolded(
-                float(states.shapes.position[i, 0, axis]),
-                float(states.shapes.velocity[i, 0, axis]),
-                radius,
-                32 - radius,
-                times,
-            )
-        ]
+        met = meetings(states.shapes, i, times)
         fading = np.exp(-np.maximum(times[:, None] - np.array(met).reshape(1, -1), 0) / 32 / 0.15)
         expected = (CLICK * fading * (times[:, None] >= np.array(met).reshape(1, -1))).sum(axis=1)
         found = 10 ** (heard[i][:, 19] / 20) - FLOOR
@@ -154,18 +150,7 @@ def test_bounces_are_found_where_the_path_turns(clips):
     pictures = np.rint(np.asarray(roll(picture, states, 60)[1]))
     hits, count = 0, 0
     for i in range(len(KEYS)):
-        radius = float(states.shapes.radius[i, 0])
-        met = sorted(
-            time / 4
-            for axis in (0, 1)
-            for time in unfolded(
-                float(states.shapes.position[i, 0, axis]),
-                float(states.shapes.velocity[i, 0, axis]),
-                radius,
-                32 - radius,
-                np.arange(1, 241),
-            )
-        )
+        met = sorted(time / 4 for time in meetings(states.shapes, i, np.arange(1, 241)))
         found = np.array([event.time for event in bounces(pictures[i])])
         alone = [t for t in met if 3 < t < 58 and sorted(abs(t - o) for o in met)[1] > 3]
         count += len(alone)

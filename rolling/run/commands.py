@@ -224,8 +224,7 @@ def rollout(folder: Path, choose: Callable[[RolloutOptions], RolloutOptions]) ->
         forecaster, test, forecast, output, label, overwrite=options.overwrite, starts=starts, known=known
     )
     print(output)
-    joint = isinstance(experiment, JointExperiment)
-    write_outputs(experiment.outputs, output, test, experiment.recipe if joint else None)
+    write_outputs(experiment.outputs, output, test, experiment.recipe)
     return output
 
 
@@ -326,7 +325,7 @@ def _write_outputs(outputs: Sequence[Output], experiment: Experiment, split: Spl
     joint = isinstance(experiment, JointExperiment)
     known = stores(folder) if joint else [folder / f"{name}.zarr" for name in STORES]
     for store in filter(Path.exists, known):
-        write_outputs(outputs, store, split.test, experiment.recipe if joint else None)
+        write_outputs(outputs, store, split.test, experiment.recipe)
 
 
 def _report(forecaster: Forecaster, split: Split, folder: Path) -> Path:

@@ -8,6 +8,7 @@ together, or from each other.
 import dataclasses
 import json
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 from rolling.common.documents import read_json
 from rolling.common.errors import InputError
 from rolling.common.files import write_text
+from rolling.common.indices import spaced
 from rolling.common.progress import Progress
 from rolling.data.joint_sequences import JointSequences
 from rolling.joint_layout import JointLayout, NamedLayout
@@ -58,7 +60,7 @@ class Rollouts:
     test: JointSequences
     given: tuple[str, ...]
 
-    @property
+    @cached_property
     def layout(self) -> JointLayout:
         of = self.test.layout.of
         there = (*self.made, *self.given)
@@ -83,14 +85,14 @@ class Rollouts:
         name, forecast = self._first
         return int(forecast.sequence[start]), int(forecast.frame[start]) * self.test.layout.every[name]
 
-    @property
+    @cached_property
     def ticks(self) -> int:
         """That all rollouts have, with all that is given."""
         name, forecast = self._first
         made = forecast.leads * self.test.layout.every[name]
         return min(made, self.true_ticks) if self.given else made
 
-    @property
+    @cached_property
     def true_ticks(self) -> int:
         """For which there is truth at every start, of those that were made."""
         name, forecast = self._first
@@ -145,15 +147,16 @@ def _scored(metric: JointMetric, rollouts: Rollouts, law: str) -> Iterator[Agree
     first = next(iter(layout.of))
     model, shuffled, truth = (metric.start(layout) for _ in range(3))
     with Progress(f"agreement, {law}", total=starts * rollouts.members, unit="rollout") as progress:
-        for start in range(starts):
-            if true_ticks := rollouts.true_ticks:
-                truth = metric.update(truth, rollouts.truth(start, true_ticks))
-            for member in range(rollouts.members):
-                own = rollouts.member(start, member)
+        for start in range(starts if rollouts.true_ticks else 0):
+            truth = metric.update(truth, rollouts.truth(start, rollouts.true_ticks))
+        for member in range(rollouts.members):
+            begin = own = rollouts.member(0, member)
+            for start in range(starts):
+                other = rollouts.member(start + 1, member) if start + 1 < starts else begin
                 model = metric.update(model, own)
                 if starts > 1:
-                    other = rollouts.member((start + 1) % starts, member)
                     shuffled = metric.update(shuffled, other | {first: own[first]})
+                own = other
                 progress.update(1)
     about = about_of(metric)
     by_chance, real = ({s.variable: s.values for s in metric.result(state)} for state in (shuffled, truth))
@@ -225,7 +228,7 @@ def agreement_tables(found: Sequence[Agreement]) -> Iterator[Table]:
     for metric, variable in dict.fromkeys((one.metric, one.variable) for one in found):
         of = [one for one in found if (one.metric, one.variable) == (metric, variable)]
         longest = max(of, key=lambda one: len(one.leads))
-        places = np.unique(np.linspace(0, len(longest.leads) - 1, MOST).round().astype(int)).tolist()
+        places = spaced(len(longest.leads), MOST)
         rows: list[tuple[str, Any]] = [("real data", _longest([one.truth for one in of]))]
         for one in of:
             rows += [(one.law, one.model), (f"{one.law}, of different rollouts", one.shuffled)]

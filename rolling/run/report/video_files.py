@@ -21,6 +21,7 @@ from rolling.outputs import Output, Shown
 from rolling.run.forecasting.law_of_store import groups, law_of
 from rolling.run.forecasting.zarr_reader import StoredForecast, open_forecast
 from rolling.sampling.joint_recipe import JointSampling
+from rolling.sampling.recipe import Sampling
 from rolling.sound import audible
 
 FOLDER = "videos"
@@ -152,10 +153,11 @@ def write_outputs(
     outputs: Sequence[Output],
     store: Path,
     test: Sequences | JointSequences,
-    recipe: JointSampling | None = None,
+    recipe: Sampling | None = None,
 ) -> None:
     """Writes files for a few starts of `store` into `videos/STORE` beside it, replacing earlier ones at once;
-    without the truth where `test` ends before the forecast. `recipe` is that of a run of several modalities.
+    without the truth where `test` ends before the forecast. `recipe` is the run's: one of several modalities
+    needs it.
 
     Without outputs, nothing is written, and of a store without pictures. Raises `InputError` where the store
     is missing, damaged or not of `test`, and where the files cannot be written.
@@ -180,7 +182,7 @@ def write_outputs(
 
 @contextlib.contextmanager
 def _opened(
-    store: Path, test: Sequences | JointSequences, recipe: JointSampling | None
+    store: Path, test: Sequences | JointSequences, recipe: Sampling | None
 ) -> Iterator["_Shown | _ShownTogether | None"]:
     """None for a store that neither has pictures nor was given some."""
     if not isinstance(test, JointSequences):
@@ -189,7 +191,7 @@ def _opened(
             forecast.check_starts(test)
             yield _Shown(forecast, test)
         return
-    assert recipe is not None
+    assert isinstance(recipe, JointSampling)
     made, given = groups(store, test), law_of(store, test, recipe).given
     there = [name if name in (*made, *given) else None for name in seen_and_heard(test.layout)]
     with contextlib.ExitStack() as stack:
