@@ -1,7 +1,6 @@
 """How well the sound of sounding shapes goes with their picture."""
 
 import dataclasses
-import itertools
 from collections.abc import Mapping
 from functools import cache
 from typing import NamedTuple
@@ -11,6 +10,7 @@ import numpy as np
 
 from rolling.data.moving_shapes import BACKGROUND, FORMS, PALETTE
 from rolling.joint_layout import JointLayout
+from rolling.metrics.between_modalities import added, ends
 from rolling.metrics.protocol import About, Score
 
 CLOSE = 0.5  # frames between a bounce and the click that belongs to it
@@ -113,8 +113,7 @@ class BouncesAndClicks:
                 [one for one in events if 0 <= one.time - first < self.stretch] for events in (seen, heard)
             )
             found.append(compared(*ours))
-        pairs = itertools.zip_longest(state.counts, found, fillvalue=Counts())
-        counts = tuple(before.with_(others) for before, others in pairs)
+        counts = added(state.counts, found, Counts())
         return Stretches(state.layout, counts, max(state.pictures, len(frames[self.video])))
 
     def result(self, state: Stretches) -> tuple[Score, ...]:
@@ -124,11 +123,9 @@ class BouncesAndClicks:
             "offset": ("pictures", [float(np.median(one.offsets or np.nan)) for one in counts]),
             "pitch": ("1", [_share(one.alike, one.pairs) for one in counts]),
         }
-        ends = np.minimum((np.arange(len(counts)) + 1) * self.stretch, state.pictures)
+        leads = ends(len(counts), self.stretch, state.pictures) * step
         return tuple(
-            Score(
-                variable=name, units=units, axis="lead", coordinate=ends * step, values=np.array(found, float)
-            )
+            Score(variable=name, units=units, axis="lead", coordinate=leads, values=np.array(found, float))
             for name, (units, found) in values.items()
         )
 

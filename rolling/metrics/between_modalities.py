@@ -1,6 +1,7 @@
 """The protocol of a metric of how well modalities agree with each other."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -32,3 +33,23 @@ class JointMetric(Protocol):
     def result(self, state: Any) -> tuple[Score, ...]:
         """The scores of all rollouts so far; two states of one layout have the same variables."""
         ...
+
+
+class Sums(Protocol):
+    """What is summed over one stretch of leads."""
+
+    def with_(self, other: Any) -> Any:
+        """The sums of both."""
+        ...
+
+
+def added(stretches: Iterable[Sums], found: Iterable[Sums], nothing: Sums) -> tuple[Any, ...]:
+    """The sums of one stretch after the other with those of one more rollout, which may be shorter or
+    longer."""
+    pairs = itertools.zip_longest(stretches, found, fillvalue=nothing)
+    return tuple(before.with_(others) for before, others in pairs)
+
+
+def ends(count: int, stretch: int, longest: int) -> np.ndarray:
+    """Where `count` stretches end, the last one with the longest rollout."""
+    return np.minimum((np.arange(count) + 1) * stretch, longest)

@@ -10,6 +10,7 @@ import numpy as np
 
 from rolling.common.checks import check_least
 from rolling.joint_layout import JointLayout
+from rolling.metrics.between_modalities import added, ends
 from rolling.metrics.protocol import About, Score
 
 TINY = 1e-10  # of the largest eigenvalue: directions of less variance are left out
@@ -76,22 +77,21 @@ class ExplainedVariance:
             part = values[first : first + self.stretch]
             found.append(Moments(len(part), part.sum(axis=0), part.T @ part))
         nothing = Moments(0.0, np.zeros(values.shape[1]), np.zeros((values.shape[1],) * 2))
-        pairs = itertools.zip_longest(state.moments, found, fillvalue=nothing)
-        moments = tuple(before.with_(others) for before, others in pairs)
+        moments = added(state.moments, found, nothing)
         return Stretches(layout, moments, max(state.slots, len(values)))
 
     def result(self, state: Stretches) -> tuple[Score, ...]:
         layout = state.layout
         shapes = {name: self._shape(layout, name) for name in layout.of}
         places = np.cumsum([0, *map(math.prod, shapes.values())]).tolist()
-        spans = {name: slice(*ends) for name, ends in zip(shapes, itertools.pairwise(places), strict=True)}
-        ends = np.minimum((np.arange(len(state.moments)) + 1) * self.stretch, state.slots)
+        spans = {name: slice(*span) for name, span in zip(shapes, itertools.pairwise(places), strict=True)}
+        leads = ends(len(state.moments), self.stretch, state.slots) * layout.slot * layout.step
         return tuple(
             Score(
                 variable=f"{one} by {other}",
                 units="1",
                 axis="lead",
-                coordinate=ends * layout.slot * layout.step,
+                coordinate=leads,
                 values=np.array(
                     [_explained(sums, spans[one], spans[other], shapes[one]) for sums in state.moments]
                 ),
